@@ -1,0 +1,44 @@
+"""What cisweep computes; one module a domain, imported when its first name is used.
+
+The modules carry nouns (`prediction`) because the functions carry the verbs (`predict`), and a
+package attribute can only be one of the two. Loading is lazy so that motif scanning and seqlet
+calling do not pay for torch.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_MODULE_OF = {
+    "predict": "prediction",
+    "predict_tiles": "prediction",
+    "deep_lift_shap": "attribution",
+    "integrated_gradients": "attribution",
+    "input_x_gradient": "attribution",
+    "saturation_mutagenesis": "mutagenesis",
+    "recursive_seqlets": "seqlets",
+    "tfmodisco_seqlets": "seqlets",
+    "annotate_seqlets": "annotation",
+    "fimo": "scanning",
+    "marginalize": "perturbation",
+    "ablate": "perturbation",
+    "space": "perturbation",
+    "substitution_effect": "effects",
+    "deletion_effect": "effects",
+    "insertion_effect": "effects",
+    "variant_effects": "variant_effect",
+    "embedding_distance": "embedding",
+    "design": "designing",
+    "greedy_pruning": "pruning",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'cisweep.analysis' has no attribute {name!r}")
+    return getattr(import_module(f"cisweep.analysis.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
