@@ -1,0 +1,151 @@
+"""The model config (model.yaml): what a model reads, what it gives, and where its weights are.
+
+It is declared before the run, so that parsing the workflow knows targets and windows without
+torch. Relative paths are relative to the model.yaml itself.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cisweep.config.base import Name, Strict
+
+LOG_SCALES = frozenset({"log_counts", "log1p_counts"})
+
+
+class InputConfig(Strict):
+    """A further input of the model beside the sequence (a control track, a constant, …)."""
+
+    name: Name
+    """Name of the input."""
+    kind: Literal["zeros", "constant", "bigwig", "column"]
+    """Where its values come from: zeros, one constant, bigWig signal of the window, or a column
+    of the sequence table."""
+    channels: int = Field(1, ge=1)
+    """Channels of a track input; the width of a `column` input is 1."""
+    length_bp: int | None = Field(None, ge=1)
+    """Length of a track input, centred on the window; null = window_bp."""
+    value: float = 0.0
+    """Value of a `constant` input."""
+    paths: list[Path] = []
+    """bigWig files, one a channel."""
+    column: str | None = None
+    """Column of the sequence table."""
+
+
+class TargetConfig(Strict):
+    """One scalar that analyses explain: a task's logit, log count or profile score."""
+
+    name: Name
+    """Name of the target; it names its tracks and datasets."""
+    head: int = Field(0, ge=0)
+    """Which of the model's outputs, if it returns several."""
+    tasks: list[int] | None = None
+    """Which tasks (the axis after the batch) of that output; null = all."""
+    positions: tuple[int, int] | None = None
+    """Output positions [start, end) to use; null = all."""
+    reduce: Literal["none", "sum", "mean", "max", "center", "profile", "profile_bpnetlite"] = "none"
+    """How tasks and positions become one scalar. `profile`: Σ w·z with w = softmax of the
+    window's own centred logits held fixed (ChromBPNet); `profile_bpnetlite`: Σ z·softmax(z)."""
+    transform: Literal["none", "log1p"] = "none"
+    """Applied to the reduced value."""
+    scale: Literal["logit", "probability", "log_counts", "log1p_counts", "counts"] = "logit"
+    """Unit of the target; it decides how variants are reported."""
+
+
+class RcConfig(Strict):
+    """What to do with the reverse complement of a window."""
+
+    average: bool = True
+    """Average the target over the window and its reverse complement."""
+    task_permutation: list[int] | None = None
+    """Task i of the window is task `task_permutation[i]` of its reverse complement (a stranded
+    model: [1, 0]); null = tasks are strand-blind."""
+
+
+class FoldConfig(Strict):
+    """One set of weights."""
+
+    weights: Path
+    """File (or folder, for hf_lm) with the weights."""
+    test_chroms: list[str] = []
+    """Chromosomes that this fold has not seen; used by `fold_policy: held_out`."""
+    extra_weights: dict[str, Path] = {}
+    """Further files of the fold, e.g. {bias: bias_model_scaled.h5} for the full ChromBPNet."""
+
+
+class ModelConfig(Strict):
+    """A trained model."""
+
+    adapter: Literal["state_dict", "export", "bpnet", "chrombpnet", "hf_lm", "python"]
+    """How the files are read; one file an adapter in cisweep/models/adapters."""
+    module: str | None = None
+    """Built-in module (Linear, CNN, BPNet, ChromBPNet) or import path `package.module:Class`."""
+    module_args: dict[str, Any] = {}
+    """Keyword arguments of the module."""
+    key: str | None = None
+    """Key of the state dict inside a checkpoint (Lightning: state_dict)."""
+    strip_prefix: str = ""
+    """Prefix to take off each parameter's name (Lightning: `model.`)."""
+    rename_prefix: dict[str, str] = {}
+    """Old prefix of parameter names: new prefix, applied after strip_prefix."""
+    trust_pickle: bool = False
+    """Load a pickle that can run code. Only for files that you made yourself."""
+    trust_remote_code: bool = False
+    """hf_lm: let transformers run code from the model's folder."""
+    window_bp: int = Field(ge=1)
+    """Length of the sequence that the model reads."""
+    inputs: list[InputConfig] = []
+    """Further inputs, in the order of the model's arguments after the sequence."""
+    targets: list[TargetConfig] = Field(min_length=1)
+    """The scalars to analyse."""
+    rc: RcConfig = RcConfig()
+    """Reverse complement."""
+    folds: list[FoldConfig] = Field(min_length=1)
+    """Sets of weights; their targets are averaged."""
+    fold_policy: Literal["mean", "held_out"] = "mean"
+    """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [t.name for t in self.targets]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"target names must differ; twice: {', '.join(twice)}")
+        if self.adapter in ("state_dict", "python") and not self.module:
+            raise ValueError(
+                f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "
+                "package.module:Class)"
+            )
+        if self.fold_policy == "held_out":
+            empty = [i for i, f in enumerate(self.folds) if not f.test_chroms]
+            if empty:
+                raise ValueError(f"fold_policy held_out needs test_chroms in each fold; empty: {empty}")
+        permutation = self.rc.task_permutation
+        if permutation is not None and sorted(permutation) != list(range(len(permutation))):
+            raise ValueError(f"rc.task_permutation must be a permutation of 0..n-1, got {permutation}")
+        return self
+
+    @property
+    def target_names(self) -> list[str]:
+        """Names of the targets, in order."""
+        return [t.name for t in self.targets]
+
+    def files(self) -> list[Path]:
+        """Return every file that determines the model's output (weights of all folds, inputs)."""
+        paths = [f.weights for f in self.folds]
+        paths += [p for f in self.folds for p in f.extra_weights.values()]
+        return paths + [p for i in self.inputs for p in i.paths]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, or of all files of a folder in name order."""
+    digest = hashlib.sha256()
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    for file in files:
+        with open(file, "rb") as handle:
+            while block := handle.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
