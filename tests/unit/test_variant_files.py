@@ -1,0 +1,210 @@
+"""Reading variants: every row is kept or has a reason, and bad files stop with a message."""
+
+import gzip
+import re
+
+import pysam
+import pytest
+from cisweep.errors import VariantError
+from cisweep.genome.fasta import Genome, NamedSequences, tokens_of_text
+from cisweep.genome.variants import (
+    VARIANT_DROP_REASONS,
+    Variant,
+    VariantPolicy,
+    dropped_variants_table,
+    iter_variants,
+    read_vcf,
+)
+
+#            0         10        20
+SEQUENCE = "GGGATTTTTTCACACACGATNNACGTTGCA"
+GENOME = NamedSequences({"chr1": tokens_of_text(SEQUENCE), "chrM": tokens_of_text("ACGTACGT")})
+LENIENT = VariantPolicy(max_dropped=1.0, max_allele_bp=10)
+
+
+def vcf(folder, *rows, name="v.vcf", header=""):
+    contigs = "##contig=<ID=chr1,length=30>\n##contig=<ID=chrM,length=8>\n"
+    text = f"##fileformat=VCFv4.2\n{contigs}{header}#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    text += "".join("\t".join([*map(str, row), ".", ".", "."][:8]) + "\n" for row in rows)
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+GOOD = ("chr1", 4, ".", "A", "G")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "detail"),
+    [
+        (("chrUn", 4, ".", "A", "G"), "unknown_chromosome", "not in the genome"),
+        (("1", 4, ".", "A", "G"), "unknown_chromosome", "set contig_aliases {1: chr1}"),
+        (("MT", 1, ".", "A", "G"), "unknown_chromosome", "set contig_aliases {MT: chrM}"),
+        (("chr1", 4, ".", "A", "."), "no_alt_allele", "ALT is missing"),
+        (("chr1", 4, ".", "A", "<NON_REF>"), "non_ref_allele", "names no sequence"),
+        (("chr1", 4, ".", "A", "<*>"), "non_ref_allele", "names no sequence"),
+        (("chr1", 4, ".", "A", "*"), "star_allele", "another record"),
+        (("chr1", 4, ".", "A", "<DEL>"), "symbolic_allele", "<DEL>"),
+        (("chr1", 4, ".", "A", "A[chr1:20["), "symbolic_allele", "names no sequence"),
+        (("chr1", 4, ".", "A", "A" + "C" * 10), "allele_too_long", "11 bp, more than 10"),
+        (("chr1", 4, ".", "A", "R"), "not_acgt", "ALT 'R'"),
+        (("chr1", 21, ".", "N", "A"), "not_acgt", "REF 'N'"),
+        (("chr1", 4, ".", "C", "G"), "ref_mismatch", "REF is C, the genome has A"),
+        (("chr1", 21, ".", "A", "G"), "ref_mismatch", "the genome has N"),
+        (("chr1", 4, ".", "A", "A"), "ref_equals_alt", "are equal"),
+        (("chr1", 30, ".", "AC", "A"), "off_chromosome_end", "chr1 ends at 30"),
+        (GOOD, "duplicate", "the same variant as row 1"),
+    ],
+)
+def test_each_bad_variant_is_a_row_with_a_reason(tmp_path, row, reason, detail):
+    kept, dropped = read_vcf(vcf(tmp_path, GOOD, row), GENOME, LENIENT)
+    assert [v.key for v in kept] == ["chr1:4:A:G"]
+    assert [(v.reason, v.row) for v in dropped] == [(reason, 2)]
+    assert detail in dropped[0].detail
+    assert reason in VARIANT_DROP_REASONS
+    table = dropped_variants_table([*kept, *dropped])
+    assert table["reason"].tolist() == [reason]
+    assert table["detail"][0].startswith("row 2: ")
+
+
+def test_multiallelic_rows_are_split_and_lower_case_is_upper_case(tmp_path):
+    path = vcf(tmp_path, ("chr1", 4, "rs1", "a", "g,T,<NON_REF>,AT"))
+    kept, dropped = read_vcf(path, GENOME, LENIENT)
+    assert [(v.pos, v.ref, v.alt, v.id) for v in kept] == [
+        (3, "A", "G", "rs1"),
+        (3, "A", "T", "rs1"),
+        (3, "A", "AT", "rs1"),
+    ]
+    assert [v.reason for v in dropped] == ["non_ref_allele"]
+    assert [v.kind for v in kept] == ["snv", "snv", "insertion"]
+
+
+def test_indels_move_left_and_say_by_how_much(tmp_path):
+    rows = [
+        ("chr1", 9, ".", "TT", "T"),
+        ("chr1", 15, ".", "CAC", "C"),
+        ("chr1", 5, ".", "TTC", "T"),
+    ]
+    kept, dropped = read_vcf(vcf(tmp_path, *rows), GENOME, LENIENT)
+    assert [(v.pos, v.ref, v.alt, v.shifted_bp) for v in kept] == [
+        (3, "AT", "A", 5),
+        (9, "TCA", "T", 5),
+    ]
+    assert kept[1].source == "chr1:15:CAC:C"
+    assert dropped[0].reason == "ref_mismatch"  # TTC is not what stands at 5
+
+
+@pytest.mark.parametrize(
+    ("ref", "alt", "kind"),
+    [
+        ("A", "C", "snv"),
+        ("AT", "CG", "mnv"),
+        ("A", "AC", "insertion"),
+        ("AC", "C", "deletion"),
+        ("AC", "T", "delins"),
+        ("ACG", "TT", "delins"),
+    ],
+)
+def test_kind(ref, alt, kind):
+    assert Variant("chr1", 0, ref, alt).kind == kind
+
+
+@pytest.mark.parametrize("name", ["v.vcf", "v.vcf.gz", "v.bcf", "v.tsv", "v.csv", "v.tsv.gz"])
+def test_all_formats_give_the_same_variants(tmp_path, name):
+    header = '##INFO=<ID=SET,Number=1,Type=String,Description="group">\n'
+    rows = [("chr1", 4, "a", "A", "G", ".", ".", "SET=exon"), ("chrM", 2, ".", "C", "T,CG")]
+    plain = vcf(tmp_path, *rows, header=header, name="plain.vcf")
+    policy = VariantPolicy(group_info="SET")
+    expected = read_vcf(plain, GENOME, policy).kept
+    path = tmp_path / name
+    if name.startswith("v.vcf") or name == "v.bcf":
+        mode = {"v.vcf": "w", "v.vcf.gz": "wz", "v.bcf": "wb"}[name]
+        with (
+            pysam.VariantFile(plain) as old,
+            pysam.VariantFile(path, mode, header=old.header) as new,
+        ):
+            for record in old:
+                new.write(record)
+    else:
+        comma = "," if name == "v.csv" else "\t"
+        lines = ["chrom pos_1based ref alt id group", "chr1 4 A G a exon", 'chrM 2 C "T,CG"']
+        text = "\n".join(line.replace(" ", comma) for line in lines) + "\n"
+        (gzip.open if name.endswith("gz") else open)(path, "wt").write(text)
+    assert read_vcf(path, GENOME, policy).kept == expected
+    assert [v.group for v in expected] == ["exon", "", ""]
+
+
+def test_aliases_rename_contigs(tmp_path):
+    path = vcf(tmp_path, ("1", 4, ".", "A", "G"))
+    assert read_vcf(path, GENOME, VariantPolicy({"1": "chr1"})).kept[0].chrom == "chr1"
+
+
+def stops(path, message, policy=None, genome=GENOME):
+    with pytest.raises(VariantError, match=re.escape(message)) as caught:
+        list(iter_variants(path, genome, policy))
+    assert str(path.name) in str(caught.value)
+
+
+def test_contigs_that_differ_by_naming_offer_aliases(tmp_path):
+    stops(vcf(tmp_path, ("1", 4, ".", "A", "G")), "set contig_aliases {1: chr1}")
+    stops(vcf(tmp_path, ("9", 4, ".", "A", "G")), "no contig of the variants (9) is in the genome")
+
+
+def test_a_wrong_build_is_named(tmp_path):
+    rows = [GOOD, ("chr1", 5, ".", "A", "G"), ("chr1", 6, ".", "A", "G")]
+    stops(
+        vcf(tmp_path, *rows), "in 2 of 3 variants (first: chr1:5:A:G: REF is A, the genome has T)"
+    )
+    stops(vcf(tmp_path, *rows), "the genome build is probably wrong")
+    read_vcf(vcf(tmp_path, *rows[:2]), GENOME)  # half is not most
+
+
+def test_too_many_dropped(tmp_path):
+    rows = [GOOD, ("chr1", 5, ".", "T", "*"), ("chr1", 6, ".", "T", "*")]
+    stops(vcf(tmp_path, *rows), "2 of 3 variants cannot be scored (2 star_allele)")
+
+
+def test_unreadable_files(tmp_path):
+    stops(tmp_path / "none.vcf", "no such variant file")
+    (tmp_path / "x.bed").write_text("chr1\t3\t4\n")
+    stops(tmp_path / "x.bed", "give .vcf, .vcf.gz, .bcf, or a table")
+    (tmp_path / "not.vcf").write_text("hello\n")
+    stops(tmp_path / "not.vcf", "cannot be read as VCF or BCF after record 0")
+    stops(vcf(tmp_path, name="empty.vcf"), "the file has no variants")
+    stops(
+        vcf(tmp_path, GOOD, name="g.vcf"),
+        "'SET' is not a declared INFO field",
+        VariantPolicy(group_info="SET"),
+    )
+    stops(vcf(tmp_path, GOOD, ("chr1", "x", ".", "A", "G"), name="p.vcf"), "after record 1")
+    (tmp_path / "t.tsv").write_text("chrom\tpos\tref\talt\nchr1\t4\tA\tG\n")
+    stops(tmp_path / "t.tsv", "missing: pos_1based")
+    (tmp_path / "t.tsv").write_text("chrom\tpos_1based\tref\talt\nchr1\t4\tA\tG\nchr1\t0\tA\tG\n")
+    with pytest.raises(VariantError, match=r"t\.tsv, row 2: pos_1based '0' is not a whole number"):
+        read_vcf(tmp_path / "t.tsv", GENOME)
+    (tmp_path / "t.tsv.gz").write_bytes(
+        gzip.compress(b"chrom\tpos_1based\tref\talt\n" + b"chr1\t4\tA\tG\n" * 9)[:-9]
+    )
+    stops(tmp_path / "t.tsv.gz", "cannot be read as a table")
+
+
+def test_truncated_vcf_gz_is_an_error_not_fewer_variants(tmp_path):
+    rows = [("chr1", 4, f"r{i}", "A", "G") for i in range(20000)]
+    whole = tmp_path / "whole.vcf.gz"
+    pysam.tabix_compress(str(vcf(tmp_path, *rows)), str(whole))
+    cut = tmp_path / "cut.vcf.gz"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    stops(cut, "cannot be read as VCF or BCF", LENIENT)
+
+
+def test_na12878_has_a_row_for_every_variant(shared_data):
+    folder = shared_data / "human_chr20"
+    genome = Genome(folder / "chr20.fa.gz")
+    kept, dropped = read_vcf(folder / "NA12878_0-1Mb.vcf.gz", genome)
+    assert (len(kept), len(dropped)) == (1700, 0)
+    assert sum(v.kind == "snv" for v in kept) == 1425
+    with gzip.open(folder / "NA12878_0-1Mb.vcf.gz", "rt") as handle:
+        lines = [line.split("\t") for line in handle if not line.startswith("#")]
+    assert [(v.pos + 1, v.ref, v.alt) for v in kept if v.kind == "snv"] == [
+        (int(f[1]), f[3], f[4]) for f in lines if len(f[3]) == len(f[4]) == 1
+    ]

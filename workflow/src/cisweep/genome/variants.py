@@ -1,0 +1,372 @@
+"""Variants from VCF, VCF.gz, BCF or a table; each one that cannot be scored keeps its reason.
+
+Coordinates are 0-based: `pos` is the first base of `ref`. Multi-allelic rows are split, alleles are
+upper case, and indels are left-normalised (see normalize.py).
+"""
+
+import csv
+import gzip
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from cisweep.contracts import TOKEN_N
+from cisweep.errors import VariantError
+from cisweep.genome.fasta import SequenceSource, tokens_of_text
+from cisweep.genome.normalize import normalize
+from cisweep.genome.regions import DROPPED_COLUMNS
+
+VARIANT_DROP_REASONS = (
+    "unknown_chromosome",
+    "off_chromosome_end",
+    "no_alt_allele",
+    "non_ref_allele",
+    "star_allele",
+    "symbolic_allele",
+    "not_acgt",
+    "allele_too_long",
+    "ref_equals_alt",
+    "ref_mismatch",
+    "duplicate",
+    "too_many_n",
+)
+"""Why a variant has no effect in the products; each such variant has a row with one of these."""
+
+_TABLE_SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
+_VCF_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One alternate allele.
+
+    chrom: name in the genome; pos: 0-based position of ref's first base; id: the user's, or ".";
+    group: the user's, or ""; row: number of the record in its file, from 1; shifted_bp: by how
+    much left-normalisation moved it; source: chrom:pos_1based:ref:alt as the file has it;
+    reason, detail: why it cannot be scored, or "".
+    """
+
+    chrom: str
+    pos: int
+    ref: str
+    alt: str
+    id: str = "."
+    group: str = ""
+    row: int = 0
+    shifted_bp: int = 0
+    source: str = ""
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def key(self) -> str:
+        """The variant's identity: chrom:pos_1based:ref:alt, normalised."""
+        return f"{self.chrom}:{self.pos + 1}:{self.ref}:{self.alt}"
+
+    @property
+    def kind(self) -> str:
+        """One of snv, mnv, insertion, deletion, delins (a replacement of unequal length)."""
+        a, b = len(self.ref), len(self.alt)
+        if a == b:
+            return "snv" if a == 1 else "mnv"
+        if min(a, b) > 1 or (self.ref[0] != self.alt[0] and self.ref[-1] != self.alt[-1]):
+            return "delins"
+        return "insertion" if b > a else "deletion"
+
+    def dropped(self, reason: str, detail: str) -> "Variant":
+        """Return this variant with a reason why it has no effect."""
+        return replace(self, reason=reason, detail=detail)
+
+
+class VariantSet(NamedTuple):
+    """What read_vcf returns: the variants to score and those with a reason, in file order."""
+
+    kept: list[Variant]
+    dropped: list[Variant]
+
+
+@dataclass(frozen=True)
+class VariantPolicy:
+    """How variants are read.
+
+    contig_aliases: name in the file -> name in the genome; max_allele_bp: longest allele;
+    group_info: INFO field of a VCF that gives the group; max_dropped: largest share of rows
+    without an effect.
+    """
+
+    contig_aliases: dict[str, str] = field(default_factory=dict)
+    max_allele_bp: int = 1000
+    group_info: str | None = None
+    max_dropped: float = 0.5
+
+
+def read_vcf(
+    path: str | Path, genome: SequenceSource, policy: VariantPolicy | None = None
+) -> VariantSet:
+    """Return the variants of a VCF, VCF.gz, BCF or table, split into kept and dropped.
+
+    genome: a Genome or other source of tokens, for checking REF and normalising. A table has the
+    columns chrom, pos_1based, ref, alt and, if wanted, id and group (.tsv, .txt, .csv, also .gz).
+
+    Raises VariantError for what iter_variants says.
+    """
+    found = list(iter_variants(path, genome, policy))
+    return VariantSet([v for v in found if not v.reason], [v for v in found if v.reason])
+
+
+def iter_variants(
+    path: str | Path, genome: SequenceSource, policy: VariantPolicy | None = None
+) -> Iterator[Variant]:
+    """Yield every alternate allele of the file once, checked and normalised, in file order.
+
+    Raises VariantError when a row cannot be parsed, the file has no variant, no contig is in the
+    genome, most REF alleles differ from the genome, or more than max_dropped have a reason; the
+    last four at the end of the file.
+    """
+    path, policy = Path(path), policy or VariantPolicy()
+    audit = _Audit(path, genome, policy)
+    seen: dict[tuple[str, int, str, str], int] = {}
+    for raw in _records(path, policy):
+        variant = _checked(raw, genome, policy)
+        if not variant.reason:
+            first = seen.setdefault((variant.chrom, variant.pos, variant.ref, variant.alt), raw.row)
+            if first != raw.row:
+                variant = variant.dropped("duplicate", f"the same variant as row {first}")
+        audit.add(variant)
+        yield variant
+    audit.finish()
+
+
+def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
+    """Yield the alternate alleles as the file has them; no ALT gives one row with alt "."."""
+    if not path.is_file():
+        raise VariantError("no such variant file", where=str(path), mend="correct the path")
+    name = path.name.lower()
+    if name.endswith(_VCF_SUFFIXES):
+        return _vcf_records(path, policy)
+    plain = name.removesuffix(".gz")
+    for suffix, separator in _TABLE_SEPARATORS.items():
+        if plain.endswith(suffix):
+            return _table_records(path, separator)
+    raise VariantError(
+        "not a format for variants",
+        where=str(path),
+        mend="give .vcf, .vcf.gz, .bcf, or a table (.tsv, .txt, .csv, also .gz)",
+    )
+
+
+def _vcf_records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
+    import pysam
+
+    verbosity = pysam.set_verbosity(0)  # htslib would print what the error below says
+    row = 0
+    try:
+        with pysam.VariantFile(str(path)) as handle:
+            key = policy.group_info
+            if key is not None and key not in handle.header.info:
+                declared = ", ".join(handle.header.info) or "none"
+                raise VariantError(
+                    f"group_info {key!r} is not a declared INFO field (declared: {declared})",
+                    where=str(path),
+                )
+            for row, record in enumerate(handle, 1):
+                group = "" if key is None else _text_of(record.info.get(key, ""))
+                yield from _split(
+                    (record.chrom, record.start, record.ref or "", record.alts or (".",)),
+                    (record.id or ".", group, row),
+                )
+    except VariantError:
+        raise
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        raise VariantError(
+            f"cannot be read as VCF or BCF after record {row} ({error})",
+            where=str(path),
+            mend="check it with `bcftools view`",
+        ) from None
+    finally:
+        pysam.set_verbosity(verbosity)
+
+
+def _text_of(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _table_records(path: Path, separator: str) -> Iterator[Variant]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    row = 0
+    try:
+        with opener(path, "rt", newline="") as handle:
+            reader = csv.DictReader(handle, delimiter=separator)
+            needed = ("chrom", "pos_1based", "ref", "alt")
+            missing = [c for c in needed if c not in (reader.fieldnames or [])]
+            if missing:
+                raise VariantError(
+                    f"a table of variants needs the columns {', '.join(needed)}; "
+                    f"missing: {', '.join(missing)}",
+                    where=str(path),
+                )
+            for row, line in enumerate(reader, 1):
+                position = (line["pos_1based"] or "").strip()
+                if not position.isdigit() or int(position) < 1:
+                    raise VariantError(
+                        f"pos_1based {position!r} is not a whole number from 1",
+                        where=f"{path}, row {row}",
+                    )
+                alts = tuple((line["alt"] or ".").strip().split(","))
+                yield from _split(
+                    (line["chrom"], int(position) - 1, (line["ref"] or "").strip(), alts),
+                    (line.get("id") or ".", line.get("group") or "", row),
+                )
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise VariantError(
+            f"cannot be read as a table after row {row} ({error})", where=str(path)
+        ) from None
+
+
+def _split(
+    site: tuple[str, int, str, tuple[str, ...]], rest: tuple[str, str, int]
+) -> Iterator[Variant]:
+    chrom, pos, ref, alts = site
+    for alt in alts:
+        yield Variant(
+            chrom, pos, ref.upper(), alt.upper(), *rest, source=f"{chrom}:{pos + 1}:{ref}:{alt}"
+        )
+
+
+def _checked(raw: Variant, genome: SequenceSource, policy: VariantPolicy) -> Variant:
+    """Return the variant normalised, or as it came with a reason."""
+    chrom = policy.contig_aliases.get(raw.chrom, raw.chrom)
+    if chrom not in genome.lengths:
+        alias = _alias(raw.chrom, genome.lengths)
+        hint = f"; the genome has {alias!r}: set contig_aliases {{{raw.chrom}: {alias}}}"
+        return raw.dropped("unknown_chromosome", "not in the genome" + (hint if alias else ""))
+    variant = replace(raw, chrom=chrom)
+    if why := _bad_alleles(variant, policy.max_allele_bp):
+        return variant.dropped(*why)
+    if not 0 <= variant.pos <= genome.lengths[chrom] - len(variant.ref):
+        return variant.dropped(
+            "off_chromosome_end", f"{chrom} ends at {genome.lengths[chrom]} in the genome"
+        )
+    have = genome.tokens(chrom, variant.pos, variant.pos + len(variant.ref))
+    if (have != tokens_of_text(variant.ref)).any():
+        letters = "".join("ACGTN"[t] for t in have)
+        return variant.dropped("ref_mismatch", f"REF is {variant.ref}, the genome has {letters}")
+    pos, ref, alt, shifted = normalize(genome, chrom, variant.pos, variant.ref, variant.alt)
+    return replace(variant, pos=pos, ref=ref, alt=alt, shifted_bp=shifted)
+
+
+def _bad_alleles(variant: Variant, max_allele_bp: int) -> tuple[str, str] | None:
+    ref, alt = variant.ref, variant.alt
+    if alt in (".", ""):
+        return "no_alt_allele", "ALT is missing"
+    if alt in ("<NON_REF>", "<*>"):
+        return "non_ref_allele", f"ALT {alt} names no sequence"
+    if alt == "*":
+        return "star_allele", "ALT * is a deletion that another record describes"
+    if alt[0] == "<" or "[" in alt or "]" in alt:
+        return "symbolic_allele", f"ALT {alt} names no sequence"
+    if max(len(ref), len(alt)) > max_allele_bp:
+        return "allele_too_long", f"{max(len(ref), len(alt))} bp, more than {max_allele_bp}"
+    for name, allele in (("REF", ref), ("ALT", alt)):
+        if not allele or (tokens_of_text(allele) == TOKEN_N).any():
+            return "not_acgt", f"{name} {allele!r} has letters other than A, C, G, T"
+    if ref == alt:
+        return "ref_equals_alt", "REF and ALT are equal"
+    return None
+
+
+def _alias(name: str, lengths: Iterable[str]) -> str | None:
+    """Return the genome's contig that differs from `name` by naming only (chr20, 20; chrM, MT)."""
+
+    def bare(contig: str) -> str:
+        plain = contig.lower().removeprefix("chr")
+        return "m" if plain == "mt" else plain
+
+    return next((contig for contig in lengths if bare(contig) == bare(name)), None)
+
+
+class _Audit:
+    """Counts what was read and refuses a file that cannot belong to the genome."""
+
+    def __init__(self, path: Path, genome: SequenceSource, policy: VariantPolicy):
+        self.path, self.genome, self.policy = path, genome, policy
+        self.reasons: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.example = ""
+
+    def add(self, variant: Variant) -> None:
+        self.reasons[variant.reason] += 1
+        if variant.reason == "unknown_chromosome":
+            self.unknown[variant.chrom] += 1
+        if variant.reason == "ref_mismatch" and not self.example:
+            self.example = f"{variant.source}: {variant.detail}"
+
+    def finish(self) -> None:
+        total = sum(self.reasons.values())
+        if not total:
+            raise VariantError("the file has no variants", where=str(self.path))
+        if sum(self.unknown.values()) == total:
+            self._refuse_contigs()
+        wrong = self.reasons["ref_mismatch"]
+        compared = wrong + self.reasons[""] + self.reasons["duplicate"]
+        if 2 * wrong > compared:
+            raise VariantError(
+                f"REF differs from the genome in {wrong} of {compared} variants (first: "
+                f"{self.example}); the genome build is probably wrong",
+                where=str(self.path),
+                mend="use the genome that the variants were called on, or lift them over",
+            )
+        bad = total - self.reasons[""]
+        if bad > self.policy.max_dropped * total:
+            counts = ", ".join(
+                f"{n} {reason}" for reason, n in self.reasons.most_common() if reason
+            )
+            raise VariantError(
+                f"{bad} of {total} variants cannot be scored ({counts}), more than the share "
+                f"max_dropped {self.policy.max_dropped}",
+                where=str(self.path),
+                mend="correct the variants, or raise max_dropped",
+            )
+
+    def _refuse_contigs(self) -> None:
+        aliases = {c: _alias(c, self.genome.lengths) for c in self.unknown}
+        found = {c: a for c, a in aliases.items() if a is not None}
+        have = ", ".join(list(self.genome.lengths)[:5])
+        if found:
+            pairs = ", ".join(f"{c}: {a}" for c, a in found.items())
+            raise VariantError(
+                "the contigs of the variants and of the genome differ only by naming",
+                where=str(self.path),
+                mend=f"set contig_aliases {{{pairs}}}",
+            )
+        raise VariantError(
+            f"no contig of the variants ({', '.join(list(self.unknown)[:5])}) is in the genome "
+            f"({have}, …)",
+            where=str(self.path),
+            mend="use the genome that the variants were called on",
+        )
+
+
+def dropped_variants_table(variants: Iterable[Variant]) -> pd.DataFrame:
+    """Return the variants that have a reason, as rows of dropped_regions.tsv.
+
+    start, end span REF (0-based half-open); name is the id, or the variant as the file has it.
+    """
+    rows = [
+        (
+            v.chrom,
+            v.pos,
+            v.pos + max(1, len(v.ref)),
+            ".",
+            v.source if v.id == "." else v.id,
+            v.reason,
+            f"row {v.row}: {v.detail}",
+        )
+        for v in variants
+        if v.reason
+    ]
+    return pd.DataFrame(rows, columns=DROPPED_COLUMNS)
