@@ -1,0 +1,222 @@
+"""Data sets that hand out batches; augmentation happens on whole batches, by array operations.
+
+A data set gives `epoch_rows(generator)`, the rows of one epoch in order, and `batch(rows,
+generator)`; without a generator nothing is drawn: no jitter, no reverse complement. All draws
+come from that generator, so an epoch's batches depend on its seed alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cisweep.errors import TrainingError
+
+_COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
+_BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some examples: tokens (B, L) uint8, further inputs of the model, and what to predict."""
+
+    tokens: Tensor
+    inputs: tuple[Tensor, ...] = ()
+    targets: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def one_hot(self) -> Tensor:
+        """Return (B, 4, L) float32, N all zeros, on the tokens' device."""
+        return _BASES.to(self.tokens.device)[self.tokens.int()].transpose(1, 2).contiguous()
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on `device`; copies from pinned memory do not block."""
+
+        def move(tensor: Tensor) -> Tensor:
+            return tensor.to(device, non_blocking=True)
+
+        return Batch(
+            move(self.tokens),
+            tuple(move(t) for t in self.inputs),
+            {name: move(t) for name, t in self.targets.items()},
+        )
+
+
+class Dataset(Protocol):
+    """What `fit` and `evaluate` read."""
+
+    def __len__(self) -> int: ...
+
+    def epoch_rows(self, generator: np.random.Generator) -> np.ndarray:
+        """Return the rows of one training epoch, in order."""
+        ...
+
+    def batch(self, rows: np.ndarray, generator: np.random.Generator | None = None) -> Batch:
+        """Return the examples of `rows`; augmented if a generator is given."""
+        ...
+
+
+def reverse_complement_tokens(tokens: np.ndarray) -> np.ndarray:
+    """Return the reverse complements (B, L) uint8 of tokens (B, L); N stays N."""
+    return _COMPLEMENT[tokens[:, ::-1]]
+
+
+@dataclass(frozen=True)
+class TableDataset:
+    """Sequences of one length with values: regression, multi-label or multi-class.
+
+    tokens: (N, L) uint8. values: (N, T) float32; NaN is a missing label. reverse_complement:
+    show half of the examples reverse-complemented, with the same values. shift_bp: move each
+    sequence by up to this many bp while training, N at the end that becomes free.
+    """
+
+    tokens: np.ndarray
+    values: np.ndarray
+    reverse_complement: bool = False
+    shift_bp: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.tokens) == 0:
+            raise TrainingError("the data set has no rows", where="train data")
+        if len(self.tokens) != len(self.values):
+            raise TrainingError(
+                f"{len(self.tokens)} sequences and {len(self.values)} rows of values",
+                where="train data",
+            )
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def take(self, rows: np.ndarray) -> "TableDataset":
+        """Return the data set of some rows, with the same augmentation."""
+        return TableDataset(
+            self.tokens[rows], self.values[rows], self.reverse_complement, self.shift_bp
+        )
+
+    def epoch_rows(self, generator: np.random.Generator) -> np.ndarray:
+        """Return all rows in a drawn order."""
+        return generator.permutation(len(self))
+
+    def batch(self, rows: np.ndarray, generator: np.random.Generator | None = None) -> Batch:
+        """Return the examples of `rows`; targets: {"values": (B, T) float32}."""
+        tokens = self.tokens[rows]
+        if generator is not None and self.shift_bp:
+            tokens = _shifted(tokens, self.shift_bp, generator)
+        if generator is not None and self.reverse_complement:
+            flip = generator.random(len(rows)) < 0.5
+            tokens[flip] = reverse_complement_tokens(tokens[flip])
+        values = torch.from_numpy(np.ascontiguousarray(self.values[rows], dtype=np.float32))
+        return Batch(torch.from_numpy(tokens), targets={"values": values})
+
+
+def _shifted(tokens: np.ndarray, reach: int, generator: np.random.Generator) -> np.ndarray:
+    padded = np.pad(tokens, ((0, 0), (reach, reach)), constant_values=4)
+    offset = generator.integers(0, 2 * reach + 1, len(tokens))
+    return _windows_at(padded, offset, tokens.shape[1])
+
+
+def _windows_at(array: np.ndarray, offset: np.ndarray, length: int) -> np.ndarray:
+    """Return a copy of `length` positions from each row's own offset, (B, …, length)."""
+    view = np.lib.stride_tricks.sliding_window_view(array, length, axis=-1)
+    rows = np.arange(len(array))
+    return view[rows, ..., offset, :].copy() if array.ndim > 2 else view[rows, offset].copy()
+
+
+@dataclass(frozen=True)
+class SignalDataset:
+    """Windows with base-resolution counts, for BPNet.
+
+    Every array may be a memory map, so that memory does not grow with the number of windows.
+
+    tokens: (N, window_bp + 2·jitter_bp) uint8.
+    signal: (N, strands, output_bp + 2·jitter_bp) float32 counts.
+    controls: None or (N, tracks, window_bp + 2·jitter_bp) float32.
+    is_peak: (N,) bool; negatives train the counts only.
+    jitter_bp: peaks move by up to this much while training; evaluation takes the centre.
+    reverse_complement: flip half of the examples. strand_swap: the track that each track becomes
+        on the other strand, (1, 0) for plus and minus.
+    negative_ratio: negatives drawn anew for each epoch, per peak (bpnet-lite: 0.333).
+    """
+
+    tokens: np.ndarray
+    signal: np.ndarray
+    is_peak: np.ndarray
+    controls: np.ndarray | None = None
+    jitter_bp: int = 0
+    reverse_complement: bool = False
+    strand_swap: Sequence[int] = (1, 0)
+    control_swap: Sequence[int] = (1, 0)
+    negative_ratio: float = 0.333
+    rows: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(len(self.tokens)))
+        if len(self.rows) == 0:
+            raise TrainingError("the data set has no windows", where="train data")
+        for name, swap, array in (
+            ("strand_swap", self.strand_swap, self.signal),
+            ("control_swap", self.control_swap, self.controls),
+        ):
+            tracks = 0 if array is None else array.shape[1]
+            if self.reverse_complement and tracks > 1 and sorted(swap) != list(range(tracks)):
+                raise TrainingError(
+                    f"{name} {tuple(swap)} is no permutation of {tracks} tracks",
+                    where="train data",
+                    mend="name the track that each one becomes on the other strand, e.g. [1, 0]",
+                )
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, rows: np.ndarray) -> "SignalDataset":
+        """Return the data set of some rows; the arrays are shared, not copied."""
+        return SignalDataset(
+            self.tokens, self.signal, self.is_peak, self.controls, self.jitter_bp,
+            self.reverse_complement, self.strand_swap, self.control_swap, self.negative_ratio,
+            rows=self.rows[rows],
+        )  # fmt: skip
+
+    def epoch_rows(self, generator: np.random.Generator) -> np.ndarray:
+        """Return all peaks and negative_ratio × as many negatives, in a drawn order."""
+        peak = self.is_peak[self.rows]
+        peaks, negatives = np.flatnonzero(peak), np.flatnonzero(~peak)
+        wanted = min(int(round(self.negative_ratio * len(peaks))), len(negatives))
+        drawn = generator.choice(negatives, wanted, replace=False) if wanted else negatives[:0]
+        return generator.permutation(np.concatenate([peaks, drawn]))
+
+    def batch(self, rows: np.ndarray, generator: np.random.Generator | None = None) -> Batch:
+        """Return the examples of `rows`.
+
+        targets: {"counts": (B, strands, output_bp) float32, "is_peak": (B,) bool}; inputs: the
+        controls, if there are any.
+        """
+        rows = self.rows[rows]
+        peak = np.asarray(self.is_peak[rows])
+        offset = np.full(len(rows), self.jitter_bp)
+        if generator is not None and self.jitter_bp:
+            drawn = generator.integers(0, 2 * self.jitter_bp + 1, len(rows))
+            offset = np.where(peak, drawn, offset)
+        arrays = [np.asarray(self.tokens[rows]), np.asarray(self.signal[rows])]
+        if self.controls is not None:
+            arrays.append(np.asarray(self.controls[rows]))
+        arrays = [_windows_at(a, offset, a.shape[-1] - 2 * self.jitter_bp) for a in arrays]
+        if generator is not None and self.reverse_complement:
+            flip = generator.random(len(rows)) < 0.5
+            arrays[0][flip] = reverse_complement_tokens(arrays[0][flip])
+            for array, swap in zip(arrays[1:], (self.strand_swap, self.control_swap)):
+                array[flip] = flip_tracks(array[flip], swap)
+        tensors = [torch.from_numpy(a) for a in arrays]
+        targets = {"counts": tensors[1], "is_peak": torch.from_numpy(peak)}
+        return Batch(tensors[0], tuple(tensors[2:]), targets)
+
+
+def flip_tracks(tracks: np.ndarray, swap: Sequence[int]) -> np.ndarray:
+    """Return tracks (B, S, L) as seen from the other strand: reversed, track i from swap[i]."""
+    order = list(swap) if tracks.shape[1] > 1 else [0]
+    return tracks[:, order, ::-1]
