@@ -1,0 +1,226 @@
+"""The config of a run: one YAML, checked as a whole, with every error at once.
+
+Relative paths are relative to the working directory, as everywhere in Snakemake; `{workflow}` at
+the beginning of a path stands for the folder of this workflow.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+
+from cisweep.config.base import Name, Strict
+from cisweep.config.model import ModelConfig
+from cisweep.errors import ConfigError
+from cisweep.steps import all_steps
+
+
+class GenomeConfig(Strict):
+    """The genome."""
+
+    fasta: Path
+    """FASTA, plain or bgzip, with its .fai (and .gzi) beside it."""
+
+
+class TileConfig(Strict):
+    """Tiles of a genome."""
+
+    stride_bp: int = Field(ge=1)
+    """Distance between the starts of two tiles."""
+
+
+class RegionsConfig(Strict):
+    """Which stretches of the genome, and what makes one unusable."""
+
+    tile: TileConfig | None = None
+    """Tile the genome."""
+    bed: Path | None = None
+    """BED3 to BED12 or narrowPeak, plain or gzip; windows are centred on its rows."""
+    edge: Literal["drop", "pad"] = "drop"
+    """A window that leaves its chromosome is dropped, or padded with N."""
+    chroms: str = ".*"
+    """Regular expression that the whole name of a chromosome must match."""
+    max_n: float = Field(0.1, ge=0, le=1)
+    """Largest share of N in a window."""
+    blacklist: list[Path] = []
+    """BED files; windows that touch them are dropped."""
+    max_dropped: float = Field(0.5, ge=0, le=1)
+    """The run fails if a larger share of regions is dropped."""
+
+    @field_validator("chroms")
+    @classmethod
+    def _regex(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from None
+        return value
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.tile is not None and self.bed is not None:
+            raise ValueError("give tile or bed, not both")
+        return self
+
+
+@cache
+def steps_model() -> type[Strict]:
+    """Return the model of `steps`, made from the registry: each step's config, or null for off."""
+    fields: dict[str, Any] = {
+        step.name: (step.config | None, Field(None, description=step.title))
+        for step in all_steps().values()
+    }
+    return create_model("StepsConfig", __base__=Strict, **fields)
+
+
+class RunConfigBase(Strict):
+    """A run of cisweep."""
+
+    run: Name
+    """Name of the run; products lie in results/<run>."""
+    genome: GenomeConfig | None = None
+    """The genome (or give `sequences`)."""
+    regions: RegionsConfig = RegionsConfig()
+    """Regions of the genome."""
+    sequences: Path | None = None
+    """Instead of genome and regions: a FASTA file, or a table with columns name and sequence."""
+    models: dict[Name, Path | None] = {}
+    """Id of a model: its model.yaml; null takes a model of the default config out."""
+    motifs: Path | None = None
+    """Motif file in MEME format."""
+    chunk_bp: int = Field(5_000_000, ge=100)
+    """Bases of the genome (or of all sequences) whose regions one job handles."""
+    seed: int = Field(0, ge=0)
+    """Seed of the run."""
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    """cpu, cuda (a free GPU is taken), or cuda:N. There is no silent fall-back."""
+    deterministic: bool = True
+    """Use torch's deterministic algorithms."""
+    tf32: bool = False
+    """Allow TF32 on the GPU for predictions; attribution and design never use it."""
+
+
+@cache
+def run_model() -> type[RunConfigBase]:
+    """Return the complete model of the config, with the steps of the registry."""
+    steps = steps_model()
+    return create_model(
+        "RunConfig", __base__=RunConfigBase, steps=(steps, Field(default_factory=steps))
+    )
+
+
+def _expand(value: Any, root: Path) -> Any:
+    if isinstance(value, str):
+        return value.replace("{workflow}", str(root), 1) if value.startswith("{workflow}") else value
+    if isinstance(value, dict):
+        return {key: _expand(item, root) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, root) for item in value]
+    return value
+
+
+def _messages(error: ValidationError, prefix: str = "") -> list[str]:
+    found = []
+    for item in error.errors():
+        key = ".".join([prefix, *(str(p) for p in item["loc"])] if prefix else map(str, item["loc"]))
+        text = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            text = "unknown key"
+        elif item["type"] not in ("value_error", "missing"):
+            text += f", got {item['input']!r}"
+        found.append(f"{key or '(config)'}: {text}")
+    return found
+
+
+def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str]]:
+    where = f"models.{model_id} ({path})"
+    try:
+        data = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        return None, [f"{where}: no such file"]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        return None, [f"{where}: not readable YAML: {' '.join(str(error).split())}"]
+    if not isinstance(data, dict):
+        return None, [f"{where}: a model config is a mapping, got {type(data).__name__}"]
+    for fold in data.get("folds") or []:
+        if isinstance(fold, dict):
+            if isinstance(fold.get("weights"), str):
+                fold["weights"] = str(path.parent / fold["weights"])
+            extra = fold.get("extra_weights")
+            if isinstance(extra, dict):
+                fold["extra_weights"] = {k: str(path.parent / str(v)) for k, v in extra.items()}
+    for item in data.get("inputs") or []:
+        if isinstance(item, dict) and isinstance(item.get("paths"), list):
+            item["paths"] = [str(path.parent / str(p)) for p in item["paths"]]
+    try:
+        return ModelConfig.model_validate(data), []
+    except ValidationError as error:
+        return None, _messages(error, where)
+
+
+def _check_logic(config: Any) -> list[str]:
+    """Return what single fields cannot know: sources, needed steps, needed files."""
+    found = []
+    on = {n for n in all_steps() if getattr(config.steps, n) is not None}
+    if config.genome is None and config.sequences is None:
+        found.append("genome: missing; give genome and regions, or sequences")
+    if config.genome is not None and config.sequences is not None:
+        found.append("sequences: give genome or sequences, not both")
+    if config.genome is not None and config.regions.tile is None and config.regions.bed is None:
+        found.append("regions: give tile or bed")
+    if not any(path is not None for path in config.models.values()) and on - {"train"}:
+        found.append("models: at least one model is needed")
+    for name in sorted(on):
+        missing = [n for n in all_steps()[name].needs if n not in on]
+        found += [f"steps.{name}: needs the step {n}; add it under steps" for n in missing]
+    if on & {"seqlets", "hits"} and config.motifs is None:
+        found.append("motifs: missing; the steps seqlets and hits need a MEME file")
+    return found
+
+
+def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
+    """Return the checked config of a run and its models' configs.
+
+    data: the mapping from YAML; root: the workflow's folder, for `{workflow}`.
+    Raises ConfigError that lists every fault: key, what is wrong.
+    """
+    data = _expand(data, root)
+    faults: list[str] = []
+    config = None
+    try:
+        config = run_model().model_validate(data)
+    except ValidationError as error:
+        faults += _messages(error)
+    given = data.get("models") if isinstance(data.get("models"), dict) else {}
+    models: dict[str, ModelConfig] = {}
+    for model_id, path in given.items():
+        if path is None:
+            continue
+        model, problems = _read_model(str(model_id), Path(str(path)))
+        faults += problems
+        if model is not None:
+            models[str(model_id)] = model
+    if config is not None:
+        faults += _check_logic(config)
+        targets = {t for m in models.values() for t in m.target_names}
+        select = config.steps.select
+        wanted = (select.targets or []) if select is not None else []
+        faults += [
+            f"steps.select.targets: no model has the target {t!r} (there are: {', '.join(sorted(targets))})"
+            for t in wanted
+            if models and t not in targets
+        ]
+        for model_id, model in models.items():
+            if config.chunk_bp < 2 * model.window_bp:
+                faults.append(
+                    f"chunk_bp: {config.chunk_bp} is less than twice the window of {model_id} "
+                    f"({model.window_bp} bp)"
+                )
+    if faults:
+        raise ConfigError(
+            f"{len(faults)} fault(s) in the config:\n" + "\n".join(f"  - {f}" for f in faults)
+        )
+    return config, models

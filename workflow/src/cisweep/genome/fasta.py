@@ -1,0 +1,235 @@
+"""Sequences by coordinate: an indexed FASTA (plain or bgzip) or a set of named sequences.
+
+Nothing is written beside inputs: a missing index stops with the samtools command that makes it.
+"""
+
+import gzip
+import mmap
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from cisweep.contracts import TOKEN_N, digest
+from cisweep.errors import GenomeError
+
+_TOKEN_OF_BYTE = np.full(256, TOKEN_N, dtype=np.uint8)
+for _letters, _token in (("Aa", 0), ("Cc", 1), ("Gg", 2), ("Tt", 3)):
+    for _letter in _letters:
+        _TOKEN_OF_BYTE[ord(_letter)] = _token
+
+
+def tokens_of_text(text: bytes | str) -> np.ndarray:
+    """Return (L,) uint8 tokens of a sequence: 0-3 = A C G T in either case, 4 = anything else.
+
+    Soft-masked (lower case) bases count as bases, IUPAC ambiguity letters as N.
+    """
+    raw = text.encode("latin-1") if isinstance(text, str) else text
+    return _TOKEN_OF_BYTE[np.frombuffer(raw, dtype=np.uint8)]
+
+
+class SequenceSource(Protocol):
+    """What regions are cut from: a genome or a set of sequences."""
+
+    lengths: dict[str, int]
+
+    def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """Return (end - start,) uint8 tokens; positions beyond the sequence are N."""
+        ...
+
+
+@dataclass(frozen=True)
+class FaiRow:
+    """One line of a .fai: bases, byte offset, bases and bytes of a line (samtools faidx)."""
+
+    length_bp: int
+    offset: int
+    line_bases: int
+    line_bytes: int
+
+
+def read_fai(fasta: Path) -> dict[str, FaiRow]:
+    """Return the index rows of `fasta` in file order.
+
+    Raises GenomeError if the FASTA or its index is missing or broken.
+    """
+    if not fasta.is_file():
+        raise GenomeError("no such FASTA file", where=str(fasta), mend="correct genome.fasta")
+    index = Path(f"{fasta}.fai")
+    mend = f"samtools faidx {fasta}"
+    if not index.is_file():
+        raise GenomeError("the FASTA has no index", where=str(index), mend=mend)
+    rows: dict[str, FaiRow] = {}
+    for number, line in enumerate(index.read_text().splitlines(), 1):
+        parts = line.split("\t")
+        try:
+            rows[parts[0]] = FaiRow(*(int(v) for v in parts[1:5]))
+        except (TypeError, ValueError):
+            raise GenomeError(
+                f"line {number} of the index is not name, length, offset, bases, bytes: {line!r}",
+                where=str(index),
+                mend=mend,
+            ) from None
+    if not rows:
+        raise GenomeError("the index is empty", where=str(index), mend=mend)
+    return rows
+
+
+class Genome:
+    """An indexed FASTA, plain (read by memory map) or bgzip (read through pyfaidx).
+
+    lengths: chromosome -> length in bp, in .fai order.
+    """
+
+    def __init__(self, fasta: str | Path):
+        self.path = Path(fasta)
+        self._rows = read_fai(self.path)
+        self.lengths = {name: row.length_bp for name, row in self._rows.items()}
+        with open(self.path, "rb") as handle:
+            self._compressed = handle.read(2) == b"\x1f\x8b"
+        if self._compressed and not Path(f"{self.path}.gzi").is_file():
+            raise GenomeError(
+                "the compressed FASTA has no .gzi index",
+                where=f"{self.path}.gzi",
+                mend=f"compress it with bgzip (not gzip), then samtools faidx {self.path}",
+            )
+
+    @property
+    def identity(self) -> str:
+        """Hash of the chromosomes' names and lengths and of the file's size."""
+        return digest(self.lengths, self.path.stat().st_size)
+
+    @cached_property
+    def _map(self) -> mmap.mmap:
+        with open(self.path, "rb") as handle:
+            return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+
+    @cached_property
+    def _fasta(self):
+        import pyfaidx
+
+        return pyfaidx.Fasta(str(self.path), as_raw=True, rebuild=False, build_index=False)
+
+    def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """Return (end - start,) uint8 tokens of chrom:start-end, N beyond the chromosome."""
+        if chrom not in self._rows:
+            raise GenomeError(f"no chromosome {chrom!r}", where=str(self.path))
+        out = np.full(end - start, TOKEN_N, dtype=np.uint8)
+        low, high = max(start, 0), min(end, self.lengths[chrom])
+        if low < high:
+            found = self._read(chrom, low, high)
+            if len(found) != high - low:
+                raise GenomeError(
+                    f"{chrom}:{low}-{high} gave {len(found)} of {high - low} bases; the index does "
+                    "not fit the file",
+                    where=str(self.path),
+                    mend=f"samtools faidx {self.path}",
+                )
+            out[low - start : high - start] = found
+        return out
+
+    def _read(self, chrom: str, low: int, high: int) -> np.ndarray:
+        if self._compressed:
+            return tokens_of_text(str(self._fasta[chrom][low:high]))
+        row = self._rows[chrom]
+
+        def byte(position: int) -> int:
+            return row.offset + position // row.line_bases * row.line_bytes + position % row.line_bases
+
+        raw = self._map[byte(low) : byte(high - 1) + 1]
+        return tokens_of_text(raw.translate(None, b"\r\n"))
+
+
+class NamedSequences:
+    """Sequences from memory, by name; the other source beside Genome."""
+
+    def __init__(self, tokens: dict[str, np.ndarray]):
+        self._tokens = tokens
+        self.lengths = {name: len(t) for name, t in tokens.items()}
+
+    @property
+    def identity(self) -> str:
+        """Hash of names and letters."""
+        return digest({n: digest(t.tobytes().hex()) for n, t in self._tokens.items()})
+
+    def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
+        """Return (end - start,) uint8 tokens of sequence `chrom`, N beyond its ends."""
+        out = np.full(end - start, TOKEN_N, dtype=np.uint8)
+        low, high = max(start, 0), min(end, self.lengths[chrom])
+        if low < high:
+            out[low - start : high - start] = self._tokens[chrom][low:high]
+        return out
+
+
+def window_tokens(source: SequenceSource, chrom: np.ndarray, start: np.ndarray, end: np.ndarray):
+    """Return (N, W) uint8 tokens of windows of one length, in + orientation.
+
+    Runs of nearby windows are read at once and sliced, so a tiled chunk costs one read.
+    """
+    n = len(start)
+    width = int(end[0] - start[0]) if n else 0
+    out = np.empty((n, width), dtype=np.uint8)
+    begin = 0
+    while begin < n:
+        stop = begin + 1
+        low, high = int(start[begin]), int(end[begin])
+        while (
+            stop < n
+            and chrom[stop] == chrom[begin]
+            and start[stop] >= low
+            and start[stop] <= high + width
+            and end[stop] - low <= 8_000_000
+        ):
+            high = max(high, int(end[stop]))
+            stop += 1
+        stretch = source.tokens(chrom[begin], low, high)
+        offsets = np.asarray(start[begin:stop] - low)
+        out[begin:stop] = np.lib.stride_tricks.sliding_window_view(stretch, width)[offsets]
+        begin = stop
+    return out
+
+
+def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
+    """Return the sequences of a FASTA file or of a table (columns name, sequence) and their names.
+
+    Raises GenomeError for a missing or empty file, a missing column, a repeated name.
+    """
+    if not path.is_file():
+        raise GenomeError("no such file", where=str(path), mend="correct `sequences`")
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as handle:
+        text = handle.read()
+    pairs = _fasta_pairs(text) if text.lstrip().startswith(">") else _table_pairs(text, path)
+    if not pairs:
+        raise GenomeError("no sequence in the file", where=str(path))
+    names = [name for name, _ in pairs]
+    twice = next((n for n, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise GenomeError(f"sequence name {twice!r} stands twice", where=str(path))
+    return NamedSequences({name: tokens_of_text(seq) for name, seq in pairs}), names
+
+
+def _fasta_pairs(text: str) -> list[tuple[str, str]]:
+    records = text.lstrip()[1:].split("\n>")
+    pairs = []
+    for record in records:
+        header, _, body = record.partition("\n")
+        pairs.append((header.split()[0] if header.split() else "", body.replace("\n", "").strip()))
+    return pairs
+
+
+def _table_pairs(text: str, path: Path) -> list[tuple[str, str]]:
+    lines = text.splitlines()
+    separator = "," if lines and "," in lines[0] and "\t" not in lines[0] else "\t"
+    header = lines[0].split(separator) if lines else []
+    if "sequence" not in header:
+        raise GenomeError(
+            f"a table of sequences needs the columns name and sequence; found {header}",
+            where=str(path),
+        )
+    column = header.index("sequence")
+    name = header.index("name") if "name" in header else None
+    rows = [line.split(separator) for line in lines[1:] if line]
+    return [(row[name] if name is not None else f"sequence_{i}", row[column]) for i, row in enumerate(rows)]

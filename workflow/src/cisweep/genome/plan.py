@@ -1,0 +1,244 @@
+"""The plan of a run: windows, chunks and parameters, from config, .fai and BED alone.
+
+The Snakefile makes one while it is parsed (no torch here), and each job makes one again from the
+same config, so no manifest is handed around.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cisweep.config.model import ModelConfig
+from cisweep.config.run import load_config
+from cisweep.contracts import Windows, digest
+from cisweep.errors import ConfigError
+from cisweep.genome.chunks import Layout, chunk_id, chunk_index, windows_digest
+from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
+from cisweep.genome.regions import (
+    DROPPED_COLUMNS,
+    Regions,
+    WindowPolicy,
+    check_dropped,
+    read_bed,
+    read_blacklist,
+    tiles,
+    to_windows,
+    whole_sequences,
+)
+from cisweep.steps import all_steps
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked config and what follows from it."""
+
+    config: Any
+    models: dict[str, ModelConfig]
+    root: Path
+
+    @classmethod
+    def from_config(cls, data: dict, root: Path) -> "Plan":
+        """Return the plan of the mapping `data`; raises ConfigError with every fault."""
+        config, models = load_config(data, root)
+        return cls(config, models, root)
+
+    # ---- what is swept -------------------------------------------------------------------
+
+    @cached_property
+    def source(self) -> SequenceSource:
+        """The genome, or the named sequences."""
+        if self.config.genome is not None:
+            return Genome(self.config.genome.fasta)
+        return read_sequences(self.config.sequences)[0]
+
+    @property
+    def is_genome(self) -> bool:
+        """Is the source a genome (so that bigWigs make sense)?"""
+        return self.config.genome is not None
+
+    @property
+    def source_files(self) -> list[str]:
+        """Files that the source is read from."""
+        if self.is_genome:
+            return [str(self.config.genome.fasta), f"{self.config.genome.fasta}.fai"]
+        return [str(self.config.sequences)]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The source laid out end to end and cut into bins."""
+        return Layout(self.source.lengths, self.config.chunk_bp)
+
+    @cached_property
+    def _blacklist(self):
+        return read_blacklist(self.config.regions.blacklist)
+
+    def policy(self, model: str) -> WindowPolicy:
+        """Return how regions become windows of this model."""
+        regions = self.config.regions
+        return WindowPolicy(
+            self.models[model].window_bp, regions.edge, regions.chroms, regions.max_n, self._blacklist
+        )
+
+    @cached_property
+    def _given(self) -> Regions | None:
+        """The user's rows; None for tiles, which are made per chunk."""
+        if not self.is_genome:
+            return whole_sequences(self.source.lengths)
+        return read_bed(self.config.regions.bed) if self.config.regions.bed else None
+
+    @cached_property
+    def _resolved(self) -> dict[str, tuple[dict[str, Windows], pd.DataFrame]]:
+        return {}
+
+    def _rows(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
+        """Return chunk -> windows, and the dropped rows, of given regions."""
+        if model not in self._resolved:
+            windows, dropped = to_windows(self._given, self.source.lengths, self.policy(model))
+            self._resolved[model] = (self.layout.split(windows), dropped)
+        return self._resolved[model]
+
+    def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
+        policy, stride = self.policy(model), self.config.regions.tile.stride_bp
+        parts = [
+            to_windows(
+                tiles(name, self.source.lengths[name], policy.window_bp, stride, low, high),
+                self.source.lengths,
+                policy,
+            )
+            for name, low, high in self.layout.stretches(chunk_index(chunk))
+            if self._wanted(name)
+        ]
+        dropped = [d for _, d in parts if len(d)]
+        empty = pd.DataFrame(columns=DROPPED_COLUMNS)
+        return (
+            Windows.concatenate([w for w, _ in parts]),
+            pd.concat(dropped, ignore_index=True) if dropped else empty,
+        )
+
+    def _wanted(self, chrom: str) -> bool:
+        import re
+
+        return re.fullmatch(self.config.regions.chroms, chrom) is not None
+
+    # ---- chunks --------------------------------------------------------------------------
+
+    def chunks(self, model: str) -> list[str]:
+        """Return the ids of the chunks that hold regions, in genome order."""
+        if self._given is not None:
+            return list(self._rows(model)[0])
+        if not any(self._wanted(name) for name in self.source.lengths):
+            raise ConfigError(
+                f"no chromosome of the genome matches {self.config.regions.chroms!r} (there are: "
+                f"{', '.join(list(self.source.lengths)[:8])} …)",
+                where="regions.chroms",
+            )
+        return [
+            chunk_id(i)
+            for i in range(self.layout.n_bins)
+            if any(self._wanted(name) for name, _, _ in self.layout.stretches(i))
+        ]
+
+    def windows(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
+        """Return a chunk's windows (before N is looked at) and, for tiles, its dropped rows."""
+        if self._given is None:
+            return self._tiled(model, chunk)
+        rows = self._rows(model)[0]
+        none = Windows.build([], [], [])
+        return rows.get(chunk, none), pd.DataFrame(columns=DROPPED_COLUMNS)
+
+    def neighbours(self, model: str, chunk: str) -> list[str]:
+        """Return the chunk and those directly beside it: windows reach over at most one border."""
+        index = chunk_index(chunk)
+        near = {chunk_id(i) for i in (index - 1, index, index + 1) if i >= 0}
+        return [c for c in self.chunk_set(model) if c in near] if len(near) else []
+
+    def chunk_set(self, model: str) -> list[str]:
+        """Return chunks(model), computed once."""
+        key = f"_chunks_{model}"
+        if key not in self.__dict__:
+            self.__dict__[key] = self.chunks(model)
+        return self.__dict__[key]
+
+    def dropped(self, model: str) -> pd.DataFrame:
+        """Return the rows that were dropped before any chunk (none for tiles)."""
+        if self._given is None:
+            return pd.DataFrame(columns=DROPPED_COLUMNS)
+        return self._rows(model)[1]
+
+    def check_regions(self) -> None:
+        """Raise RegionError if the regions cannot be used; for given regions, before any job."""
+        for model in self.models:
+            if self._given is not None:
+                where = str(self.config.regions.bed or self.config.sequences)
+                limit = self.config.regions.max_dropped
+                check_dropped(len(self._given), self._rows(model)[1], limit, where)
+            self.chunk_set(model)
+
+    # ---- what determines results ---------------------------------------------------------
+
+    def is_on(self, step: str) -> bool:
+        """Is this step part of the run?"""
+        return getattr(self.config.steps, step) is not None
+
+    def step_config(self, step: str) -> Any:
+        """Return the config of a step that is on."""
+        return getattr(self.config.steps, step)
+
+    def settings(self, step: str, model: str | None = None) -> str:
+        """Return a hash of all that determines the results of `step` but its input files.
+
+        Not in it: chunk size, batch sizes, threads, the device, and the names of files (whose
+        bytes Snakemake watches).
+        """
+        declared = all_steps()[step]
+        config = self.step_config(step)
+        parts: list[object] = [declared.name, declared.version, self.config.seed]
+        parts += [] if config is None else [declared.settings(config)]
+        if model is not None:
+            data = self.models[model].model_dump(mode="json")
+            for fold in data["folds"]:
+                fold.pop("weights"), fold.pop("extra_weights")
+            parts.append(data)
+        return digest(*parts)
+
+    def chunk_key(self, model: str, chunk: str) -> str:
+        """Return a hash of the chunk's regions: rows for BED, bin and policy for tiles."""
+        regions = self.config.regions
+        policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
+        if self._given is not None:
+            return digest(windows_digest(self.windows(model, chunk)[0]), policy[1])
+        stretches = self.layout.stretches(chunk_index(chunk))
+        return digest(stretches, regions.tile.stride_bp, policy)
+
+    @property
+    def config_hash(self) -> str:
+        """Hash of what determines the run's results, for provenance."""
+        return digest(
+            *(self.settings(s, m) for s in all_steps() if self.is_on(s) for m in self.models),
+            self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"}),
+        )
+
+    # ---- paths ---------------------------------------------------------------------------
+
+    @property
+    def results(self) -> str:
+        """results/<run>"""
+        return f"results/{self.config.run}"
+
+    def products(self) -> list[str]:
+        """Return the paths of all merged products of the run."""
+        found = []
+        for name, step in all_steps().items():
+            if not self.is_on(name):
+                continue
+            config = self.step_config(name)
+            found += [f"{self.results}/{p}" for p in step.run_products(config)]
+            for model_id, model in self.models.items():
+                paths = step.products(config, model)
+                if not self.is_genome:
+                    paths = [p for p in paths if not p.startswith("tracks/")]
+                found += [f"{self.results}/{model_id}/{p}" for p in paths]
+        return found

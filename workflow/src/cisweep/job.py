@@ -1,0 +1,243 @@
+"""The adapter between Snakemake and a script: log, provenance, device, atomic products, reuse.
+
+A script opens it first and knows nothing else of Snakemake:
+
+    with Job(snakemake) as job:
+        ...
+        with job.product("h5") as path:
+            write(path)
+
+It imports torch only when a device is asked for, so gathers stay light.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cisweep import __version__
+from cisweep.errors import CisweepError, ConfigError
+from cisweep.genome.plan import Plan
+
+REUSE_MAX_BYTES = 64 << 20
+"""Larger inputs are told apart by size and time of change instead of by their bytes."""
+
+
+class Job:
+    """One job of the workflow, from its log to its products."""
+
+    def __init__(self, snakemake: Any):
+        self.params = snakemake.params
+        self.input = snakemake.input
+        self.output = snakemake.output
+        self.wildcards = snakemake.wildcards
+        self.threads = int(snakemake.threads)
+        self.rule = snakemake.rule
+        self._config = snakemake.config
+        self._log = str(snakemake.log[0]) if len(snakemake.log) else None
+        self._started = time.monotonic()
+
+    # ---- life ----------------------------------------------------------------------------
+
+    def __enter__(self) -> "Job":
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
+            os.environ[name] = str(self.threads)
+        if self._log:
+            Path(self._log).parent.mkdir(parents=True, exist_ok=True)
+            self._stream = open(self._log, "w", buffering=1)
+            self._redirect = contextlib.ExitStack()
+            self._redirect.enter_context(contextlib.redirect_stdout(self._stream))
+            self._redirect.enter_context(contextlib.redirect_stderr(self._stream))
+        self.say(f"cisweep {__version__}, rule {self.rule}, {dict(self.wildcards)}")
+        return self
+
+    def __exit__(self, kind, error, trace) -> bool:
+        seconds = time.monotonic() - self._started
+        self.say(f"{'failed' if error else 'done'} after {seconds:.1f} s")
+        if self._log:
+            if error is not None:
+                import traceback
+
+                traceback.print_exception(kind, error, trace)
+            self._redirect.close()
+            self._stream.close()
+        if isinstance(error, CisweepError):
+            # The user reads one line, the log has the rest.
+            print(f"cisweep: {self.rule}: {error}", file=sys.stderr)
+            sys.stderr.flush()
+            raise SystemExit(1)
+        return False
+
+    def say(self, text: str) -> None:
+        """Write one line to the job's log."""
+        print(text, flush=True)
+
+    # ---- what it works on ----------------------------------------------------------------
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of the run, made again from the config."""
+        return Plan.from_config(self._config, Path(self.params.root))
+
+    @property
+    def model(self) -> str:
+        """Id of the job's model."""
+        return self.wildcards.model
+
+    @property
+    def chunk(self) -> str:
+        """Id of the job's chunk."""
+        return self.wildcards.chunk
+
+    # ---- products ------------------------------------------------------------------------
+
+    def provenance(self) -> dict[str, Any]:
+        """Return what every product says of its origin; nothing in it depends on chunks."""
+        return {
+            "cisweep_version": __version__,
+            "settings": str(getattr(self.params, "settings", "")),
+            "model_sha256": str(getattr(self.params, "model_sha256", "")) or self._model_hash(),
+            "seed": int(self._config.get("seed", 0)),
+        }
+
+    def _model_hash(self) -> str:
+        path = getattr(self.input, "prepared", None)
+        if not path or not Path(str(path)).suffix == ".json":
+            return ""
+        return json.loads(Path(str(path)).read_text()).get("model_sha256", "")
+
+    @contextlib.contextmanager
+    def product(self, name: str) -> Iterator[Path]:
+        """Yield a temporary path beside output `name`; it takes the name once complete."""
+        final = Path(str(getattr(self.output, name)))
+        with atomic(final) as temporary:
+            yield temporary
+
+    def products(self, name: str) -> list[Path]:
+        """Return the paths of an output (or input) that is a list."""
+        value = getattr(self.output, name)
+        return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
+
+    def inputs(self, name: str) -> list[Path]:
+        """Return the paths of input `name`, one or many."""
+        value = getattr(self.input, name, None)
+        if value is None:
+            return []
+        return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
+
+    # ---- reuse ---------------------------------------------------------------------------
+
+    @cached_property
+    def _reuse_key(self) -> str:
+        sha = hashlib.sha256(__version__.encode())
+        for key, value in sorted(self.params.items()):
+            sha.update(f"{key}={value};".encode())
+        for path in map(str, self.input):
+            sha.update(f"{path}:{_content(Path(path))};".encode())
+        return sha.hexdigest()
+
+    def _key_file(self, path: Path) -> Path:
+        return path.with_name(f".{path.name}.key")
+
+    def unchanged(self) -> bool:
+        """Return True if the outputs stand and were made from the same input bytes and params.
+
+        For rules whose outputs are flagged `update` (so Snakemake leaves them there): behind a
+        merge Snakemake reruns every job whose input was written again, even with equal bytes.
+        """
+        outputs = [Path(str(p)) for p in self.output]
+        same = all(
+            p.is_file()
+            and self._key_file(p).is_file()
+            and self._key_file(p).read_text() == f"{self._reuse_key} {p.stat().st_size}"
+            for p in outputs
+        )
+        if same:
+            self.say("unchanged: inputs and parameters are those of the existing product")
+        return same
+
+    def remember(self) -> None:
+        """Note what the outputs were made from, for unchanged()."""
+        for path in (Path(str(p)) for p in self.output):
+            self._key_file(path).write_text(f"{self._reuse_key} {path.stat().st_size}")
+
+    # ---- devices -------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def device(self, *, tf32: bool = False) -> Iterator[str]:
+        """Yield the torch device of the config, its precision and threads set.
+
+        `cuda` takes a GPU that no other job of this machine holds, by a lock file; a missing GPU
+        is an error, never the CPU.
+        """
+        import torch
+
+        torch.set_num_threads(self.threads)
+        config = self.plan.config
+        torch.use_deterministic_algorithms(config.deterministic)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        if config.device == "cpu":
+            yield "cpu"
+            return
+        if not torch.cuda.is_available():
+            raise ConfigError(
+                f"device is {config.device!r} but torch {torch.__version__} sees no GPU",
+                where="device",
+                mend="set device: cpu, or install a CUDA build of torch on a machine with a GPU",
+            )
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        if ":" in config.device:
+            yield config.device
+            return
+        with _free_gpu(torch.cuda.device_count()) as index:
+            self.say(f"device cuda:{index}")
+            yield f"cuda:{index}"
+
+
+@contextlib.contextmanager
+def atomic(final: Path) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `final`; rename it on success, delete it otherwise.
+
+    The name keeps its suffixes (writers look at them) and carries the process id: a job that
+    outlived a killed run cannot write into a later one's file.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".tmp{os.getpid()}.{final.name}")
+    try:
+        yield temporary
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _content(path: Path) -> str:
+    if not path.is_file():
+        return "none"
+    stat = path.stat()
+    if stat.st_size > REUSE_MAX_BYTES:
+        return f"{stat.st_size}:{stat.st_mtime_ns}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@contextlib.contextmanager
+def _free_gpu(count: int) -> Iterator[int]:
+    folder = Path(os.environ.get("TMPDIR", "/tmp"))
+    while True:
+        for index in range(count):
+            # CUDA_VISIBLE_DEVICES renumbers, so the lock carries what the job sees.
+            seen = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "_")
+            with open(folder / f"cisweep_gpu_{os.getuid()}_{seen}_{index}.lock", "w") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield index
+                return
+        time.sleep(0.5)

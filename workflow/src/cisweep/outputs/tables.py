@@ -1,0 +1,81 @@
+"""Tables: TSV, Parquet, BED and narrowPeak, with the same bytes for the same rows."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def write_tsv(table: pd.DataFrame, path: Path) -> None:
+    """Write a tab-separated table with a header; floats with 9 significant digits (float32 exact)."""
+    table.to_csv(path, sep="\t", index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read_tsv(path: Path) -> pd.DataFrame:
+    """Read a table of write_tsv; names and reasons stay text, "." stays "."."""
+    text = {"chrom": str, "strand": str, "name": str, "reason": str, "detail": str}
+    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=["NaN", "nan"])
+
+
+def merge_tsv(parts: Iterable[Path], out: Path) -> int:
+    """Append the rows of all parts under one header, line by line; return the number of rows."""
+    n = 0
+    with open(out, "w") as target:
+        header = None
+        for part in parts:
+            with open(part) as source:
+                first = source.readline()
+                if header is None:
+                    header = first
+                    target.write(header)
+                for line in source:
+                    target.write(line)
+                    n += 1
+    return n
+
+
+class ParquetWriter:
+    """Appends tables to one Parquet file in row groups of fixed size."""
+
+    def __init__(self, path: Path, schema: pa.Schema, metadata: dict[str, str], rows: int = 65536):
+        self._rows, self._held, self._n = rows, [], 0
+        self.schema = schema.with_metadata({k: str(v) for k, v in metadata.items()})
+        self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+
+    def append(self, table: pd.DataFrame) -> None:
+        """Add rows; they must have the columns of the schema."""
+        arrow = pa.Table.from_pandas(table, schema=self.schema.remove_metadata(), preserve_index=False)
+        self._held.append(arrow)
+        self._n += len(arrow)
+        while self._n >= self._rows:
+            self._write(self._rows)
+
+    def _write(self, n: int) -> None:
+        joined = pa.concat_tables(self._held).combine_chunks()
+        self._writer.write_table(joined.slice(0, n).replace_schema_metadata(self.schema.metadata))
+        rest = joined.slice(n)
+        self._held, self._n = [rest], len(rest)
+
+    def __enter__(self) -> "ParquetWriter":
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        if kind is None and self._n:
+            self._write(self._n)
+        self._writer.close()
+
+
+def write_parquet(table: pd.DataFrame, path: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
+    """Write one table as Parquet."""
+    with ParquetWriter(path, schema, metadata) as writer:
+        writer.append(table)
+
+
+def write_bed(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
+    """Write `columns` of a table as BED, without a header, 0-based half-open."""
+    table.to_csv(
+        path, sep="\t", index=False, header=False, columns=columns, float_format="%.6g",
+        lineterminator="\n",
+    )

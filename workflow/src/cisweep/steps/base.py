@@ -1,0 +1,37 @@
+"""What a step declares about itself, without torch: config, version, products, report section."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cisweep.config.base import Strict
+from cisweep.config.model import ModelConfig
+
+
+class StepConfig(Strict):
+    """Base of a step's config; `steps: {name: {}}` turns a step on with its defaults."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run.
+
+    name: its key under `steps`; version: raised only when results change, so that finished jobs
+    rerun then and only then; config: its config model; order: its place in the run and the report;
+    products: (step config, model config) -> paths under results/<run>/<model>/; run_products: paths
+    under results/<run>/; needs: steps that must be on; title: heading of its part of the report;
+    unscoped: config fields that do not determine results (sizes of batches).
+    """
+
+    name: str
+    version: int
+    order: int
+    config: type[StepConfig]
+    title: str
+    products: Callable[[StepConfig, ModelConfig], list[str]] = lambda config, model: []
+    run_products: Callable[[StepConfig], list[str]] = lambda config: []
+    needs: tuple[str, ...] = ()
+    unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
+
+    def settings(self, config: StepConfig) -> dict:
+        """Return the part of the step's config that determines its results."""
+        return config.model_dump(mode="json", exclude=set(self.unscoped))

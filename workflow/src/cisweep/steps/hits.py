@@ -1,0 +1,34 @@
+"""hits: where the motifs of the database match, how surely, and what each match contributes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from cisweep.steps.base import Step, StepConfig
+
+
+class HitsConfig(StepConfig):
+    """FIMO over merged intervals, both strands."""
+
+    over: Literal["regions", "sweep"] = "regions"
+    """Scan the selected regions, or every window of the run."""
+    threshold: float = Field(1e-4, gt=0, lt=1)
+    """Largest p-value of a hit."""
+    pseudocount: float = Field(1e-4, gt=0)
+    """Added to each probability of a matrix."""
+    bin_size: float = Field(0.1, gt=0)
+    """Resolution of the score, bits."""
+    background: Literal["genome", "uniform"] | list[float] = "genome"
+    """Base frequencies A C G T: those of the genome (both strands), 0.25 each, or as given."""
+    null_copies: int = Field(10, ge=2)
+    """Column-shuffled copies of each matrix against which its mean attribution is a z-score."""
+
+
+STEP = Step(
+    name="hits",
+    version=1,
+    order=50,
+    config=HitsConfig,
+    title="Motif hits",
+    products=lambda config, model: ["hits.bed", "hits.parquet", "motif_ranking.tsv"],
+)

@@ -1,0 +1,35 @@
+"""seqlets: called spans of high attribution, named by the closest motifs."""
+
+from pydantic import Field
+
+from cisweep.steps.base import Step, StepConfig
+
+
+class SeqletsConfig(StepConfig):
+    """Recursive seqlets at a false discovery rate against attributions of shuffled sequences."""
+
+    fdr: float = Field(0.05, gt=0, lt=1)
+    """Share of false calls that is accepted, per target and sign."""
+    threshold: float = Field(0.01, gt=0, lt=1)
+    """p-value that every sub-span of a seqlet must pass (recursive_seqlets)."""
+    min_len: int = Field(4, ge=2)
+    """Shortest seqlet, bp."""
+    max_len: int = Field(25, ge=2)
+    """Longest seqlet, bp."""
+    flanks: int = Field(0, ge=0)
+    """Bases added on both sides of a call."""
+    negative: bool = True
+    """Call spans of negative attribution too."""
+    nearest: int = Field(3, ge=1)
+    """Closest motifs that Tomtom names for each seqlet."""
+
+
+STEP = Step(
+    name="seqlets",
+    version=1,
+    order=40,
+    config=SeqletsConfig,
+    title="Seqlets",
+    products=lambda config, model: ["seqlets.bed", "seqlets.parquet"],
+    needs=("attribute",),
+)
