@@ -1,0 +1,42 @@
+"""Encode and edit sequences; names are loaded when first used, so that tokens need no torch.
+
+One-hot is (batch, 4, length) in the order A C G T with zeros for N; tokens are uint8 with 4
+for N (`cisweep.sequence.tokens`). The functions for tensors have the names, arguments and
+shapes of tangermeme 1.6.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_MODULE_OF = {
+    "one_hot_encode": "encoding",
+    "one_hot_tokens": "encoding",
+    "tokens_of": "encoding",
+    "characters": "encoding",
+    "random_one_hot": "encoding",
+    "reverse_complement": "encoding",
+    "substitute": "editing",
+    "multisubstitute": "editing",
+    "insert": "editing",
+    "delete": "editing",
+    "randomize": "shuffling",
+    "shuffle": "shuffling",
+    "dinucleotide_shuffle": "shuffling",
+    "tokenize": "tokens",
+    "decode_tokens": "tokens",
+    "reverse_complement_tokens": "tokens",
+    "shuffle_tokens": "tokens",
+    "mono_shuffle_tokens": "tokens",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'cisweep.sequence' has no attribute {name!r}")
+    return getattr(import_module(f"cisweep.sequence.{_MODULE_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

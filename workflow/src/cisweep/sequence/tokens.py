@@ -1,0 +1,189 @@
+"""Sequences as tokens: uint8 arrays, 0 1 2 3 = A C G T and 4 = N, without torch.
+
+One byte a base is what is read, stored and shuffled; one-hot is made on the device.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from cisweep.errors import SequenceError
+from cisweep.kernels import array, kernel
+
+N = 4
+LETTERS = np.frombuffer(b"ACGTN", np.uint8)
+
+_tokenize = kernel(
+    "tokenize", ctypes.c_int64, [array(np.uint8, 1), ctypes.c_int64, array(np.uint8, 1)]
+)
+_shuffle = kernel(
+    "shuffle_tokens",
+    ctypes.c_int,
+    [array(np.uint8, 2), array(np.uint64, 2)]
+    + [ctypes.c_int64] * 3
+    + [ctypes.c_int, array(np.uint8, 3)],
+)
+
+
+def tokenize(text: bytes | bytearray | memoryview | str | Sequence[bytes | str]) -> np.ndarray:
+    """Return the tokens of a sequence, or of several sequences of one length.
+
+    Lower case is upper case, and the IUPAC letters that stand for several bases
+    (R Y S W K M B D H V N) are N.
+
+    Parameters
+    ----------
+    text: bytes, str, or a list of them, ASCII
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (length,), or (n, length) for a list
+
+    Raises
+    ------
+    SequenceError
+        A character is no letter of a nucleotide (its 0-based position is named), or the
+        sequences of a list differ in length.
+    """
+    if not isinstance(text, str | bytes | bytearray | memoryview):
+        return _tokenize_list(list(text))
+    codes = np.frombuffer(_ascii(text) if isinstance(text, str) else text, np.uint8)
+    tokens = np.empty(len(codes), np.uint8)
+    bad = _tokenize(codes, len(codes), tokens)
+    if bad >= 0:
+        character = text[bad] if isinstance(text, str) else chr(codes[bad])
+        raise SequenceError(
+            f"{character!r} is no letter of a nucleotide",
+            where=f"position {bad} (0-based)",
+            mend="use A C G T N or the IUPAC letters R Y S W K M B D H V, in either case",
+        )
+    return tokens
+
+
+def _ascii(text: str) -> bytes:
+    # A replaced character is '?', which is no nucleotide and stays at its position.
+    return text.encode("ascii", errors="replace")
+
+
+def _tokenize_list(texts: list[bytes | str]) -> np.ndarray:
+    if not texts:
+        return np.empty((0, 0), np.uint8)
+    length = len(texts[0])
+    for row, text in enumerate(texts):
+        if len(text) != length:
+            raise SequenceError(
+                f"it has {len(text)} bases where the first sequence has {length}",
+                where=f"sequence {row}",
+                mend="give sequences of one length, or call tokenize for each",
+            )
+    tokens = np.empty((len(texts), length), np.uint8)
+    for row, text in enumerate(texts):
+        try:
+            tokens[row] = tokenize(text)
+        except SequenceError as error:
+            raise SequenceError(
+                error.what, where=f"sequence {row}, {error.where}", mend=error.mend
+            ) from None
+    return tokens
+
+
+def decode_tokens(tokens: np.ndarray) -> str:
+    """Return the upper-case letters of one sequence of tokens, N for 4.
+
+    Parameters
+    ----------
+    tokens: numpy.ndarray of uint8, shape (length,)
+    """
+    return LETTERS[_checked(tokens, 1)].tobytes().decode("ascii")
+
+
+def reverse_complement_tokens(tokens: np.ndarray) -> np.ndarray:
+    """Return the reverse complement along the last axis; N stays N.
+
+    Parameters
+    ----------
+    tokens: numpy.ndarray of uint8, shape (..., length), values 0 to 4
+
+    Returns
+    -------
+    numpy.ndarray of uint8, the shape of `tokens`, a new array
+    """
+    if tokens.dtype != np.uint8:
+        raise SequenceError(f"tokens have dtype {tokens.dtype}", mend="use uint8, 4 for N")
+    # 3 - 4 wraps to 255, which the minimum turns into N again.
+    return np.minimum(np.subtract(np.uint8(3), tokens[..., ::-1]), np.uint8(N))
+
+
+def shuffle_tokens(tokens: np.ndarray, seeds: np.ndarray, threads: int = 1) -> np.ndarray:
+    """Return dinucleotide shuffles, uniform over all that are possible.
+
+    Each shuffle keeps the first and the last base and the counts of all 16 dinucleotides, and
+    every sequence with these is equally likely: the tree of last exits is drawn by Wilson's
+    algorithm (Wilson 1996), the other exits are permuted (BEST theorem; Kandel, Matias, Unger,
+    Winkler 1996). N stays in place and each run between Ns is shuffled on its own.
+
+    Parameters
+    ----------
+    tokens: numpy.ndarray of uint8, shape (sequences, length)
+    seeds: numpy.ndarray of uint64, shape (sequences, n)
+        A shuffle depends on its sequence and its seed, on nothing else.
+    threads: int
+        Threads over blocks of sequences; the result does not depend on it.
+
+    Returns
+    -------
+    numpy.ndarray of uint8, shape (sequences, n, length)
+
+    Raises
+    ------
+    SequenceError
+        Wrong shape or dtype.
+    """
+    return _shuffled(tokens, seeds, threads, dinucleotide=1)
+
+
+def mono_shuffle_tokens(tokens: np.ndarray, seeds: np.ndarray, threads: int = 1) -> np.ndarray:
+    """Return plain shuffles, uniform over all permutations of each run between Ns.
+
+    Parameters, returns and errors are those of `shuffle_tokens`.
+    """
+    return _shuffled(tokens, seeds, threads, dinucleotide=0)
+
+
+def _shuffled(tokens: np.ndarray, seeds: np.ndarray, threads: int, dinucleotide: int) -> np.ndarray:
+    tokens, seeds = _checked(tokens, 2), np.asarray(seeds)
+    if seeds.ndim != 2 or len(seeds) != len(tokens) or seeds.dtype != np.uint64:
+        raise SequenceError(
+            f"seeds have shape {seeds.shape} and dtype {seeds.dtype}",
+            mend=f"use uint64 of shape ({len(tokens)}, n), one seed for each shuffle",
+        )
+    seeds = np.ascontiguousarray(seeds)
+    out = np.empty((*seeds.shape, tokens.shape[1]), np.uint8)
+
+    def shuffle_block(rows: slice) -> None:
+        block = tokens[rows]
+        sizes = (len(block), seeds.shape[1], tokens.shape[1])
+        if _shuffle(block, seeds[rows], *sizes, dinucleotide, out[rows]) != 0:
+            raise MemoryError(f"no memory to shuffle sequences of {tokens.shape[1]} bases")
+
+    n_blocks = max(1, min(threads, len(tokens)))
+    edges = np.linspace(0, len(tokens), n_blocks + 1).astype(int)
+    blocks = [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
+    if n_blocks == 1:
+        shuffle_block(blocks[0])
+    else:
+        with ThreadPoolExecutor(n_blocks) as pool:
+            list(pool.map(shuffle_block, blocks))
+    return out
+
+
+def _checked(tokens: np.ndarray, ndim: int) -> np.ndarray:
+    tokens = np.asarray(tokens)
+    if tokens.dtype != np.uint8 or tokens.ndim != ndim:
+        raise SequenceError(
+            f"tokens have shape {tokens.shape} and dtype {tokens.dtype}",
+            mend=f"use uint8 with {ndim} dimension{'s' * (ndim > 1)}, 0 1 2 3 = A C G T, 4 = N",
+        )
+    return np.ascontiguousarray(tokens)
