@@ -1,0 +1,172 @@
+"""Weights from files: tensors only, nothing in a file is run."""
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cisweep.config.model import ModelConfig
+from cisweep.errors import ModelError
+
+_SHOWN = 6
+
+
+def read_file(path: Path, *, trust_pickle: bool = False) -> Any:
+    """Return what a safetensors or torch.save file holds, on the CPU.
+
+    Raises
+    ------
+    ModelError: the file is absent, truncated, TorchScript, or a pickle that would run code and
+        is not trusted.
+    """
+    check_present(path)
+    if is_torchscript(path):
+        raise ModelError(
+            "the file is TorchScript, whose operations cannot be attributed",
+            where=str(path),
+            mend="save the state dict of the module, or use torch.export and the adapter export",
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
+    except pickle.UnpicklingError as error:
+        raise _pickle_error(path, error) from None
+    except Exception as error:  # each format has its own exceptions for a broken file
+        raise broken(path, error) from None
+
+
+def check_present(path: Path) -> None:
+    """Raise a ModelError if there is no file at `path`, or it is empty."""
+    if not path.is_file():
+        raise ModelError("there is no such model file", where=str(path), mend="correct its path")
+    if path.stat().st_size == 0:
+        raise broken(path, "it is empty")
+
+
+def is_torchscript(path: Path) -> bool:
+    """Return whether a file is a TorchScript archive, which torch.load would hand on."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+def broken(path: Path, error: object) -> ModelError:
+    """Return the error of a file that is truncated or of another format."""
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return ModelError(
+        f"the model file cannot be read; it is truncated or of another format ({reason})",
+        where=str(path),
+        mend="copy the file again and compare checksums, or choose the adapter of its format",
+    )
+
+
+def _pickle_error(path: Path, error: Exception) -> ModelError:
+    text = str(error)
+    if "Unsupported" not in text and "GLOBAL" not in text:
+        return broken(path, error)
+    detail = next(line for line in text.split("\n") if "Unsupported" in line or "GLOBAL" in line)
+    return ModelError(
+        f"the file is a pickle that can run code, and is refused ({detail.strip()[:160]})",
+        where=str(path),
+        mend="save only the state dict (safetensors, or torch.save(model.state_dict(), path)), use "
+        "the adapter bpnet for a bpnet-lite model, or set trust_pickle: true if you made the file",
+    )
+
+
+def state_of(content: Any, path: Path, config: ModelConfig) -> dict[str, Tensor]:
+    """Return the parameters in a file's content, under the names that the module gives them.
+
+    `key` picks the state dict in a checkpoint; `strip_prefix` picks the parameters whose names
+    have that prefix and takes it off; `rename_prefix` then replaces prefixes.
+    """
+    if isinstance(content, nn.Module):  # only a trusted pickle can be one
+        content = content.state_dict()
+    if config.key is not None:
+        if not isinstance(content, Mapping) or config.key not in content:
+            raise ModelError(
+                f"the checkpoint has no key {config.key!r}; it has {_keys(content)}",
+                where=str(path),
+                mend="set `key` to the one that holds the state dict",
+            )
+        content = content[config.key]
+    if not isinstance(content, Mapping) or not content or not _all_tensors(content):
+        raise ModelError(
+            f"the file holds no state dict at its top; it has {_keys(content)}",
+            where=str(path),
+            mend="set `key` to the one that holds the state dict (Lightning: state_dict)",
+        )
+    state = dict(content)
+    if config.strip_prefix:
+        prefix = config.strip_prefix
+        state = {n[len(prefix) :]: t for n, t in state.items() if n.startswith(prefix)}
+        if not state:
+            raise ModelError(
+                f"no parameter has the prefix {prefix!r}; names are {_some(content)}",
+                where=str(path),
+                mend="correct strip_prefix",
+            )
+    return {_rename(name, config.rename_prefix): tensor for name, tensor in state.items()}
+
+
+def _all_tensors(content: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, Tensor) for value in content.values())
+
+
+def _keys(content: Any) -> str:
+    return _some(content) if isinstance(content, Mapping) else type(content).__name__
+
+
+def _some(names: Any) -> str:
+    names = list(names)
+    more = f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(map(str, names[:_SHOWN])) + more
+
+
+def _rename(name: str, prefixes: Mapping[str, str]) -> str:
+    fitting = [old for old in prefixes if name.startswith(old)]
+    if not fitting:
+        return name
+    longest = max(fitting, key=len)
+    return prefixes[longest] + name[len(longest) :]
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Module:
+    """Return the module with the tensors of `state` as its parameters and buffers.
+
+    Raises
+    ------
+    ModelError: names all missing and unexpected parameters, or both shapes of each that differs.
+    """
+    own = module.state_dict()
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    if missing or unexpected:
+        parts = [f"the module needs {_some(missing)}"] if missing else []
+        parts += [f"the file has {_some(unexpected)} too many"] if unexpected else []
+        raise ModelError(
+            "the parameters do not fit the module: " + "; ".join(parts),
+            where=str(path),
+            mend="correct module and module_args, or map names with strip_prefix, rename_prefix",
+        )
+    wrong = [
+        f"{name} is {tuple(state[name].shape)} in the file and {tuple(own[name].shape)} in the "
+        "module"
+        for name in own
+        if state[name].shape != own[name].shape
+    ]
+    if wrong:
+        raise ModelError(
+            "; ".join(wrong[:_SHOWN]),
+            where=str(path),
+            mend="set module_args to the sizes of the file",
+        )
+    module.load_state_dict(dict(state))
+    return module
