@@ -1,0 +1,152 @@
+"""The oracle of a design: one or several frozen models, read in calls of one fixed shape.
+
+Windows come as tokens and only distinct ones are computed: most samples of a design repeat each
+other or a window of the last iterations. Each call has the same shape (the last one is filled up
+with N), so that a window's numbers never depend on which others were asked for.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from cisweep.errors import DesignError, ModelError
+
+Models = torch.nn.Module | Sequence[torch.nn.Module]
+
+
+@contextmanager
+def frozen(models: Sequence[torch.nn.Module]) -> Iterator[None]:
+    """Hold models in evaluation mode without parameter gradients; restore all of it afterwards."""
+    modes = [(part, part.training) for model in models for part in model.modules()]
+    wants = [(p, p.requires_grad) for model in models for p in model.parameters()]
+    try:
+        for part, _ in modes:
+            part.training = False
+        for parameter, _ in wants:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+        for parameter, want in wants:
+            parameter.requires_grad_(want)
+
+
+def one_hot(tokens: np.ndarray | torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Return one-hot (…, 4, length) of tokens (…, length), 4 = N = zeros, typed as `like`."""
+    index = torch.as_tensor(tokens, device=like.device)
+    bases = torch.arange(4, dtype=index.dtype, device=like.device)[:, None]
+    return (index.unsqueeze(-2) == bases).to(like.dtype)
+
+
+def tokens_of(X: torch.Tensor, name: str = "X") -> np.ndarray:
+    """Return tokens (n, length) uint8 of one-hot X (n, 4, length); N = all zeros.
+
+    Raises
+    ------
+    DesignError : X has another shape or is not one-hot.
+    """
+    if X.ndim != 3 or X.shape[1] != 4 or X.shape[0] == 0:
+        raise DesignError(
+            f"{name} has shape {tuple(X.shape)}", mend="give a one-hot tensor (batch, 4, length)"
+        )
+    sums = X.sum(1)
+    if not (((X == 0) | (X == 1)).all() and (sums <= 1).all()):
+        raise DesignError(f"{name} is not one-hot", mend="each position one 1, or all 0 for N")
+    return torch.where(sums == 0, 4, X.argmax(1)).to(torch.uint8).numpy(force=True)
+
+
+class Oracle:
+    """One or several models whose outputs, flattened and joined, are the K outputs to design.
+
+    Parameters
+    ----------
+    models : module or modules giving (n, …) each; wrap models that give several tensors.
+    target : output to slice out of the joined ones; None = all.
+    like : a tensor with the device and dtype to compute in.
+    windows_per_call : fixed number of windows of each call of the model.
+    """
+
+    def __init__(
+        self, models: Models, target: int | None, like: torch.Tensor, windows_per_call: int
+    ):
+        self.models = [models] if isinstance(models, torch.nn.Module) else list(models)
+        self.target, self.like, self.windows_per_call = target, like, windows_per_call
+        if not self.models or not all(isinstance(m, torch.nn.Module) for m in self.models):
+            raise DesignError("model must be a torch.nn.Module or a list of them")
+        if windows_per_call < 1:
+            raise DesignError(f"windows_per_call must be positive, not {windows_per_call}")
+
+    def outputs(self, X: torch.Tensor) -> torch.Tensor:
+        """Return the joined outputs (n, K) of one-hot X (n, 4, length)."""
+        parts = []
+        for model in self.models:
+            y = model(X)
+            if not isinstance(y, torch.Tensor) or y.ndim == 0 or y.shape[0] != len(X):
+                raise ModelError(
+                    "the oracle must give one tensor with a row per window",
+                    where=type(model).__name__,
+                    mend="wrap it (CountWrapper, ProfileWrapper, or your own nn.Module)",
+                )
+            parts.append(y.reshape(len(X), -1))
+        joined = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+        if self.target is None:
+            return joined
+        if self.target >= joined.shape[1]:
+            raise DesignError(
+                f"target={self.target} selects no output: the oracle has {joined.shape[1]}"
+            )
+        return joined[:, self.target : self.target + 1]
+
+    def _calls(self, tokens: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
+        step = self.windows_per_call
+        for start in range(0, len(tokens), step):
+            part = tokens[start : start + step]
+            rows = slice(start, start + len(part))
+            if len(part) < step:
+                filler = np.full((step - len(part), tokens.shape[1]), 4, np.uint8)
+                part = np.concatenate([part, filler])
+            yield rows, one_hot(part, self.like)
+
+    @torch.no_grad()
+    def predict(self, tokens: np.ndarray) -> torch.Tensor:
+        """Return predictions (n, K) of windows given as tokens (n, length), without gradients."""
+        return torch.cat([self.outputs(X)[: s.stop - s.start] for s, X in self._calls(tokens)])
+
+    def gradients(
+        self, tokens: np.ndarray, losses: Callable[[torch.Tensor, slice], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return predictions (n, K) and the gradient (n, 4, length) of each window's own loss.
+
+        `losses(y, rows)` gives the losses of the windows `rows` from their predictions; a window's
+        loss may depend on that window alone, so each call is back-propagated and freed at once.
+        """
+        predictions, gradients = [], []
+        for rows, X in self._calls(tokens):
+            n = rows.stop - rows.start
+            X.requires_grad_(True)
+            y = self.outputs(X)[:n]
+            (gradient,) = torch.autograd.grad(losses(y, rows).sum(), X)
+            predictions.append(y.detach())
+            gradients.append(gradient[:n])
+        return torch.cat(predictions), torch.cat(gradients)
+
+    def joint_gradient(
+        self, tokens: np.ndarray, loss: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return predictions, one loss over all windows together, and its gradient (n, 4, length).
+
+        For a caller's loss of unknown form: every window's graph lives until the loss is known.
+        """
+        inputs, ys = [], []
+        for rows, X in self._calls(tokens):
+            inputs.append(X.requires_grad_(True))
+            ys.append(self.outputs(X)[: rows.stop - rows.start])
+        y = torch.cat(ys)
+        value = loss(y)
+        if value.ndim != 0:
+            raise DesignError("output_loss must give one number for a batch of predictions")
+        gradients = torch.autograd.grad(value, inputs)
+        return y.detach(), value.detach(), torch.cat(gradients)[: len(tokens)]
