@@ -1,0 +1,233 @@
+"""Operations that are written out in others which have rules: norms, gates, quotients, attention.
+
+Each function takes the arguments of the ATen operation of its name and is run on tracked tensors.
+"""
+
+import math
+from typing import Any
+
+import torch
+
+from cisweep.analysis.rescale.tracing import Tracked
+from cisweep.errors import AttributionError
+
+
+def div(a: Any, b: Any, *, rounding_mode: str | None = None) -> Any:
+    """Return a / b as a product with a reciprocal; rounding has no derivative and is refused."""
+    if rounding_mode is not None:
+        raise AttributionError(f"division rounded to {rounding_mode!r} has no DeepLIFT rule")
+    return a * torch.reciprocal(b)
+
+
+def glu(x: Any, dim: int = -1) -> Any:
+    """Return a · sigmoid(b) of the two halves of x."""
+    a, b = x.chunk(2, dim)
+    return a * torch.sigmoid(b)
+
+
+def layer_norm(x: Any, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Return the three results of native_layer_norm, the last two (statistics) unused."""
+    dims = list(range(-len(shape), 0))
+    value = _standardize(x, dims, eps)
+    value = value if weight is None else value * weight
+    return value if bias is None else value + bias, x.new_empty(0), x.new_empty(0)
+
+
+def _standardize(x: Any, dims: list[int], eps: float) -> Any:
+    centred = x - x.mean(dims, keepdim=True)
+    variance = (centred * centred).mean(dims, keepdim=True)
+    return centred * torch.rsqrt(variance + eps)
+
+
+def group_norm(
+    x: Any, weight: Any, bias: Any, rows: int, channels: int, size: int, groups: int, eps: float
+) -> Any:
+    """Return the three results of native_group_norm."""
+    value = _standardize(x.reshape(rows, groups, -1), [2], eps).reshape(x.shape)
+    return _affine(value, weight, bias), x.new_empty(0), x.new_empty(0)
+
+
+def _affine(value: Any, weight: Any, bias: Any) -> Any:
+    shape = (1, -1, *[1] * (value.ndim - 2))
+    value = value if weight is None else value * weight.view(shape)
+    return value if bias is None else value + bias.view(shape)
+
+
+def batch_norm(
+    x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: Any, eps: float
+) -> Any:
+    """Return the three results of native_batch_norm; from running statistics it is linear.
+
+    torch writes instance norm as a batch norm of one row in training, which is a rule of its own.
+    """
+    if not training:
+        scale = torch.rsqrt(var + eps)
+        scale = scale if weight is None else scale * weight
+        shift = -mean * scale if bias is None else bias - mean * scale
+        shape = (1, -1, *[1] * (x.ndim - 2))
+        value = torch.addcmul(shift.view(shape), x, scale.view(shape))
+        return value, x.new_empty(0), x.new_empty(0)
+    if x.shape[0] != 1:
+        raise AttributionError(
+            "batch norm with the statistics of the batch mixes examples with each other",
+            mend="keep running statistics (track_running_stats=True), or use another norm",
+        )
+    value = _standardize(x, [0, *range(2, x.ndim)], eps)
+    return _affine(value, weight, bias), x.new_empty(0), x.new_empty(0)
+
+
+def batch_norm_no_training(
+    x: Any, weight: Any, bias: Any, mean: Any, var: Any, momentum: Any, eps: float
+) -> Any:
+    """Return the results of _native_batch_norm_legit_no_training."""
+    return batch_norm(x, weight, bias, mean, var, False, momentum, eps)
+
+
+def cudnn_batch_norm(
+    x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: Any, eps: float
+) -> Any:
+    """Return the four results of cudnn_batch_norm."""
+    results = batch_norm(x, weight, bias, mean, var, training, momentum, eps)
+    return (*results, x.new_empty(0))
+
+
+def batch_norm_no_stats(
+    x: Any, weight: Any, bias: Any, training: bool, momentum: Any, eps: float
+) -> Any:
+    """Return the results of _native_batch_norm_legit.no_stats (instance norm)."""
+    return batch_norm(x, weight, bias, None, None, True, momentum, eps)
+
+
+def rms_norm(x: Any, shape: Any, weight: Any, eps: float | None) -> Any:
+    """Return the two results of _fused_rms_norm."""
+    dims = list(range(-len(shape), 0))
+    eps = torch.finfo(x.dtype).eps if eps is None else eps
+    value = x * torch.rsqrt((x * x).mean(dims, keepdim=True) + eps)
+    return value if weight is None else value * weight, x.new_empty(0)
+
+
+def _spread(x: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
+    dims = [dim] if isinstance(dim, int) else list(dim or range(x.ndim))
+    count = math.prod(x.shape[d] for d in dims)
+    centred = x - x.mean(dims, keepdim=True)
+    correction = 1 if correction is None else correction
+    return (centred * centred).sum(dims, keepdim=keepdim) / max(count - correction, 0)
+
+
+def var(x: Any, dim: Any = None, correction: Any = None, keepdim: bool = False) -> Any:
+    """Return the variance over `dim`."""
+    return _spread(x, dim, correction, keepdim)
+
+
+def std(x: Any, dim: Any = None, correction: Any = None, keepdim: bool = False) -> Any:
+    """Return the standard deviation over `dim`."""
+    return torch.sqrt(_spread(x, dim, correction, keepdim))
+
+
+def var_mean(x: Any, dim: Any = None, correction: Any = None, keepdim: bool = False) -> Any:
+    """Return variance and mean over `dim`."""
+    mean = x.mean(list(range(x.ndim)) if dim is None else dim, keepdim=keepdim)
+    return _spread(x, dim, correction, keepdim), mean
+
+
+def std_mean(x: Any, dim: Any = None, correction: Any = None, keepdim: bool = False) -> Any:
+    """Return standard deviation and mean over `dim`."""
+    spread, mean = var_mean(x, dim, correction, keepdim)
+    return torch.sqrt(spread), mean
+
+
+def vector_norm(
+    x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    """Return the norm of order 1, 2 or infinity over `dim`."""
+    dims = [dim] if isinstance(dim, int) else list(dim or range(x.ndim))
+    x = x if dtype is None else x.to(dtype)
+    if ord == 2:
+        return torch.sqrt((x * x).sum(dims, keepdim=keepdim))
+    if ord == 1:
+        return torch.abs(x).sum(dims, keepdim=keepdim)
+    if ord == math.inf:
+        return torch.abs(x).amax(dims, keepdim=keepdim)
+    raise AttributionError(f"a vector norm of order {ord} has no DeepLIFT rule (1, 2, inf have)")
+
+
+def logaddexp(a: Any, b: Any) -> Any:
+    """Return log(e^a + e^b)."""
+    return torch.logsumexp(torch.stack(torch.broadcast_tensors(a, b), -1), -1)
+
+
+def where(condition: Any, a: Any, b: Any) -> Any:
+    """Return condition · a + (1 − condition) · b for a condition that depends on the input."""
+    return b + condition * (a - b)
+
+
+def masked_fill(x: Any, mask: Any, value: Any) -> Any:
+    """Return x with `value` where the mask, which depends on the input, is true."""
+    return x + mask * (value - x)
+
+
+def prod(x: Any, dim: int, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Return the product over one axis, taken from left to right."""
+    factors = (x if dtype is None else x.to(dtype)).unbind(dim)
+    value = factors[0]
+    for factor in factors[1:]:
+        value = value * factor
+    return value.unsqueeze(dim) if keepdim else value
+
+
+def lerp(start: Any, end: Any, weight: Any) -> Any:
+    """Return start + weight · (end − start)."""
+    return start + weight * (end - start)
+
+
+def addcdiv(x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
+    """Return x + value · a / b."""
+    return x + a * torch.reciprocal(b) * value if isinstance(b, Tracked) else x + a / b * value
+
+
+def logical_not(a: Any) -> Any:
+    """Return 1 − a as a mask."""
+    return a == 0
+
+
+def logical_and(a: Any, b: Any) -> Any:
+    """Return the product of two masks, as a mask."""
+    return a * b
+
+
+def attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any = None,
+    dropout: float = 0.0,
+    causal: bool = False,
+    scale: float | None = None,
+) -> Any:
+    """Return scaled dot-product attention, written out; a boolean mask is True where seen."""
+    if dropout:
+        raise AttributionError("attention with dropout is random", mend="put dropout to 0")
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    logits = (query * scale) @ key.transpose(-2, -1)
+    if causal:
+        seen = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
+        logits = logits.masked_fill(~seen, -math.inf)
+    if mask is not None:
+        hidden = mask.dtype == torch.bool
+        logits = logits.masked_fill(~mask, -math.inf) if hidden else logits + mask
+    return torch.softmax(logits, -1) @ value
+
+
+def flash_cpu(
+    query: Any,
+    key: Any,
+    value: Any,
+    dropout: float = 0.0,
+    causal: bool = False,
+    *,
+    attn_mask: Any = None,
+    scale: float | None = None,
+) -> Any:
+    """Return the results of _scaled_dot_product_flash_attention_for_cpu."""
+    found = attention(query, key, value, attn_mask, dropout, causal, scale)
+    return found, query.new_empty(0)

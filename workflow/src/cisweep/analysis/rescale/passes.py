@@ -1,0 +1,156 @@
+"""Run a model over examples once and over one reference each, and yield the multipliers.
+
+The example pass has as many rows as each reference pass. Where examples are few, a row is an
+example with several of its references in turn, so that a pass is never smaller than it should be.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from cisweep.analysis.rescale.registration import registered_modules, rule_table
+from cisweep.analysis.rescale.rules import handler_for
+from cisweep.analysis.rescale.tracing import Trace, Tracked, tracked_in, visible_operations
+from cisweep.errors import AttributionError
+from cisweep.models.targets import fixed_profile_weights
+
+Target = int | Callable[[Any], Tensor]
+
+
+class _HeldWeights(TorchFunctionMode):
+    """Give references the profile weights of their examples, as the target's definition says."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None):
+        if func is fixed_profile_weights and isinstance(args[0], Tracked):
+            logits = args[0]
+            return logits.trace.hold(lambda: fixed_profile_weights(logits.inner))
+        return func(*args, **(kwargs or {}))
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """A model made ready: what to call, the scalars to explain, and the rules."""
+
+    call: Callable[..., Any]
+    targets: Sequence[Target]
+    table: dict[str, Any]
+
+    def pairs(
+        self, x: Tensor, references: Sequence[Tensor], args: tuple
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield for each of `references` (rows, 4, length) the pair's multipliers and outputs.
+
+        x: (rows, 4, length), the examples. Yields multipliers (targets, rows, 4, length) and the
+        targets of example and reference, (targets, rows) each.
+        """
+        trace = Trace(handler_for(self.table))
+        with visible_operations(), torch.no_grad(), _HeldWeights():
+            found = self._read(trace.start(x, replay=False), args)
+            trace.mark_live(tracked_in(found))
+            y_example = torch.stack([_value(y) for y in found])
+        for reference in references:
+            leaf = reference.detach().clone().requires_grad_()
+            with torch.enable_grad():
+                copy = leaf.clone()  # not a leaf: the model may change its input in place
+            with visible_operations(), torch.no_grad(), _HeldWeights():
+                found = self._read(trace.start(copy, replay=True), args)
+            values = [_value(y) for y in found]
+            yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
+
+    def _read(self, x: Tracked, args: tuple) -> list[Tensor]:
+        output = self.call(x, *args)
+        return [_scalar(output, target, x.shape[0]) for target in self.targets]
+
+
+def _value(y: Tensor) -> Tensor:
+    return y.inner if isinstance(y, Tracked) else y
+
+
+def _multipliers(values: list[Tensor], leaf: Tensor) -> Tensor:
+    found = torch.zeros(len(values), *leaf.shape, dtype=leaf.dtype, device=leaf.device)
+    for i, value in enumerate(values):
+        # A head that is a constant of the model has no graph, and multipliers of zero.
+        if value.requires_grad:
+            (gradient,) = torch.autograd.grad(
+                value.sum(), leaf, retain_graph=i + 1 < len(values), allow_unused=True
+            )
+            if gradient is not None:
+                found[i] = gradient
+    return found
+
+
+def _scalar(output: Any, target: Target, rows: int) -> Tensor:
+    """Return the scalar (rows,) that a target reads from the model's output."""
+    if callable(target):
+        value = target(output)
+        if not isinstance(value, Tensor) or value.shape not in ((rows,), (rows, 1)):
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise AttributionError(f"the target function gave {shape}, not one value a window")
+        return value.reshape(rows)
+    if not isinstance(output, Tensor):
+        raise AttributionError(
+            f"the model returned {type(output).__name__}, and target {target} is a column",
+            mend="wrap the model so that it returns (N, targets), or give a function as target",
+        )
+    y = output.unsqueeze(1) if output.ndim == 1 else output
+    if y.ndim > 2 and y.shape[2:].numel() == 1:
+        y = y.reshape(y.shape[:2])
+    if y.ndim != 2 or y.shape[0] != rows:
+        raise AttributionError(
+            f"the model returned shape {tuple(output.shape)} for {rows} windows, not (N, targets)",
+            mend="wrap the model so that it returns one value per target, or give a function",
+        )
+    if not -y.shape[1] <= target < y.shape[1]:
+        raise AttributionError(f"target {target} of a model that returns {y.shape[1]} targets")
+    return y[:, target]
+
+
+@contextmanager
+def explainer(
+    model: nn.Module,
+    targets: Sequence[Target],
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    additional: dict[Any, Any] | None,
+) -> Iterator[Explainer]:
+    """Yield the model in evaluation mode, on `device` in `dtype`, and leave it as it was found."""
+    _refuse_scripts(model)
+    training = {module: module.training for module in model.modules()}
+    try:
+        for module in training:
+            module.training = False
+        with registered_modules(model, additional), torch.inference_mode(False):
+            yield Explainer(_in(model, device, dtype), targets, rule_table(additional))
+    finally:
+        for module, was in training.items():
+            module.training = was
+
+
+def _refuse_scripts(model: nn.Module) -> None:
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            raise AttributionError(
+                "TorchScript hides its operations",
+                where=f"module {name or type(module).__name__!r}",
+                mend="give the Python module, or the module of an exported program",
+            )
+
+
+def _in(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[..., Any]:
+    """Return the model's call with its weights on `device` in `dtype`; the model keeps its own."""
+    state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    wanted = {
+        name: tensor.detach().to(device, dtype if tensor.dtype.is_floating_point else None)
+        for name, tensor in state.items()
+    }
+    if all(
+        wanted[n].dtype == state[n].dtype and wanted[n].device == state[n].device for n in state
+    ):
+        return model
+    return lambda *args: torch.func.functional_call(model, wanted, args)

@@ -1,0 +1,369 @@
+"""The table of rules: what is done with each operation, keyed by its ATen name.
+
+An operation in no list is refused by name; `additional_nonlinear_ops` adds rules for it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import enable_reentrant_dispatch
+
+from cisweep.analysis.rescale import composites as write_out
+from cisweep.analysis.rescale.elementwise import elementwise, exponential, relu, step_function
+from cisweep.analysis.rescale.linear import PRODUCTS, SHAPES, SUMS
+from cisweep.analysis.rescale.pooling import maximum_of_two, maximum_over_axes, windows
+from cisweep.analysis.rescale.products import product
+from cisweep.analysis.rescale.softmax import logsumexp, softmax
+from cisweep.analysis.rescale.tracing import (
+    Handler,
+    Trace,
+    Tracked,
+    bare,
+    calling_line,
+    composite,
+    tracked_in,
+)
+from cisweep.errors import AttributionError
+
+_CURVES = [
+    "abs",
+    "absolute",
+    "sqrt",
+    "rsqrt",
+    "reciprocal",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "exp2",
+    "expm1",
+    "square",
+    "sigmoid",
+    "logit",
+    "tanh",
+    "sin",
+    "cos",
+    "tan",
+    "sinh",
+    "cosh",
+    "asin",
+    "acos",
+    "atan",
+    "asinh",
+    "acosh",
+    "atanh",
+    "erf",
+    "erfc",
+    "erfinv",
+    "sinc",
+    "lgamma",
+    "digamma",
+    "softplus",
+    "silu",
+    "mish",
+    "gelu",
+    "elu",
+    "celu",
+    "selu",
+    "relu6",
+    "leaky_relu",
+    "hardtanh",
+    "hardsigmoid",
+    "hardswish",
+    "hardshrink",
+    "softshrink",
+    "threshold",
+    "log_sigmoid",
+    "log_sigmoid_forward",
+    "_prelu_kernel",
+    "prelu",
+    "special_erfcx",
+    "special_log_ndtr",
+    "special_ndtr",
+    "special_xlog1py",
+    "clamp_min",
+    "clamp_max",
+    "clamp",
+    "clip",
+    "nan_to_num",
+    "rrelu_with_noise",
+    "deg2rad",
+    "rad2deg",
+    "i0",
+    "special_i0e",
+    "special_entr",
+    "xlogy",
+    "frac",
+]
+_FACTORIES = frozenset(
+    [
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "new_empty",
+        "new_empty_strided",
+        "empty_like",
+        "rand_like",
+        "randn_like",
+    ]
+)
+_COMPARISONS = [
+    "gt",
+    "ge",
+    "lt",
+    "le",
+    "eq",
+    "ne",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "not_equal",
+    "isnan",
+]
+_QUERIES = frozenset(
+    ["is_same_size", "sym_size", "sym_stride", "sym_numel", "size", "stride", "numel", "dim"]
+)
+
+
+def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Raise the error that names an operation without a rule and says how to register one."""
+    name = str(func)
+    if func._schema.name == "aten::_local_scalar_dense":
+        raise AttributionError(
+            "the model reads the value of an activation (item, float, bool, if)",
+            where=calling_line(),
+            mend="keep it a tensor; write a branch with torch.where",
+        )
+    if func._schema.name == "aten::detach":
+        raise AttributionError(
+            "the model detaches an activation, which would drop its share of the attribution",
+            where=calling_line(),
+            mend="remove detach() or .data from what is attributed",
+        )
+    raise AttributionError(
+        f"operation {name} is neither linear nor has a DeepLIFT rule",
+        where=calling_line(),
+        mend=f"register one: additional_nonlinear_ops={{{name!r}: 'rescale'}} for a function of "
+        "each element alone, 'linear' for a linear one, or a rule (module, grad_input, "
+        "grad_output), also keyed by the class of the module that contains the call",
+    )
+
+
+def linear(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Let an operation pass: its gradient is its multiplier."""
+
+    def run(_: Any = None) -> Any:
+        return func(*bare(args), **bare(kwargs))
+
+    return trace.step(func, (args, kwargs), lambda: (run(), []), run)
+
+
+def _floating(handler: Handler) -> Handler:
+    """Refuse indices and masks made of activations where only numbers are linear."""
+
+    def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+        for tensor in tracked_in(args, kwargs):
+            if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
+                return refuse(trace, func, args, kwargs)
+        return handler(trace, func, args, kwargs)
+
+    return handle
+
+
+def _shape(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Move values about; a mask stays one, an index made of activations is refused."""
+    x, *rest = args
+    if tracked_in(rest, kwargs):
+        return refuse(trace, func, args, kwargs)
+    name = func._schema.name
+    dtype = torch.bool if isinstance(x, Tracked) and x.dtype is torch.bool else None
+
+    def run(_: Any = None) -> Any:
+        # A convolution may have left channels-last strides where the model expects to view.
+        if name == "aten::view" and func._overloadname == "default":
+            return x.inner.reshape(args[1])
+        return func(*bare(args), **bare(kwargs))
+
+    return trace.step(func, (args, kwargs), lambda: (run(), []), run, dtype=dtype)
+
+
+def _cast(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Change dtype, device or layout; a mask may become numbers, but numbers no integers."""
+    x, dtype = args[0], kwargs.get("dtype")
+    if dtype is torch.bool and x.dtype is not torch.bool:
+        return x != 0
+    if x.dtype is torch.bool and (dtype is None or dtype is torch.bool):
+        return _shape(trace, torch.ops.aten.clone.default, (x,), {})
+    if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
+        return refuse(trace, func, args, kwargs)
+    return linear(trace, func, args, kwargs)
+
+
+def _factory(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Make a constant of the shape of an activation."""
+    model = args[0]
+    blank = torch.empty_strided(model.shape, model.stride(), dtype=model.dtype, device=model.device)
+    if "rand" in func._schema.name:
+        return refuse(trace, func, args, kwargs)
+    return func(blank, *bare(args[1:]), **bare(kwargs))
+
+
+def _query(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    return NotImplemented
+
+
+def _one_curve(handler: Handler, both: Handler) -> Handler:
+    """Choose between a function of one activation and an operation on two."""
+
+    def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+        chosen = handler if len(tracked_in(args, kwargs)) == 1 else both
+        return chosen(trace, func, args, kwargs)
+
+    return handle
+
+
+def _div(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    if isinstance(args[1], Tracked):
+        if isinstance(args[0], Tracked) or kwargs.get("rounding_mode"):
+            return composite(write_out.div)(trace, func, args, kwargs)
+        return elementwise(trace, func, args, kwargs)
+    if kwargs.get("rounding_mode"):
+        return refuse(trace, func, args, kwargs)
+    return linear(trace, func, args, kwargs)
+
+
+def _pow(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    if len(tracked_in(args)) == 1:
+        return elementwise(trace, func, args, kwargs)
+    base, exponent = args
+    with enable_reentrant_dispatch():
+        return torch.exp(torch.log(base) * exponent)
+
+
+def _compare(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    if len(tracked_in(args)) == 1:
+        return step_function(trace, func, args, kwargs)
+    scalar = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::")).Scalar
+    with enable_reentrant_dispatch():
+        return scalar(args[0] - args[1], 0)
+
+
+def _masked(handler: Callable[..., Any], place: int) -> Handler:
+    """Use `handler` where argument `place`, a mask, depends on the input; else pass linearly."""
+
+    def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+        if isinstance(args[place], Tracked):
+            return composite(handler)(trace, func, args, kwargs)
+        return linear(trace, func, args, kwargs)
+
+    return handle
+
+
+def _table() -> dict[str, Handler]:
+    table: dict[str, Handler] = {name: _shape for name in SHAPES}
+    table.update({name: _floating(linear) for name in SUMS})
+    table.update({name: product(name, linear) for name in PRODUCTS})
+    table.update({name: _one_curve(elementwise, refuse) for name in _CURVES})
+    table.update({name: _compare for name in _COMPARISONS})
+    table.update({name: _factory for name in _FACTORIES})
+    table.update({name: _query for name in _QUERIES})
+    two = _one_curve(elementwise, maximum_of_two)
+    table.update(dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), two))
+    table.update(dict.fromkeys(("clamp_min", "clamp_max"), two))
+    table.update(dict.fromkeys(("amax", "amin"), maximum_over_axes))
+    max_like = _one_curve(maximum_over_axes, maximum_of_two)
+    table.update(max=max_like, min=max_like)
+    table.update(
+        relu=relu,
+        exp=exponential,
+        div=_div,
+        divide=_div,
+        true_divide=_div,
+        pow=_pow,
+        _to_copy=_cast,
+        _softmax=softmax,
+        _log_softmax=softmax,
+        _safe_softmax=softmax,
+        softmax=softmax,
+        log_softmax=softmax,
+        logsumexp=logsumexp,
+        where=_masked(write_out.where, 0),
+        masked_fill=_masked(write_out.masked_fill, 1),
+        max_pool2d_with_indices=windows(2),
+        max_pool3d_with_indices=windows(3),
+        adaptive_max_pool2d=windows(2),
+        adaptive_max_pool3d=windows(3),
+    )
+    for name, expand in {
+        "glu": write_out.glu,
+        "native_layer_norm": write_out.layer_norm,
+        "native_group_norm": write_out.group_norm,
+        "native_batch_norm": write_out.batch_norm,
+        "cudnn_batch_norm": write_out.cudnn_batch_norm,
+        "_native_batch_norm_legit_no_training": write_out.batch_norm_no_training,
+        "_fused_rms_norm": write_out.rms_norm,
+        "var": write_out.var,
+        "std": write_out.std,
+        "var_mean": write_out.var_mean,
+        "std_mean": write_out.std_mean,
+        "linalg_vector_norm": write_out.vector_norm,
+        "logaddexp": write_out.logaddexp,
+        "prod": write_out.prod,
+        "lerp": write_out.lerp,
+        "addcdiv": write_out.addcdiv,
+        "logical_not": write_out.logical_not,
+        "bitwise_not": write_out.logical_not,
+        "logical_and": write_out.logical_and,
+        "bitwise_and": write_out.logical_and,
+        "_scaled_dot_product_flash_attention_for_cpu": write_out.flash_cpu,
+    }.items():
+        table[name] = composite(expand)
+    return table
+
+
+RULES = _table()
+
+
+def handler_for(table: dict[str, Handler]) -> Callable[[Any], Handler]:
+    """Return the function that finds the handler of an ATen call, in-place ones included."""
+    found: dict[Any, Handler] = {}
+
+    def find(func: Any) -> Handler:
+        if func not in found:
+            found[func] = _look_up(table, func)
+        return found[func]
+
+    return find
+
+
+def _look_up(table: dict[str, Handler], func: Any) -> Handler:
+    name = func._schema.name.removeprefix("aten::")
+    if func._schema.is_mutable:
+        return _in_place
+    return table.get(str(func)) or table.get(f"aten.{name}") or table.get(name, refuse)
+
+
+def _in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Run the functional form and copy its result into the tensor that is to change."""
+    target = args[0]
+    name = func._schema.name.removeprefix("aten::")
+    if not isinstance(target, Tracked):
+        raise AttributionError(
+            f"{func} writes an activation into a tensor that does not depend on the input",
+            where=calling_line(),
+            mend="make the tensor with x.new_zeros(…), or join the parts by torch.cat or stack",
+        )
+    source = args[1] if name == "copy_" else None
+    if source is None:
+        functional = getattr(torch.ops.aten, name.removesuffix("_"))
+        source = trace.call(getattr(functional, func._overloadname), args, kwargs)
+
+    def write(_: Any = None) -> Any:
+        target.inner.copy_(bare(source))
+
+    return trace.step(func, (source,), lambda: (write(), []), write, writes=target)

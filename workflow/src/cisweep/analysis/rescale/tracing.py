@@ -1,0 +1,283 @@
+"""Tensors that report each operation run on them, and the two passes that compare them.
+
+A model runs once on the examples (pass 1) and then on references (pass 2), always with the same
+number of rows, so that the two values of any activation have one shape wherever the batch axis
+stands in it. Pass 1 keeps what each non-linear operation needs of the example; pass 2, which
+autograd follows, replaces derivatives by the multipliers of the pair. Pass 2 has to run the same
+operations in the same order: where it does not, the model branches on values, which is refused.
+"""
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.overrides import enable_reentrant_dispatch
+from torch.utils._pytree import tree_map_only
+
+from cisweep.errors import AttributionError
+
+Handler = Callable[["Trace", Any, tuple, dict], Any]
+
+
+class Tracked(torch.Tensor):
+    """An activation that depends on the input: `inner` holds the value of the present pass.
+
+    Comparisons give a Tracked of dtype bool whose inner value is 0.0 or 1.0, so that a mask made
+    from activations has a multiplier too. `producer` is the index of the call that wrote it last.
+    """
+
+    inner: torch.Tensor | None
+    trace: "Trace"
+    producer: int
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(
+        cls, trace: "Trace", inner: Any, producer: int, like: Any = None, dtype: Any = None
+    ):
+        """Wrap `inner`, or, where it is None (not computed), only its look-alike `like`."""
+        like = inner if like is None else like
+        self = torch.Tensor._make_wrapper_subclass(
+            cls,
+            like.shape,
+            strides=like.stride(),
+            dtype=dtype or like.dtype,
+            device=like.device,
+        )
+        self.inner, self.trace, self.producer = inner, trace, producer
+        return self
+
+    def __repr__(self) -> str:
+        return f"Tracked({tuple(self.shape)}, {self.dtype})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
+        """Hand the call to the trace of the first tracked argument."""
+        kwargs = kwargs or {}
+        return tracked_in(args, kwargs)[0].trace.call(func, args, kwargs)
+
+
+@dataclass
+class Entry:
+    """One call of pass 1: what it read, what it keeps of the example, what it gave."""
+
+    func: Any
+    reads: list[int]
+    saved: list[Any]
+    gave: list[Any]
+    live: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """Shape, strides, dtype and device of a result that pass 2 need not compute."""
+
+    shape: torch.Size
+    strides: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    outer: torch.dtype
+
+    def stride(self) -> tuple[int, ...]:
+        """Return the strides, as a tensor would."""
+        return self.strides
+
+
+def tracked_in(*values: Any) -> list[Tracked]:
+    """Return the tracked tensors in nested lists, tuples and dicts, in order."""
+    found: list[Tracked] = []
+    for value in values:
+        if isinstance(value, Tracked):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found.extend(tracked_in(*value))
+        elif isinstance(value, dict):
+            found.extend(tracked_in(*value.values()))
+    return found
+
+
+def bare(value: Any) -> Any:
+    """Return `value` with tracked tensors replaced by this pass's values, constants detached."""
+    if isinstance(value, Tracked):
+        return value.inner
+    if isinstance(value, torch.Tensor):
+        # A parameter that asks for gradients would make autograd keep every input for it.
+        return value.detach() if value.requires_grad else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(bare(item) for item in value)
+    if isinstance(value, dict):
+        return {key: bare(item) for key, item in value.items()}
+    return value
+
+
+@dataclass
+class Trace:
+    """The calls of one block of examples, replayed for each of its references."""
+
+    handler_of: Callable[[Any], Handler]
+    entries: list[Entry] = field(default_factory=list)
+    replaying: bool = False
+    cursor: int = 0
+
+    def start(self, value: torch.Tensor, *, replay: bool) -> Tracked:
+        """Return the tracked input of the next pass."""
+        self.replaying, self.cursor = replay, 0
+        return Tracked(self, value, -1)
+
+    def call(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run one operation by its handler and return tracked results."""
+        return self.handler_of(func)(self, func, args, kwargs)
+
+    def step(
+        self,
+        func: Any,
+        operands: Any,
+        example: Callable[[], tuple[Any, list[Any]]],
+        reference: Callable[[list[Any]], Any],
+        *,
+        dtype: torch.dtype | None = None,
+        writes: Tracked | None = None,
+    ) -> Any:
+        """Run `example` in pass 1, keeping what it saves, or `reference` of that in pass 2.
+
+        `dtype` is the type that the model sees, where it is not that of the value. `writes` is
+        the tensor that the call changes in place, and then the result.
+        """
+        if self.replaying:
+            return self._replay(func, reference, writes)
+        index, self.cursor = self.cursor, self.cursor + 1
+        reads = [tensor.producer for tensor in tracked_in(operands)]
+        if writes is not None:
+            self._keep_what_is_overwritten(writes.inner)
+            reads.append(writes.producer)
+        value, saved = example()
+        entry = Entry(func, reads, saved, [], live=writes is not None)
+        self.entries.append(entry)
+        if writes is not None:
+            writes.producer = index
+            return writes
+        return self._wrap(value, index, dtype, entry.gave)
+
+    def hold(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+        """Return the example's value of `compute` in both passes: a constant of the pair."""
+        index, self.cursor = self.cursor, self.cursor + 1
+        if not self.replaying:
+            self.entries.append(Entry(compute.__qualname__, [], [compute()], [], live=True))
+        return self.entries[index].saved[0]
+
+    def _wrap(self, value: Any, index: int, dtype: Any, gave: list[Any] | None = None) -> Any:
+        if isinstance(value, torch.Tensor):
+            outer = dtype or value.dtype
+            if gave is not None:
+                gave.append(Look(value.shape, value.stride(), value.dtype, value.device, outer))
+            return Tracked(self, value, index, dtype=outer)
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._wrap(item, index, dtype, gave) for item in value)
+        if gave is not None:
+            gave.append(value)
+        return value
+
+    def _replay(self, func: Any, reference: Callable, writes: Tracked | None) -> Any:
+        index = self.cursor
+        self.cursor += 1
+        if index >= len(self.entries) or self.entries[index].func is not func:
+            raise AttributionError(
+                f"the model ran {func} for a reference where it ran something else for the example",
+                where=calling_line(),
+                mend="write the branch with torch.where, so that both sequences run the same calls",
+            )
+        entry = self.entries[index]
+        if not entry.live:
+            ghosts = [
+                Tracked(self, None, index, like=look, dtype=look.outer)
+                if isinstance(look, Look)
+                else look
+                for look in entry.gave
+            ]
+            return ghosts[0] if len(ghosts) == 1 else tuple(ghosts)
+        with enable_reentrant_dispatch(), torch.enable_grad():
+            value = reference(entry.saved)
+        if writes is not None:
+            writes.producer = index
+            return writes
+        outer = next((look.outer for look in entry.gave if isinstance(look, Look)), None)
+        return self._wrap(value, index, outer if outer is torch.bool else None)
+
+    def _keep_what_is_overwritten(self, target: torch.Tensor) -> None:
+        storage = target.untyped_storage().data_ptr()
+        for entry in self.entries:
+            for i, kept in enumerate(entry.saved):
+                if isinstance(kept, torch.Tensor) and kept.untyped_storage().data_ptr() == storage:
+                    entry.saved[i] = kept.clone()
+
+    def mark_live(self, results: list[Tracked]) -> None:
+        """Mark the calls that `results` depend on; pass 2 skips the others."""
+        pending = [tensor.producer for tensor in results]
+        pending += [i for entry in self.entries if entry.live for i in entry.reads]
+        while pending:
+            index = pending.pop()
+            if index >= 0 and not self.entries[index].live:
+                self.entries[index].live = True
+                pending.extend(self.entries[index].reads)
+
+
+def calling_line() -> str | None:
+    """Return file and line of the model's code that made the present call, where there is one."""
+    for frame in reversed(traceback.extract_stack()):
+        name = frame.filename
+        if "/torch/" not in name and "/cisweep/analysis/" not in name and "<" not in name:
+            return f"{name}:{frame.lineno}"
+    return None
+
+
+def composite(expand: Callable[..., Any]) -> Handler:
+    """Return the handler of an operation that is written out in others by `expand`."""
+
+    def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+        with enable_reentrant_dispatch():
+            return expand(*args, **kwargs)
+
+    return handle
+
+
+_patching = threading.RLock()
+
+
+@contextmanager
+def visible_operations() -> Iterator[None]:
+    """Switch off what hides operations: fused encoder layers and custom autograd functions.
+
+    Both switches are global in torch; the lock keeps two threads from restoring each other's.
+    """
+    apply = torch.autograd.Function.__dict__["apply"]
+
+    def guarded(cls: type, *args: Any, **kwargs: Any) -> Any:
+        # Checkpointing computes what it wraps, no more.
+        if tracked_in(args, kwargs) and cls.__name__ != "CheckpointFunction":
+            raise AttributionError(
+                f"custom autograd function {cls.__qualname__} has a gradient of its own, which "
+                "need not belong to what it computes",
+                where=calling_line(),
+                mend="write it with torch operations, or wrap it in a module and register a rule "
+                f"for that module's class in additional_nonlinear_ops (not for {cls.__name__})",
+            )
+        return apply.__get__(None, cls)(*args, **kwargs)
+
+    with _patching:
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        torch.autograd.Function.apply = classmethod(guarded)
+        try:
+            yield
+        finally:
+            torch.autograd.Function.apply = apply
+            torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def plain_values(results: Any) -> Any:
+    """Return a nest of results with tracked tensors replaced by their values."""
+    return tree_map_only(Tracked, lambda tensor: tensor.inner, results)
