@@ -1,0 +1,145 @@
+"""Allele windows against sequences built by hand with string slices."""
+
+import numpy as np
+import pytest
+from cisweep.genome.alleles import Edit, WindowPlan, allele_windows
+from cisweep.genome.fasta import NamedSequences, tokens_of_text
+from cisweep.genome.normalize import trim
+from cisweep.genome.variants import Variant
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+W = 12
+
+
+def letters(tokens):
+    return "".join("ACGTN"[t] for t in tokens)
+
+
+@st.composite
+def cases(draw):
+    genome = draw(st.text("ACGT", min_size=60, max_size=60))
+    pos = draw(st.integers(20, 36))
+    ref = genome[pos : pos + draw(st.integers(1, 5))]
+    alt = draw(st.text("ACGT", min_size=1, max_size=5).filter(lambda a: a != ref))
+    return genome, Variant("c", pos, ref, alt)
+
+
+def by_hand(genome, variant, how):
+    """The three trimmings, written out with slices of the two haplotypes."""
+    pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+    begin = pos + len(ref) // 2 - W // 2
+    haplotype = genome[:pos] + alt + genome[pos + len(ref) :]
+    if how == "right":
+        window = haplotype[begin : begin + W]
+    elif how == "left":
+        end = begin + W + len(alt) - len(ref)
+        window = haplotype[end - W : end]
+    else:
+        middle = pos + len(alt) // 2
+        window = haplotype[middle - W // 2 : middle - W // 2 + W]
+    return genome[begin : begin + W], window
+
+
+@settings(deadline=None, max_examples=150)
+@given(cases(), st.sampled_from(["right", "left", "centre"]))
+def test_windows_equal_slices_of_the_haplotypes(case, how):
+    genome, variant = case
+    source = NamedSequences({"c": tokens_of_text(genome)})
+    found = allele_windows([variant], source, WindowPlan(W, how))
+    ref, alt = by_hand(genome, variant, how)
+    assert (letters(found.ref[0]), letters(found.alt[0])) == (ref, alt)
+    # Every column that is not inserted shows the reference's base, but for substituted ones.
+    pos, gone, new = trim(variant.pos, variant.ref, variant.alt)
+    swapped = range(pos, pos + min(len(gone), len(new)))
+    for base, column in zip(found.alt[0], found.columns[0]):
+        if column >= 0 and column + found.windows.start[0] not in swapped:
+            assert base == found.ref[0, column]
+    known = found.columns[0][found.columns[0] >= 0]
+    assert (np.diff(known) > 0).all()
+    # Lost columns: the deleted bases, and what the trimming pushed out.
+    assert len(known) >= W - max(len(gone), len(new))
+
+
+GENOME = "ACGTTGCAAGCTTAGCCATGACGTTGCAAGCTTAGCCATG"
+SOURCE = NamedSequences({"c": tokens_of_text(GENOME)})
+
+
+def test_written_out_examples():
+    deletion = Variant("c", 19, "GAC", "G")  # deletes AC at 20, 21; the middle is 21
+    insertion = Variant("c", 19, "G", "GTTT")  # TTT before base 20
+    for how, shorter, longer in [
+        ("right", "CATGGTTGCA", "CCATGTTTAC"),
+        ("left", "GCCATGGTTG", "TGTTTACGTT"),
+        ("centre", "CCATGGTTGC", "CATGTTTACG"),
+    ]:
+        plan = WindowPlan(10, how)
+        assert letters(allele_windows([deletion], SOURCE, plan).alt[0]) == shorter
+        assert letters(allele_windows([insertion], SOURCE, plan).alt[0]) == longer
+    assert letters(allele_windows([insertion], SOURCE, WindowPlan(10)).ref[0]) == "CCATGACGTT"
+
+
+def test_variants_at_one_place_share_one_reference():
+    variants = [Variant("c", 20, "A", b) for b in "CGT"] + [Variant("c", 12, "T", "A")]
+    found = allele_windows(variants, SOURCE, WindowPlan(10))
+    assert len(found.ref) == 2
+    assert found.ref_idx.tolist() == [1, 1, 1, 0]
+    assert found.windows.start.tolist() == [7, 15]
+    assert found.changed.all()
+
+
+def test_a_variant_outside_its_window_changes_nothing():
+    variants = [
+        Variant("c", 4, "T", "A"),
+        Variant("c", 25, "G", "GAAA"),
+        Variant("c", 15, "C", "A"),
+    ]
+    for how in ("left", "right", "centre"):
+        found = allele_windows(variants, SOURCE, WindowPlan(10, how), starts=np.array([10] * 3))
+        assert found.changed.tolist() == [False, False, True], how
+
+
+def test_haplotypes_carry_what_fits_and_do_not_depend_on_the_order():
+    own = Variant("c", 20, "A", "T")
+    near = [Variant("c", 17, "A", "C"), Variant("c", 21, "CG", "C"), Variant("c", 20, "A", "G")]
+    far = Variant("c", 35, "G", "T")
+    plan = WindowPlan(12, haplotype=True)
+    found = allele_windows([own], SOURCE, plan, others=[own, *near, far])
+    assert letters(found.alt[0]) == "GCCCTGTCTTGC"
+    assert found.n_joined.tolist() == [3]
+    again = allele_windows([own], SOURCE, plan, others=[far, *near[::-1], own])
+    assert (again.alt == found.alt).all()
+    alone = allele_windows([own], SOURCE, WindowPlan(12))
+    assert letters(alone.alt[0]) == "GCCATGTCGTTG"
+    assert alone.n_joined.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("variant", "plan", "reason"),
+    [
+        (Variant("c", 2, "G", "A"), WindowPlan(10), "off_chromosome_end"),
+        (Variant("c", 38, "T", "A"), WindowPlan(10), "off_chromosome_end"),
+        (Variant("c", 33, "AGC", "A"), WindowPlan(10), "off_chromosome_end"),
+        (Variant("c", 20, "A", "A" + "C" * 6), WindowPlan(10), "allele_too_long"),
+        (Variant("c", 2, "G", "A"), WindowPlan(10, edge="pad", max_n=0.2), "too_many_n"),
+    ],
+)
+def test_variants_without_a_window_keep_a_reason(variant, plan, reason):
+    good = Variant("c", 15, "C", "A")
+    found = allele_windows([variant, good], SOURCE, plan)
+    assert [v.reason for v in found.dropped] == [reason]
+    assert found.variants == [good]
+    assert len(found.ref) == 1 and found.ref_idx.tolist() == [0]
+
+
+def test_padding():
+    found = allele_windows([Variant("c", 2, "G", "GA")], SOURCE, WindowPlan(10, "left", "pad", 0.5))
+    assert letters(found.ref[0]) == "NNACGTTGCA"
+    assert letters(found.alt[0]) == "NACGATTGCA"
+    assert Edit.of(Variant("c", 2, "G", "GA")).centre == 3
+
+
+def test_no_variants():
+    found = allele_windows([], SOURCE, WindowPlan(10))
+    assert found.ref.shape == found.alt.shape == (0, 10)
+    assert len(found) == len(found.windows) == 0

@@ -1,0 +1,260 @@
+"""Windows of the reference and the alternate allele of each variant.
+
+A window is centred on the trimmed variant: its middle base, pos + n_ref // 2, stands at
+window_bp // 2. An indel changes the length, so the window of the alternate allele is trimmed or
+filled up:
+
+- `right`: the window's first base stays; bases leave, or come in, on the right (default);
+- `left`: the window's last base stays; bases leave, or come in, on the left;
+- `centre`: the middle of the alternate allele stands where that of the reference allele did.
+
+What comes in is the genome's sequence; beyond the chromosome it is N.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from cisweep.contracts import TOKEN_N, Windows
+from cisweep.genome.fasta import SequenceSource, tokens_of_text, window_tokens
+from cisweep.genome.normalize import trim
+from cisweep.genome.variants import Variant
+
+Trim = Literal["left", "right", "centre"]
+
+_INSERTED = np.iinfo(np.int64).min
+"""Place of a base that the genome does not have; real places may be negative under edge `pad`."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A trimmed variant: at `pos` (0-based) n_ref bases become the tokens `alt`."""
+
+    pos: int
+    n_ref: int
+    alt: np.ndarray
+
+    @classmethod
+    def of(cls, variant: Variant) -> "Edit":
+        """Return the edit that a variant makes."""
+        pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+        return cls(pos, len(ref), tokens_of_text(alt))
+
+    @property
+    def centre(self) -> int:
+        """Position that stands in the middle of the variant's window."""
+        return self.pos + self.n_ref // 2
+
+    def touches(self, begin: int, end: int) -> bool:
+        """Does it change a base of [begin, end), or insert between two of them?"""
+        if self.n_ref == 0:
+            return begin < self.pos < end
+        return begin < self.pos + self.n_ref and self.pos < end
+
+    def overlaps(self, other: "Edit") -> bool:
+        """Do both change the same bases, or insert at the same place?"""
+        if self.n_ref == other.n_ref == 0:
+            return self.pos == other.pos
+        first, second = sorted((self, other), key=lambda e: (e.pos, e.n_ref))
+        return second.pos < first.pos + first.n_ref
+
+
+@dataclass(frozen=True)
+class WindowPlan:
+    """How windows of variants are made.
+
+    window_bp: length; trim: see the module; edge: `drop` a window that leaves its chromosome, or
+    `pad` it with N; max_n: largest share of N; haplotype: put the other variants of the window into
+    the alternate allele too.
+    """
+
+    window_bp: int
+    trim: Trim = "right"
+    edge: str = "drop"
+    max_n: float = 0.1
+    haplotype: bool = False
+
+
+@dataclass(frozen=True)
+class AlleleWindows:
+    """Windows of V variants; those at one place share one of R reference windows.
+
+    variants: V; windows: R, strand "."; ref: (R, W) uint8; ref_idx: (V,) row of each variant's
+    reference; alt: (V, W) uint8; columns: (V, W) int32, the position in the reference window that
+    each base of alt comes from, or -1 (inserted, or from outside the window); n_joined: (V,) how
+    many variants alt carries; dropped: variants without a window, with reasons.
+    """
+
+    variants: list[Variant]
+    windows: Windows
+    ref: np.ndarray
+    ref_idx: np.ndarray
+    alt: np.ndarray
+    columns: np.ndarray
+    n_joined: np.ndarray
+    dropped: list[Variant]
+
+    def __len__(self) -> int:
+        return len(self.variants)
+
+    @property
+    def changed(self) -> np.ndarray:
+        """(V,) bool: does the alternate window differ from the reference window?"""
+        return (self.alt != self.ref[self.ref_idx]).any(axis=1)
+
+
+def allele_windows(
+    variants: Sequence[Variant],
+    genome: SequenceSource,
+    plan: WindowPlan,
+    starts: np.ndarray | None = None,
+    others: Sequence[Variant] | None = None,
+) -> AlleleWindows:
+    """Return the windows of both alleles of each variant.
+
+    variants: kept variants of read_vcf, in any order, which is kept.
+    starts: (N,) 0-based window starts to use instead of windows centred on the variants; a
+        variant outside its window changes nothing.
+    others: for haplotypes, all variants that may stand in the windows (default: `variants`).
+
+    A variant is dropped (with its reason) if its window leaves the chromosome, holds too many N, or
+    if an allele is longer than half the window.
+    """
+    width = plan.window_bp
+    begins = [
+        Edit.of(v).centre - width // 2 if starts is None else int(starts[i])
+        for i, v in enumerate(variants)
+    ]
+    neighbours = _by_chrom(variants if others is None else others) if plan.haplotype else {}
+    kept, dropped = [], []
+    for variant, begin in zip(variants, begins):
+        own = Edit.of(variant)
+        edits = [own, *_joined(own, variant.chrom, begin, width, neighbours)]
+        edits = [e for e in edits if e.touches(begin, begin + width)]
+        alt, columns, span = _edited(genome, variant.chrom, begin, edits, own, plan)
+        why = _why_not(genome.lengths[variant.chrom], own, span, plan, centred=starts is None)
+        if why is None:
+            kept.append((variant, begin, alt, columns, len(edits)))
+        else:
+            dropped.append(variant.dropped(*why))
+    return _without_n(_assemble(kept, dropped, genome, width), plan)
+
+
+def _assemble(kept: list, dropped: list[Variant], genome: SequenceSource, width: int):
+    """Stack rows; references are read once for each window, in genome order."""
+    rank = {name: i for i, name in enumerate(genome.lengths)}
+    places = sorted({(rank[v.chrom], v.chrom, begin) for v, begin, *_ in kept})
+    row_of = {(chrom, begin): i for i, (_, chrom, begin) in enumerate(places)}
+    start = np.array([p[2] for p in places], dtype=np.int64)
+    windows = Windows.build([p[1] for p in places], start, start + width)
+    n = len(kept)
+    return AlleleWindows(
+        variants=[k[0] for k in kept],
+        windows=windows,
+        ref=window_tokens(genome, windows.chrom, windows.start, windows.end).reshape(-1, width),
+        ref_idx=np.array([row_of[v.chrom, b] for v, b, *_ in kept], dtype=np.int64),
+        alt=np.array([k[2] for k in kept], dtype=np.uint8).reshape(n, width),
+        columns=np.array([k[3] for k in kept], dtype=np.int32).reshape(n, width),
+        n_joined=np.array([k[4] for k in kept], dtype=np.int64),
+        dropped=dropped,
+    )
+
+
+def _without_n(found: AlleleWindows, plan: WindowPlan) -> AlleleWindows:
+    """Drop variants one of whose windows holds too many N; references stay, even if unused."""
+    share = np.maximum(
+        (found.alt == TOKEN_N).mean(axis=1),
+        (found.ref == TOKEN_N).mean(axis=1)[found.ref_idx],
+    )
+    keep = share <= plan.max_n
+    if keep.all():
+        return found
+    gone = [
+        v.dropped("too_many_n", f"{s:.3f} of the window is N, more than {plan.max_n}")
+        for v, s in zip(found.variants, share)
+        if s > plan.max_n
+    ]
+    used, ref_idx = np.unique(found.ref_idx[keep], return_inverse=True)
+    return AlleleWindows(
+        variants=[v for v, k in zip(found.variants, keep) if k],
+        windows=found.windows.take(used),
+        ref=found.ref[used],
+        ref_idx=ref_idx,
+        alt=found.alt[keep],
+        columns=found.columns[keep],
+        n_joined=found.n_joined[keep],
+        dropped=[*found.dropped, *gone],
+    )
+
+
+def _why_not(
+    length: int, own: Edit, span: tuple[int, int], plan: WindowPlan, *, centred: bool
+) -> tuple[str, str] | None:
+    longest = max(own.n_ref, len(own.alt))
+    if centred and longest > plan.window_bp // 2:
+        return "allele_too_long", f"{longest} bp, more than half the window of {plan.window_bp} bp"
+    if plan.edge == "drop" and (span[0] < 0 or span[1] > length):
+        return "off_chromosome_end", f"a window of {plan.window_bp} bp leaves it"
+    return None
+
+
+def _by_chrom(variants: Sequence[Variant]) -> dict[str, tuple[np.ndarray, list[Edit]]]:
+    """Return chrom -> (positions, edits), sorted by place and allele: never by file order."""
+    found: dict[str, list[tuple[int, str, str, Edit]]] = {}
+    for v in variants:
+        edit = Edit.of(v)
+        found.setdefault(v.chrom, []).append((edit.pos, v.ref, v.alt, edit))
+    ordered = {c: sorted(rows, key=lambda r: r[:3]) for c, rows in found.items()}
+    return {
+        c: (np.array([r[0] for r in rows]), [r[3] for r in rows]) for c, rows in ordered.items()
+    }
+
+
+def _joined(own: Edit, chrom: str, begin: int, width: int, neighbours: dict) -> list[Edit]:
+    """Return the window's other variants that fit together, the leftmost first."""
+    if chrom not in neighbours:
+        return []
+    positions, edits = neighbours[chrom]
+    low, high = np.searchsorted(positions, [begin, begin + width])
+    chosen = [own]
+    for edit in edits[low:high]:
+        if not any(edit.overlaps(c) for c in chosen):
+            chosen.append(edit)
+    return chosen[1:]
+
+
+def _edited(
+    genome: SequenceSource, chrom: str, begin: int, edits: list[Edit], own: Edit, plan: WindowPlan
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
+    """Return (tokens, columns, genome span read) of the window with `edits` made in it."""
+    width = plan.window_bp
+    spare = sum(max(e.n_ref, len(e.alt)) for e in edits)
+    low = begin - spare
+    tokens = genome.tokens(chrom, low, begin + width + spare)
+    places = np.arange(low, begin + width + spare)
+    middle = own.centre - low
+    for edit in sorted(edits, key=lambda e: e.pos, reverse=True):
+        at = edit.pos - low
+        paired = min(edit.n_ref, len(edit.alt))
+        new = np.full(len(edit.alt), _INSERTED)
+        new[:paired] = places[at : at + paired]
+        tokens = np.concatenate([tokens[:at], edit.alt, tokens[at + edit.n_ref :]])
+        places = np.concatenate([places[:at], new, places[at + edit.n_ref :]])
+        if edit.pos < own.pos:
+            middle += len(edit.alt) - edit.n_ref
+    if plan.trim == "right" or not any(e is own for e in edits):
+        first = int(np.flatnonzero(places >= begin)[0])
+    elif plan.trim == "left":
+        first = (
+            int(np.flatnonzero((places != _INSERTED) & (places < begin + width))[-1]) - width + 1
+        )
+    else:
+        first = middle - own.n_ref // 2 + len(own.alt) // 2 - (own.centre - begin)
+    places = places[first : first + width]
+    outside = (places < begin) | (places >= begin + width)
+    columns = np.where(outside, -1, places - begin)
+    known = places[places != _INSERTED]
+    read = (min(begin, *known[:1]), max(begin + width, *(known[-1:] + 1))) if len(known) else None
+    return tokens[first : first + width], columns, read or (begin, begin + width)
