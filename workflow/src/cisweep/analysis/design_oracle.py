@@ -58,6 +58,19 @@ def tokens_of(X: torch.Tensor, name: str = "X") -> np.ndarray:
     return torch.where(sums == 0, 4, X.argmax(1)).to(torch.uint8).numpy(force=True)
 
 
+def call_size(like: torch.Tensor, length: int) -> int:
+    """Return the windows of a call: on CPU what stays in cache, elsewhere what fills a device."""
+    return max(1, min(16, 4096 // length)) if like.device.type == "cpu" else 256
+
+
+def check_target(target: int | None) -> None:
+    """Raise a DesignError unless `target` is None or the index of an output."""
+    if target is not None and (isinstance(target, bool) or not isinstance(target, int)):
+        raise DesignError(f"target must be an integer or None, not {target!r}")
+    if target is not None and target < 0:
+        raise DesignError(f"target must not be negative, not {target}")
+
+
 class Oracle:
     """One or several models whose outputs, flattened and joined, are the K outputs to design.
 

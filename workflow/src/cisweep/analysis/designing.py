@@ -9,7 +9,15 @@ import torch
 
 from cisweep.analysis.design_goals import Goal, Objective, goal_objective, plain_objective
 from cisweep.analysis.design_loop import Problem, Repair, Settings, Solution, draw, optimise
-from cisweep.analysis.design_oracle import Models, Oracle, frozen, one_hot, tokens_of
+from cisweep.analysis.design_oracle import (
+    Models,
+    Oracle,
+    call_size,
+    check_target,
+    frozen,
+    one_hot,
+    tokens_of,
+)
 from cisweep.errors import DesignError
 
 Wanted = torch.Tensor | Sequence[Goal] | Sequence[Sequence[Goal]]
@@ -113,7 +121,7 @@ def design(
         callable of the iteration (from 1) and the shape.
     constraints : `Constraints` that every sample fulfils, for all regions or one per region.
     regions_per_batch : regions under optimisation at a time.
-    windows_per_call : windows of each call of the model; None = 16384 bp up to 16 windows on CPU,
+    windows_per_call : windows of each call of the model; None = some 4 kb (at most 16 windows) on CPU,
         256 windows elsewhere.
 
     Returns
@@ -135,11 +143,11 @@ def design(
         return_history, verbose, regions_per_batch,
     )  # fmt: skip
     _check_counts(n_repeats=n_repeats, n_samples=n_samples)
-    _check_target(target)
+    check_target(target)
     tokens = tokens_of(X)
     dtype = X.dtype if X.is_floating_point() else torch.float32
     like = torch.empty(0, dtype=dtype, device=X.device if device is None else device)
-    oracle = Oracle(model, target, like, windows_per_call or _call_size(like, X.shape[-1]))
+    oracle = Oracle(model, target, like, windows_per_call or call_size(like, X.shape[-1]))
     shared = _Regions(tokens, input_mask, initial_weights, noise, constraints)
     catalogue = y_bar if isinstance(y_bar, list) and _all_tensors(y_bar) else [y_bar]
     seeds = _seeds(random_state, len(tokens))
@@ -264,11 +272,6 @@ def _noise(given: NoiseLike | None, seed: int) -> Callable:
     return turn
 
 
-def _call_size(like: torch.Tensor, length: int) -> int:
-    """Return the windows of a call: on CPU what stays in cache, elsewhere what fills a device."""
-    return max(1, min(16, 16384 // length)) if like.device.type == "cpu" else 256
-
-
 def _all_tensors(y_bar: list) -> bool:
     return bool(y_bar) and all(isinstance(y, torch.Tensor) for y in y_bar)
 
@@ -332,13 +335,6 @@ def _check_counts(**counts: int | None) -> None:
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
             raise DesignError(f"{name} must be a positive integer, not {value!r}")
-
-
-def _check_target(target: int | None) -> None:
-    if target is not None and (isinstance(target, bool) or not isinstance(target, int)):
-        raise DesignError(f"target must be an integer or None, not {target!r}")
-    if target is not None and target < 0:
-        raise DesignError(f"target must not be negative, not {target}")
 
 
 def _answer(
