@@ -6,7 +6,7 @@ come from that generator, so an epoch's batches depend on its seed alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from cisweep.errors import TrainingError
+from cisweep.sequence.tokens import reverse_complement_tokens
 
-_COMPLEMENT = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 _BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 
 
@@ -61,24 +61,22 @@ class Dataset(Protocol):
         ...
 
 
-def reverse_complement_tokens(tokens: np.ndarray) -> np.ndarray:
-    """Return the reverse complements (B, L) uint8 of tokens (B, L); N stays N."""
-    return _COMPLEMENT[tokens[:, ::-1]]
-
-
 @dataclass(frozen=True)
 class TableDataset:
     """Sequences of one length with values: regression, multi-label or multi-class.
 
-    tokens: (N, L) uint8. values: (N, T) float32; NaN is a missing label. reverse_complement:
-    show half of the examples reverse-complemented, with the same values. shift_bp: move each
-    sequence by up to this many bp while training, N at the end that becomes free.
+    tokens: (N, L + 2·jitter_bp) uint8. values: (N, T) float32; NaN is a missing label.
+    reverse_complement: show half of the examples reverse-complemented, with the same values.
+    jitter_bp: move each window by up to this much while training; evaluation takes the middle.
+    negative_ratio: rows whose values are all 0 are drawn anew for each epoch, this many per other
+    row; None shows every row in every epoch.
     """
 
     tokens: np.ndarray
     values: np.ndarray
     reverse_complement: bool = False
-    shift_bp: int = 0
+    jitter_bp: int = 0
+    negative_ratio: float | None = None
 
     def __post_init__(self) -> None:
         if len(self.tokens) == 0:
@@ -92,21 +90,27 @@ class TableDataset:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @property
+    def window_bp(self) -> int:
+        """Length of the sequences that the model reads."""
+        return self.tokens.shape[1] - 2 * self.jitter_bp
+
     def take(self, rows: np.ndarray) -> "TableDataset":
         """Return the data set of some rows, with the same augmentation."""
-        return TableDataset(
-            self.tokens[rows], self.values[rows], self.reverse_complement, self.shift_bp
-        )
+        return replace(self, tokens=self.tokens[rows], values=self.values[rows])
 
     def epoch_rows(self, generator: np.random.Generator) -> np.ndarray:
-        """Return all rows in a drawn order."""
-        return generator.permutation(len(self))
+        """Return all rows, or the drawn share of negatives, in a drawn order."""
+        if self.negative_ratio is None:
+            return generator.permutation(len(self))
+        return _balanced(~(self.values == 0).all(axis=1), self.negative_ratio, generator)
 
     def batch(self, rows: np.ndarray, generator: np.random.Generator | None = None) -> Batch:
         """Return the examples of `rows`; targets: {"values": (B, T) float32}."""
-        tokens = self.tokens[rows]
-        if generator is not None and self.shift_bp:
-            tokens = _shifted(tokens, self.shift_bp, generator)
+        offset = np.full(len(rows), self.jitter_bp)
+        if generator is not None and self.jitter_bp:
+            offset = generator.integers(0, 2 * self.jitter_bp + 1, len(rows))
+        tokens = _windows_at(self.tokens[rows], offset, self.window_bp)
         if generator is not None and self.reverse_complement:
             flip = generator.random(len(rows)) < 0.5
             tokens[flip] = reverse_complement_tokens(tokens[flip])
@@ -114,14 +118,20 @@ class TableDataset:
         return Batch(torch.from_numpy(tokens), targets={"values": values})
 
 
-def _shifted(tokens: np.ndarray, reach: int, generator: np.random.Generator) -> np.ndarray:
-    padded = np.pad(tokens, ((0, 0), (reach, reach)), constant_values=4)
-    offset = generator.integers(0, 2 * reach + 1, len(tokens))
-    return _windows_at(padded, offset, tokens.shape[1])
+def _balanced(
+    positive: np.ndarray, negative_ratio: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Return all positive rows and a drawn share of the others, in a drawn order."""
+    positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
+    wanted = min(int(round(negative_ratio * len(positives))), len(negatives))
+    drawn = generator.choice(negatives, wanted, replace=False)
+    return generator.permutation(np.concatenate([positives, drawn]))
 
 
 def _windows_at(array: np.ndarray, offset: np.ndarray, length: int) -> np.ndarray:
     """Return a copy of `length` positions from each row's own offset, (B, …, length)."""
+    if array.shape[-1] == length:
+        return array.copy()
     view = np.lib.stride_tricks.sliding_window_view(array, length, axis=-1)
     rows = np.arange(len(array))
     return view[rows, ..., offset, :].copy() if array.ndim > 2 else view[rows, offset].copy()
@@ -174,21 +184,18 @@ class SignalDataset:
     def __len__(self) -> int:
         return len(self.rows)
 
+    @property
+    def window_bp(self) -> int:
+        """Length of the sequences that the model reads."""
+        return self.tokens.shape[1] - 2 * self.jitter_bp
+
     def take(self, rows: np.ndarray) -> "SignalDataset":
         """Return the data set of some rows; the arrays are shared, not copied."""
-        return SignalDataset(
-            self.tokens, self.signal, self.is_peak, self.controls, self.jitter_bp,
-            self.reverse_complement, self.strand_swap, self.control_swap, self.negative_ratio,
-            rows=self.rows[rows],
-        )  # fmt: skip
+        return replace(self, rows=self.rows[rows])
 
     def epoch_rows(self, generator: np.random.Generator) -> np.ndarray:
         """Return all peaks and negative_ratio × as many negatives, in a drawn order."""
-        peak = self.is_peak[self.rows]
-        peaks, negatives = np.flatnonzero(peak), np.flatnonzero(~peak)
-        wanted = min(int(round(self.negative_ratio * len(peaks))), len(negatives))
-        drawn = generator.choice(negatives, wanted, replace=False) if wanted else negatives[:0]
-        return generator.permutation(np.concatenate([peaks, drawn]))
+        return _balanced(np.asarray(self.is_peak[self.rows]), self.negative_ratio, generator)
 
     def batch(self, rows: np.ndarray, generator: np.random.Generator | None = None) -> Batch:
         """Return the examples of `rows`.

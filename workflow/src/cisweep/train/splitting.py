@@ -1,7 +1,7 @@
 """Splits into training, validation and test that do not leak."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -147,8 +147,9 @@ def touches(stretch: str, chrom: np.ndarray, start: np.ndarray, end: np.ndarray)
 def near_duplicate_groups(tokens: np.ndarray, k: int = 20, max_share: float = 0.05) -> np.ndarray:
     """Return a group number (N,) int64; sequences that share a k-mer are in one group.
 
-    The relation is closed transitively, on the given strand. k-mers found in more than
-    `max_share` of the sequences (constant flanks, adapters) do not count, nor do k-mers with N.
+    The relation is closed transitively, on the given strand. What all constructs share must not
+    join them: k-mers that touch a constant column (flanks: one base in more than 90 % of the
+    rows), that hold N, or that occur in more than `max_share` of the sequences do not count.
     Two random 80-mers share a 20-mer with probability 3e-9, whereas two copies with up to three
     mutations in 80 bp always do.
 
@@ -164,9 +165,12 @@ def near_duplicate_groups(tokens: np.ndarray, k: int = 20, max_share: float = 0.
     for offset in range(k):
         codes <<= 2
         codes |= tokens[:, offset : offset + length - k + 1] & 3
-    has_n = np.lib.stride_tricks.sliding_window_view(tokens == 4, k, axis=1).any(axis=2)
-    row = np.broadcast_to(np.arange(n)[:, None], codes.shape)[~has_n]
-    kmers, column = np.unique(codes[~has_n], return_inverse=True)
+    constant = np.stack([(tokens == base).mean(axis=0) for base in range(4)]).max(axis=0) > 0.9
+    # A handful of rows agree by chance or because they are duplicates.
+    mute = (tokens == 4) | (constant & (n >= 20))
+    muted = np.lib.stride_tricks.sliding_window_view(mute, k, axis=1).any(axis=2)
+    row = np.broadcast_to(np.arange(n)[:, None], codes.shape)[~muted]
+    kmers, column = np.unique(codes[~muted], return_inverse=True)
     edges = np.unique(row * len(kmers) + column) if len(kmers) else np.zeros(0, np.int64)
     row, column = edges // max(len(kmers), 1), edges % max(len(kmers), 1)
     rare = np.bincount(column, minlength=len(kmers)) <= max(max_share * n, 1)
@@ -177,6 +181,19 @@ def near_duplicate_groups(tokens: np.ndarray, k: int = 20, max_share: float = 0.
     return connected_components(graph, directed=False)[1][:n].astype(np.int64)
 
 
+def leaked_rows(tokens: np.ndarray, parts: Split) -> list[tuple[int, int]]:
+    """Return (training row, held-out row) of equal sequences, in order of the training row.
+
+    Parameters
+    ----------
+    tokens: (N, L) uint8 of all rows that `parts` refers to.
+    """
+    packed = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.shape[1]))).ravel()
+    held = {packed[i].tobytes(): int(i) for i in (*parts.validation, *parts.test)}
+    found = ((int(i), held.get(packed[i].tobytes())) for i in parts.train)
+    return [(row, twin) for row, twin in found if twin is not None]
+
+
 def check_leak(tokens: np.ndarray, parts: Split) -> None:
     """Raise TrainingError if a held-out sequence equals a training sequence.
 
@@ -184,19 +201,19 @@ def check_leak(tokens: np.ndarray, parts: Split) -> None:
     ----------
     tokens: (N, L) uint8 of all rows that `parts` refers to.
     """
-    packed = np.ascontiguousarray(tokens).view(np.dtype((np.void, tokens.shape[1]))).ravel()
-    train = {packed[i].tobytes(): int(i) for i in parts.train}
-    for part in ("validation", "test"):
-        pairs = [
-            (int(i), train[packed[i].tobytes()])
-            for i in getattr(parts, part)
-            if packed[i].tobytes() in train
-        ]
-        if pairs:
-            row, twin = pairs[0]
-            raise TrainingError(
-                f"leaking split: {len(pairs)} {part} sequences are training sequences too "
-                f"(row {row} equals row {twin})",
-                where="split",
-                mend="split by a group column, or by: near_duplicates",
-            )
+    pairs = leaked_rows(tokens, parts)
+    if pairs:
+        row, twin = pairs[0]
+        raise TrainingError(
+            f"leaking split: {len(pairs)} training sequences are held out too "
+            f"(row {row} equals row {twin})",
+            where="split",
+            mend="split by a group column, or by: near_duplicates",
+        )
+
+
+def without_leaks(tokens: np.ndarray, parts: Split) -> tuple[Split, list[tuple[int, int]]]:
+    """Return the split without the training rows that equal a held-out one, and those pairs."""
+    pairs = leaked_rows(tokens, parts)
+    leaked = np.array([row for row, _ in pairs], dtype=np.int64)
+    return replace(parts, train=np.setdiff1d(parts.train, leaked)), pairs

@@ -1,0 +1,268 @@
+"""train: from sequences or signal to weights that the other steps can use, and their evidence."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from cisweep.config.base import Name, Strict
+from cisweep.config.model import TargetConfig
+from cisweep.steps.base import Step, StepConfig
+
+
+class KmersData(Strict):
+    """All k-mers with a made-up score; it needs no files."""
+
+    kind: Literal["kmers"]
+    """All k-mers, scored by their letters and by words that occur in them."""
+    k: int = Field(8, ge=3, le=10)
+    """Length of the sequences, bp."""
+    letters: dict[Literal["A", "C", "G", "T"], float] = {"A": 20, "C": 17, "G": 14, "T": 11}
+    """The score is the mean of these over the letters, …"""
+    words: dict[str, float] = {"TAT": 10, "GCG": -10}
+    """… plus this for each word that occurs, however often."""
+
+
+class TableData(Strict):
+    """Tables of sequences with measured values."""
+
+    kind: Literal["table"]
+    """TSV or CSV files (plain or gzip) with a header, or FASTA files beside a table of values."""
+    paths: list[Path] = Field(min_length=1)
+    """Tables, joined row by row; all need the same columns."""
+    sequence: str = "sequence"
+    """Column of the sequences."""
+    values: list[str] = Field(min_length=1)
+    """Columns of the values; for multiclass one column of class names."""
+    group: str | None = None
+    """Column of the split's groups."""
+    chrom: str | None = None
+    """Column of the chromosome, for a split by chromosome."""
+    fasta: Path | None = None
+    """FASTA with the sequences, if the tables lack them; joined by `name`."""
+    name: str = "name"
+    """Column that names a sequence of `fasta`."""
+    hold_out_from: list[Path] = []
+    """Only rows of these tables may be held out, with their near-duplicates; empty: all."""
+    standardize: bool = True
+    """Train on (value − mean) / SD of the training rows; undone in the saved weights."""
+
+
+class NegativesConfig(Strict):
+    """Negatives of one part of the split."""
+
+    stretches: list[str] = Field(min_length=1)
+    """Chromosomes, or chrom:start-end, to draw from."""
+    uniform: int = Field(0, ge=0)
+    """Windows drawn uniformly."""
+    gc_matched: float = Field(0, ge=0)
+    """Windows with the GC content of the part's positives, per positive."""
+    shuffled: float = Field(0, ge=0)
+    """Dinucleotide shuffles of positives, per positive."""
+
+
+class PeaksData(Strict):
+    """Peaks of several factors against background: a multi-label task."""
+
+    kind: Literal["peaks"]
+    """BED files, or FASTA files whose headers are chrom:start-end."""
+    genome: Path
+    """FASTA of the genome that negatives (and BED peaks) come from."""
+    peaks: dict[Name, Path] = Field(min_length=1)
+    """Name of a task: its peaks."""
+    window_bp: int = Field(ge=4)
+    """Length of the sequences; a peak is centred in it."""
+    same_within_bp: int = Field(50, ge=0)
+    """Peaks of two factors whose centres are this close have both labels."""
+    train: NegativesConfig
+    """Negatives for training."""
+    validation: NegativesConfig
+    """Negatives for validation."""
+    test: NegativesConfig
+    """Negatives for the held-out metrics, each kind judged on its own."""
+    negative_ratio: float | None = Field(None, gt=0)
+    """Negatives drawn for each epoch, per positive; null = all in every epoch."""
+    matrices: Path | None = None
+    """MEME file whose best matrix score is a baseline, …"""
+    matrix_of: dict[Name, str] = {}
+    """… task: id or name of its matrix."""
+
+
+class TilesConfig(Strict):
+    """Windows from the signal itself, where there are no peaks."""
+
+    stride_bp: int = Field(ge=1)
+    """Distance between the starts of two windows."""
+    min_reads: float = Field(20, ge=0)
+    """Least sum of the signal over the output of a window."""
+
+
+class SignalData(Strict):
+    """Base-resolution counts from bigWigs, for BPNet."""
+
+    kind: Literal["signal"]
+    """Signal in windows."""
+    genome: Path
+    """FASTA of the genome."""
+    signal: list[Path] = Field(min_length=1)
+    """bigWigs of counts; two = plus and minus strand."""
+    controls: list[Path] = []
+    """bigWigs of control tracks."""
+    peaks: Path | None = None
+    """BED or narrowPeak; windows are centred on it."""
+    tiles: TilesConfig | None = None
+    """Or windows from the signal."""
+    window_bp: int = Field(2114, ge=4)
+    """Length of the sequences."""
+    output_bp: int = Field(1000, ge=1)
+    """Length of the profile, in the middle of the window."""
+    jitter_bp: int = Field(128, ge=0)
+    """Peaks move by up to this much while training."""
+    negatives: float = Field(0, ge=0)
+    """GC-matched windows without a peak, per peak."""
+    negative_ratio: float = Field(0.333, ge=0)
+    """Negatives drawn for each epoch, per peak."""
+    outlier_quantile: float = Field(0.99, gt=0, le=1)
+    """Peaks with more reads than outlier_factor × this quantile are dropped, with a row each."""
+    outlier_factor: float | None = Field(1.2, gt=0)
+    """See outlier_quantile; null keeps all."""
+    strand_swap: list[int] = [1, 0]
+    """Track i of a window is track strand_swap[i] of its reverse complement."""
+    count_weight: float | None = Field(None, gt=0)
+    """Weight λ of the count loss; null = mean count of the training peaks, as bpnet-lite."""
+    metrics_min_reads: float = Field(0, ge=0)
+    """Held-out profile metrics are over windows with at least so many reads."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.peaks is None) == (self.tiles is None):
+            raise ValueError("give peaks or tiles, and not both")
+        if self.tiles is not None and self.negatives:
+            raise ValueError("negatives need peaks; with tiles every window has signal")
+        if self.output_bp > self.window_bp:
+            raise ValueError(f"output_bp {self.output_bp} is longer than window_bp {self.window_bp}")
+        return self
+
+
+class SplitConfig(Strict):
+    """Which rows are held out."""
+
+    by: Literal["random", "group", "near_duplicates", "regions"] = "random"
+    """Rows, groups of a column, clusters that share a 20-mer, or chromosomes and stretches."""
+    validation: float | list[str] = 0.16
+    """A fraction, or group labels, chromosomes or stretches (chrom:start-end)."""
+    test: float | list[str] = 0.2
+    """Likewise; for `regions` with folds the folds say it."""
+    kmer: int = Field(20, ge=8, le=31)
+    """Length of the k-mer that makes two sequences near-duplicates."""
+
+
+class FoldSplit(Strict):
+    """One fold: its own held-out chromosomes; other folds train on them."""
+
+    validation: list[str] = Field(min_length=1)
+    """Chromosomes or stretches for early stopping."""
+    test: list[str] = Field(min_length=1)
+    """Chromosomes or stretches for the metrics."""
+
+
+class OptimizerConfig(Strict):
+    """How to fit; see cisweep.train.FitConfig."""
+
+    epochs: int = Field(50, ge=1)
+    """Largest number of epochs."""
+    batch_size: int = Field(64, ge=1)
+    """Examples of one step."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """Of the first epoch."""
+    optimizer: Literal["adam", "adamw"] = "adamw"
+    """AdamW decays weights by weight_decay."""
+    weight_decay: float = Field(0.01, ge=0)
+    """Of AdamW."""
+    schedule: Literal["plateau", "cosine", "constant"] = "plateau"
+    """plateau: × plateau_factor after plateau_patience epochs without a better validation loss."""
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    """See schedule."""
+    plateau_patience: int = Field(3, ge=0)
+    """See schedule."""
+    gradient_clip: float | None = Field(1.0, gt=0)
+    """Largest norm of the gradient; null for none."""
+    early_stopping: int | None = Field(10, ge=1)
+    """Stop after so many epochs without a better validation loss; null = never."""
+    mixed_precision: bool = True
+    """bfloat16 autocast on a GPU."""
+
+
+class Recipe(Strict):
+    """Everything that determines one trained model."""
+
+    data: Annotated[KmersData | TableData | PeaksData | SignalData, Field(discriminator="kind")]
+    """What to learn from."""
+    task: Literal["regression", "multilabel", "multiclass", "profile"]
+    """regression: squared error; multilabel: one logit a task; multiclass: cross entropy;
+    profile: BPNet's profile and counts."""
+    module: str
+    """Built-in module (Linear, CNN, BPNet) or import path `package.module:Class`."""
+    module_args: dict[str, Any] = {}
+    """Keyword arguments of the module."""
+    split: SplitConfig = SplitConfig()
+    """Which rows are held out."""
+    folds: list[FoldSplit] = []
+    """Train one model a fold, each as its own job; empty: one model by `split`."""
+    reverse_complement: bool = True
+    """Show half of the examples reverse-complemented; averaged over both when judged."""
+    jitter_bp: int = Field(0, ge=0)
+    """Table and peak sequences move by up to this much while training."""
+    fit: OptimizerConfig = OptimizerConfig()
+    """The optimiser."""
+    seed: int = Field(0, ge=0)
+    """Seed of weights, split, negatives and order."""
+    spot_check: list[str] = []
+    """Sequences whose predictions are shown in a table."""
+    motifs: Path | None = None
+    """MEME file that first-layer filters are matched to."""
+    targets: list[TargetConfig] | None = None
+    """Targets of the written model.yaml; null = one for each task or head."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.data.kind == "signal") != (self.task == "profile"):
+            raise ValueError("task profile needs data of kind signal, and that needs it")
+        if self.data.kind == "peaks" and (self.task != "multilabel" or self.split.by != "regions"):
+            raise ValueError("data of kind peaks needs task multilabel and split.by regions")
+        if self.folds and self.split.by != "regions":
+            raise ValueError("folds need split.by regions")
+        return self
+
+
+class TrainConfig(StepConfig):
+    """Train models before the other steps of the run."""
+
+    models: dict[Name, Recipe] = Field(min_length=1)
+    """Id of a model: its recipe. Weights go to results/<run>/train/<id>/, beside a model.yaml."""
+    threads: int = Field(1, ge=1)
+    """Threads of each training."""
+
+
+PRODUCTS = (
+    "model.yaml", "metrics.tsv", "history.tsv", "card.md", "loss.svg", "parity.png",
+    "parity.html", "labels.svg",
+)  # fmt: skip
+
+
+def n_folds(recipe: Recipe) -> int:
+    """Return how many sets of weights a recipe trains."""
+    return max(len(recipe.folds), 1)
+
+
+STEP = Step(
+    name="train",
+    version=1,
+    order=0,
+    config=TrainConfig,
+    title="Training",
+    run_products=lambda config: [
+        f"train/{name}/{product}" for name in config.models for product in PRODUCTS
+    ],
+    unscoped=frozenset({"threads"}),
+)

@@ -1,0 +1,114 @@
+"""First-layer filters as motifs: matrices from their strongest activations, and their names."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cisweep.errors import ModelError
+from cisweep.genome.motifs import Motif
+
+_BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
+
+
+def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
+    """Return name and module of the first Conv1d that reads the four letters.
+
+    Raises ModelError if there is none (a linear model has no filters).
+    """
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv1d) and module.in_channels == 4:
+            return name, module
+    raise ModelError(
+        f"{type(model).__name__} has no convolution that reads the sequence",
+        mend="filters are shown for models with a first Conv1d of 4 channels",
+    )
+
+
+@torch.no_grad()
+def filter_matrices(
+    model: nn.Module, tokens: np.ndarray, *, threshold: float = 0.5, block: int = 1024
+) -> dict[str, tuple[np.ndarray, int]]:
+    """Return filter -> (matrix (4, width) of probabilities, number of sites).
+
+    A site is a stretch whose activation (after the bias, without the non-linearity) is above
+    `threshold` × the filter's largest over all sequences; the matrix is the mean of the sites
+    (DeepBind, Alipanahi 2015; Basset, Kelley 2016). A filter that is never active gets a uniform
+    matrix and 0 sites.
+
+    Parameters
+    ----------
+    tokens: (N, L) uint8; sites that leave the sequence or hold N do not count.
+    """
+    _, conv = first_convolution(model)
+    weight, bias = conv.weight.cpu(), None if conv.bias is None else conv.bias.cpu()
+    width = weight.shape[-1]
+
+    def activation(rows: slice) -> torch.Tensor:
+        one_hot = _BASES[torch.from_numpy(tokens[rows]).int()].transpose(1, 2)
+        return F.conv1d(one_hot, weight, bias, dilation=conv.dilation)
+
+    blocks = [slice(b, b + block) for b in range(0, len(tokens), block)]
+    best = torch.stack([activation(rows).amax(dim=(0, 2)) for rows in blocks]).amax(dim=0)
+    counts = torch.zeros(len(weight), width, 5)
+    for rows in blocks:
+        part = torch.from_numpy(tokens[rows]).long()
+        windows = part.unfold(1, width, 1)
+        clean = (windows < 4).all(dim=2)
+        active = (activation(rows) > threshold * best[:, None]) & clean[:, None]
+        for f in torch.nonzero(best > 0)[:, 0].tolist():
+            counts[f] += _letters(windows, active[:, f])
+    return _matrices(counts[..., :4].numpy())
+
+
+def _letters(windows: torch.Tensor, site: torch.Tensor) -> torch.Tensor:
+    """Return how often each letter stands at each position of the sites, (width, 5)."""
+    return F.one_hot(windows[site], 5).sum(dim=0).float()
+
+
+def _matrices(counts: np.ndarray) -> dict[str, tuple[np.ndarray, int]]:
+    found = {}
+    for f, letters in enumerate(counts):
+        n = int(letters[0].sum())
+        matrix = letters.T / n if n else np.full(letters.T.shape, 0.25)
+        found[f"filter_{f}"] = (matrix.astype(np.float64), n)
+    return found
+
+
+def match_filters(
+    matrices: dict[str, tuple[np.ndarray, int]], motifs: list[Motif], max_p: float = 0.01
+) -> list[dict[str, object]]:
+    """Return, for each filter with sites, its closest motif by Tomtom and the p-value.
+
+    Rows have filter, sites, consensus, motif, p_value; `motif` is "" where no p-value is at most
+    `max_p`. Source: Tomtom (Gupta 2007) by memelite.
+    """
+    from memelite import tomtom
+
+    used = {name: (m, n) for name, (m, n) in matrices.items() if n > 0}
+    if not used or not motifs:
+        return []
+    result = tomtom([m for m, _ in used.values()], [m.pwm for m in motifs], n_jobs=1)
+    p_values = np.asarray(result[0])
+    rows = []
+    for (name, (matrix, n)), p in zip(used.items(), p_values):
+        best = int(p.argmin())
+        rows.append(
+            {
+                "filter": name,
+                "sites": n,
+                "consensus": consensus(matrix),
+                "motif": motifs[best].label if p[best] <= max_p else "",
+                "p_value": float(p[best]),
+            }
+        )
+    return rows
+
+
+def consensus(matrix: np.ndarray, share: float = 0.5) -> str:
+    """Return the commonest letter of each position, in lower case below `share`, (4, width)."""
+    letters = []
+    for column in matrix.T:
+        letter = "ACGT"[int(column.argmax())]
+        letters.append(letter if column.max() >= share else letter.lower())
+    return "".join(letters)
