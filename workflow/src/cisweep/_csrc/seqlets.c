@@ -223,7 +223,7 @@ static void find_spans(decoder *d, const int32_t *bins)
 }
 
 /* Spans are taken longest first, so a taken span that overlaps a shorter one covers at least
- * one of its own two ends is taken. */
+ * one of the two ends of the latter. */
 static int is_free(const decoder *d, int64_t start, int64_t len, int64_t stamp)
 {
     return d->taken[start] != stamp && d->taken[start + len - 1] != stamp;

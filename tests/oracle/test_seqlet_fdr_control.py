@@ -1,0 +1,67 @@
+"""On data without signal the realised false discovery rate stays at or below the target."""
+
+import numpy as np
+import pytest
+from cisweep.analysis.seqlet_background import call, merge, summarise
+from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, within_sequence_null
+from cisweep.analysis.seqlet_spans import SpanRules
+
+
+def noise(rng, n, length=150, correlated=True):
+    """Laplace noise; correlated along the sequence, as attributions are."""
+    values = rng.laplace(0, 1, (n, length + 4))
+    window = 5 if correlated else 1
+    return sum(values[:, i : i + length] for i in range(window)).astype(np.float32)
+
+
+def called(values, null, target):
+    background = merge([summarise(values)], rules=SpanRules(4, 15, 0, 200))
+    calls, decoys = call(values, background), call(null, background)
+    calibration = calibrate(Tally.of(calls, decoys, values.size, null.size))
+    return at_fdr(calls, calibration, target), len(calls)
+
+
+@pytest.mark.parametrize(("target", "ratio"), [(0.1, 1), (0.3, 1), (0.3, 3)])
+def test_on_pure_noise_few_sets_have_any_call(target, ratio):
+    rng = np.random.default_rng(7)
+    sets, hit, lenient = 100, {"+": 0, "-": 0}, 0
+    for _ in range(sets):
+        values, null = noise(rng, 12), noise(rng, 12 * ratio)
+        seqlets, n = called(values, null, target)
+        lenient += n
+        for sign in hit:  # every call is false: the false discovery rate is P(any call)
+            hit[sign] += (seqlets["sign"] == sign).any()
+    assert lenient > sets * 20  # before calibration, noise does give calls
+    slack = 2.6 * np.sqrt(target * (1 - target) / sets)
+    assert max(hit.values()) / sets <= target + slack
+
+
+def test_with_signal_the_share_of_false_calls_is_at_or_below_the_target():
+    rng = np.random.default_rng(8)
+    shares, found = [], 0
+    for _ in range(30):
+        values, null = noise(rng, 25), noise(rng, 50)
+        truth = np.zeros(values.shape, bool)
+        for row in range(25):
+            start = rng.integers(5, 130)
+            planted = rng.random() < 0.5
+            values[row, start : start + 8] += 8 * planted
+            truth[row, start : start + 8] = planted
+        seqlets, _ = called(values, null, 0.2)
+        seqlets = seqlets[seqlets["sign"] == "+"]
+        spans = zip(seqlets["example_idx"], seqlets["start"], seqlets["end"])
+        real = np.array([truth[i, a:b].any() for i, a, b in spans], bool)
+        shares.append(1 - real.mean() if len(real) else 0)
+        found += real.sum()
+    assert found > 100
+    assert np.mean(shares) <= 0.2
+
+
+def test_the_null_within_sequences_holds_for_independent_positions():
+    rng = np.random.default_rng(9)
+    hit = 0
+    for _ in range(100):
+        values = noise(rng, 12, correlated=False)
+        seqlets, _ = called(values, within_sequence_null(values, n=2), 0.2)
+        hit += (seqlets["sign"] == "+").any()
+    assert hit / 100 <= 0.2 + 2.6 * np.sqrt(0.2 * 0.8 / 100)
