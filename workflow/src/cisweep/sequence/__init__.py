@@ -13,7 +13,7 @@ _MODULE_OF = {
     "one_hot_tokens": "encoding",
     "tokens_of": "encoding",
     "characters": "encoding",
-    "random_one_hot": "encoding",
+    "random_one_hot": "shuffling",
     "reverse_complement": "encoding",
     "substitute": "editing",
     "multisubstitute": "editing",
@@ -26,6 +26,7 @@ _MODULE_OF = {
     "decode_tokens": "tokens",
     "reverse_complement_tokens": "tokens",
     "shuffle_tokens": "tokens",
+    "shuffle_seeds": "tokens",
     "mono_shuffle_tokens": "tokens",
 }
 

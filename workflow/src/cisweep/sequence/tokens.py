@@ -116,6 +116,32 @@ def reverse_complement_tokens(tokens: np.ndarray) -> np.ndarray:
     return np.minimum(np.subtract(np.uint8(3), tokens[..., ::-1]), np.uint8(N))
 
 
+def shuffle_seeds(random_states: np.ndarray, n: int) -> np.ndarray:
+    """Return the seeds of n shuffles of each sequence, hashed from its random state.
+
+    Draw k of a random state is the same for every n.
+
+    Parameters
+    ----------
+    random_states: numpy.ndarray of integers, shape (sequences,)
+    n: int
+
+    Returns
+    -------
+    numpy.ndarray of uint64, shape (sequences, n), for `shuffle_tokens`
+    """
+    states = np.asarray(random_states).astype(np.int64).view(np.uint64)
+    return _hashed(_hashed(states)[:, None] + np.arange(n, dtype=np.uint64))
+
+
+def _hashed(values: np.ndarray) -> np.ndarray:
+    # The finaliser of splitmix64 (Steele, Lea, Flood 2014); uint64 wraps as it should.
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
 def shuffle_tokens(tokens: np.ndarray, seeds: np.ndarray, threads: int = 1) -> np.ndarray:
     """Return dinucleotide shuffles, uniform over all that are possible.
 

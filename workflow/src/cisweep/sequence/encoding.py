@@ -1,0 +1,305 @@
+"""One-hot tensors: from letters, from tokens, at random, and back.
+
+A one-hot tensor is (batch, 4, length), order A C G T, and all zeros for N. The functions that
+tangermeme 1.6 has too take its arguments; an alphabet other than A C G T is allowed there.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from cisweep.errors import SequenceError
+from cisweep.sequence.tokens import reverse_complement_tokens
+
+ACGT = ("A", "C", "G", "T")
+COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
+_UNKNOWN = 254  # in `ignore`: all zeros
+_FOREIGN = 255  # in neither list: an error
+
+
+def one_hot_tokens(tokens: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+    """Return the one-hot tensor of tokens, on their device.
+
+    Parameters
+    ----------
+    tokens: torch.Tensor of uint8, shape (..., length), 0 1 2 3 = A C G T, 4 = N
+    dtype: torch.dtype of the result
+
+    Returns
+    -------
+    torch.Tensor, shape (..., 4, length), zeros for N
+    """
+    return encode_codes(tokens, 4, dtype)
+
+
+def encode_codes(codes: torch.Tensor, n_characters: int, dtype: torch.dtype) -> torch.Tensor:
+    """Return the one-hot tensor of uint8 codes, zeros where a code is no character."""
+    if codes.dtype != torch.uint8:
+        raise SequenceError(f"tokens have dtype {codes.dtype}", mend="use torch.uint8, 4 for N")
+    characters = torch.arange(n_characters, dtype=torch.uint8, device=codes.device)[:, None]
+    one_hot = _empty((*codes.shape[:-1], n_characters, codes.shape[-1]), dtype, codes.device)
+    return torch.eq(codes.unsqueeze(-2), characters, out=one_hot)
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    if device.type != "cpu" or 0 in shape:
+        return torch.empty(shape, dtype=dtype, device=device)
+    # numpy asks the kernel for huge pages, torch does not: the page faults of a large result
+    # cost three times what computing it does.
+    n_bytes = math.prod(shape) * dtype.itemsize
+    return torch.from_numpy(np.empty(n_bytes, np.uint8)).view(dtype).view(shape)
+
+
+def tokens_of(X: torch.Tensor, name: str = "X", allow_N: bool = True) -> torch.Tensor:
+    """Return the tokens of a one-hot tensor, on its device, after checking that it is one.
+
+    Parameters
+    ----------
+    X: torch.Tensor, shape (batch, 4, length), A C G T, zeros for N
+    name: str
+        What an error calls `X`.
+    allow_N: bool
+        Whether N is accepted.
+
+    Returns
+    -------
+    torch.Tensor of uint8, shape (batch, length), 4 for N
+
+    Raises
+    ------
+    SequenceError
+        `X` has another shape, is no one-hot encoding, or has N that is not allowed.
+    """
+    return check_one_hot(X, name, 4, allow_N)
+
+
+def _codes(X: torch.Tensor) -> torch.Tensor:
+    rank = X.shape[1] - torch.arange(X.shape[1])
+    codes = torch.full((X.shape[0], X.shape[2]), X.shape[1], dtype=torch.uint8, device=X.device)
+    for character, weight in enumerate(rank.tolist()):
+        codes -= X[:, character].to(torch.uint8) * weight
+    return codes
+
+
+def check_shape(X: Any, name: str, n_characters: int | None = None) -> None:
+    """Raise a SequenceError unless `X` is a tensor of shape (batch, n_characters, length)."""
+    if not isinstance(X, torch.Tensor):
+        raise SequenceError(
+            f"{name} must be a torch.Tensor, it is a {type(X).__name__}",
+            mend="make it with one_hot_encode or torch.from_numpy",
+        )
+    if X.ndim != 3 or (n_characters is not None and X.shape[1] != n_characters):
+        characters = "characters" if n_characters is None else n_characters
+        raise SequenceError(
+            f"{name} has shape {tuple(X.shape)} but must have shape (batch, {characters}, length)",
+            mend="add the batch axis with X.unsqueeze(0)" if X.ndim == 2 else None,
+        )
+
+
+def check_one_hot(
+    X: Any, name: str, n_characters: int | None = None, allow_N: bool = True
+) -> torch.Tensor:
+    """Return the codes (batch, length) of a one-hot tensor (batch, n_characters, length).
+
+    Anything else is a SequenceError which calls the tensor `name`.
+    """
+    check_shape(X, name, n_characters)
+    codes, unknown = _codes(X), X.shape[1]
+    # No other tensor than a one-hot encoding is the encoding of its codes.
+    if not torch.equal(encode_codes(codes, unknown, X.dtype), X):
+        _raise_not_one_hot(X, name)
+    if not allow_N and (codes == unknown).any():
+        _raise_unknown(codes == unknown, name)
+    return codes
+
+
+def _raise_not_one_hot(X: torch.Tensor, name: str) -> None:
+    wrong = ((X != 0) & (X != 1)).any(dim=1) | (X.sum(dim=1) > 1)
+    example, position = _first(wrong)
+    raise SequenceError(
+        f"{name} must be one-hot encoded: one 1 in each column, or zeros for N",
+        where=f"example {example}, position {position}",
+    )
+
+
+def _raise_unknown(unknown: torch.Tensor, name: str) -> None:
+    example, position = _first(unknown)
+    raise SequenceError(
+        f"{name} must be one-hot encoded and cannot have unknown characters (N)",
+        where=f"example {example}, position {position}",
+        mend="leave out sequences with N, or pass allow_N=True where the function has it",
+    )
+
+
+def _first(mask: torch.Tensor) -> tuple[int, int]:
+    example, position = mask.nonzero()[0].tolist()
+    return example, position
+
+
+def one_hot_encode(
+    sequence: str,
+    alphabet: Sequence[str] = ACGT,
+    dtype: str | torch.dtype = torch.int8,
+    ignore: Sequence[str] = ("N",),
+) -> torch.Tensor:
+    """Return the one-hot encoding of one sequence (tangermeme 1.6 `one_hot_encode`).
+
+    Letters are taken as they are: lower case is not upper case here. `tokenize` reads genomes.
+
+    Parameters
+    ----------
+    sequence: str
+    alphabet: ASCII characters, in the order of the rows
+    dtype: torch.dtype, or its name
+    ignore: characters that become columns of zeros
+
+    Returns
+    -------
+    torch.Tensor, shape (len(alphabet), length)
+
+    Raises
+    ------
+    SequenceError
+        A character is in neither list (its 0-based position is named) or in both.
+    """
+    if not isinstance(sequence, str):
+        raise TypeError(f"sequence must be a str, it is a {type(sequence).__name__}")
+    table = _code_table(alphabet, ignore)
+    codes = table[np.frombuffer(sequence.encode("ascii", errors="replace"), np.uint8)]
+    foreign = np.flatnonzero(codes == _FOREIGN)
+    if len(foreign):
+        raise SequenceError(
+            f"Encountered character {sequence[foreign[0]]!r} that is not in `alphabet` or in "
+            "`ignore`",
+            where=f"position {foreign[0]} (0-based)",
+            mend="upper-case the sequence, or name the character in `ignore`",
+        )
+    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+    return encode_codes(torch.from_numpy(codes), len(alphabet), dtype)
+
+
+def _code_table(alphabet: Sequence[str], ignore: Sequence[str]) -> np.ndarray:
+    # '?' stands for every character that is not ASCII, so that it can be in neither list.
+    table = np.full(256, _FOREIGN, np.uint8)
+    for character in (*alphabet, *ignore):
+        if len(character) != 1 or not character.isascii() or character == "?":
+            raise SequenceError(f"{character!r} is not one ASCII character of a sequence")
+    for code, character in enumerate(alphabet):
+        table[ord(character)] = code
+    for character in ignore:
+        if character in alphabet:
+            raise SequenceError(
+                f"Character {character} in the alphabet and also in the list of ignored characters",
+                mend="name it in one of the two",
+            )
+        table[ord(character)] = _UNKNOWN
+    return table
+
+
+def characters(
+    pwm: torch.Tensor | np.ndarray,
+    alphabet: Sequence[str] = ACGT,
+    force: bool = False,
+    allow_N: bool = False,
+) -> str:
+    """Return the most likely letter at each position (tangermeme 1.6 `characters`).
+
+    Parameters
+    ----------
+    pwm: torch.Tensor or numpy.ndarray, shape (len(alphabet), length) or (1, len(alphabet), length)
+        A one-hot encoding, probabilities or counts.
+    alphabet: the letters of the rows
+    force: bool
+        Take the first of several equal letters instead of raising.
+    allow_N: bool
+        Write N where the column sums to zero; other ties take the first letter.
+
+    Returns
+    -------
+    str of `length` letters
+
+    Raises
+    ------
+    SequenceError
+        Wrong shape, or a tie that neither `force` nor `allow_N` permits.
+    """
+    matrix = pwm.numpy(force=True) if isinstance(pwm, torch.Tensor) else np.asarray(pwm)
+    if matrix.ndim == 3 and len(matrix) == 1:
+        matrix = matrix[0]
+    if matrix.ndim != 2 or len(matrix) != len(alphabet):
+        raise SequenceError(
+            f"PWM has shape {matrix.shape} but must have two dimensions, the first of the "
+            f"length of the alphabet, ({len(alphabet)}, length)"
+        )
+    if not matrix.shape[1]:
+        return ""
+    ties = (matrix == matrix.max(axis=0)).sum(axis=0) > 1
+    if ties.any() and not force and not allow_N:
+        raise SequenceError(
+            "At least one position in the PWM has multiple letters with the same probability",
+            where=f"position {ties.argmax()}",
+            mend="pass force=True for the first letter, or allow_N=True for N in zero columns",
+        )
+    letters = np.asarray(alphabet)[matrix.argmax(axis=0)]
+    if allow_N:
+        letters[matrix.sum(axis=0) == 0] = "N"
+    return "".join(letters)
+
+
+def reverse_complement(
+    seq: str | torch.Tensor | np.ndarray,
+    complement_map: dict[str, str] = COMPLEMENT,
+    allow_N: bool = True,
+) -> str | torch.Tensor | np.ndarray:
+    """Return the reverse complement of a string, a one-hot tensor or an array of tokens.
+
+    Parameters
+    ----------
+    seq: str; one-hot torch.Tensor (..., characters, length); or numpy uint8 tokens (..., length)
+        tangermeme 1.6 takes a tensor of one sequence only; here a batch is taken too.
+    complement_map: dict
+        The complement of each letter; its keys are the order of a tensor's rows. Tokens are
+        always A C G T.
+    allow_N: bool
+        Whether a string or tokens may contain N.
+
+    Returns
+    -------
+    The type, dtype and shape of `seq`
+
+    Raises
+    ------
+    SequenceError
+        A letter has no complement.
+    """
+    if isinstance(seq, str):
+        return _reverse_complement_letters(seq, complement_map, allow_N)
+    if isinstance(seq, np.ndarray):
+        if not allow_N and (seq > 3).any():
+            raise SequenceError("'N' not in complement map", mend="pass allow_N=True")
+        return reverse_complement_tokens(seq)
+    if not isinstance(seq, torch.Tensor) or seq.ndim < 2 or seq.shape[-2] != len(complement_map):
+        raise SequenceError(
+            "reverse_complement takes a str, tokens, or a one-hot tensor of shape "
+            f"(..., {len(complement_map)}, length), not {_described(seq)}"
+        )
+    letters = list(complement_map)
+    rows = [letters.index(letter) for letter in complement_map.values()]
+    return seq.flip(-1)[..., rows, :]
+
+
+def _described(seq: Any) -> str:
+    return f"shape {tuple(seq.shape)}" if hasattr(seq, "shape") else f"a {type(seq).__name__}"
+
+
+def _reverse_complement_letters(seq: str, complement_map: dict[str, str], allow_N: bool) -> str:
+    complement = {**complement_map, "N": "N"} if allow_N else complement_map
+    for position, letter in enumerate(seq):
+        if letter not in complement:
+            raise SequenceError(
+                f"{letter!r} not in complement map", where=f"position {position} (0-based)"
+            )
+    return "".join(complement[letter] for letter in reversed(seq))
