@@ -1,0 +1,167 @@
+"""Attributions of hits, ranking of motifs, overlaps."""
+
+import numpy as np
+import pytest
+from cisweep.analysis.hits import (
+    HitSums,
+    hit_attributions,
+    hit_cosines,
+    rank_motifs,
+    resolve_overlaps,
+)
+from cisweep.analysis.scanning import HIT
+from cisweep.errors import MotifError
+from cisweep.genome.motifs import Motif
+
+
+def make_hits(rows) -> np.ndarray:
+    """rows: (motif_idx, strand, start, end, p_value)."""
+    hits = np.zeros(len(rows), dtype=HIT)
+    for column, values in zip(("motif_idx", "strand", "start", "end", "p_value"), zip(*rows)):
+        hits[column] = values
+    return hits
+
+
+def motif(name: str, word: str = "ACG") -> Motif:
+    return Motif(name, name.upper(), np.eye(4)[["ACGT".index(c) for c in word]].T)
+
+
+def test_hit_attributions_are_sums_over_spans():
+    hits = make_hits(
+        [
+            (0, "+", 100, 103, 1),
+            (1, "-", 102, 104, 1),
+            (0, "+", 98, 101, 1),
+            (1, "+", 103, 106, 1),
+            (0, "+", 101, 104, 1),
+        ]
+    )
+    track = np.array([[1.0, 2, 4, 8, 16], [0, 0, 1, np.nan, 0]])
+    got = hit_attributions(hits, track, offset=100)
+    np.testing.assert_array_equal(
+        got, [[7, 12, np.nan, np.nan, 14], [1, np.nan, np.nan, np.nan, np.nan]]
+    )
+    np.testing.assert_array_equal(hit_attributions(hits, track[0], 100), got[0])
+    assert hit_attributions(hits[:0], track).shape == (2, 0)
+
+
+def test_hit_attribution_does_not_depend_on_where_the_track_begins():
+    rng = np.random.default_rng(0)
+    track = rng.normal(size=500).astype(np.float32) * 1e3
+    starts = rng.integers(100, 470, 50)
+    hits = make_hits([(0, "+", s, s + 19, 1) for s in starts])
+    whole = hit_attributions(hits, track)
+    np.testing.assert_array_equal(whole, hit_attributions(hits, track[77:], 77))
+
+
+def test_sums_are_the_same_bytes_for_any_blocks():
+    rng = np.random.default_rng(1)
+    motif_idx, values = rng.integers(0, 5, 1000), rng.normal(size=1000)
+    values[::50] = np.nan
+    whole, parts = HitSums.zeros(5), HitSums.zeros(5)
+    whole.add(motif_idx, values)
+    for a, b in ((0, 3), (3, 400), (400, 400), (400, 1000)):
+        parts.add(motif_idx[a:b], values[a:b])
+    np.testing.assert_array_equal(whole.total, parts.total)
+    np.testing.assert_array_equal(whole.count, parts.count)
+    assert whole.mean[2] == pytest.approx(np.nanmean(values[motif_idx == 2]))
+
+
+def test_ranking_by_hand():
+    motifs = [motif("a"), motif("b"), motif("c"), motif("rare")]
+    sums = HitSums(np.array([10, 100, 20, 2]), np.array([40.0, 100.0, 20.0, 18.0]))
+    null = HitSums(
+        np.array([1, 1, 1, 1, 1, 1, 1, 0]), np.array([0.0, 2, -0.5, 0.5, 0.9, 0.9, 3, 0])
+    )
+    table = rank_motifs(motifs, sums, null, np.array([0, 1, 0, 2]), target="t")
+    assert table["motif"].tolist() == ["a", "b", "c", "rare"]  # the rare one last
+    assert table["name"].tolist() == ["A", "B", "C", "RARE"]
+    assert table["mean"].tolist() == [4, 1, 1, 9] and table["sum"].tolist() == [40, 100, 20, 18]
+    assert table["null_mean"].tolist() == [1, 0, 0.9, 3]
+    # Spreads sqrt(2), sqrt(1/2), 0 and unknown; the floor is the median of the positive ones.
+    floor = (np.sqrt(2) + np.sqrt(0.5)) / 2
+    np.testing.assert_allclose(table["null_sd"], [np.sqrt(2), floor, floor, floor])
+    np.testing.assert_allclose(table["z"], [3 / np.sqrt(2), 1 / floor, 0.1 / floor, 6 / floor])
+    assert table["rank_mean"].tolist()[:3] == [1, 2, 2] and table["rank_mean"].isna()[3]
+    assert table["rank_sum"].tolist()[:3] == [2, 1, 3]
+    assert table["rank_z"].tolist()[:3] == [1, 2, 3]
+    assert table["family"].tolist() == ["A", "B", "A", "RARE"]
+    assert (table["target"] == "t").all()
+
+
+def test_ranking_without_hits_and_with_wrong_lengths():
+    table = rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(3), np.zeros(1, int))
+    assert table["n_hits"].tolist() == [0] and table["z"].isna().all()
+    with pytest.raises(MotifError, match="1 motifs, sums of 2"):
+        rank_motifs([motif("a")], HitSums.zeros(2), HitSums.zeros(3), np.zeros(1, int))
+    with pytest.raises(MotifError, match="1 shuffled copies.*at least 2"):
+        rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(1), np.zeros(1, int))
+
+
+def test_cosine_is_one_for_the_motif_itself_on_both_strands():
+    m = motif("a", "ACCGT")
+    centred = (m.pwm - 0.25) * 2
+    track = np.zeros((4, 30))
+    track[:, 5:10] = centred * 3 + 7  # any scale and offset
+    track[:, 15:20] = centred[::-1, ::-1]
+    track[:, 22:27] = -centred
+    hits = make_hits(
+        [
+            (0, "+", 105, 110, 1),
+            (0, "-", 115, 120, 1),
+            (0, "+", 122, 127, 1),
+            (0, "+", 111, 116, 1),
+            (0, "-", 127, 132, 1),
+            (0, "+", 110, 115, 1),
+        ]
+    )
+    got = hit_cosines(hits, track, [m], offset=100)
+    np.testing.assert_allclose(got[:3], [1, 1, -1])
+    assert abs(got[3]) < 1 and np.isnan(got[4:]).all()
+
+
+def test_best_cosine_takes_the_span_strand_blind():
+    hits = make_hits(
+        [
+            (0, "+", 0, 10, 1e-5),
+            (1, "-", 5, 15, 1e-7),
+            (0, "+", 14, 20, 1e-5),
+            (0, "+", 15, 21, 1e-5),
+        ]
+    )
+    keep = resolve_overlaps(hits, np.array([0.5, 0.9, 0.8, 0.7]), ["a", "b"])
+    assert keep.tolist() == [False, True, False, True]
+    two = resolve_overlaps(hits, np.array([0.5, 0.9, 0.8, 0.7]), ["a", "b"], np.array([0, 1, 2, 2]))
+    assert two.tolist() == [True, True, True, False]
+    assert resolve_overlaps(hits[:0], np.empty(0), ["a"]).shape == (0,)
+
+
+def test_ties_go_to_p_then_name_and_unknown_cosines_come_last():
+    hits = make_hits([(0, "+", 0, 10, 1e-5), (1, "+", 0, 10, 1e-6), (2, "-", 0, 10, 1e-6)])
+    assert resolve_overlaps(hits, np.full(3, 0.5), ["z", "y", "x"]).tolist() == [False, False, True]
+    assert resolve_overlaps(hits, np.full(3, np.nan), ["z", "y", "x"])[2]
+    assert resolve_overlaps(hits, np.array([-0.9, np.nan, np.nan]), ["z", "y", "x"])[0]
+
+
+def test_resolution_does_not_depend_on_the_order_of_rows():
+    rng = np.random.default_rng(2)
+    starts = rng.integers(0, 300, 200)
+    hits = make_hits(
+        [
+            (m, s, a, a + 8, p)
+            for m, s, a, p in zip(
+                rng.integers(0, 3, 200), rng.choice(["+", "-"], 200), starts, rng.random(200)
+            )
+        ]
+    )
+    cosine = np.round(rng.random(200), 1)
+    keep = resolve_overlaps(hits, cosine, ["a", "b", "c"])
+    order = rng.permutation(200)
+    np.testing.assert_array_equal(
+        keep[order], resolve_overlaps(hits[order], cosine[order], ["a", "b", "c"])
+    )
+    kept = np.sort(hits[keep]["start"])
+    assert (np.diff(kept) >= 8).all()  # no overlap is left
+    for row in np.flatnonzero(~keep):  # and each dropped hit meets a better one that was kept
+        meets = keep & (np.abs(hits["start"] - hits["start"][row]) < 8)
+        assert cosine[meets].max() >= cosine[row]
