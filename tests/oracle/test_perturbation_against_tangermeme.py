@@ -1,0 +1,180 @@
+"""marginalize, ablate, space, products and edit effects against tangermeme 1.6.0."""
+
+import pytest
+import tangermeme.ablate
+import tangermeme.marginalize
+import tangermeme.product
+import tangermeme.space
+import tangermeme.variant_effect
+import torch
+from cisweep.analysis import effects, perturbation
+from cisweep.errors import SequenceError
+from cisweep.sequence import dinucleotide_shuffle, random_one_hot
+
+
+class Net(torch.nn.Module):
+    """Two outputs, position dependent, one further input."""
+
+    def __init__(self, length=40, many=False):
+        super().__init__()
+        generator = torch.Generator().manual_seed(3)
+        self.w = torch.nn.Parameter(torch.randn(4 * length, 3, generator=generator) / 10)
+        self.many = many
+
+    def forward(self, X, scale=None):
+        y = torch.tanh(X.flatten(1) @ self.w)
+        y = y if scale is None else y * scale
+        return [y, y[:, :2].unsqueeze(2) ** 2] if self.many else y
+
+
+@pytest.fixture
+def X():
+    return random_one_hot((6, 4, 40), random_state=1).float()
+
+
+def same(ours, theirs):
+    assert type(ours).__name__ == type(theirs).__name__ and ours._fields == theirs._fields
+    for a, b in zip(ours, theirs):
+        pairs = [(a, b)] if isinstance(b, torch.Tensor) else list(zip(a, b, strict=True))
+        for x, y in pairs:
+            assert x.shape == y.shape
+            torch.testing.assert_close(x, y, atol=1e-5, rtol=1e-5)
+    return ours
+
+
+CPU = {"device": "cpu", "batch_size": 4}
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize(("motif", "start"), [("ACGTNNTGCA", None), ("TTT", 5), ("GATTACA", 33)])
+def test_marginalize(X, many, motif, start):
+    net = Net(many=many)
+    ours = perturbation.marginalize(net, X, motif, start=start, **CPU)
+    same(ours, tangermeme.marginalize.marginalize(net, X, motif, start=start, **CPU))
+
+
+def test_marginalize_takes_one_hot_motifs_and_any_function(X):
+    motif = random_one_hot((1, 4, 7), random_state=2).float()
+
+    def total(model, X, power=1):
+        return X[:, 0].sum(1) ** power
+
+    options = {"func": total, "additional_func_kwargs": {"power": 2}}
+    ours = perturbation.marginalize(Net(), X, motif, **options)
+    same(ours, tangermeme.marginalize.marginalize(Net(), X, motif, **options))
+    assert (ours.y_before != ours.y_after).any()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_annotations(X, many):
+    net, X0 = Net(many=many), random_one_hot((3, 4, 40), random_state=9).float()
+    spans = torch.tensor([[0, 3, 9], [5, 20, 40]])
+    ours = perturbation.marginalize_annotations(net, X, X0, spans, **CPU)
+    same(ours, tangermeme.marginalize.marginalize_annotations(net, X, X0, spans, **CPU))
+    options = {"n": 3, "random_state": 4, **CPU}
+    ours = perturbation.ablate_annotations(net, X, spans, **options)
+    same(ours, tangermeme.ablate.ablate_annotations(net, X, spans, **options))
+    with pytest.raises(SequenceError, match="there are no annotations"):
+        perturbation.ablate_annotations(net, X, spans[:0])
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_ablate_with_the_same_shuffles(X, many):
+    net, scale = Net(many=many), torch.arange(1.0, 7.0)[:, None]
+    options = {"n": 5, "random_state": 7, "args": (scale,), **CPU}
+    ours = perturbation.ablate(net, X, 10, 30, **options)
+    same(ours, tangermeme.ablate.ablate(net, X, 10, 30, **options))
+    first = ours.y_after[0] if many else ours.y_after
+    assert first.shape == (6, 5, 3)
+
+
+def test_ablate_hands_its_seed_to_functions_that_take_one(X):
+    seen = []
+
+    def func(model, X, args=None, random_state=None):
+        seen.append(random_state)
+        return X.sum((1, 2))
+
+    perturbation.ablate(Net(), X, 0, 40, shuffle_fn=dinucleotide_shuffle, random_state=3, func=func)
+    given = {"random_state": 8}
+    perturbation.ablate(Net(), X, 0, 40, random_state=3, func=func, additional_func_kwargs=given)
+    assert seen == [3, 3, 8, 8]
+    assert given == {"random_state": 8}
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("start", [None, 2])
+def test_space(X, many, start):
+    net, spacing = Net(many=many), [[0, 3], [4, 1], [10, 0]]
+    motifs = ["ACG", "TTGG", random_one_hot((1, 4, 5), random_state=5).float()]
+    ours = perturbation.space(net, X, motifs, spacing, start=start, **CPU)
+    same(ours, tangermeme.space.space(net, X, motifs, spacing, start=start, **CPU))
+    with pytest.raises(SequenceError, match=r"give shape \(spacings, 2\)"):
+        perturbation.space(net, X, motifs, [[1], [2]])
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_products(X, many, batch_size):
+    net, scales = Net(many=many), torch.tensor([[1.0], [2.0], [-1.0]])
+    options = {"batch_size": batch_size, "device": "cpu"}
+    for name in ("apply_product", "apply_pairwise"):
+        ours = getattr(perturbation, name)(perturbation.predict, net, X, [scales], **options)
+        theirs = getattr(tangermeme.product, name)(
+            tangermeme.predict.predict, net, X, [scales], **options
+        )
+        for a, b in zip(ours, theirs) if many else [(ours, theirs)]:
+            assert a.shape == b.shape and a.shape[:2] == (6, 3)
+            torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-5)
+    with pytest.raises(SequenceError, match="use apply_product"):
+        perturbation.apply_pairwise(perturbation.predict, net, X, [scales, scales[:2]])
+    with pytest.raises(SequenceError, match="no rows to combine"):
+        perturbation.apply_product(perturbation.predict, net, X, [scales[:0]])
+
+
+def test_product_of_an_experiment(X):
+    scales = torch.tensor([[1.0], [2.0]])
+    ours = perturbation.apply_product(
+        perturbation.marginalize, Net(), X, [scales], device="cpu",
+        additional_func_kwargs={"motif": "ACGT"},
+    )  # fmt: skip
+    theirs = tangermeme.product.apply_product(
+        tangermeme.marginalize.marginalize, Net(), X, [scales], device="cpu",
+        additional_func_kwargs={"motif": "ACGT"},
+    )  # fmt: skip
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def test_substitution_effect(X):
+    rows = torch.tensor([[0, 3, 1], [0, 4, 2], [5, 39, 0], [2, 0, 3]])
+    scale = torch.arange(1.0, 7.0)[:, None]
+    ours = effects.substitution_effect(Net(), X, rows, args=(scale,), **CPU)
+    theirs = tangermeme.variant_effect.substitution_effect(Net(), X, rows, args=(scale,), **CPU)
+    same(ours, theirs)
+    with pytest.raises(SequenceError, match="the same position of the same example"):
+        effects.substitution_effect(Net(), X, torch.tensor([[0, 3, 1], [0, 3, 2]]))
+    with pytest.raises(
+        SequenceError, match=r"row 1 is \[0, 40, 2\], and X has 6 examples of 40 bp"
+    ):
+        effects.substitution_effect(Net(), X, torch.tensor([[0, 3, 1], [0, 40, 2]]))
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_deletion_effect(X, left):
+    rows = torch.tensor([[0, 3], [0, 4], [0, 39], [5, 0], [2, 17], [2, 18]])
+    net = Net(37)
+    ours = effects.deletion_effect(net, X, rows, left=left, **CPU)
+    same(ours, tangermeme.variant_effect.deletion_effect(net, X, rows, left=left, **CPU))
+    every = torch.stack([torch.zeros(40), torch.arange(40)], 1)
+    with pytest.raises(SequenceError, match="all 40 bases of an example are deleted"):
+        effects.deletion_effect(net, X, every)
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_insertion_effect(X, left):
+    rows = torch.tensor([[0, 3, 1], [0, 3, 2], [0, 39, 0], [5, 0, 3], [5, 0, 2], [2, 17, 1]])
+    ours = effects.insertion_effect(Net(), X, rows, left=left, **CPU)
+    same(ours, tangermeme.variant_effect.insertion_effect(Net(), X, rows, left=left, **CPU))
+    with pytest.raises(SequenceError, match=r"give shape \(edits, 3\)"):
+        effects.insertion_effect(Net(), X, rows[:, :2])
