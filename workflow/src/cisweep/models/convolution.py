@@ -1,0 +1,276 @@
+"""Convolutions over sequences that run near the machine's peak, and a context that uses them.
+
+On a CPU in float32 a conv1d is a channels-last conv2d of height one, with its weights laid out
+once; a wide kernel with few outputs (a profile head) is one matrix product and a sum of shifted
+copies. Gradients with respect to the input are the same convolutions with turned weights. What
+is not better or not supported goes to torch's own conv1d.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
+
+# From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
+_FEW_OUTPUTS, _WIDE = 4, 16
+# Rows of a matrix product whose sizes are multiples of this have the same bits wherever they
+# stand: shorter rows begin at addresses for which the library takes other code.
+_ALIGNED = 16
+
+
+class _Prepared(NamedTuple):
+    stamp: tuple[Any, ...]
+    made: dict[str, Tensor]
+
+
+_prepared: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _layout(weight: Tensor, name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return make(weight), kept as long as the weight lives and is not changed."""
+    stamp = (weight._version, weight.data_ptr(), weight.dtype, weight.device)
+    entry = _prepared.get(weight)
+    if entry is None or entry.stamp != stamp:
+        entry = _prepared[weight] = _Prepared(stamp, {})
+    if name not in entry.made:
+        with torch.no_grad():
+            entry.made[name] = make(weight.detach())
+    return entry.made[name]
+
+
+def _channels_last(weight: Tensor) -> Tensor:
+    return weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+
+
+def _turned(weight: Tensor) -> Tensor:
+    """Return the weights (in, out, width) of the convolution that is the transpose of this one."""
+    return weight.transpose(0, 1).flip(2).contiguous()
+
+
+def _taps(weight: Tensor) -> Tensor:
+    """Return weights (out, in, width) as rows (out · width, in), sizes filled up with zeros."""
+    n_out, n_in, width = weight.shape
+    rows = weight.permute(0, 2, 1).reshape(n_out * width, n_in)
+    return F.pad(rows, (0, -n_in % _ALIGNED, 0, -(n_out * width) % _ALIGNED)).contiguous()
+
+
+def conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int] = 1,
+    padding: int | tuple[int] | str = 0,
+    dilation: int | tuple[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Return torch.nn.functional.conv1d of the same arguments, faster where that is possible.
+
+    Equal within 1e-6 of the largest value in float32; the result may have other strides. The
+    gradient goes to `x`; with a weight that needs one, torch's own conv1d is used.
+
+    Parameters
+    ----------
+    x: (N, channels, positions).
+    weight: (outputs, channels / groups, width).
+    """
+    stride, dilation = _one(stride), _one(dilation)
+    pad = _padding(padding, dilation * (weight.shape[-1] - 1), stride)
+    if not _suits(x, weight, bias, stride, pad, dilation, groups):
+        return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
+    if torch.is_grad_enabled() and x.requires_grad:
+        return _Conv1d.apply(x, weight, bias, pad, dilation)
+    return _forward(x, weight, bias, pad, dilation)
+
+
+def _one(value: int | tuple[int]) -> int:
+    return value if isinstance(value, int) else value[0]
+
+
+def _padding(padding: int | tuple[int] | str, reach: int, stride: int) -> int | None:
+    """Return the padding on each side; None where it is not the same on both."""
+    if padding == "valid":
+        return 0
+    if padding == "same":
+        return reach // 2 if stride == 1 and reach % 2 == 0 else None
+    return _one(padding)
+
+
+def _suits(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    pad: int | None,
+    dilation: int,
+    groups: int,
+) -> bool:
+    return (
+        x.ndim == 3
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and stride == 1
+        and groups == 1
+        and pad is not None
+        and 0 <= pad <= dilation * (weight.shape[2] - 1) < x.shape[2] + 2 * pad
+        and x.shape[0] > 0
+        and x.shape[1] == weight.shape[1]
+        and not (torch.is_grad_enabled() and _needs_gradient(weight, bias))
+    )
+
+
+def _needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
+    return weight.requires_grad or (bias is not None and bias.requires_grad)
+
+
+def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int) -> Tensor:
+    n_out, _, width = weight.shape
+    if n_out <= _FEW_OUTPUTS and width >= _WIDE:
+        return _shifted_sums(x, weight, bias, pad, dilation)
+    x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    weight = _layout(weight, "channels_last", _channels_last)
+    return F.conv2d(x, weight, bias, padding=(0, pad), dilation=(1, dilation)).squeeze(2)
+
+
+def _shifted_sums(
+    x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int
+) -> Tensor:
+    """Return the convolution as products of every position with every tap, then summed."""
+    n_out, n_in, width = weight.shape
+    taps = _layout(weight, "taps", _taps)
+    rows = F.pad(x.transpose(1, 2), (0, -n_in % _ALIGNED, pad, pad)).contiguous()
+    n, length, _ = rows.shape
+    products = rows.view(n * length, -1) @ taps.T
+    columns = products.shape[1]
+    # The element (position, output, tap) lies `tap` dilated positions further on.
+    diagonal = products.as_strided(
+        (n, n_out, length - dilation * (width - 1), width),
+        (length * columns, width, columns, dilation * columns + 1),
+    )
+    y = diagonal.sum(dim=-1)
+    return y if bias is None else y + bias[:, None]
+
+
+class _Conv1d(torch.autograd.Function):
+    """The fast convolution with its gradient, itself a fast convolution of the gradient."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int
+    ) -> Tensor:
+        ctx.weight, ctx.pad, ctx.dilation = weight, pad, dilation
+        return _forward(x, weight, bias, pad, dilation)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        turned = _layout(ctx.weight, "turned", _turned)
+        pad = ctx.dilation * (turned.shape[2] - 1) - ctx.pad
+        return conv1d(gradient, turned, None, 1, pad, ctx.dilation), None, None, None, None
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return torch.nn.functional.linear, with bits that do not depend on a row's place.
+
+    A library's product of the same row can differ in the last bit from one row to the next. With
+    sizes filled up to a multiple of 16 it does not, so a window's result does not depend on
+    the row of the batch in which it stands.
+    """
+    n_out, n_in = weight.shape if weight.ndim == 2 else (0, 0)
+    if (
+        n_out == 0
+        or x.device.type != "cpu"
+        or (n_out % _ALIGNED == 0 and n_in % _ALIGNED == 0)
+        or (torch.is_grad_enabled() and (x.requires_grad or _needs_gradient(weight, bias)))
+    ):
+        return F.linear(x, weight, bias)
+    pad_out, pad_in = -n_out % _ALIGNED, -n_in % _ALIGNED
+    padded = _layout(weight, "aligned", lambda w: F.pad(w, (0, pad_in, 0, pad_out)))
+    y = F.linear(F.pad(x, (0, pad_in)) if pad_in else x, padded)[..., :n_out]
+    return y if bias is None else y + bias
+
+
+def _batch_norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    """Return batch_norm of channels-last x by torch's kernel for images, which knows the layout."""
+    if x.ndim != 3 or x.is_contiguous() or x.stride(1) != 1:
+        return torch.batch_norm(x, *args, **kwargs)
+    return torch.batch_norm(x.unsqueeze(2), *args, **kwargs).squeeze(2)
+
+
+def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
+    """Return x.view(shape), by a copy where the other strides of a fast convolution need one."""
+    if x.is_contiguous() or kwargs or (shape and isinstance(shape[0], torch.dtype)):
+        return x.view(*shape, **kwargs)
+    return x.reshape(*shape)
+
+
+_REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
+    torch.conv1d: conv1d,
+    torch.ops.aten.conv1d.default: conv1d,
+    F.linear: linear,
+    torch.ops.aten.linear.default: linear,
+    torch.batch_norm: _batch_norm,
+    torch.Tensor.view: _view,
+    torch.ops.aten.view.default: _view,
+}
+
+# Products of two tensors: which bits a row has can depend on its place in the batch.
+_PRODUCTS = frozenset(
+    {
+        torch.matmul,
+        torch.Tensor.matmul,
+        torch.Tensor.__matmul__,
+        torch.Tensor.__rmatmul__,
+        torch.bmm,
+        torch.Tensor.bmm,
+        torch.baddbmm,
+        torch.Tensor.baddbmm,
+        torch.mm,
+        torch.Tensor.mm,
+        torch.addmm,
+        torch.Tensor.addmm,
+        torch.einsum,
+        torch.tensordot,
+        torch.bilinear,
+        torch._C._nn.scaled_dot_product_attention,
+        F.multi_head_attention_forward,
+        torch._transformer_encoder_layer_fwd,
+        torch._native_multi_head_attention,
+        torch.lstm,
+        torch.gru,
+        torch.rnn_tanh,
+        torch.rnn_relu,
+        torch.ops.aten.matmul.default,
+        torch.ops.aten.bmm.default,
+        torch.ops.aten.mm.default,
+        torch.ops.aten.addmm.default,
+        torch.ops.aten.einsum.default,
+        torch.ops.aten.scaled_dot_product_attention.default,
+    }
+)
+
+
+class fast_convolutions(TorchFunctionMode):
+    """Within `with fast_convolutions():` every conv1d, module or function, is the fast one.
+
+    Linear layers give each row the same bits wherever it stands. `saw_products` tells afterwards
+    whether operations ran for which that cannot be promised (attention, recurrent layers).
+
+    Parameters
+    ----------
+    model: not needed, and not touched; for reading.
+    """
+
+    def __init__(self, model: torch.nn.Module | None = None):
+        super().__init__()
+        self.saw_products = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Return the result of `func`, or of what replaces it."""
+        if func in _PRODUCTS:
+            self.saw_products = True
+        return _REPLACED.get(func, func)(*args, **(kwargs or {}))
