@@ -11,8 +11,8 @@ filled up:
 What comes in is the genome's sequence; beyond the chromosome it is N.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -99,6 +99,27 @@ class AlleleWindows:
     def __len__(self) -> int:
         return len(self.variants)
 
+    def take(self, rows: np.ndarray) -> "AlleleWindows":
+        """Return some of the variants, with the references that they use; none dropped."""
+        used, ref_idx = np.unique(self.ref_idx[rows], return_inverse=True)
+        return AlleleWindows(
+            variants=[self.variants[i] for i in rows],
+            windows=self.windows.take(used),
+            ref=self.ref[used],
+            ref_idx=ref_idx.astype(np.int64),
+            alt=self.alt[rows],
+            columns=self.columns[rows],
+            n_joined=self.n_joined[rows],
+            dropped=[],
+        )
+
+    def blocks(self, n_references: int) -> Iterator[tuple[np.ndarray, "AlleleWindows"]]:
+        """Yield (rows, their AlleleWindows), the variants of `n_references` windows at a time."""
+        for begin in range(0, len(self.windows), n_references):
+            inside = (self.ref_idx >= begin) & (self.ref_idx < begin + n_references)
+            rows = np.flatnonzero(inside)
+            yield rows, self.take(rows)
+
     @property
     def changed(self) -> np.ndarray:
         """(V,) bool: does the alternate window differ from the reference window?"""
@@ -163,7 +184,7 @@ def _assemble(kept: list, dropped: list[Variant], genome: SequenceSource, width:
 
 
 def _without_n(found: AlleleWindows, plan: WindowPlan) -> AlleleWindows:
-    """Drop variants one of whose windows holds too many N; references stay, even if unused."""
+    """Drop variants one of whose windows holds too many N."""
     share = np.maximum(
         (found.alt == TOKEN_N).mean(axis=1),
         (found.ref == TOKEN_N).mean(axis=1)[found.ref_idx],
@@ -176,17 +197,7 @@ def _without_n(found: AlleleWindows, plan: WindowPlan) -> AlleleWindows:
         for v, s in zip(found.variants, share)
         if s > plan.max_n
     ]
-    used, ref_idx = np.unique(found.ref_idx[keep], return_inverse=True)
-    return AlleleWindows(
-        variants=[v for v, k in zip(found.variants, keep) if k],
-        windows=found.windows.take(used),
-        ref=found.ref[used],
-        ref_idx=ref_idx,
-        alt=found.alt[keep],
-        columns=found.columns[keep],
-        n_joined=found.n_joined[keep],
-        dropped=[*found.dropped, *gone],
-    )
+    return replace(found.take(np.flatnonzero(keep)), dropped=[*found.dropped, *gone])
 
 
 def _why_not(

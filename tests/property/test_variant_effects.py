@@ -1,0 +1,250 @@
+"""Effects of random variants against two separate predictions on sequences built by hand."""
+
+import numpy as np
+import pytest
+import torch
+from cisweep.analysis.effect_model import EffectModel
+from cisweep.analysis.variant_effect import EFFECT_COLUMNS, variant_effects
+from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
+from cisweep.errors import VariantError
+from cisweep.genome.alleles import WindowPlan
+from cisweep.genome.fasta import NamedSequences, tokens_of_text
+from cisweep.genome.normalize import trim
+from cisweep.genome.variants import Variant
+
+W = 60
+TARGETS = [TargetConfig(name="a", tasks=[0]), TargetConfig(name="b", tasks=[1], scale="log_counts")]
+
+
+class Net(torch.nn.Module):
+    """Strand-specific and position-dependent; with a profile head if wanted."""
+
+    def __init__(self, seed=0, profile=False):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.conv = torch.nn.Conv1d(4, 8, 7, padding=3)
+        self.out = torch.nn.Linear(8 * W, 2)
+        self.shape = torch.nn.Conv1d(8, 2, 3) if profile else None
+
+    def forward(self, X):
+        h = torch.tanh(self.conv(X))
+        y = self.out(h.flatten(1))
+        return y if self.shape is None else (y, 3 * self.shape(h)[:, :, 9:-9])
+
+
+def encoded(text):
+    return torch.eye(5, 4)[torch.from_numpy(tokens_of_text(text)).long()].T[None]
+
+
+def letters(rng, n):
+    return "".join(rng.choice(list("ACGT"), n))
+
+
+@pytest.fixture(scope="module")
+def data():
+    """A genome and 200 random SNVs and indels on it."""
+    rng = np.random.default_rng(5)
+    genome, variants = letters(rng, 3000), []
+    for pos in rng.choice(np.arange(100, 2900), 200, replace=False):
+        n_ref, n_alt = rng.choice([(1, 1), (1, 4), (5, 1), (2, 2), (3, 5)])
+        ref = genome[pos : pos + n_ref]
+        alt = (ref[0] if n_ref != n_alt else "") + letters(rng, n_alt - (n_ref != n_alt))
+        if alt != ref:
+            variants.append(Variant("c", int(pos), ref, alt))
+    return genome, NamedSequences({"c": tokens_of_text(genome)}), variants
+
+
+def windows(genome, variant, how):
+    pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+    begin = pos + len(ref) // 2 - W // 2
+    changed = genome[:pos] + alt + genome[pos + len(ref) :]
+    first = {"right": begin, "left": begin + len(alt) - len(ref)}.get(
+        how, pos + len(alt) // 2 - W // 2
+    )
+    return encoded(genome[begin : begin + W]), encoded(changed[first : first + W])
+
+
+@pytest.mark.parametrize("how", ["left", "right", "centre"])
+def test_effects_equal_two_predictions(data, how):
+    genome, source, variants = data
+    net = Net()
+    model = EffectModel.of_module(net, TARGETS, W)
+    found = variant_effects(model, variants, source, WindowPlan(W, how))
+    assert len(found.alleles) == len(variants) and not found.alleles.dropped
+    with torch.no_grad():
+        for i, variant in enumerate(variants):
+            ref, alt = (net(x)[0].numpy() for x in windows(genome, variant, how))
+            assert found.ref[i] == pytest.approx(ref, abs=1e-5)
+            assert found.alt[i] == pytest.approx(alt, abs=1e-5)
+            assert found.delta[i] == pytest.approx(alt - ref, abs=1e-5)
+
+
+def test_strands_and_folds_are_averaged_and_their_spread_is_kept(data):
+    genome, source, variants = data
+    nets = [Net(seed) for seed in (1, 2, 3)]
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=W, targets=[TargetConfig(name="a", tasks=[0])],
+        folds=[{"weights": "w"}], rc=RcConfig(average=True),
+    )  # fmt: skip
+    models = [EffectModel.of_module(n, config.targets, W, config) for n in nets]
+    joined = EffectModel(
+        [m for model in models for m in model.members], [None] * 6, config.targets, W
+    )
+    found = variant_effects(joined, variants[:20], source)
+    with torch.no_grad():
+        for i, variant in enumerate(variants[:20]):
+            ref, alt = windows(genome, variant, "right")
+            deltas = [
+                float(net(b)[0, 0] - net(a)[0, 0])
+                for net in nets
+                for a, b in ((ref, alt), (ref.flip(1, 2), alt.flip(1, 2)))
+            ]
+            assert found.delta[i, 0] == pytest.approx(np.mean(deltas), abs=1e-5)
+            assert found.delta_sd[i, 0] == pytest.approx(np.std(deltas), abs=1e-5)
+
+
+def test_held_out_folds_read_their_own_chromosomes(data):
+    genome, source, variants = data
+    members = EffectModel.of_module(Net(1), TARGETS, W).members
+    members += EffectModel.of_module(Net(2), TARGETS, W).members
+    model = EffectModel(members, [frozenset({"c"}), frozenset({"d"})], TARGETS, W)
+    alone = EffectModel(members[:1], [None], TARGETS, W)
+    found, expected = (variant_effects(m, variants[:9], source) for m in (model, alone))
+    assert (found.delta == expected.delta).all() and (found.delta_sd == 0).all()
+    other = EffectModel(members, [frozenset({"d"})] * 2, TARGETS, W)
+    with pytest.raises(ValueError, match="no fold holds out chromosome 'c'"):
+        variant_effects(other, variants[:9], source)
+
+
+def test_a_variant_outside_its_window_has_exactly_no_effect(data):
+    genome, source, variants = data
+    starts = np.array([v.pos + 500 if i % 2 else v.pos - 20 for i, v in enumerate(variants)])
+    inside = starts + W + 10 < len(genome)
+    chosen = [v for v, keep in zip(variants, inside) if keep]
+    target = TargetConfig(name="p", head=1, reduce="profile")
+    found = variant_effects(
+        EffectModel.of_module(Net(profile=True), [target], W),
+        chosen, source, starts=starts[inside],
+    )  # fmt: skip
+    outside = starts[inside] > [v.pos + len(v.ref) for v in found.alleles.variants]
+    assert outside.sum() > 50
+    assert (found.delta[outside] == 0).all() and (found.delta[~outside] != 0).all()
+    jsd = found.profiles["p"].jsd
+    assert (jsd[outside] == 0).all() and (jsd[~outside] > 0).all()
+
+
+def test_the_reference_is_predicted_once_a_place(data):
+    genome, source, variants = data
+    seen = []
+
+    class Counting(Net):
+        def forward(self, X):
+            seen.append(X)
+            return super().forward(X)
+
+    place = variants[0].pos
+    three = [Variant("c", place, genome[place], b) for b in "ACGT" if b != genome[place]]
+    variant_effects(EffectModel.of_module(Counting(), TARGETS, W), three, source, batch_size=1)
+    assert len(seen) == 4
+
+
+def test_profiles_of_indels_are_aligned(data):
+    genome, source, variants = data
+    net = Net(profile=True)
+    target = TargetConfig(name="p", head=1, reduce="profile")
+    model = EffectModel.of_module(net, [target], W)
+    assert model.profile_offset(target) == 10
+    found = variant_effects(model, variants, source)
+    from scipy.spatial.distance import jensenshannon
+
+    with torch.no_grad():
+        for i, variant in enumerate(variants):
+            p, q = (
+                net(x)[1].flatten().softmax(0).view(2, 40).numpy()
+                for x in windows(genome, variant, "right")
+            )
+            pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+            at = W // 2 - len(ref) // 2 - 10  # the variant's first column of the profile
+            paired = min(len(ref), len(alt))
+            p = np.delete(p, slice(at + paired, at + len(ref)), axis=1)
+            q = np.delete(q, slice(at + paired, at + len(alt)), axis=1)
+            n = min(p.shape[1], q.shape[1])
+            expected = jensenshannon(p[:, :n].ravel(), q[:, :n].ravel(), base=2)
+            assert found.profiles["p"].jsd[i] == pytest.approx(expected, abs=2e-4)
+
+
+def test_nulls_share_flanks_and_depend_on_nothing_but_the_variant(data):
+    genome, source, variants = data
+    model = EffectModel.of_module(Net(), TARGETS, W)
+    options = {"n_nulls": 4, "seed": 7}
+    whole = variant_effects(model, variants, source, **options).nulls
+    parts = [
+        variant_effects(model, variants[s], source, **options).nulls
+        for s in (slice(0, 50), slice(50, None))
+    ]
+    merged = parts[1].merge(parts[:1])
+    assert len(whole.keys) == 4 * len(variants)
+    assert (whole.keys == merged.keys).all() and (whole.deltas == merged.deltas).all()
+    assert (
+        variant_effects(model, variants[:3], source, n_nulls=4, seed=8).nulls.keys[0]
+        != whole.keys[0]
+    )
+
+
+def test_null_windows_hold_the_alleles_in_equal_shuffles_of_the_flanks(data):
+    genome, source, variants = data
+    seen = []
+
+    class Recording(Net):
+        def forward(self, X):
+            seen.append(X.argmax(1))
+            return super().forward(X)
+
+    for how in ("right", "left", "centre"):
+        for variant in variants[:12]:
+            seen.clear()
+            plan = WindowPlan(W, how)
+            recording = EffectModel.of_module(Recording(), TARGETS, W)
+            variant_effects(recording, [variant], source, plan, n_nulls=1, batch_size=1)
+            ref0, alt0 = ("".join("ACGT"[b] for b in x[0]) for x in seen[:2])
+            pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+            at = W // 2 - len(ref) // 2
+            shift = {
+                "right": 0,
+                "left": len(ref) - len(alt),
+                "centre": len(ref) // 2 - len(alt) // 2,
+            }[how]
+            assert ref0[at : at + len(ref)] == ref and alt0[at + shift :][: len(alt)] == alt
+            near = min(at, at + shift)
+            assert ref0[at - near : at] == alt0[at + shift - near : at + shift]
+            a, b = ref0[at + len(ref) :], alt0[at + shift + len(alt) :]
+            assert a[: len(b)] == b[: len(a)]
+            begin = pos - at
+            assert ref0 != genome[begin : begin + W]
+            n = max(at, at + shift)
+            assert sorted(max(ref0[:at], alt0[: at + shift], key=len)) == sorted(
+                genome[pos - n : pos]
+            )
+
+
+def test_the_table_has_one_row_a_variant_and_target(data):
+    genome, source, variants = data
+    found = variant_effects(EffectModel.of_module(Net(), TARGETS, W), variants[:5], source)
+    table = found.table()
+    assert list(table.columns) == EFFECT_COLUMNS
+    assert len(table) == 10 and table["target"].tolist() == ["a", "b"] * 5
+    assert table["delta"].to_numpy() == pytest.approx(found.delta.ravel())
+    b = table[table["target"] == "b"]
+    assert b["log2fc"].to_numpy() == pytest.approx(b["delta"].to_numpy() / np.log(2), rel=1e-5)
+    assert table["log2fc"][0::2].isna().all() and table["profile_jsd"].isna().all()
+    empty = variant_effects(EffectModel.of_module(Net(), TARGETS, W), [], source)
+    assert list(empty.table().columns) == EFFECT_COLUMNS and len(empty.table()) == 0
+
+
+def test_impossible_plans(data):
+    genome, source, variants = data
+    model = EffectModel.of_module(Net(), TARGETS, W)
+    with pytest.raises(VariantError, match="windows of 50 bp, and the model reads 60 bp"):
+        variant_effects(model, variants, source, WindowPlan(50))
+    with pytest.raises(VariantError, match="set n_nulls: 0 with haplotypes"):
+        variant_effects(model, variants, source, WindowPlan(W, haplotype=True), n_nulls=1)
