@@ -134,39 +134,42 @@ class Job:
 
     # ---- reuse ---------------------------------------------------------------------------
 
-    @cached_property
-    def _reuse_key(self) -> str:
-        sha = hashlib.sha256(__version__.encode())
+    def _reuse_key(self, parts: tuple[object, ...], leave_out: tuple[str, ...]) -> str:
+        sha = hashlib.sha256(repr((__version__, *parts)).encode())
         for key, value in sorted(self.params.items()):
             sha.update(f"{key}={value};".encode())
+        ignored = {str(p) for name in leave_out for p in self.inputs(name)}
         for path in map(str, self.input):
-            sha.update(f"{path}:{_content(Path(path))};".encode())
+            if path not in ignored:
+                sha.update(f"{path}:{_content(Path(path))};".encode())
         return sha.hexdigest()
 
     def _key_file(self, path: Path) -> Path:
         return path.with_name(f".{path.name}.key")
 
-    def unchanged(self) -> bool:
-        """Return True if the outputs stand and were made from the same input bytes and params.
+    @contextlib.contextmanager
+    def reuse(self, *parts: object, leave_out: tuple[str, ...] = ()) -> Iterator[bool]:
+        """Yield True if the outputs stand and were made from the same input bytes and params.
 
-        For rules whose outputs are flagged `update` (so Snakemake leaves them there): behind a
-        merge Snakemake reruns every job whose input was written again, even with equal bytes.
+        For rules whose outputs are flagged `update`, so that Snakemake leaves them there: behind
+        a merge it reruns every job whose input was written again, even with equal bytes. `parts`:
+        what else the result depends on; `leave_out`: inputs of which only `parts` matter.
         """
+        key = self._reuse_key(parts, leave_out)
         outputs = [Path(str(p)) for p in self.output]
-        same = all(
-            p.is_file()
-            and self._key_file(p).is_file()
-            and self._key_file(p).read_text() == f"{self._reuse_key} {p.stat().st_size}"
-            for p in outputs
-        )
-        if same:
+        notes = [self._key_file(p) for p in outputs]
+        if all(
+            p.is_file() and n.is_file() and n.read_text() == f"{key} {p.stat().st_size}"
+            for p, n in zip(outputs, notes)
+        ):
             self.say("unchanged: inputs and parameters are those of the existing product")
-        return same
-
-    def remember(self) -> None:
-        """Note what the outputs were made from, for unchanged()."""
-        for path in (Path(str(p)) for p in self.output):
-            self._key_file(path).write_text(f"{self._reuse_key} {path.stat().st_size}")
+            yield True
+            return
+        for note in notes:
+            note.unlink(missing_ok=True)
+        yield False
+        for path, note in zip(outputs, notes):
+            note.write_text(f"{key} {path.stat().st_size}")
 
     # ---- devices -------------------------------------------------------------------------
 

@@ -233,3 +233,13 @@ def _table_pairs(text: str, path: Path) -> list[tuple[str, str]]:
     name = header.index("name") if "name" in header else None
     rows = [line.split(separator) for line in lines[1:] if line]
     return [(row[name] if name is not None else f"sequence_{i}", row[column]) for i, row in enumerate(rows)]
+
+
+def base_counts(source: SequenceSource, block_bp: int = 8_000_000) -> list[int]:
+    """Return how often A, C, G, T and N occur in all sequences; one block is held at a time."""
+    counts = np.zeros(5, dtype=np.int64)
+    for name, length in source.lengths.items():
+        for start in range(0, length, block_bp):
+            tokens = source.tokens(name, start, min(start + block_bp, length))
+            counts += np.bincount(tokens, minlength=5)
+    return counts.tolist()

@@ -4,6 +4,8 @@ The Snakefile makes one while it is parsed (no torch here), and each job makes o
 same config, so no manifest is handed around.
 """
 
+import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +19,7 @@ from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
+from cisweep.genome.motifs import load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
     Regions,
@@ -83,7 +86,7 @@ class Plan:
         )
 
     @cached_property
-    def _given(self) -> Regions | None:
+    def given(self) -> Regions | None:
         """The user's rows; None for tiles, which are made per chunk."""
         if not self.is_genome:
             return whole_sequences(self.source.lengths)
@@ -96,7 +99,7 @@ class Plan:
     def _rows(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
         """Return chunk -> windows, and the dropped rows, of given regions."""
         if model not in self._resolved:
-            windows, dropped = to_windows(self._given, self.source.lengths, self.policy(model))
+            windows, dropped = to_windows(self.given, self.source.lengths, self.policy(model))
             self._resolved[model] = (self.layout.split(windows), dropped)
         return self._resolved[model]
 
@@ -109,7 +112,7 @@ class Plan:
                 policy,
             )
             for name, low, high in self.layout.stretches(chunk_index(chunk))
-            if self._wanted(name)
+            if self.wanted(name)
         ]
         dropped = [d for _, d in parts if len(d)]
         empty = pd.DataFrame(columns=DROPPED_COLUMNS)
@@ -118,18 +121,17 @@ class Plan:
             pd.concat(dropped, ignore_index=True) if dropped else empty,
         )
 
-    def _wanted(self, chrom: str) -> bool:
-        import re
-
+    def wanted(self, chrom: str) -> bool:
+        """Does the chromosome match regions.chroms?"""
         return re.fullmatch(self.config.regions.chroms, chrom) is not None
 
     # ---- chunks --------------------------------------------------------------------------
 
     def chunks(self, model: str) -> list[str]:
         """Return the ids of the chunks that hold regions, in genome order."""
-        if self._given is not None:
+        if self.given is not None:
             return list(self._rows(model)[0])
-        if not any(self._wanted(name) for name in self.source.lengths):
+        if not any(self.wanted(name) for name in self.source.lengths):
             raise ConfigError(
                 f"no chromosome of the genome matches {self.config.regions.chroms!r} (there are: "
                 f"{', '.join(list(self.source.lengths)[:8])} …)",
@@ -138,12 +140,12 @@ class Plan:
         return [
             chunk_id(i)
             for i in range(self.layout.n_bins)
-            if any(self._wanted(name) for name, _, _ in self.layout.stretches(i))
+            if any(self.wanted(name) for name, _, _ in self.layout.stretches(i))
         ]
 
     def windows(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
         """Return a chunk's windows (before N is looked at) and, for tiles, its dropped rows."""
-        if self._given is None:
+        if self.given is None:
             return self._tiled(model, chunk)
         rows = self._rows(model)[0]
         none = Windows.build([], [], [])
@@ -164,24 +166,57 @@ class Plan:
 
     def dropped(self, model: str) -> pd.DataFrame:
         """Return the rows that were dropped before any chunk (none for tiles)."""
-        if self._given is None:
+        if self.given is None:
             return pd.DataFrame(columns=DROPPED_COLUMNS)
         return self._rows(model)[1]
 
-    def check_regions(self) -> None:
-        """Raise RegionError if the regions cannot be used; for given regions, before any job."""
+    def check_inputs(self) -> None:
+        """Raise a CisweepError if what the run reads is absent or unusable, before any job."""
+        faults = [
+            f"models.{name}: no such file {path}"
+            for name, model in self.models.items()
+            for path in model.files()
+            if not path.exists() and not self.is_on_if_known("train")
+        ]
+        if self.config.motifs is not None and not self.config.motifs.is_file():
+            faults.append(f"motifs: no such file {self.config.motifs}")
+        if faults:
+            raise ConfigError("; ".join(faults), mend="correct the paths in the config")
+        if self.config.motifs is not None:
+            load_motifs(self.config.motifs)
+        self._check_writable()
         for model in self.models:
-            if self._given is not None:
+            if self.given is not None:
                 where = str(self.config.regions.bed or self.config.sequences)
                 limit = self.config.regions.max_dropped
-                check_dropped(len(self._given), self._rows(model)[1], limit, where)
+                check_dropped(len(self.given), self._rows(model)[1], limit, where)
             self.chunk_set(model)
+
+    def _check_writable(self) -> None:
+        folder = Path(self.results)
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise ConfigError(
+                f"cannot write to {folder.resolve()}",
+                where=self.results,
+                mend="run snakemake in a folder where you may write, or give --directory",
+            )
 
     # ---- what determines results ---------------------------------------------------------
 
     def is_on(self, step: str) -> bool:
         """Is this step part of the run?"""
         return getattr(self.config.steps, step) is not None
+
+    def is_on_if_known(self, step: str) -> bool:
+        """Is this step registered and part of the run?"""
+        return step in all_steps() and self.is_on(step)
+
+    @property
+    def first_map_step(self) -> str:
+        """The first step that reads the regions' sequences; it accounts for those dropped for N."""
+        return next((s for s in ("predict", "attribute", "hits") if self.is_on(s)), "predict")
 
     def step_config(self, step: str) -> Any:
         """Return the config of a step that is on."""
@@ -198,20 +233,36 @@ class Plan:
         parts: list[object] = [declared.name, declared.version, self.config.seed]
         parts += [] if config is None else [declared.settings(config)]
         if model is not None:
-            data = self.models[model].model_dump(mode="json")
-            for fold in data["folds"]:
-                fold.pop("weights"), fold.pop("extra_weights")
-            parts.append(data)
+            parts.append(self.model_key(model))
         return digest(*parts)
 
     def chunk_key(self, model: str, chunk: str) -> str:
         """Return a hash of the chunk's regions: rows for BED, bin and policy for tiles."""
         regions = self.config.regions
         policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
-        if self._given is not None:
+        if self.given is not None:
             return digest(windows_digest(self.windows(model, chunk)[0]), policy[1])
         stretches = self.layout.stretches(chunk_index(chunk))
         return digest(stretches, regions.tile.stride_bp, policy)
+
+    def model_key(self, model: str) -> str:
+        """Return a hash of a model's config without its paths."""
+        data = self.models[model].model_dump(mode="json")
+        for fold in data["folds"]:
+            fold.pop("weights"), fold.pop("extra_weights")
+        return digest(data)
+
+    @property
+    def regions_hash(self) -> str:
+        """Hash of all regions of all models and of how they become windows."""
+        rows = [
+            windows_digest(Windows.concatenate(list(self._rows(m)[0].values()))) + digest(
+                self._rows(m)[1].to_csv()
+            )
+            for m in self.models
+            if self.given is not None
+        ]
+        return digest(rows, self.config.regions.model_dump(mode="json", exclude={"bed"}))
 
     @property
     def config_hash(self) -> str:

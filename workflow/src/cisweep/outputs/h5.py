@@ -171,3 +171,15 @@ def merge(parts: Sequence[Path], out: Path, attrs: dict[str, Any], leave_out: Se
                     writer.append(rows)
                 n += n_rows(file)
     return n
+
+
+def track_blocks(path: Path, dataset: str) -> Iterator[tuple[Windows, np.ndarray]]:
+    """Yield (windows, values) of one dataset, block by block, as write_bigwig takes them."""
+    with open_rows(path) as file:
+        for rows, values in blocks(file, [dataset]):
+            yield read_windows(file, rows), values[dataset]
+
+
+def prediction_blocks(path: Path, target: str) -> Iterator[tuple[Windows, np.ndarray]]:
+    """Yield (windows, predictions) of one target, block by block."""
+    return track_blocks(path, f"predictions/{target}")

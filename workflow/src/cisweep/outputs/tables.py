@@ -79,3 +79,9 @@ def write_bed(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
         path, sep="\t", index=False, header=False, columns=columns, float_format="%.6g",
         lineterminator="\n",
     )
+
+
+def write_dropped(table: pd.DataFrame, step: str, model: str, path: Path) -> None:
+    """Write the dropped regions of one job, with step and model in front."""
+    columns = ["step", "model", *table.columns]
+    write_tsv(table.assign(step=step, model=model)[columns], path)

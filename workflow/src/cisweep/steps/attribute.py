@@ -10,9 +10,7 @@ from cisweep.steps.base import Step, StepConfig
 class AttributeConfig(StepConfig):
     """Attributions of the selected regions."""
 
-    method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient", "ism"] = (
-        "deep_lift_shap"
-    )
+    method: Literal["deep_lift_shap"] = "deep_lift_shap"
     """How bases are given their share of the prediction."""
     references: Literal["dinucleotide", "shuffle", "zeros", "uniform"] = "dinucleotide"
     """Background sequences: shuffles of the window that keep dinucleotides or bases, all zeros,

@@ -20,6 +20,11 @@ class SeqletsConfig(StepConfig):
     """Bases added on both sides of a call."""
     negative: bool = True
     """Call spans of negative attribution too."""
+    null_fraction: float = Field(0.5, gt=0, le=1)
+    """Share of the windows whose shuffled sequence is explained too, as the null of the FDR."""
+    clip: float = Field(1e-4, ge=0, lt=0.5)
+    """Share of positions at either end of the attributions that is clipped, so that one outlier
+    does not flatten the background."""
     nearest: int = Field(3, ge=1)
     """Closest motifs that Tomtom names for each seqlet."""
 

@@ -44,6 +44,9 @@ class TableData(Strict):
     """Column that names a sequence of `fasta`."""
     hold_out_from: list[Path] = []
     """Only rows of these tables may be held out, with their near-duplicates; empty: all."""
+    separate_tables: bool = False
+    """The tables were measured under different conditions: each has outputs of its own, named by
+    the file, which share all layers but the last."""
     standardize: bool = True
     """Train on (value − mean) / SD of the training rows; undone in the saved weights."""
 

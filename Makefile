@@ -1,0 +1,63 @@
+# Two commands: `make demo` (the main job on real DNA) and `make test`.
+#
+# PYTHON       the interpreter that makes .venv (3.11 or newer)
+# TORCH_INDEX  a package index with CPU-only builds of torch (much smaller than the default with
+#              CUDA), e.g. make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# CORES        jobs at once
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_INDEX ?=
+CORES ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+.DEFAULT_GOAL := help
+.PHONY: help install install-test demo test test-all lint accept bench clean
+
+help:  ## Show the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
+
+install: .venv/.installed  ## Create .venv and install the package with pinned dependencies
+
+install-test: .venv/.installed-test
+
+demo: .venv/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
+	.venv/bin/snakemake --cores $(CORES)
+	@echo "Open results/demo/report.html"
+
+test: .venv/.installed-test  ## Run the tests that take seconds (under 15 minutes on 2 cores)
+	.venv/bin/python -m pytest -q -m "not slow and not slurm and not browser and not long and not gpu"
+
+test-all: .venv/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
+	.venv/bin/python -m pytest -q -m "not long and not gpu"
+
+lint: .venv/.installed-test  ## Style, import directions, Snakemake's own lint
+	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile workflow
+	.venv/bin/lint-imports && .venv/bin/snakemake --lint
+
+accept: .venv/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
+	.venv/bin/python -m pytest -q -m "long"
+
+bench: .venv-bench/.installed  ## Benchmarks beside the peers; writes benchmarks/RESULTS.md
+	.venv-bench/bin/python -m benchmarks.run
+
+# torch stands outside the hashed part of the lock: its CPU and CUDA builds have different hashes.
+.venv/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard workflow/src/cisweep/_csrc/*)
+	"$(PYTHON)" -m venv .venv
+	.venv/bin/python -m pip install -q "$(TORCH)" $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
+	.venv/bin/python -m pip install -q --require-hashes -r requirements/run.lock
+	.venv/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	.venv/bin/python -m cisweep.warm
+	touch "$@"
+
+.venv/.installed-test: .venv/.installed requirements/test.lock
+	.venv/bin/python -m pip install -q --require-hashes -r requirements/test.lock
+	touch "$@"
+
+.venv-bench/.installed: pyproject.toml requirements/bench.lock
+	"$(PYTHON)" -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -q "$(TORCH)" $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
+	.venv-bench/bin/python -m pip install -q --require-hashes -r requirements/bench.lock
+	.venv-bench/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	touch "$@"
+
+clean:  ## Delete the environment and all results
+	rm -rf .venv .venv-bench build results .snakemake

@@ -1,0 +1,13 @@
+"""Join the rows of all dropped regions; fail if too many were dropped."""
+
+from cisweep.genome.accounting import check_share, dropped_table
+from cisweep.job import Job
+from cisweep.outputs.tables import read_tsv, write_tsv
+
+with Job(snakemake) as job:  # noqa: F821
+    parts = [read_tsv(path) for path in job.inputs("chunks")]
+    table = dropped_table(job.plan, parts)
+    job.say(f"{len(table)} regions dropped")
+    check_share(job.plan, table)
+    with job.product("table") as path:
+        write_tsv(table, path)

@@ -1,0 +1,50 @@
+"""Merge the hits of all chunks; give q-values; rank the motifs of each target."""
+
+import numpy as np
+import pandas as pd
+
+from cisweep.analysis.hit_gather import HitGather, merge_sums
+from cisweep.analysis.hits import HitSums
+from cisweep.analysis.motif_families import motif_families
+from cisweep.analysis.qvalues import cell_qvalues
+from cisweep.analysis.chunk_hits import background_of
+from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.genome.motifs import load_motifs
+from cisweep.job import Job
+from cisweep.outputs.hits import append_bed, schema
+from cisweep.outputs.tables import ParquetWriter, write_tsv
+
+with Job(snakemake) as job:  # noqa: F821
+    plan, step = job.plan, job.plan.step_config("hits")
+    motifs = load_motifs(plan.config.motifs)
+    model = prepare_motifs(
+        motifs,
+        background=background_of(step.background, job.inputs("base_counts")[0]),
+        bin_size=step.bin_size,
+        pseudocount=step.pseudocount,
+        threshold=step.threshold,
+    )
+    targets = plan.models[job.model].target_names if plan.is_on("attribute") else []
+    counts = [dict(np.load(path)) for path in job.inputs("counts")]
+    q_values = cell_qvalues(
+        model, sum(c["cell_counts"] for c in counts), sum(c["n_tests"] for c in counts)
+    )
+    gather = HitGather(motifs, q_values, targets)
+    n = 0
+    with (
+        job.product("table") as table_path,
+        job.product("bed") as bed_path,
+        ParquetWriter(table_path, schema(targets), job.provenance()) as writer,
+        open(bed_path, "w") as bed,
+    ):
+        for table in gather.rows(pd.read_parquet(path) for path in job.inputs("chunks")):
+            writer.append(table[schema(targets).names])
+            append_bed(table, bed)
+            n += len(table)
+    job.say(f"{n} hits of {len(motifs)} motifs")
+    null = {
+        t: merge_sums(HitSums(c[f"null_count_{t}"], c[f"null_total_{t}"]) for c in counts)
+        for t in targets
+    }
+    with job.product("ranking") as path:
+        write_tsv(gather.ranking(null, motif_families(motifs)), path)

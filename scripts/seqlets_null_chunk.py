@@ -1,0 +1,31 @@
+"""Explain shuffled sequences of a chunk, the null of the seqlets' FDR."""
+
+from cisweep.job import Job
+from cisweep.outputs.attributions import write_chunk
+from cisweep.outputs.h5 import open_rows, read_windows
+
+with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
+    if not unchanged:
+        from cisweep.analysis.averaging import FoldedModel, attribute_windows
+        from cisweep.analysis.references import make_references, shuffled_windows
+        from cisweep.genome.signal import model_inputs
+
+        step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
+        seed = job.plan.config.seed
+        with open_rows(job.inputs("h5")[0]) as file:
+            windows, tokens = read_windows(file), file["tokens"][:]
+        windows, tokens = shuffled_windows(
+            windows, tokens, seed, job.plan.step_config("seqlets").null_fraction
+        )
+        with job.device() as device:
+            found = attribute_windows(
+                FoldedModel.load(config, device),
+                windows,
+                tokens,
+                model_inputs(config, windows),
+                make_references(step.references, step.n_references, seed, job.threads),
+                batch_size=step.batch_size,
+                method=step.method,
+            )
+        with job.product("h5") as path:
+            write_chunk(path, windows, tokens, config.target_names, found, None, job.provenance())

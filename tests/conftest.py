@@ -1,0 +1,70 @@
+"""Fixtures of all tests: the shared data (where it is), the demo's files, small genomes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure():
+    """Two OpenMP threads on shared cores cost more than they give."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the project."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data beside the checkout; a fresh clone does not have it."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("needs the shared data beside the checkout (../shared/data)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def resources() -> Path:
+    """The demo's genome, motifs and model."""
+    return ROOT / "workflow" / "resources"
+
+
+@pytest.fixture
+def snakemake(tmp_path):
+    """Return a function that runs the workflow in a folder of its own and gives the finished
+    process: snakemake(config mapping, *arguments, folder=..., check=True)."""
+    import yaml
+
+    def run(config: dict, *arguments: str, folder: Path | None = None, check: bool = True,
+            cores: int = 2, timeout: float = 600) -> subprocess.CompletedProcess:
+        folder = folder or tmp_path
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / "overlay.yaml"
+        file.write_text(yaml.safe_dump(config))
+        command = [
+            sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory",
+            str(folder), "--configfile", str(file), "--cores", str(cores), *arguments,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder)
+        if check and done.returncode:
+            raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def has_chromium() -> str:
+    """Path of headless Chromium."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("needs Chromium")
+    return path

@@ -1,0 +1,127 @@
+"""attribute: which bases drive each target."""
+
+
+rule attribute_chunk:
+    """Explain the selected windows of one chunk; an unchanged chunk is kept as it is."""
+    input:
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        source=PLAN.source_files,
+        weights=weights,
+        peaks=peaks,
+    output:
+        h5=update(f"{CHUNKS}/attribute/{{chunk}}.h5"),
+        dropped=update(f"{CHUNKS}/attribute/{{chunk}}.dropped.tsv"),
+    log:
+        f"{RESULTS}/logs/attribute_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/attribute_chunk/{{model}}/{{chunk}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("attribute"),
+        regions=chunk_key,
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/attribute_chunk.py"
+
+
+rule attribute:
+    """Merge the attributions of all chunks; check that they add up to the predictions."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        chunks=chunk_paths("attribute", "h5"),
+    output:
+        h5=f"{RESULTS}/{{model}}/attributions.h5",
+        summary=report(
+            f"{RESULTS}/{{model}}/attribution_summary.tsv",
+            caption="../report/attribution_summary.rst",
+            category="Attributions",
+        ),
+    log:
+        f"{RESULTS}/logs/attribute/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/attribute/{{model}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("attribute"),
+        limits=attribution_limits(),
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/attribute.py"
+
+
+rule attribute_track:
+    """Write one target's attributions as bigWig, one value a base."""
+    input:
+        h5=f"{RESULTS}/{{model}}/attributions.h5",
+    output:
+        bw=report(
+            f"{RESULTS}/{{model}}/tracks/{{target}}.attr.bw",
+            caption="../report/track.rst",
+            category="Attributions",
+        ),
+    log:
+        f"{RESULTS}/logs/attribute_track/{{model}}/{{target}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/attribute_track/{{model}}/{{target}}.tsv"
+    params:
+        root=ROOT,
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/attribute_track.py"
+
+
+rule attribute_export:
+    """Write ChromBPNet's H5 layout and narrowPeak, which tf-modiscolite and finemo read."""
+    input:
+        h5=f"{RESULTS}/{{model}}/attributions.h5",
+    output:
+        h5=f"{RESULTS}/{{model}}/export/{{target}}.shap.h5",
+    log:
+        f"{RESULTS}/logs/attribute_export/{{model}}/{{target}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/attribute_export/{{model}}/{{target}}.tsv"
+    params:
+        root=ROOT,
+        save_bp=save_bp(),
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/attribute_export.py"
+
+
+rule attribute_export_regions:
+    """Write the regions of the export as narrowPeak, in the same order."""
+    input:
+        h5=f"{RESULTS}/{{model}}/attributions.h5",
+    output:
+        narrowpeak=f"{RESULTS}/{{model}}/export/regions.narrowPeak",
+    log:
+        f"{RESULTS}/logs/attribute_export_regions/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/attribute_export_regions/{{model}}.tsv"
+    params:
+        root=ROOT,
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=30,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/attribute_export_regions.py"

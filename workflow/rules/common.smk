@@ -1,0 +1,132 @@
+"""Functions of all rules. The plan is made from config, .fai and BED; no torch here."""
+
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from cisweep.errors import CisweepError
+from cisweep.genome.plan import Plan
+
+# workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
+ROOT = str(Path(workflow.current_basedir).parent.parent)
+
+
+def make_plan(data):
+    """Return the checked plan; a fault in the config stops here, as one readable message."""
+    try:
+        plan = Plan.from_config(data, Path(ROOT))
+        plan.check_inputs()
+        return plan
+    except CisweepError as error:
+        raise WorkflowError(f"cisweep: {error}") from None
+
+
+PLAN = make_plan(config)
+RESULTS = PLAN.results
+CHUNKS = f"{RESULTS}/{{model}}/chunks"
+
+
+wildcard_constraints:
+    model="[a-z0-9_]+",
+    chunk="c[0-9]+",
+    target="[a-z0-9_]+",
+
+
+def chunk_paths(step, suffix):
+    """Return the input function that lists a step's chunk files of the job's model."""
+
+    def paths(wildcards):
+        return [
+            f"{RESULTS}/{wildcards.model}/chunks/{step}/{chunk}.{suffix}"
+            for chunk in PLAN.chunk_set(wildcards.model)
+        ]
+
+    return paths
+
+
+def near_chunk_paths(step, suffix):
+    """Return the input function that lists the chunk files of the job's chunk and its neighbours."""
+
+    def paths(wildcards):
+        return [
+            f"{RESULTS}/{wildcards.model}/chunks/{step}/{chunk}.{suffix}"
+            for chunk in PLAN.neighbours(wildcards.model, wildcards.chunk)
+        ]
+
+    return paths
+
+
+def weights(wildcards):
+    """Return the files that determine the output of the job's model."""
+    return [str(path) for path in PLAN.models[wildcards.model].files()]
+
+
+def settings(step):
+    """Return the params function that hashes what determines the results of a step."""
+    return lambda wildcards: PLAN.settings(step, getattr(wildcards, "model", None))
+
+
+def chunk_key(wildcards):
+    """Return the hash of the regions of the job's chunk."""
+    return PLAN.chunk_key(wildcards.model, wildcards.chunk)
+
+
+def target_paths(pattern):
+    """Return the paths of a pattern with {target}, for the models' targets of the job's model."""
+    return lambda wildcards: [
+        pattern.format(model=wildcards.model, target=target)
+        for target in PLAN.models[wildcards.model].target_names
+    ]
+
+
+def device_resources():
+    """Return the number of GPUs that a rule on the device asks for."""
+    return 0 if PLAN.config.device == "cpu" else 1
+
+
+def mem_mb(base):
+    """Return the memory of a rule, doubled with each attempt."""
+    return lambda wildcards, attempt: base * 2 ** (attempt - 1)
+
+
+def peaks(wildcards):
+    """Return the selected peaks of the job's model, or nothing if all regions are used."""
+    return [f"{RESULTS}/{wildcards.model}/peaks.bed"] if PLAN.is_on("select") else []
+
+
+def attribution_limits():
+    """Return how incomplete attributions may be, and what then happens."""
+    step = PLAN.step_config("attribute")
+    return "" if step is None else f"{step.max_delta} {step.on_incomplete}"
+
+
+def save_bp():
+    """Return the central bases whose hypothetical attributions are kept."""
+    step = PLAN.step_config("attribute")
+    return 0 if step is None else step.save_bp
+
+
+def null_fraction():
+    """Return the share of windows whose shuffled copy is explained."""
+    step = PLAN.step_config("seqlets")
+    return 0 if step is None else step.null_fraction
+
+
+def near_attributions(wildcards):
+    """Return the attributions of a chunk and of those beside it, if there are any."""
+    return near_chunk_paths("attribute", "h5")(wildcards) if PLAN.is_on("attribute") else []
+
+
+def peaks_without_attributions(wildcards):
+    """Return the peaks, if they are scanned without having been attributed."""
+    step = PLAN.step_config("hits")
+    scanned = step is not None and step.over == "regions" and not PLAN.is_on("attribute")
+    return peaks(wildcards) if scanned else []
+
+
+def near_chunk_keys(wildcards):
+    """Return the hash of the regions of a chunk and of those beside it."""
+    return [
+        PLAN.chunk_key(wildcards.model, chunk)
+        for chunk in PLAN.neighbours(wildcards.model, wildcards.chunk)
+    ]

@@ -1,0 +1,84 @@
+"""hits: where the motifs match, and what each match contributes."""
+
+
+rule hits_background:
+    """Count the bases of the whole source, the background of the scores."""
+    input:
+        source=PLAN.source_files,
+    output:
+        counts=f"{RESULTS}/base_counts.json",
+    log:
+        f"{RESULTS}/logs/hits_background.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/hits_background.tsv"
+    params:
+        root=ROOT,
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=60,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/hits_background.py"
+
+
+rule hits_chunk:
+    """Scan the intervals whose hits start in one chunk."""
+    input:
+        counts=f"{RESULTS}/base_counts.json",
+        source=PLAN.source_files,
+        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        attributions=near_attributions,
+        peaks=peaks_without_attributions,
+    output:
+        table=update(f"{CHUNKS}/hits/{{chunk}}.parquet"),
+        counts=update(f"{CHUNKS}/hits/{{chunk}}.npz"),
+        dropped=update(f"{CHUNKS}/hits/{{chunk}}.dropped.tsv"),
+    log:
+        f"{RESULTS}/logs/hits_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/hits_chunk/{{model}}/{{chunk}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("hits"),
+        regions=near_chunk_keys,
+    threads: 1
+    resources:
+        mem_mb=mem_mb(3000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/hits_chunk.py"
+
+
+rule hits:
+    """Merge the hits of all chunks; give q-values; rank the motifs of each target."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        base_counts=f"{RESULTS}/base_counts.json",
+        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        chunks=chunk_paths("hits", "parquet"),
+        counts=chunk_paths("hits", "npz"),
+    output:
+        table=f"{RESULTS}/{{model}}/hits.parquet",
+        bed=f"{RESULTS}/{{model}}/hits.bed",
+        ranking=report(
+            f"{RESULTS}/{{model}}/motif_ranking.tsv",
+            caption="../report/motif_ranking.rst",
+            category="Motif hits",
+        ),
+    log:
+        f"{RESULTS}/logs/hits/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/hits/{{model}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("hits"),
+    resources:
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/hits.py"

@@ -1,0 +1,77 @@
+"""predict: the model's targets for every window."""
+
+
+rule predict_chunk:
+    """Predict the windows of one chunk."""
+    input:
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        source=PLAN.source_files,
+        weights=weights,
+    output:
+        h5=f"{CHUNKS}/predict/{{chunk}}.h5",
+        dropped=f"{CHUNKS}/predict/{{chunk}}.dropped.tsv",
+    log:
+        f"{RESULTS}/logs/predict_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict_chunk/{{model}}/{{chunk}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("predict"),
+        regions=chunk_key,
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=60,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/predict_chunk.py"
+
+
+rule predict:
+    """Merge the predictions of all chunks; write one bigWig a target."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        chunks=chunk_paths("predict", "h5"),
+    output:
+        h5=f"{RESULTS}/{{model}}/predictions.h5",
+    log:
+        f"{RESULTS}/logs/predict/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict/{{model}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("predict"),
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/predict.py"
+
+
+rule predict_track:
+    """Write one target's predictions as bigWig."""
+    input:
+        h5=f"{RESULTS}/{{model}}/predictions.h5",
+    output:
+        bw=report(
+            f"{RESULTS}/{{model}}/tracks/{{target}}.pred.bw",
+            caption="../report/track.rst",
+            category="Predictions",
+        ),
+    log:
+        f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.tsv"
+    params:
+        root=ROOT,
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/predict_track.py"

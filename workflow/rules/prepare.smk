@@ -1,0 +1,78 @@
+"""prepare: check the model and motifs before any chunk; account for every dropped region."""
+
+
+rule prepare:
+    """Load the model, run one window, read the motifs: what is wrong shows before the sweep."""
+    input:
+        weights=weights,
+        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+    output:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+    log:
+        f"{RESULTS}/logs/prepare/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/prepare/{{model}}.tsv"
+    params:
+        root=ROOT,
+        settings=lambda wildcards: PLAN.model_key(wildcards.model),
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=30,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/prepare.py"
+
+
+rule dropped_regions:
+    """Join the rows of all dropped regions, with step, model and reason."""
+    input:
+        chunks=[
+            f"{RESULTS}/{model}/chunks/{PLAN.first_map_step}/{chunk}.dropped.tsv"
+            for model in PLAN.models
+            for chunk in PLAN.chunk_set(model)
+        ],
+    output:
+        table=report(
+            f"{RESULTS}/dropped_regions.tsv",
+            caption="../report/dropped.rst",
+            category="Regions",
+        ),
+    log:
+        f"{RESULTS}/logs/dropped_regions.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/dropped_regions.tsv"
+    params:
+        root=ROOT,
+        settings=PLAN.config_hash,
+        regions=PLAN.regions_hash,
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=30,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/dropped_regions.py"
+
+
+rule provenance:
+    """Write what the products of this run were made from."""
+    input:
+        prepared=[f"{RESULTS}/{model}/prepare/prepared.json" for model in PLAN.models],
+    output:
+        json=f"{RESULTS}/provenance.json",
+    log:
+        f"{RESULTS}/logs/provenance.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/provenance.tsv"
+    params:
+        root=ROOT,
+        settings=PLAN.config_hash,
+        regions=PLAN.regions_hash,
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=10,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/provenance.py"

@@ -1,0 +1,105 @@
+"""seqlets: summaries a chunk, one background, calls a chunk, one table with motif names."""
+
+
+rule seqlets_null_chunk:
+    """Explain shuffled sequences of a chunk: what attributions look like without signal."""
+    input:
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        weights=weights,
+        h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+    output:
+        h5=update(f"{CHUNKS}/seqlets_null/{{chunk}}.h5"),
+    log:
+        f"{RESULTS}/logs/seqlets_null_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/seqlets_null_chunk/{{model}}/{{chunk}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("attribute"),
+        null_fraction=null_fraction(),
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/seqlets_null_chunk.py"
+
+
+rule seqlets_background:
+    """Merge the distributions of the attributions of all chunks into one background a target."""
+    input:
+        chunks=chunk_paths("attribute", "h5"),
+    output:
+        background=f"{RESULTS}/{{model}}/chunks/seqlets/background.json",
+    log:
+        f"{RESULTS}/logs/seqlets_background/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/seqlets_background/{{model}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("seqlets"),
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=60,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/seqlets_background.py"
+
+
+rule seqlets_chunk:
+    """Call seqlets of a chunk, in its windows and in their shuffled copies."""
+    input:
+        background=f"{RESULTS}/{{model}}/chunks/seqlets/background.json",
+        h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+        null=f"{CHUNKS}/seqlets_null/{{chunk}}.h5",
+    output:
+        table=update(f"{CHUNKS}/seqlets/{{chunk}}.parquet"),
+        tally=update(f"{CHUNKS}/seqlets/{{chunk}}.tally.json"),
+    log:
+        f"{RESULTS}/logs/seqlets_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/seqlets_chunk/{{model}}/{{chunk}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("seqlets"),
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=60,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/seqlets_chunk.py"
+
+
+rule seqlets:
+    """Cut the calls of all chunks at the FDR and name each by its closest motifs (Tomtom)."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        chunks=chunk_paths("seqlets", "parquet"),
+        tallies=chunk_paths("seqlets", "tally.json"),
+    output:
+        table=f"{RESULTS}/{{model}}/seqlets.parquet",
+        bed=report(
+            f"{RESULTS}/{{model}}/seqlets.bed",
+            caption="../report/seqlets.rst",
+            category="Seqlets",
+        ),
+    log:
+        f"{RESULTS}/logs/seqlets/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/seqlets/{{model}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("seqlets"),
+    resources:
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/seqlets.py"

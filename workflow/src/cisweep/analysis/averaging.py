@@ -1,0 +1,228 @@
+"""A model's folds as one: predictions and attributions averaged in the targets' own space.
+
+A `-` window is reverse-complemented for the model and its result stored in + orientation.
+Averages over strands are inside each fold's module (cisweep.models.targets.StrandMean); here they
+are taken over folds. Because the mean is taken in the space in which the target is explained, a
+sum of averaged attributions is a difference of averaged predictions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cisweep.analysis.attribution import attribute
+from cisweep.analysis.prediction import predict
+from cisweep.analysis.references import ReferenceMaker
+from cisweep.config.model import ModelConfig
+from cisweep.contracts import Windows
+from cisweep.errors import ModelError
+from cisweep.models import load_model, target_module
+from cisweep.sequence.encoding import one_hot_tokens
+from cisweep.sequence.tokens import reverse_complement_tokens
+
+
+@dataclass(frozen=True)
+class FoldedModel:
+    """The target modules of all folds of a model, on one device; each gives (N, T) scalars."""
+
+    config: ModelConfig
+    folds: list[nn.Module]
+    device: str
+
+    @classmethod
+    def load(cls, config: ModelConfig, device: str) -> "FoldedModel":
+        """Return the loaded folds; raises ModelError with file and mend."""
+        return cls(
+            config,
+            [
+                target_module(load_model(config, fold, device), config.targets, config.rc)
+                for fold in range(len(config.folds))
+            ],
+            device,
+        )
+
+    def uses(self, windows: Windows) -> np.ndarray:
+        """Return (folds, N) bool: which folds read which windows (fold_policy)."""
+        if self.config.fold_policy == "mean":
+            return np.ones((len(self.folds), len(windows)), dtype=bool)
+        used = np.array(
+            [[c in set(fold.test_chroms) for c in windows.chrom] for fold in self.config.folds]
+        ).reshape(len(self.folds), len(windows))
+        if len(windows) and not used.any(axis=0).all():
+            chrom = windows.chrom[int(np.flatnonzero(~used.any(axis=0))[0])]
+            raise ModelError(
+                f"no fold holds out chromosome {chrom!r}",
+                where="folds",
+                mend="add it to test_chroms of a fold, set regions.chroms, or fold_policy: mean",
+            )
+        return used
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """mean, sd: (N, T) float32 over folds, in the targets' own scale (sd 0 for one fold)."""
+
+    mean: np.ndarray
+    sd: np.ndarray
+
+
+@dataclass(frozen=True)
+class WindowAttributions:
+    """Attributions of windows in + orientation, averaged over references and folds.
+
+    projected: (T, N, L) float32, of the observed bases; hypothetical: (T, N, 4, L) float32;
+    sd: (T, N, L) float32 over references and folds; deltas: (T, N) float32, largest convergence
+    delta of the window's pairs; dy: (T, N) float32, mean |f(window) - f(reference)|.
+    """
+
+    projected: np.ndarray
+    hypothetical: np.ndarray
+    sd: np.ndarray
+    deltas: np.ndarray
+    dy: np.ndarray
+
+
+METHODS: dict[str, Callable] = {"deep_lift_shap": attribute}
+"""Name in the config: (module, X, references, targets, *, args, device) -> Attributions."""
+
+
+def _model_orientation(tokens: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
+    minus = windows.strand == "-"
+    if not minus.any():
+        return tokens, minus
+    turned = tokens.copy()
+    turned[minus] = reverse_complement_tokens(np.ascontiguousarray(tokens[minus]))
+    return turned, minus
+
+
+def _args(inputs: list[np.ndarray], minus: np.ndarray, rows) -> tuple[Tensor, ...] | None:
+    if not inputs:
+        return None
+    found = []
+    for values in inputs:
+        part = values[rows].copy()
+        turn = minus[rows]
+        if part.ndim == 3 and turn.any():
+            part[turn] = part[turn][:, :, ::-1]
+        found.append(torch.from_numpy(part))
+    return tuple(found)
+
+
+def predict_windows(
+    model: FoldedModel,
+    windows: Windows,
+    tokens: np.ndarray,
+    inputs: list[np.ndarray],
+    *,
+    batch_size: int,
+) -> Predictions:
+    """Return the predictions of windows.
+
+    tokens: (N, L) uint8 in + orientation; inputs: further inputs of the model, (N, …) each.
+    """
+    turned, minus = _model_orientation(tokens, windows)
+    n, n_targets = len(windows), len(model.config.targets)
+    total = np.zeros((n, n_targets))
+    square = np.zeros((n, n_targets))
+    used = model.uses(windows)
+    for fold, module in enumerate(model.folds):
+        rows = np.flatnonzero(used[fold])
+        if not len(rows):
+            continue
+        values = predict(
+            module,
+            torch.from_numpy(np.ascontiguousarray(turned[rows])),
+            args=_args(inputs, minus, rows),
+            batch_size=batch_size,
+            device=model.device,
+        )
+        values = values.double().numpy()
+        total[rows] += values
+        square[rows] += values**2
+    count = np.maximum(used.sum(axis=0), 1)[:, None]
+    mean = total / count
+    sd = np.sqrt(np.maximum(square / count - mean**2, 0)) if len(model.folds) > 1 else 0 * mean
+    return Predictions(mean.astype(np.float32), sd.astype(np.float32))
+
+
+def attribute_windows(
+    model: FoldedModel,
+    windows: Windows,
+    tokens: np.ndarray,
+    inputs: list[np.ndarray],
+    references: ReferenceMaker,
+    *,
+    batch_size: int,
+    method: str = "deep_lift_shap",
+) -> WindowAttributions:
+    """Return the attributions of windows, all targets at once.
+
+    tokens: (N, L) uint8 in + orientation. References are made from the window in + orientation and
+    turned with it, so that both strands of a place share them. Windows are explained in blocks of
+    `batch_size`, the last one filled up with N, so every block has one shape.
+    """
+    explain = METHODS[method]
+    n, length = tokens.shape
+    n_targets = len(model.config.targets)
+    hypothetical = np.zeros((n_targets, n, 4, length))
+    square = np.zeros((n_targets, n, length))
+    deltas, dy = np.zeros((n_targets, n)), np.zeros((n_targets, n))
+    used = model.uses(windows)
+    x_all = np.eye(5, 4, dtype=np.float32)[tokens].transpose(0, 2, 1)
+    for fold, module in enumerate(model.folds):
+        rows_of_fold = np.flatnonzero(used[fold])
+        for begin in range(0, len(rows_of_fold), batch_size):
+            rows = rows_of_fold[begin : begin + batch_size]
+            part = _explain_block(
+                module, model, windows.take(rows), tokens[rows], inputs, rows, references, batch_size, explain
+            )
+            hypothetical[:, rows] += part.hypothetical
+            projected = (part.hypothetical * x_all[rows]).sum(axis=2)
+            square[:, rows] += part.sd.astype(np.float64) ** 2 + projected**2
+            deltas[:, rows] = np.maximum(deltas[:, rows], part.deltas)
+            dy[:, rows] += part.dy
+    count = np.maximum(used.sum(axis=0), 1)
+    hypothetical /= count[:, None, None]
+    projected = (hypothetical * x_all).sum(axis=2)
+    variance = square / count[:, None] - projected**2
+    as32 = np.float32
+    return WindowAttributions(
+        projected.astype(as32),
+        hypothetical.astype(as32),
+        np.sqrt(np.maximum(variance, 0)).astype(as32),
+        deltas.astype(as32),
+        (dy / count).astype(as32),
+    )
+
+
+def _explain_block(
+    module, model, windows, tokens, inputs, rows, references, batch_size, explain
+) -> WindowAttributions:
+    """Return one fold's attributions of at most batch_size windows, in + orientation."""
+    refs = references(windows, tokens)
+    x = one_hot_tokens(torch.from_numpy(np.ascontiguousarray(tokens)))
+    minus = torch.from_numpy(windows.strand == "-")
+    x[minus], refs[minus] = x[minus].flip(1, 2), refs[minus].flip(2, 3)
+    args = _args([values[rows] for values in inputs], windows.strand == "-", slice(None))
+    missing = batch_size - len(windows)
+    if missing:
+        x = torch.cat([x, x.new_zeros(missing, *x.shape[1:])])
+        refs = torch.cat([refs, refs.new_zeros(missing, *refs.shape[1:])])
+        args = args and tuple(torch.cat([a, a.new_zeros(missing, *a.shape[1:])]) for a in args)
+    n_targets = len(model.config.targets)
+    found = explain(module, x, refs, list(range(n_targets)), args=args, device=model.device)
+    keep = slice(0, len(windows))
+    hypothetical = found.hypothetical[:, keep].double().cpu()
+    sd = found.reference_sd[:, keep].cpu()
+    hypothetical[:, minus] = hypothetical[:, minus].flip(2, 3)
+    sd[:, minus] = sd[:, minus].flip(2)
+    return WindowAttributions(
+        np.empty(0),
+        hypothetical.numpy(),
+        sd.numpy(),
+        found.deltas[:, keep].abs().amax(dim=2).cpu().numpy(),
+        found.delta_y[:, keep].abs().mean(dim=2).cpu().numpy(),
+    )

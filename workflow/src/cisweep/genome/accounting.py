@@ -1,0 +1,40 @@
+"""Every region that was dropped, by whom and why; and whether too many were."""
+
+import numpy as np
+import pandas as pd
+
+from cisweep.genome.plan import Plan
+from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped
+
+COLUMNS = ["step", "model", *DROPPED_COLUMNS]
+
+
+def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return all dropped regions in genome order: those of the plan and those of the chunk jobs."""
+    planned = [plan.dropped(m).assign(step="plan", model=m) for m in plan.models]
+    tables = [t for t in (*planned, *parts) if len(t)]
+    if not tables:
+        return pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(tables, ignore_index=True)[COLUMNS]
+    rank = {name: i for i, name in enumerate(plan.source.lengths)}
+    place = table["chrom"].map(lambda c: rank.get(c, len(rank))).to_numpy()
+    model = table["model"].map({m: i for i, m in enumerate(plan.models)}).to_numpy()
+    order = np.lexsort((table["reason"], table["strand"], table["start"], place, model))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def n_regions(plan: Plan, model: str) -> int:
+    """Return how many regions the user gave, or how many tiles the genome has."""
+    if plan.given is not None:
+        return len(plan.given)
+    stride = plan.config.regions.tile.stride_bp
+    return sum(-(-length // stride) for name, length in plan.source.lengths.items() if plan.wanted(name))
+
+
+def check_share(plan: Plan, table: pd.DataFrame) -> None:
+    """Raise RegionError if more than max_dropped of a model's regions were dropped."""
+    for model in plan.models:
+        rows = table[table["model"] == model]
+        check_dropped(
+            n_regions(plan, model), rows, plan.config.regions.max_dropped, f"regions of model {model}"
+        )

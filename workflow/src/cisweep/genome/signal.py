@@ -1,0 +1,61 @@
+"""Signal of windows from bigWig files, and the further inputs of a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from cisweep.config.model import ModelConfig
+from cisweep.contracts import Windows
+from cisweep.errors import GenomeError
+
+
+def read_signal(paths: Sequence[Path], windows: Windows, length_bp: int | None = None) -> np.ndarray:
+    """Return (N, K, length) float32 signal of K bigWig files, in + orientation.
+
+    length_bp: bases around each window's centre, default the window itself. Positions without
+    data or beyond the chromosome are 0. Raises GenomeError for a file that cannot be read or has
+    none of the windows' chromosomes.
+    """
+    import pyBigWig
+
+    width = int(windows.end[0] - windows.start[0]) if len(windows) else 0
+    length = length_bp or width
+    start = windows.centre - length // 2
+    out = np.zeros((len(windows), len(paths), length), dtype=np.float32)
+    for k, path in enumerate(paths):
+        if not Path(path).is_file():
+            raise GenomeError("no such bigWig file", where=str(path))
+        with pyBigWig.open(str(path)) as file:
+            known = file.chroms()
+            if len(windows) and not set(windows.chrom) & set(known):
+                raise GenomeError(
+                    f"has no chromosome {windows.chrom[0]!r} (it has {', '.join(list(known)[:5])} …)",
+                    where=str(path),
+                    mend="use one naming of chromosomes",
+                )
+            for i, (chrom, begin) in enumerate(zip(windows.chrom, start)):
+                low, high = max(int(begin), 0), min(int(begin) + length, known.get(chrom, 0))
+                if low < high:
+                    values = np.nan_to_num(file.values(chrom, low, high, numpy=True))
+                    out[i, k, low - begin : high - begin] = values
+    return out
+
+
+def model_inputs(
+    config: ModelConfig, windows: Windows, columns: dict[str, np.ndarray] | None = None
+) -> list[np.ndarray]:
+    """Return the inputs that are data: bigWig (N, channels, length) and column (N, 1), float32, in
+    + orientation. Zeros and constants are made inside the loaded model."""
+    found = []
+    for item in config.inputs:
+        if item.kind == "bigwig":
+            found.append(read_signal(item.paths, windows, item.length_bp or config.window_bp))
+        elif item.kind == "column":
+            if columns is None or item.column not in columns:
+                raise GenomeError(
+                    f"input {item.name!r} needs column {item.column!r} of the sequence table",
+                    where=f"inputs.{item.name}",
+                )
+            found.append(np.asarray(columns[item.column], dtype=np.float32).reshape(-1, 1))
+    return found

@@ -1,0 +1,176 @@
+"""attributions.h5 and what is made of it: summary, and the export for tf-modiscolite and finemo.
+
+Beside regions and tokens, for each target: `attributions/<t>` float32 (N, L), of the observed base;
+`attributions_sd/<t>` float32 (N, L), over references and folds; `delta/<t>` float32 (N,), largest
+convergence delta of the window; `delta_y/<t>` float32 (N,), mean |f(window) - f(reference)|; and
+on request `hypothetical/<t>` float16 (N, 4, save_bp), the central bases, to be multiplied by
+`hypothetical_scale/<t>` float32 (N,).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from cisweep.contracts import Windows
+from cisweep.errors import AttributionError
+from cisweep.outputs.h5 import (
+    Column,
+    RowWriter,
+    blocks,
+    n_rows,
+    open_rows,
+    read_windows,
+    region_columns,
+    region_rows,
+)
+
+
+def central(length: int, save_bp: int) -> slice:
+    """Return the central `save_bp` of `length` positions (all, if there are fewer)."""
+    kept = min(save_bp, length)
+    start = length // 2 - kept // 2
+    return slice(start, start + kept)
+
+
+def pack(hypothetical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (N, 4, L) float16 with the largest value of each region at 1, and (N,) its scale."""
+    n = len(hypothetical)
+    scale = np.abs(hypothetical).reshape(n, -1).max(axis=1, initial=0).astype(np.float32)
+    safe = np.where(scale > 0, scale, 1)[:, None, None]
+    return (hypothetical / safe).astype(np.float16), scale
+
+
+def unpack(packed: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Return the (N, 4, L) float32 that pack() packed, to 11 bits."""
+    return packed.astype(np.float32) * scale[:, None, None].astype(np.float32)
+
+
+def write_chunk(
+    path: Path,
+    windows: Windows,
+    tokens: np.ndarray,
+    targets: list[str],
+    found: Any,
+    save_bp: int | None,
+    attrs: dict[str, Any],
+) -> None:
+    """Write the attributions of one chunk.
+
+    found: projected, sd (T, N, L), hypothetical (T, N, 4, L), deltas, dy (T, N); save_bp: central
+    bases whose hypothetical attributions are stored, None for none.
+    """
+    n, length = tokens.shape
+    columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
+    rows = {**region_rows(windows), "tokens": tokens}
+
+    def add(name: str, values: np.ndarray) -> None:
+        columns.append(Column(name, values.shape[1:], values.dtype))
+        rows[name] = values
+
+    for i, target in enumerate(targets):
+        add(f"attributions/{target}", found.projected[i])
+        add(f"attributions_sd/{target}", found.sd[i])
+        add(f"delta/{target}", found.deltas[i])
+        add(f"delta_y/{target}", found.dy[i])
+        if save_bp is not None:
+            packed, scale = pack(found.hypothetical[i][:, :, central(length, save_bp)])
+            add(f"hypothetical/{target}", packed)
+            add(f"hypothetical_scale/{target}", scale)
+    with RowWriter(path, columns, attrs) as writer:
+        writer.append(rows)
+
+
+def targets_of(file: h5py.File) -> list[str]:
+    """Return the names of the targets that a file has attributions of."""
+    return list(file["attributions"])
+
+
+def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
+    """Return one row a target: windows, mean |f(window) - f(reference)|, deltas and their share."""
+    found = []
+    with open_rows(path) as file:
+        for target in targets:
+            total, largest = 0.0, 0.0
+            for _, rows in blocks(file, [f"delta/{target}", f"delta_y/{target}"]):
+                total += float(rows[f"delta_y/{target}"].astype(np.float64).sum())
+                largest = max(largest, float(rows[f"delta/{target}"].max(initial=0)))
+            n = n_rows(file)
+            mean = total / n if n else 0.0
+            share = largest / mean if mean else 0.0
+            found.append((target, n, mean, largest, share))
+    columns = ["target", "n_windows", "mean_abs_delta_y", "max_delta", "max_delta_share"]
+    return pd.DataFrame(found, columns=columns)
+
+
+def check_complete(summary: pd.DataFrame, limit: float) -> None:
+    """Raise AttributionError if a target's attributions do not add up to its predictions."""
+    wrong = summary[summary["max_delta_share"] > limit]
+    if len(wrong):
+        row = wrong.iloc[0]
+        raise AttributionError(
+            f"the attributions of target {row.target} do not add up: a convergence delta of "
+            f"{row.max_delta:.3g} is {row.max_delta_share:.3g} of the mean |f(window) - f(reference)|, "
+            f"more than {limit}",
+            where="steps.attribute.max_delta",
+            mend="see which operation of the model is not exact, or set on_incomplete: warn",
+        )
+
+
+def export_chrombpnet(path: Path, out: Path, target: str) -> None:
+    """Write one target in ChromBPNet's H5 layout, which tf-modiscolite and finemo read.
+
+    raw/seq int8 (N, 4, K) one-hot, shap/seq float16 (N, 4, K) hypothetical, projected_shap/seq
+    float16 (N, 4, K); rows in the order of export/regions.narrowPeak.
+    """
+    with open_rows(path) as file, h5py.File(out, "w") as target_file:
+        n, _, kept = file[f"hypothetical/{target}"].shape
+        length = file["tokens"].shape[1]
+        made = {
+            name: target_file.create_dataset(
+                f"{name}/seq", (n, 4, kept), dtype, chunks=(min(32, max(n, 1)), 4, kept),
+                compression="gzip", compression_opts=1, shuffle=True,
+            )
+            for name, dtype in (("raw", np.int8), ("shap", np.float16), ("projected_shap", np.float16))
+        }
+        names = [f"hypothetical/{target}", f"hypothetical_scale/{target}", "tokens"]
+        for rows, values in blocks(file, names):
+            shap = unpack(values[names[0]], values[names[1]])
+            tokens = values["tokens"][:, central(length, kept)]
+            one_hot = np.eye(5, 4, dtype=np.int8)[tokens].transpose(0, 2, 1)
+            made["raw"][rows], made["shap"][rows] = one_hot, shap
+            made["projected_shap"][rows] = shap * one_hot
+
+
+def narrowpeak_lines(windows: Windows) -> list[str]:
+    """Return the windows as narrowPeak rows; the summit (column 10) is the window's centre."""
+    return [
+        f"{c}\t{s}\t{e}\t{name or '.'}\t0\t{d}\t0\t-1\t-1\t{(e - s) // 2}\n"
+        for c, s, e, d, name in zip(
+            windows.chrom, windows.start, windows.end, windows.strand, windows.name
+        )
+    ]
+
+
+def read_attributions(
+    paths: list[Path],
+) -> tuple[Windows, dict[str, np.ndarray], dict[str, np.ndarray] | None]:
+    """Return windows, target -> (N, L) projected and target -> (N, 4, K) hypothetical (None if not
+    stored) of chunk files, in their order."""
+    windows, projected, hypothetical = [], {}, {}
+    for path in paths:
+        with open_rows(path) as file:
+            windows.append(read_windows(file))
+            for target in targets_of(file):
+                projected.setdefault(target, []).append(file[f"attributions/{target}"][:])
+                if "hypothetical" in file:
+                    values = file[f"hypothetical/{target}"][:]
+                    scale = file[f"hypothetical_scale/{target}"][:]
+                    hypothetical.setdefault(target, []).append(unpack(values, scale))
+    return (
+        Windows.concatenate(windows),
+        {t: np.concatenate(v) for t, v in projected.items()},
+        {t: np.concatenate(v) for t, v in hypothetical.items()} or None,
+    )

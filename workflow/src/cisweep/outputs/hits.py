@@ -1,0 +1,52 @@
+"""Hits: parquet of a chunk and of the run, BED, and the counts that q-values need."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+_PLACE = [("chrom", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
+_MATCH = [("strand", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
+
+
+def chunk_schema(targets: list[str]) -> pa.schema:
+    """Return the schema of a chunk's hits."""
+    values = [(f"{k}_{t}", pa.float64()) for t in targets for k in ("attribution", "cosine")]
+    return pa.schema([*_PLACE, ("motif_idx", pa.int32()), *_MATCH, *values])
+
+
+def schema(targets: list[str]) -> pa.schema:
+    """Return the schema of hits.parquet. `attribution_<t>`: sum over the hit's bases; `cosine_<t>`:
+    between hypothetical attributions and matrix; `best_<t>`: wins its place among overlapping hits."""
+    fields = [*_PLACE, ("motif", pa.string()), ("name", pa.string()), *_MATCH]
+    fields += [("q_value", pa.float64()), ("q_value_pooled", pa.float64())]
+    for t in targets:
+        fields += [(f"attribution_{t}", pa.float64()), (f"cosine_{t}", pa.float64())]
+        fields += [(f"best_{t}", pa.bool_())]
+    return pa.schema(fields)
+
+
+def append_bed(table: pd.DataFrame, handle) -> None:
+    """Append BED6 rows: name is motif:name, score is min(1000, -10 log10 p), 0-based half-open."""
+    score = np.minimum(1000, np.rint(-10 * np.log10(table["p_value"]))).astype(int)
+    bed = pd.DataFrame(
+        {
+            "chrom": table["chrom"],
+            "start": table["start"],
+            "end": table["end"],
+            "name": table["motif"] + ":" + table["name"],
+            "score": score,
+            "strand": table["strand"],
+        }
+    )
+    bed.to_csv(handle, sep="\t", index=False, header=False, lineterminator="\n")
+
+
+def save_counts(path: Path, cell_counts: np.ndarray, n_tests: np.ndarray, null: dict) -> None:
+    """Write what the gather adds up: hits per cell, tests per motif, sums of the copies."""
+    arrays = {"cell_counts": cell_counts, "n_tests": n_tests}
+    for target, sums in null.items():
+        arrays[f"null_count_{target}"], arrays[f"null_total_{target}"] = sums.count, sums.total
+    with open(path, "wb") as handle:
+        np.savez(handle, **arrays)

@@ -1,0 +1,42 @@
+"""seqlets.parquet and seqlets.bed. Coordinates 0-based half-open."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from cisweep.outputs.tables import write_bed
+
+CHUNK_SCHEMA = pa.schema(
+    [
+        ("target", pa.string()),
+        ("chrom", pa.string()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("sign", pa.string()),
+        ("attribution", pa.float64()),
+        ("p_value", pa.float64()),
+        ("sequence", pa.string()),
+        ("window_start", pa.int64()),
+        ("window_end", pa.int64()),
+    ]
+)
+
+SCHEMA = pa.schema(
+    [
+        *CHUNK_SCHEMA,
+        ("q_value", pa.float64()),
+        ("motif", pa.string()),
+        ("motif_p_value", pa.float64()),
+        ("motif_q_value", pa.float64()),
+        ("motif_strand", pa.string()),
+        ("nearest_motifs", pa.string()),
+    ]
+)
+
+
+def write_seqlet_bed(table: pd.DataFrame, path: Path) -> None:
+    """Write BED6: name is target:motif, score is the attribution, strand is the motif's."""
+    bed = table.assign(name=table["target"] + ":" + table["motif"].fillna("none"))
+    columns = ["chrom", "start", "end", "name", "attribution", "motif_strand"]
+    write_bed(bed.assign(motif_strand=bed["motif_strand"].fillna(".")), path, columns)
