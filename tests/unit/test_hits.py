@@ -70,21 +70,20 @@ def test_sums_are_the_same_bytes_for_any_blocks():
 def test_ranking_by_hand():
     motifs = [motif("a"), motif("b"), motif("c"), motif("rare")]
     sums = HitSums(np.array([10, 100, 20, 2]), np.array([40.0, 100.0, 20.0, 18.0]))
-    null = HitSums(
-        np.array([1, 1, 1, 1, 1, 1, 1, 0]), np.array([0.0, 2, -0.5, 0.5, 0.9, 0.9, 3, 0])
-    )
+    null = HitSums(np.array([1, 3, 2, 2, 4, 4, 1, 0]), np.array([0.0, 6, -1, 1, 3.6, 3.6, 3, 0]))
     table = rank_motifs(motifs, sums, null, np.array([0, 1, 0, 2]), target="t")
     assert table["motif"].tolist() == ["a", "b", "c", "rare"]  # the rare one last
     assert table["name"].tolist() == ["A", "B", "C", "RARE"]
     assert table["mean"].tolist() == [4, 1, 1, 9] and table["sum"].tolist() == [40, 100, 20, 18]
-    assert table["null_mean"].tolist() == [1, 0, 0.9, 3]
-    # Spreads sqrt(2), sqrt(1/2), 0 and unknown; the floor is the median of the positive ones.
-    floor = (np.sqrt(2) + np.sqrt(0.5)) / 2
-    np.testing.assert_allclose(table["null_sd"], [np.sqrt(2), floor, floor, floor])
-    np.testing.assert_allclose(table["z"], [3 / np.sqrt(2), 1 / floor, 0.1 / floor, 6 / floor])
+    np.testing.assert_allclose(table["null_mean"], [1.5, 0, 0.9, 3])
+    # Between copies: a: 1 * 1.5^2 + 3 * 0.5^2 = 3; b: 2 * 0.5^2 * 2 = 1; c: 0; rare: unknown.
+    # The floor is the median of the positive ones, 2.
+    sd = np.sqrt(np.array([3, 2, 2, 2]) / [10, 100, 20, 2])
+    np.testing.assert_allclose(table["null_sd"], sd)
+    np.testing.assert_allclose(table["z"], np.array([2.5, 1, 0.1, 6]) / sd)
     assert table["rank_mean"].tolist()[:3] == [1, 2, 2] and table["rank_mean"].isna()[3]
     assert table["rank_sum"].tolist()[:3] == [2, 1, 3]
-    assert table["rank_z"].tolist()[:3] == [1, 2, 3]
+    assert table["rank_z"].tolist()[:3] == [2, 1, 3]
     assert table["family"].tolist() == ["A", "B", "A", "RARE"]
     assert (table["target"] == "t").all()
 

@@ -74,14 +74,14 @@ def rank_motifs(
     column-shuffled copies each, motif by motif (M * n); `families` (M,) from `motif_families`;
     `min_hits`, motifs with fewer hits are listed last and have no rank.
     Columns: target, motif, name, n_hits, mean, sum (attribution in the target's unit), null_mean
-    and null_sd (of the copies' means), z = (mean - null_mean) / null_sd, rank_mean, rank_sum,
-    rank_z (1 = highest; pandas <NA> without rank), family (name of its member of highest mean).
-    null_sd is at least the median over all motifs, because the spread of few copies may be
-    small by chance. Rows go by mean, then motif. Raises MotifError when lengths disagree.
+    (mean of the copies' hits), null_sd (of a mean of n_hits such hits), z = (mean - null_mean) /
+    null_sd, rank_mean, rank_sum, rank_z (1 = highest; pandas <NA> without rank), family (name of
+    its member of highest mean). Rows go by mean, then motif. Raises MotifError when lengths
+    disagree.
     """
-    copies = _copies(motifs, sums, null_sums, families)
+    _check_lengths(motifs, sums, null_sums, families)
     enough = sums.count >= min_hits
-    null_mean, null_sd = _null_moments(null_sums.mean.reshape(len(motifs), copies))
+    null_mean, null_sd = _null_moments(null_sums, sums.count)
     table = pd.DataFrame(
         {
             "target": target,
@@ -101,9 +101,9 @@ def rank_motifs(
     return _sorted_with_families(table, families, enough)
 
 
-def _copies(
+def _check_lengths(
     motifs: Sequence[Motif], sums: HitSums, null_sums: HitSums, families: np.ndarray
-) -> int:
+) -> None:
     n = len(motifs)
     copies = len(null_sums.count) // max(n, 1)
     if len(sums.count) != n or len(families) != n or len(null_sums.count) != n * copies:
@@ -119,20 +119,25 @@ def _copies(
             where="rank_motifs",
             mend="give at least 2 (hits.null_copies)",
         )
-    return copies
 
 
-def _null_moments(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and spread of the copies' means; copies without hits are left out."""
-    known = np.isfinite(means)
-    n = known.sum(axis=1)
-    filled = np.where(known, means, 0)
-    mean = np.divide(filled.sum(axis=1), n, out=np.full(len(n), np.nan), where=n > 0)
-    square = np.where(known, (means - mean[:, None]) ** 2, 0).sum(axis=1)
-    sd = np.sqrt(np.divide(square, n - 1, out=np.full(len(n), np.nan), where=n > 1))
-    spread = sd[np.isfinite(sd) & (sd > 0)]
-    floor = float(np.median(spread)) if len(spread) else np.nan
-    return mean, np.fmax(sd, floor)
+def _null_moments(null_sums: HitSums, n_hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return (M,) mean attribution of the copies' hits, and the SD of a mean of `n_hits` of them.
+
+    The variance of a hit comes from between the copies, weighted by their hits, since hits of
+    one copy in one site are not independent. Few copies may agree by chance: the variance is at
+    least the median over motifs.
+    """
+    count, total = (x.reshape(len(n_hits), -1) for x in (null_sums.count, null_sums.total))
+    hits, copies = count.sum(axis=1), (count > 0).sum(axis=1)
+    unknown = np.full(len(n_hits), np.nan)
+    mean = np.divide(total.sum(axis=1), hits, out=unknown.copy(), where=hits > 0)
+    off = (np.divide(total, count, out=np.zeros(total.shape), where=count > 0) - mean[:, None]) ** 2
+    square = np.where(count > 0, count * off, 0).sum(axis=1)
+    variance = np.divide(square, copies - 1, out=unknown.copy(), where=copies > 1)
+    spread = variance[np.isfinite(variance) & (variance > 0)]
+    variance = np.fmax(variance, np.median(spread) if len(spread) else np.nan)
+    return mean, np.sqrt(np.divide(variance, n_hits, out=unknown.copy(), where=n_hits > 0))
 
 
 def _sorted_with_families(
