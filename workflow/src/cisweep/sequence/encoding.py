@@ -6,6 +6,7 @@ tangermeme 1.6 has too take its arguments; an alphabet other than A C G T is all
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ ACGT = ("A", "C", "G", "T")
 COMPLEMENT = {"A": "T", "C": "G", "G": "C", "T": "A"}
 _UNKNOWN = 254  # in `ignore`: all zeros
 _FOREIGN = 255  # in neither list: an error
+_HUGE_BYTES = 1 << 22
 
 
 def one_hot_tokens(tokens: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -45,11 +47,11 @@ def encode_codes(codes: torch.Tensor, n_characters: int, dtype: torch.dtype) -> 
 
 
 def _empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    if device.type != "cpu" or 0 in shape:
+    n_bytes = math.prod(shape) * dtype.itemsize
+    if device.type != "cpu" or n_bytes < _HUGE_BYTES:
         return torch.empty(shape, dtype=dtype, device=device)
     # numpy asks the kernel for huge pages, torch does not: the page faults of a large result
     # cost three times what computing it does.
-    n_bytes = math.prod(shape) * dtype.itemsize
     return torch.from_numpy(np.empty(n_bytes, np.uint8)).view(dtype).view(shape)
 
 
@@ -167,23 +169,24 @@ def one_hot_encode(
     """
     if not isinstance(sequence, str):
         raise TypeError(f"sequence must be a str, it is a {type(sequence).__name__}")
-    table = _code_table(alphabet, ignore)
-    codes = table[np.frombuffer(sequence.encode("ascii", errors="replace"), np.uint8)]
-    foreign = np.flatnonzero(codes == _FOREIGN)
-    if len(foreign):
+    table = _code_table(tuple(alphabet), tuple(ignore))
+    codes = bytearray(sequence.encode("ascii", errors="replace")).translate(table)
+    if _FOREIGN in codes:
+        position = codes.index(_FOREIGN)
         raise SequenceError(
-            f"Encountered character {sequence[foreign[0]]!r} that is not in `alphabet` or in "
+            f"Encountered character {sequence[position]!r} that is not in `alphabet` or in "
             "`ignore`",
-            where=f"position {foreign[0]} (0-based)",
+            where=f"position {position} (0-based)",
             mend="upper-case the sequence, or name the character in `ignore`",
         )
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    return encode_codes(torch.from_numpy(codes), len(alphabet), dtype)
+    return encode_codes(torch.from_numpy(np.frombuffer(codes, np.uint8)), len(alphabet), dtype)
 
 
-def _code_table(alphabet: Sequence[str], ignore: Sequence[str]) -> np.ndarray:
+@lru_cache(maxsize=16)
+def _code_table(alphabet: tuple[str, ...], ignore: tuple[str, ...]) -> bytes:
     # '?' stands for every character that is not ASCII, so that it can be in neither list.
-    table = np.full(256, _FOREIGN, np.uint8)
+    table = bytearray([_FOREIGN]) * 256
     for character in (*alphabet, *ignore):
         if len(character) != 1 or not character.isascii() or character == "?":
             raise SequenceError(f"{character!r} is not one ASCII character of a sequence")
@@ -196,7 +199,7 @@ def _code_table(alphabet: Sequence[str], ignore: Sequence[str]) -> np.ndarray:
                 mend="name it in one of the two",
             )
         table[ord(character)] = _UNKNOWN
-    return table
+    return bytes(table)
 
 
 def characters(

@@ -15,9 +15,20 @@ from cisweep.kernels import array, kernel
 N = 4
 LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 
-_tokenize = kernel(
-    "tokenize", ctypes.c_int64, [array(np.uint8, 1), ctypes.c_int64, array(np.uint8, 1)]
-)
+_FOREIGN = 255
+
+
+def _token_table() -> bytes:
+    table = bytearray([_FOREIGN]) * 256
+    for letter in "RYSWKMBDHVN":
+        table[ord(letter)] = table[ord(letter.lower())] = N
+    for token, letter in enumerate("ACGT"):
+        table[ord(letter)] = table[ord(letter.lower())] = token
+    return bytes(table)
+
+
+_TOKEN_TABLE = _token_table()
+
 _shuffle = kernel(
     "shuffle_tokens",
     ctypes.c_int,
@@ -49,22 +60,26 @@ def tokenize(text: bytes | bytearray | memoryview | str | Sequence[bytes | str])
     """
     if not isinstance(text, str | bytes | bytearray | memoryview):
         return _tokenize_list(list(text))
-    codes = np.frombuffer(_ascii(text) if isinstance(text, str) else text, np.uint8)
-    tokens = np.empty(len(codes), np.uint8)
-    bad = _tokenize(codes, len(codes), tokens)
-    if bad >= 0:
-        character = text[bad] if isinstance(text, str) else chr(codes[bad])
-        raise SequenceError(
-            f"{character!r} is no letter of a nucleotide",
-            where=f"position {bad} (0-based)",
-            mend="use A C G T N or the IUPAC letters R Y S W K M B D H V, in either case",
-        )
-    return tokens
+    # Look-up by the interpreter's own C loop, into a bytearray, so that the array is writable.
+    tokens = bytearray(_ascii(text)).translate(_TOKEN_TABLE)
+    if _FOREIGN in tokens:
+        position = tokens.index(_FOREIGN)
+        _raise_foreign(text, position, f"position {position} (0-based)")
+    return np.frombuffer(tokens, np.uint8)
 
 
-def _ascii(text: str) -> bytes:
+def _ascii(text: bytes | bytearray | memoryview | str) -> bytes | bytearray | memoryview:
     # A replaced character is '?', which is no nucleotide and stays at its position.
-    return text.encode("ascii", errors="replace")
+    return text.encode("ascii", errors="replace") if isinstance(text, str) else text
+
+
+def _raise_foreign(text: bytes | bytearray | memoryview | str, position: int, where: str) -> None:
+    character = text[position] if isinstance(text, str) else chr(text[position])
+    raise SequenceError(
+        f"{character!r} is no letter of a nucleotide",
+        where=where,
+        mend="use A C G T N or the IUPAC letters R Y S W K M B D H V, in either case",
+    )
 
 
 def _tokenize_list(texts: list[bytes | str]) -> np.ndarray:
@@ -78,15 +93,11 @@ def _tokenize_list(texts: list[bytes | str]) -> np.ndarray:
                 where=f"sequence {row}",
                 mend="give sequences of one length, or call tokenize for each",
             )
-    tokens = np.empty((len(texts), length), np.uint8)
-    for row, text in enumerate(texts):
-        try:
-            tokens[row] = tokenize(text)
-        except SequenceError as error:
-            raise SequenceError(
-                error.what, where=f"sequence {row}, {error.where}", mend=error.mend
-            ) from None
-    return tokens
+    tokens = bytearray().join(map(_ascii, texts)).translate(_TOKEN_TABLE)
+    if _FOREIGN in tokens:
+        row, position = divmod(tokens.index(_FOREIGN), length)
+        _raise_foreign(texts[row], position, f"sequence {row}, position {position} (0-based)")
+    return np.frombuffer(tokens, np.uint8).reshape(len(texts), length)
 
 
 def decode_tokens(tokens: np.ndarray) -> str:
