@@ -323,7 +323,7 @@ def _report(found: Attributions, threshold: float, show: bool) -> None:
     size = found.deltas.abs()
     if show:
         print(size)
-    if (size > threshold).any():
+    if not (size <= threshold).all():  # NaN too
         warnings.warn(
             f"convergence deltas up to {size.max().item():.3g} (mean |f(x) - f(r)| "
             f"{found.mean_abs_dy.max().item():.3g})",

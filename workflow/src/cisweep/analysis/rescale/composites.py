@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from cisweep.analysis.rescale.tracing import Tracked
+from cisweep.analysis.rescale.tracing import Tracked, as_mask, as_number
 from cisweep.errors import AttributionError
 
 
@@ -156,14 +156,9 @@ def logaddexp(a: Any, b: Any) -> Any:
     return torch.logsumexp(torch.stack(torch.broadcast_tensors(a, b), -1), -1)
 
 
-def where(condition: Any, a: Any, b: Any) -> Any:
-    """Return condition · a + (1 − condition) · b for a condition that depends on the input."""
-    return b + condition * (a - b)
-
-
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:
     """Return x with `value` where the mask, which depends on the input, is true."""
-    return x + mask * (value - x)
+    return torch.where(mask, value, x)
 
 
 def prod(x: Any, dim: int, keepdim: bool = False, *, dtype: Any = None) -> Any:
@@ -186,13 +181,25 @@ def addcdiv(x: Any, a: Any, b: Any, *, value: float = 1) -> Any:
 
 
 def logical_not(a: Any) -> Any:
-    """Return 1 − a as a mask."""
-    return a == 0
+    """Return 1 − a, as a mask."""
+    return as_mask(1 - as_number(a))
 
 
 def logical_and(a: Any, b: Any) -> Any:
-    """Return the product of two masks, as a mask."""
-    return a * b
+    """Return a · b, as a mask."""
+    return as_mask(as_number(a) * as_number(b))
+
+
+def logical_or(a: Any, b: Any) -> Any:
+    """Return a + b − a · b, as a mask."""
+    a, b = as_number(a), as_number(b)
+    return as_mask(a + b * 1.0 - a * b)
+
+
+def logical_xor(a: Any, b: Any) -> Any:
+    """Return a + b − 2 · a · b, as a mask."""
+    a, b = as_number(a), as_number(b)
+    return as_mask(a + b * 1.0 - 2 * a * b)
 
 
 def attention(

@@ -21,7 +21,7 @@ def tiny_difference(dtype: torch.dtype) -> float:
 
 
 class Scaled(torch.autograd.Function):
-    """A value computed elsewhere whose multiplier with respect to `x` is known element by element."""
+    """A value computed elsewhere whose multiplier with respect to `x` is known for each element."""
 
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, value: torch.Tensor, multiplier: torch.Tensor):
@@ -41,7 +41,9 @@ def secant(
     """Return Δvalue / Δx, or `slope_e` (the derivative at the example) where Δx is tiny."""
     change = x_e - x
     ratio = (value_e - value).div_(change)
-    return torch.where(change.abs_() < tiny_difference(x.dtype), slope_e, ratio)
+    found = torch.where(change.abs_() < tiny_difference(x.dtype), slope_e, ratio)
+    # Outside a function's domain there is no number; a torch.where may have left it out.
+    return found.nan_to_num_(0.0, torch.inf, -torch.inf)
 
 
 def _only(value: Any) -> torch.Tensor:

@@ -11,25 +11,24 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from cisweep.analysis.rescale.registration import registered_modules, rule_table
 from cisweep.analysis.rescale.rules import handler_for
-from cisweep.analysis.rescale.tracing import Trace, Tracked, tracked_in, visible_operations
+from cisweep.analysis.rescale.tracing import (
+    ModelCalls,
+    Trace,
+    Tracked,
+    tracked_in,
+    visible_operations,
+)
 from cisweep.errors import AttributionError
 from cisweep.models.targets import fixed_profile_weights
 
 Target = int | Callable[[Any], Tensor]
 
 
-class _HeldWeights(TorchFunctionMode):
-    """Give references the profile weights of their examples, as the target's definition says."""
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None):
-        if func is fixed_profile_weights and isinstance(args[0], Tracked):
-            logits = args[0]
-            return logits.trace.hold(lambda: fixed_profile_weights(logits.inner))
-        return func(*args, **(kwargs or {}))
+# The profile target of ChromBPNet: weights of the example, also for its references.
+_HELD = frozenset({fixed_profile_weights})
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Explainer:
         targets of example and reference, (targets, rows) each.
         """
         trace = Trace(handler_for(self.table))
-        with visible_operations(), torch.no_grad(), _HeldWeights():
+        with visible_operations(), torch.no_grad(), ModelCalls(trace, _HELD):
             found = self._read(trace.start(x, replay=False), args)
             trace.mark_live(tracked_in(found))
             y_example = torch.stack([_value(y) for y in found])
@@ -57,7 +56,7 @@ class Explainer:
             leaf = reference.detach().clone().requires_grad_()
             with torch.enable_grad():
                 copy = leaf.clone()  # not a leaf: the model may change its input in place
-            with visible_operations(), torch.no_grad(), _HeldWeights():
+            with visible_operations(), torch.no_grad(), ModelCalls(trace, _HELD):
                 found = self._read(trace.start(copy, replay=True), args)
             values = [_value(y) for y in found]
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])

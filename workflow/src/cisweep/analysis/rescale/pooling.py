@@ -15,6 +15,8 @@ from torch.overrides import enable_reentrant_dispatch
 
 from cisweep.analysis.rescale.tracing import Trace, bare
 
+_SMALLER = frozenset({"min", "minimum", "fmin", "clamp_max"})
+
 
 class MaxShares(torch.autograd.Function):
     """Maxima of a reference along its last axis, explained by the winners of both sequences."""
@@ -95,9 +97,10 @@ def maximum_over_axes(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any
 
 def maximum_of_two(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     """Handle maximum and minimum of two activations as a window of two."""
+    name = func._schema.name.removeprefix("aten::")
     with enable_reentrant_dispatch():
         pair = torch.stack(torch.broadcast_tensors(*args[:2]), -1)
-        return pair.amin(-1) if "min" in func._schema.name else pair.amax(-1)
+        return pair.amin(-1) if name in _SMALLER else pair.amax(-1)
 
 
 def windows(dims: int) -> Callable:

@@ -54,6 +54,50 @@ class MidpointMul(torch.autograd.Function):
         )
 
 
+class Choice(torch.autograd.Function):
+    """torch.where with a condition that depends on the input: c·a + (1 − c)·b by the midpoint.
+
+    Where the branch that is not taken is no number, the whole change is the condition's.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, c: Any, a: Any, b: Any, c_e: Any, a_e: Any, b_e: Any):
+        """Return the chosen values; all arguments have the result's shape."""
+        value, value_e = torch.where(c > 0, a, b), torch.where(c_e > 0, a_e, b_e)
+        swing = (a - b + (a_e - b_e)) / 2
+        turned = c != c_e
+        lost = turned & ~swing.isfinite()
+        of_c = torch.where(lost, (value_e - value) / (c_e - c), swing)
+        of_a = torch.where(lost, 0.0, (c + c_e) / 2)
+        of_b = torch.where(lost, 0.0, 1 - (c + c_e) / 2)
+        ctx.save_for_backward(torch.where(turned, of_c, 0.0), of_a, of_b)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor):
+        """Return the multipliers of the condition and both branches."""
+        return *(gradient * multiplier for multiplier in ctx.saved_tensors), None, None, None
+
+
+def choice(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Handle torch.where whose condition depends on the input."""
+
+    def operands() -> list[torch.Tensor]:
+        c, a, b = (x if isinstance(x, torch.Tensor) else torch.tensor(x) for x in bare(args))
+        dtype = torch.promote_types(a.dtype, b.dtype)
+        device = c.device
+        return torch.broadcast_tensors(*(x.to(device, dtype) for x in (c, a, b)))
+
+    def example() -> tuple[Any, list[Any]]:
+        c, a, b = operands()
+        return torch.where(c > 0, a, b), [c, a, b]
+
+    def reference(saved: list[Any]) -> Any:
+        return Choice.apply(*operands(), *saved)
+
+    return trace.step(func, args, example, reference)
+
+
 def product(name: str, linear: Any) -> Any:
     """Return the handler of PRODUCTS[name]: `linear` with one active factor, midpoint with two."""
     places = PRODUCTS[name]

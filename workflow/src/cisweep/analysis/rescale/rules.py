@@ -13,7 +13,7 @@ from cisweep.analysis.rescale import composites as write_out
 from cisweep.analysis.rescale.elementwise import elementwise, exponential, relu, step_function
 from cisweep.analysis.rescale.linear import PRODUCTS, SHAPES, SUMS
 from cisweep.analysis.rescale.pooling import maximum_of_two, maximum_over_axes, windows
-from cisweep.analysis.rescale.products import product
+from cisweep.analysis.rescale.products import choice, product
 from cisweep.analysis.rescale.softmax import logsumexp, softmax
 from cisweep.analysis.rescale.tracing import (
     Handler,
@@ -95,6 +95,12 @@ _CURVES = [
     "special_entr",
     "xlogy",
     "frac",
+    "sign",
+    "sgn",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
 ]
 _FACTORIES = frozenset(
     [
@@ -144,6 +150,12 @@ def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             "the model detaches an activation, which would drop its share of the attribution",
             where=calling_line(),
             mend="remove detach() or .data from what is attributed",
+        )
+    if torch.Tag.nondeterministic_seeded in func.tags:
+        raise AttributionError(
+            f"operation {name} is random, so that example and reference would differ by chance",
+            where=calling_line(),
+            mend="leave dropout and noise out in evaluation (F.dropout(…, training=False))",
         )
     raise AttributionError(
         f"operation {name} is neither linear nor has a DeepLIFT rule",
@@ -210,7 +222,7 @@ def _factory(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     blank = torch.empty_strided(model.shape, model.stride(), dtype=model.dtype, device=model.device)
     if "rand" in func._schema.name:
         return refuse(trace, func, args, kwargs)
-    return func(blank, *bare(args[1:]), **bare(kwargs))
+    return trace.constant(func(blank, *bare(args[1:]), **bare(kwargs)))
 
 
 def _query(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -264,6 +276,32 @@ def _masked(handler: Callable[..., Any], place: int) -> Handler:
     return handle
 
 
+def _where(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    if isinstance(args[0], Tracked):
+        return choice(trace, func, args, kwargs)
+    return linear(trace, func, args, kwargs)
+
+
+def _rrelu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    x, _, lower, upper, training = (*args, 1 / 8, 1 / 3, False)[:5] if len(args) < 5 else args[:5]
+    if training:
+        return refuse(trace, func, args, kwargs)
+    with enable_reentrant_dispatch():
+        return torch.nn.functional.leaky_relu(x, (lower + upper) / 2)
+
+
+def _index_put(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    x, indices, value, *accumulate = args
+    if not tracked_in(indices):
+        return _floating(linear)(trace, func, args, kwargs)
+    if len(indices) > 1 or value.numel() != 1 or any(accumulate):
+        return refuse(trace, func, args, kwargs)
+    mask = indices[0]
+    with enable_reentrant_dispatch():
+        mask = mask.view(*mask.shape, *[1] * (x.ndim - mask.ndim))
+        return torch.where(mask, value.to(x.dtype), x)
+
+
 def _table() -> dict[str, Handler]:
     table: dict[str, Handler] = {name: _shape for name in SHAPES}
     table.update({name: _floating(linear) for name in SUMS})
@@ -292,7 +330,9 @@ def _table() -> dict[str, Handler]:
         softmax=softmax,
         log_softmax=softmax,
         logsumexp=logsumexp,
-        where=_masked(write_out.where, 0),
+        where=_where,
+        rrelu_with_noise=_rrelu,
+        index_put=_index_put,
         masked_fill=_masked(write_out.masked_fill, 1),
         max_pool2d_with_indices=windows(2),
         max_pool3d_with_indices=windows(3),
@@ -320,6 +360,10 @@ def _table() -> dict[str, Handler]:
         "bitwise_not": write_out.logical_not,
         "logical_and": write_out.logical_and,
         "bitwise_and": write_out.logical_and,
+        "logical_or": write_out.logical_or,
+        "bitwise_or": write_out.logical_or,
+        "logical_xor": write_out.logical_xor,
+        "bitwise_xor": write_out.logical_xor,
         "_scaled_dot_product_flash_attention_for_cpu": write_out.flash_cpu,
     }.items():
         table[name] = composite(expand)
@@ -343,8 +387,9 @@ def handler_for(table: dict[str, Handler]) -> Callable[[Any], Handler]:
 
 def _look_up(table: dict[str, Handler], func: Any) -> Handler:
     name = func._schema.name.removeprefix("aten::")
-    if func._schema.is_mutable:
-        return _in_place
+    if func._schema.is_mutable and name != "rrelu_with_noise":
+        random = torch.Tag.nondeterministic_seeded in func.tags
+        return refuse if random else _in_place
     return table.get(str(func)) or table.get(f"aten.{name}") or table.get(name, refuse)
 
 
@@ -358,12 +403,29 @@ def _in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             where=calling_line(),
             mend="make the tensor with x.new_zeros(…), or join the parts by torch.cat or stack",
         )
+    if torch.Tag.inplace_view in func.tags:
+        return _turn_in_place(trace, func, args, kwargs)
     source = args[1] if name == "copy_" else None
     if source is None:
         functional = getattr(torch.ops.aten, name.removesuffix("_"))
-        source = trace.call(getattr(functional, func._overloadname), args, kwargs)
+        # Autograd may keep the constant that is about to be overwritten.
+        first = target if target.memory.active else target.inner.clone()
+        source = trace.call(getattr(functional, func._overloadname), (first, *args[1:]), kwargs)
 
     def write(_: Any = None) -> Any:
         target.inner.copy_(bare(source))
 
     return trace.step(func, (source,), lambda: (write(), []), write, writes=target)
+
+
+def _turn_in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Run transpose_, squeeze_ and the like, which change a tensor's shape and not its values."""
+    target = args[0]
+
+    def turn(_: Any = None) -> Any:
+        func(target.inner, *bare(args[1:]), **bare(kwargs))
+
+    result = trace.step(func, (), lambda: (turn(), []), turn, writes=target)
+    with torch._C._DisableTorchDispatch():
+        func(*args, **kwargs)  # the outside has a shape of its own
+    return result

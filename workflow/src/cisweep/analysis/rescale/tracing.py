@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.overrides import enable_reentrant_dispatch
+from torch.overrides import TorchFunctionMode, enable_reentrant_dispatch
 from torch.utils._pytree import tree_map_only
 
 from cisweep.errors import AttributionError
@@ -23,21 +23,40 @@ from cisweep.errors import AttributionError
 Handler = Callable[["Trace", Any, tuple, dict], Any]
 
 
+@dataclass
+class Storage:
+    """Whether the memory that tensors share depends on the input yet."""
+
+    active: bool
+
+
+_ACTIVE = Storage(True)
+
+
 class Tracked(torch.Tensor):
     """An activation that depends on the input: `inner` holds the value of the present pass.
 
     Comparisons give a Tracked of dtype bool whose inner value is 0.0 or 1.0, so that a mask made
     from activations has a multiplier too. `producer` is the index of the call that wrote it last.
+    A tensor that the model makes anew (`torch.zeros`) is tracked but not active until an
+    activation is written into its storage.
     """
 
     inner: torch.Tensor | None
     trace: "Trace"
     producer: int
+    memory: Storage
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
     def __new__(
-        cls, trace: "Trace", inner: Any, producer: int, like: Any = None, dtype: Any = None
+        cls,
+        trace: "Trace",
+        inner: Any,
+        producer: int,
+        like: Any = None,
+        dtype: Any = None,
+        storage: Storage = _ACTIVE,
     ):
         """Wrap `inner`, or, where it is None (not computed), only its look-alike `like`."""
         like = inner if like is None else like
@@ -49,6 +68,7 @@ class Tracked(torch.Tensor):
             device=like.device,
         )
         self.inner, self.trace, self.producer = inner, trace, producer
+        self.memory = storage
         return self
 
     def __repr__(self) -> str:
@@ -100,6 +120,19 @@ def tracked_in(*values: Any) -> list[Tracked]:
     return found
 
 
+def as_number(mask: Any) -> Any:
+    """Return a tracked mask as the tracked 0.0 and 1.0 that it is inside; others as they are."""
+    if isinstance(mask, Tracked) and mask.dtype is torch.bool:
+        dtype = mask.trace.number if mask.inner is None else mask.inner.dtype
+        return Tracked(mask.trace, mask.inner, mask.producer, like=mask, dtype=dtype)
+    return mask
+
+
+def as_mask(number: Tracked) -> Tracked:
+    """Return tracked 0.0 and 1.0 as the mask that the model expects."""
+    return Tracked(number.trace, number.inner, number.producer, like=number, dtype=torch.bool)
+
+
 def bare(value: Any) -> Any:
     """Return `value` with tracked tensors replaced by this pass's values, constants detached."""
     if isinstance(value, Tracked):
@@ -114,6 +147,10 @@ def bare(value: Any) -> Any:
     return value
 
 
+def _without_constants(tensor: Tracked) -> Any:
+    return tensor if tensor.memory.active else tensor.inner
+
+
 @dataclass
 class Trace:
     """The calls of one block of examples, replayed for each of its references."""
@@ -122,15 +159,40 @@ class Trace:
     entries: list[Entry] = field(default_factory=list)
     replaying: bool = False
     cursor: int = 0
+    open: bool = False
+    number: torch.dtype = torch.float32
 
     def start(self, value: torch.Tensor, *, replay: bool) -> Tracked:
         """Return the tracked input of the next pass."""
-        self.replaying, self.cursor = replay, 0
+        self.replaying, self.cursor, self.number = replay, 0, value.dtype
         return Tracked(self, value, -1)
 
     def call(self, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one operation by its handler and return tracked results."""
+        if not all(tensor.memory.active for tensor in tracked_in(args, kwargs)):
+            if not any(tensor.memory.active for tensor in tracked_in(args, kwargs)):
+                return self._idle(func, args, kwargs)
+            first = 1 if func._schema.is_mutable else 0
+            args = (*args[:first], *tree_map_only(Tracked, _without_constants, args[first:]))
+            kwargs = tree_map_only(Tracked, _without_constants, kwargs)
         return self.handler_of(func)(self, func, args, kwargs)
+
+    def constant(self, value: torch.Tensor, storage: Storage | None = None) -> torch.Tensor:
+        """Return a new tensor of the model's own as one that activations can be written into."""
+        if not self.open or not value.is_floating_point():
+            return value
+        return Tracked(self, value, -1, storage=storage or Storage(False))
+
+    def _idle(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """Run an operation on tensors that do not depend on the input (yet)."""
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            return self.handler_of(func)(self, func, args, kwargs)
+        with enable_reentrant_dispatch(), torch.set_grad_enabled(self.open and self.replaying):
+            value = func(*bare(args), **bare(kwargs))
+        if func._schema.is_mutable:
+            return args[0]
+        storage = tracked_in(args, kwargs)[0].memory if func.is_view else None
+        return tree_map_only(torch.Tensor, lambda t: self.constant(t, storage), value)
 
     def step(
         self,
@@ -147,6 +209,8 @@ class Trace:
         `dtype` is the type that the model sees, where it is not that of the value. `writes` is
         the tensor that the call changes in place, and then the result.
         """
+        if writes is not None:
+            writes.memory.active = True
         if self.replaying:
             return self._replay(func, reference, writes)
         index, self.cursor = self.cursor, self.cursor + 1
@@ -244,6 +308,47 @@ def composite(expand: Callable[..., Any]) -> Handler:
     return handle
 
 
+_FACTORIES = frozenset(
+    getattr(place, name)
+    for place, names in (
+        (torch, "zeros ones empty full zeros_like ones_like empty_like full_like"),
+        (torch.Tensor, "new_zeros new_ones new_empty new_full"),
+    )
+    for name in names.split()
+)
+
+
+class ModelCalls(TorchFunctionMode):
+    """What has to be seen as the model calls it: new tensors, and weights held at the example's.
+
+    `held` are functions whose value for a reference is the value for its example.
+    """
+
+    def __init__(self, trace: Trace, held: frozenset):
+        super().__init__()
+        self.trace, self.held = trace, held
+
+    def __enter__(self) -> "ModelCalls":
+        """Open the trace."""
+        self.trace.open = True
+        return super().__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        """Close the trace: tensors that the model has kept become what they are inside."""
+        self.trace.open = False
+        super().__exit__(*error)
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None):
+        """Run a function of torch, with a second look at those two kinds."""
+        kwargs = kwargs or {}
+        if func in _FACTORIES:
+            made = func(*args, **kwargs)
+            return made if isinstance(made, Tracked) else self.trace.constant(made)
+        if func in self.held and isinstance(args[0], Tracked):
+            return self.trace.hold(lambda: func(args[0].inner))
+        return func(*args, **kwargs)
+
+
 _patching = threading.RLock()
 
 
@@ -276,8 +381,3 @@ def visible_operations() -> Iterator[None]:
         finally:
             torch.autograd.Function.apply = apply
             torch.backends.mha.set_fastpath_enabled(fast)
-
-
-def plain_values(results: Any) -> Any:
-    """Return a nest of results with tracked tensors replaced by their values."""
-    return tree_map_only(Tracked, lambda tensor: tensor.inner, results)
