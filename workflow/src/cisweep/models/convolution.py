@@ -195,8 +195,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _batch_norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """Return batch_norm of channels-last x by torch's kernel for images, which knows the layout."""
     if x.ndim != 3 or x.is_contiguous() or x.stride(1) != 1:
-        return torch.batch_norm(x, *args, **kwargs)
-    return torch.batch_norm(x.unsqueeze(2), *args, **kwargs).squeeze(2)
+        return F.batch_norm(x, *args, **kwargs)
+    return F.batch_norm(x.unsqueeze(2), *args, **kwargs).squeeze(2)
 
 
 def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
@@ -211,7 +211,7 @@ _REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.conv1d.default: conv1d,
     F.linear: linear,
     torch.ops.aten.linear.default: linear,
-    torch.batch_norm: _batch_norm,
+    F.batch_norm: _batch_norm,
     torch.Tensor.view: _view,
     torch.ops.aten.view.default: _view,
 }
