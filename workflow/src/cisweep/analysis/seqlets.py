@@ -20,7 +20,11 @@ from cisweep.analysis.seqlet_spans import (
     null_of_values,
     span_sums,
 )
+from cisweep.analysis.tfmodisco import WindowRules, call_windows, fit_thresholds, window_sums
 from cisweep.errors import AttributionError
+
+# tf-modiscolite fits thresholds on so many windows, drawn with this seed.
+_SAMPLE, _SAMPLE_SEED = 1_000_000, 1234
 
 # The thresholds at which a control is counted: four a decade.
 _THRESHOLDS = np.ascontiguousarray(np.logspace(-1, -30, 117))
@@ -103,6 +107,68 @@ def recursive_seqlets(
         threshold = _threshold_at(fdr, target_fdr)
     seqlets = _call(values, found, threshold, rules)
     return seqlets if not return_fdr else RecursiveSeqletsResult(seqlets, fdr)
+
+
+def tfmodisco_seqlets(
+    X_attr: Any,
+    window_size: int = 21,
+    flank: int = 10,
+    target_fdr: float = 0.2,
+    min_passing_frac: float = 0.03,
+    max_passing_frac: float = 0.2,
+    weak_threshold_for_counting_sign: float = 0.8,
+) -> pd.DataFrame:
+    """Return the windows of high positive or negative attribution that TF-MoDISco starts from.
+
+    Window sums are compared with a Laplace null; thresholds are where an isotonic fit of the
+    precision reaches 1 - `target_fdr`, moved so that a fraction of windows between the two
+    bounds passes; then the largest sums are taken greedily.
+
+    Parameters
+    ----------
+    X_attr : array or tensor (N, L), float
+        Projected attributions: those of the observed bases.
+    window_size, flank : int
+        Width of the window and what is added on both sides, in bp. Windows nearer than `flank`
+        to an end, and those within window_size // 2 + flank of a larger one, are not called.
+    target_fdr : float
+        Share of called windows that the null may explain.
+    min_passing_frac, max_passing_frac : float
+        Bounds of the fraction of windows that pass.
+    weak_threshold_for_counting_sign : float
+        Has no effect on the set (see `tfmodisco.Thresholds.weak`); kept for the signature.
+
+    Returns
+    -------
+    DataFrame with example_idx, start, end (0-based, half-open, with flanks), attribution (sum
+    of the window without flanks; negative ones too); by example, largest first.
+
+    Raises AttributionError for an empty, non-finite or wrongly shaped input and impossible
+    options. Source: tf-modiscolite 2.5.2 `extract_seqlets`, same set, but `flank=0` works.
+    tangermeme 1.6.0 differs: it does not sort the sums before it reads the threshold.
+    """
+    rules = WindowRules(
+        window_size,
+        flank,
+        target_fdr,
+        min_passing_frac,
+        max_passing_frac,
+        weak_threshold_for_counting_sign,
+    )
+    values = _not_empty(as_attributions(X_attr, "X_attr"), "X_attr")
+    sums = window_sums(values, rules)
+    thresholds = fit_thresholds(*_run_and_sample(sums.reshape(-1)), rules)
+    return call_windows(values, thresholds, rules, sums)
+
+
+def _run_and_sample(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    if len(sums) <= _SAMPLE:
+        return np.sort(sums), None
+    # What tf-modiscolite's `choice` without replacement draws is the start of a permutation.
+    order = np.random.RandomState(_SAMPLE_SEED).permutation(len(sums))
+    sample, rest = np.sort(sums[order[:_SAMPLE]]), np.sort(sums[order[_SAMPLE:]])
+    # numpy's stable sort merges two ascending stretches in one pass.
+    return np.sort(np.concatenate([sample, rest]), kind="stable"), sample
 
 
 def _not_empty(values: np.ndarray, name: str) -> np.ndarray:
