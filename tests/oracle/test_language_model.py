@@ -1,0 +1,271 @@
+"""Zero-shot scores against loops over single, unpadded sequences; tiny Mixtral and BERT."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+
+from cisweep.analysis.embedding import (  # noqa: E402
+    EmbeddingOptions,
+    embedding_distance,
+    likelihood_ratio,
+    log_likelihoods,
+    masked_token_ratio,
+    pseudo_log_likelihoods,
+    reverse_complements,
+    sequence_embeddings,
+)
+from cisweep.errors import ModelError, SequenceError  # noqa: E402
+from cisweep.models.adapters.hf_lm import load_language_model  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+WILD = "ATTAAAGAAAATATCATCTTTGGTGTTTCCTAT"
+SILENT = "ATAAAAGAAAATATCATCTTTGGTGTTTCCTAT"
+DELETION = "ATTAAAGAAAATATCATTGGTGTTTCCTAT"
+
+
+def bpe(texts, special):
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>"))
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=40, special_tokens=special, initial_alphabet=list("ACGT"), show_progress=False
+    )
+    made.train_from_iterator(texts, trainer)
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A random Mixtral with a BPE tokenizer that puts <s> in front."""
+    path = tmp_path_factory.mktemp("mixtral")
+    rng = np.random.default_rng(0)
+    made = bpe(
+        ["".join(rng.choice(list("ACGT"), 60)) for _ in range(50)], ["<pad>", "<unk>", "<s>"]
+    )
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 2)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", unk_token="<unk>", bos_token="<s>"
+    ).save_pretrained(path)
+    torch.manual_seed(0)
+    config = transformers.MixtralConfig(
+        vocab_size=40, hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, num_local_experts=4, num_experts_per_tok=2,
+        max_position_embeddings=64, initializer_range=0.5, bos_token_id=2, eos_token_id=None,
+    )  # fmt: skip
+    transformers.MixtralForCausalLM(config).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def causal(folder):
+    return load_language_model(folder)
+
+
+@pytest.fixture(scope="module")
+def masked_folder(tmp_path_factory):
+    """A random BERT with one token a base, between [CLS] and [SEP]."""
+    path = tmp_path_factory.mktemp("bert")
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"ACGTN"]
+    made = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({n: i for i, n in enumerate(names)}, unk_token="[UNK]")
+    )
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Split("", "isolated")
+    made.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="[PAD]", unk_token="[UNK]", mask_token="[MASK]",
+        cls_token="[CLS]", sep_token="[SEP]",
+    ).save_pretrained(path)  # fmt: skip
+    torch.manual_seed(1)
+    config = transformers.BertConfig(
+        vocab_size=10, hidden_size=16, intermediate_size=16, num_hidden_layers=2,
+        num_attention_heads=2, max_position_embeddings=64, initializer_range=0.5,
+    )  # fmt: skip
+    transformers.BertForMaskedLM(config).save_pretrained(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sequences():
+    rng = np.random.default_rng(3)
+    return ["".join(rng.choice(list("ACGT"), n)) for n in (5, 33, 12, 60, 33, 47, 1)]
+
+
+def alone(model, text, space="hidden", special=False):
+    """The states of one sequence, without a batch and without padding: (T, D), and its tokens."""
+    ids = model.tokenizer(text)["input_ids"]
+    with torch.no_grad():
+        out = model.model(input_ids=torch.tensor([ids]), output_hidden_states=True)
+    states = out.logits[0] if space == "logits" else out.hidden_states[-1][0]
+    keep = [special or i not in model.tokenizer.all_special_ids for i in ids]
+    return states[torch.tensor(keep)], ids
+
+
+@pytest.mark.parametrize("space", ["hidden", "logits"])
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 3, 32])
+def test_embeddings_do_not_depend_on_padding(
+    causal, sequences, space, pooling, special, batch_size
+):
+    options = EmbeddingOptions(space, pooling, special)
+    found = sequence_embeddings(causal, sequences, options, batch_size=size)
+    for text, vector in zip(sequences, found):
+        states, _ = alone(causal, text, space, special)
+        expected = states.amax(0) if pooling == "max" else states.mean(0)
+        assert vector == pytest.approx(expected.numpy(), abs=1e-5)
+
+
+def test_distances(causal, sequences):
+    refs, alts = sequences[:3], sequences[3:6]
+    a, b = (sequence_embeddings(causal, s).astype(float) for s in (refs, alts))
+    l2 = embedding_distance(causal, refs, alts)
+    assert l2 == pytest.approx([np.linalg.norm(x - y) for x, y in zip(a, b)])
+    inner = embedding_distance(causal, refs, alts, distance="inner_product")
+    assert inner == pytest.approx([x @ y for x, y in zip(a, b)])
+    cosine = embedding_distance(causal, refs, alts, distance="cosine")
+    norms = [np.linalg.norm(x) * np.linalg.norm(y) for x, y in zip(a, b)]
+    assert cosine == pytest.approx(1 - inner / norms)
+    both = embedding_distance(causal, refs, alts, EmbeddingOptions(both_strands=True))
+    turned = embedding_distance(causal, reverse_complements(refs), reverse_complements(alts))
+    assert both == pytest.approx((l2 + turned) / 2)
+    assert embedding_distance(causal, refs, refs).tolist() == [0.0] * 3
+    lower = [s.lower() for s in refs]
+    assert embedding_distance(causal, lower, alts) == pytest.approx(l2)
+
+
+def loop_likelihood(model, text):
+    logits, ids = alone(model, text, "logits", special=True)
+    log_p = torch.log_softmax(logits.double(), -1)
+    return sum(float(log_p[t - 1, ids[t]]) for t in range(1, len(ids))), len(ids) - 1
+
+
+def test_likelihoods_of_a_causal_model(causal, sequences):
+    total, count = log_likelihoods(causal, sequences, batch_size=4)
+    expected = [loop_likelihood(causal, s) for s in sequences]
+    assert total == pytest.approx([e[0] for e in expected], abs=1e-4)
+    assert count.tolist() == [e[1] for e in expected]
+    one = likelihood_ratio(causal, [WILD, WILD], [SILENT, DELETION], both_strands=False)
+    likelihoods = [loop_likelihood(causal, s)[0] for s in (WILD, SILENT, DELETION)]
+    assert one.ratio == pytest.approx(np.array(likelihoods[1:]) - likelihoods[0], abs=1e-4)
+    assert one.n_tokens_ref[0] == len(causal.tokenizer(WILD)["input_ids"]) - 1
+    assert one.n_tokens_alt[1] == len(causal.tokenizer(DELETION)["input_ids"]) - 1
+    two = likelihood_ratio(causal, [WILD], [SILENT])
+    turned = [loop_likelihood(causal, s)[0] for s in reverse_complements([WILD, SILENT])]
+    expected = (likelihoods[1] - likelihoods[0] + turned[1] - turned[0]) / 2
+    assert two.ratio == pytest.approx([expected], abs=1e-4)
+
+
+def test_pseudo_likelihoods_and_masked_tokens(masked_folder):
+    model = load_language_model(masked_folder)
+    assert model.kind == "masked"
+    texts = ["ACGTTA", "ACGTA", "GGGAT"]
+
+    def masked_log_p(text, place):
+        ids = model.tokenizer(text)["input_ids"]
+        with torch.no_grad():
+            row = torch.tensor([ids[: place + 1] + [4] + ids[place + 2 :]])
+            return torch.log_softmax(model.model(input_ids=row).logits[0, place + 1].double(), -1)
+
+    base = {b: 5 + i for i, b in enumerate("ACGT")}
+    total, count = pseudo_log_likelihoods(model, texts, batch_size=4)
+    for text, value in zip(texts, total):
+        expected = sum(float(masked_log_p(text, i)[base[b]]) for i, b in enumerate(text))
+        assert value == pytest.approx(expected, abs=1e-4)
+    assert count.tolist() == [6, 5, 5]
+    ratio = likelihood_ratio(model, texts[:1], texts[1:2], both_strands=False)
+    assert ratio.ratio == pytest.approx([total[1] - total[0]])
+    found = masked_token_ratio(model, ["ACGTA"] * 3, ["ACTTA", "AC", "CCTTA"], both_strands=False)
+    log_p = masked_log_p("ACGTA", 2)
+    assert found[0] == pytest.approx(float(log_p[base["T"]] - log_p[base["G"]]), abs=1e-5)
+    assert np.isnan(found[1:]).all()
+    with pytest.raises(ModelError, match="a masked model has no left-to-right likelihood"):
+        log_likelihoods(model, texts)
+
+
+def test_masks_need_a_masked_model(causal):
+    with pytest.raises(ModelError, match="a causal model has no masked tokens"):
+        pseudo_log_likelihoods(causal, ["ACGT"])
+
+
+def without(folder, out, prefix):
+    """A copy of a checkpoint without the weights of a prefix."""
+    out.mkdir()
+    for path in folder.iterdir():
+        (out / path.name).write_bytes(path.read_bytes())
+    state = load_file(folder / "model.safetensors")
+    kept = {k: v for k, v in state.items() if not k.startswith(prefix)}
+    assert len(kept) < len(state)
+    save_file(kept, out / "model.safetensors", {"format": "pt"})
+    return out
+
+
+def test_a_checkpoint_without_its_head_gives_distances_but_no_logits(folder, tmp_path, causal):
+    model = load_language_model(without(folder, tmp_path / "x", "lm_head"))
+    same = embedding_distance(causal, [WILD], [DELETION])
+    assert embedding_distance(model, [WILD], [DELETION]) == pytest.approx(same)
+    for call in (
+        lambda: log_likelihoods(model, [WILD]),
+        lambda: sequence_embeddings(model, [WILD], EmbeddingOptions("logits")),
+        lambda: likelihood_ratio(model, [WILD], [SILENT]),
+    ):
+        with pytest.raises(ModelError, match="no language head .*make its weights up at random"):
+            call()
+
+
+def test_a_checkpoint_with_a_hole_in_its_body_is_refused(folder, tmp_path):
+    holed = without(folder, tmp_path / "x", "model.layers.1.self_attn")
+    with pytest.raises(ModelError, match="4 weights are missing .*transformers would make them up"):
+        load_language_model(holed)
+
+
+def test_a_bare_encoder_has_distances_only(masked_folder, tmp_path):
+    model = transformers.BertModel.from_pretrained(masked_folder)
+    model.save_pretrained(tmp_path)
+    for path in masked_folder.glob("*token*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    bare = load_language_model(tmp_path)
+    assert bare.kind == "encoder"
+    assert embedding_distance(bare, ["ACGT"], ["ACTT"])[0] > 0
+    with pytest.raises(ModelError, match="bare encoder"):
+        log_likelihoods(bare, ["ACGT"])
+
+
+def test_code_of_the_folder_is_not_run(folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / "config.json").read_text())
+    config.update(
+        model_type="own", auto_map={"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Net"}
+    )
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(ModelError, match="runs code of its own.*set trust_remote_code: true"):
+        load_language_model(tmp_path)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_messages(causal, tmp_path):
+    with pytest.raises(ModelError, match="no language model can be read there"):
+        load_language_model(tmp_path)
+    with pytest.raises(SequenceError, match="2 reference and 1 alternate sequences"):
+        embedding_distance(causal, ["A", "C"], ["A"])
+    with pytest.raises(ModelError, match="use one of l2, cosine, inner_product"):
+        embedding_distance(causal, ["A"], ["C"], distance="l1")
+    with pytest.raises(ModelError, match="a sequence of 400 bp has .* tokens; the model reads 64"):
+        sequence_embeddings(causal, ["ACGT" * 100])
+    with pytest.raises(ModelError, match="has no tokens to pool"):
+        sequence_embeddings(causal, ["ACGT", ""])
+
+
+def test_as_a_module_of_windows(causal):
+    X = torch.eye(4)[torch.tensor([[0, 1, 2, 3, 0], [3, 3, 3, 2, 1]])].transpose(1, 2)
+    with torch.no_grad():
+        found = causal(X)
+    assert found.numpy() == pytest.approx(sequence_embeddings(causal, ["ACGTA", "TTTGC"]), abs=1e-6)
