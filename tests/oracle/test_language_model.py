@@ -115,7 +115,7 @@ def test_embeddings_do_not_depend_on_padding(
     causal, sequences, space, pooling, special, batch_size
 ):
     options = EmbeddingOptions(space, pooling, special)
-    found = sequence_embeddings(causal, sequences, options, batch_size=size)
+    found = sequence_embeddings(causal, sequences, options, batch_size=batch_size)
     for text, vector in zip(sequences, found):
         states, _ = alone(causal, text, space, special)
         expected = states.amax(0) if pooling == "max" else states.mean(0)
