@@ -26,9 +26,11 @@ _MODULE_OF = {
     "uniform_windows": "negatives",
     "filter_matrices": "filters",
     "match_filters": "filters",
-    "train_model": "recipes",
+    "train_fold": "recipes",
+    "RunOptions": "recipes",
+    "train_model": "products",
 }
-_MODULES = {"datasets", "losses", "metrics", "baselines"}
+_MODULES = {"datasets", "losses", "metrics", "baselines", "products"}
 
 __all__ = sorted(_MODULE_OF) + sorted(_MODULES)
 

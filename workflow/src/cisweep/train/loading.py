@@ -78,7 +78,19 @@ def _table(recipe: Recipe) -> SequenceTable:
     columns = TableColumns(
         data.values, data.sequence, data.name, labels, data.fasta, recipe.task == "multiclass"
     )
-    return read_table(data.paths, columns)
+    table = read_table(data.paths, columns)
+    return separate_tables(table, data.paths) if data.separate_tables else table
+
+
+def separate_tables(table: SequenceTable, paths: list[Path]) -> SequenceTable:
+    """Return the table with columns of its own for each file, missing (NaN) in the others."""
+    blocks, columns = [], []
+    for path in paths:
+        own = table.labels["_path"] == str(path)
+        blocks.append(np.where(own[:, None], table.values, np.nan).astype(np.float32))
+        stem = path.name.split(".")[0]
+        columns += [stem if len(table.columns) == 1 else f"{stem}_{c}" for c in table.columns]
+    return replace(table, values=np.concatenate(blocks, axis=1), columns=columns)
 
 
 def _split(recipe: Recipe, table: SequenceTable, validation, test) -> Split:

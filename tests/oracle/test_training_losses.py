@@ -1,0 +1,73 @@
+"""Losses against torch.distributions, torch's own losses and loops."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cisweep.errors import TrainingError
+from cisweep.train import losses
+
+
+def test_multinomial_nll_is_the_multinomial_distribution_over_both_strands():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(6, 2, 40, generator=generator, dtype=torch.float64)
+    counts = torch.randint(0, 5, (6, 2, 40), generator=generator).double()
+    found = losses.multinomial_nll(logits, counts)
+    for i in range(6):
+        law = torch.distributions.Multinomial(
+            int(counts[i].sum()), logits=logits[i].flatten(), validate_args=False
+        )
+        expected = -law.log_prob(counts[i].flatten())
+        # log_softmax runs in float32, as it does in training.
+        torch.testing.assert_close(found[i], expected, rtol=1e-5, atol=1e-4)
+
+
+def test_profile_loss_leaves_negatives_out_and_counts_take_all():
+    generator = torch.Generator().manual_seed(1)
+    profile = torch.randn(4, 2, 10, generator=generator)
+    counts = torch.randint(0, 4, (4, 2, 10), generator=generator).float()
+    log_counts = torch.randn(4, 1, generator=generator)
+    peak = torch.tensor([True, False, True, False])
+    total, nll, mse = losses.profile_count_loss(profile, log_counts, counts, peak, 3.0)
+    expected = losses.multinomial_nll(profile[peak], counts[peak]).mean()
+    torch.testing.assert_close(nll, expected)
+    errors = [(float(log_counts[i]) - np.log1p(float(counts[i].sum()))) ** 2 for i in range(4)]
+    assert float(mse) == pytest.approx(np.mean(errors), rel=1e-5)
+    torch.testing.assert_close(total, nll + 3 * mse)
+
+
+def test_no_peak_in_a_batch_gives_a_finite_loss_with_gradient():
+    profile = torch.zeros(2, 1, 5, requires_grad=True)
+    counts = torch.ones(2, 1, 5)
+    total, nll, _ = losses.profile_count_loss(
+        profile, torch.zeros(2, 1), counts, torch.zeros(2, dtype=torch.bool), 1.0
+    )
+    total.backward()
+    assert float(nll) == 0 and torch.isfinite(profile.grad).all()
+
+
+def test_missing_labels_do_not_count():
+    generator = torch.Generator().manual_seed(2)
+    logits = torch.randn(5, 3, generator=generator, requires_grad=True)
+    labels = torch.randint(0, 2, (5, 3), generator=generator).float()
+    labels[1, 2] = labels[4, 0] = float("nan")
+    known = ~torch.isnan(labels)
+    expected = F.binary_cross_entropy_with_logits(logits[known], labels[known])
+    found = losses.bce_loss(logits, labels)
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert torch.isfinite(logits.grad).all() and float(logits.grad[1, 2]) == 0
+    torch.testing.assert_close(losses.mse_loss(logits, labels), F.mse_loss(logits[known], labels[known]))
+
+
+def test_cross_entropy_reads_class_numbers_from_one_column():
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(3))
+    classes = torch.tensor([[0.0], [2], [1], [1]])
+    expected = F.cross_entropy(logits, torch.tensor([0, 2, 1, 1]))
+    torch.testing.assert_close(losses.cross_entropy_loss(logits, classes), expected)
+
+
+def test_unknown_task_lists_the_known_ones():
+    with pytest.raises(TrainingError, match="no task 'rank'.*regression, multilabel, multiclass"):
+        losses.scalar_objective("rank")

@@ -1,0 +1,192 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from cisweep.errors import TrainingError
+from cisweep.models.modules import CNN, Linear
+from cisweep.train.datasets import TableDataset
+from cisweep.train.fitting import FitConfig, fit
+from cisweep.train.losses import scalar_objective
+
+CONFIG = FitConfig(epochs=6, batch_size=16, learning_rate=0.01, progress=False, seed=3)
+
+
+def data(n=200, **more):
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(0, 4, (n, 12), dtype=np.uint8)
+    # C + G reads the same on both strands.
+    values = np.isin(tokens, (1, 2)).sum(axis=1, keepdims=True).astype(np.float32)
+    return TableDataset(tokens, values, reverse_complement=True, **more)
+
+
+def network():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return CNN(8, first_width=3, dilations=(2,), n_outputs=1, dropout=0.3)
+
+
+def train(model, config=CONFIG, checkpoint=None, objective=None):
+    everything = data()
+    return fit(
+        model,
+        everything.take(np.arange(150)),
+        everything.take(np.arange(150, 200)),
+        objective or scalar_objective("regression"),
+        config,
+        checkpoint,
+    )
+
+
+def equal(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
+
+
+def test_training_learns_and_keeps_the_best_weights():
+    model = Linear(12, 1)
+    result = train(model, replace(CONFIG, epochs=40, schedule="constant", learning_rate=0.03))
+    losses = [row["validation_loss"] for row in result.history]
+    assert losses[result.best_epoch - 1] == min(losses) < 0.1 * losses[0]
+    held = data().take(np.arange(150, 200)).batch(np.arange(50))
+    with torch.no_grad():
+        loss = ((model(held.one_hot()) - held.targets["values"]) ** 2).mean()
+    assert float(loss) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_seeds_decide_and_the_global_generator_is_left_alone():
+    torch.manual_seed(99)
+    before = torch.random.get_rng_state()
+    first, second, other = network(), network(), network()
+    train(first), train(second), train(other, replace(CONFIG, seed=4))
+    assert equal(first, second) and not equal(first, other)
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
+def test_interrupted_training_ends_with_the_same_weights(tmp_path, schedule):
+    config = replace(CONFIG, schedule=schedule, plateau_patience=0)
+    undisturbed = network()
+    whole = train(undisturbed, config, tmp_path / "a.pt")
+    calls = 0
+
+    def dies(model, batch):
+        nonlocal calls
+        calls += 1
+        if calls > 37:
+            raise KeyboardInterrupt
+        return scalar_objective("regression")(model, batch)
+
+    broken = network()
+    with pytest.raises(KeyboardInterrupt):
+        train(broken, config, tmp_path / "b.pt", dies)
+    resumed = network()
+    result = train(resumed, config, tmp_path / "b.pt")
+    assert 0 < result.resumed_from < config.epochs
+    assert equal(undisturbed, resumed)
+    assert result.history == whole.history
+    # A finished run is taken up without training again.
+    again = network()
+    assert train(again, config, tmp_path / "b.pt").examples == 0
+    assert equal(undisturbed, again)
+
+
+def test_checkpoint_of_another_config_is_refused(tmp_path):
+    train(network(), CONFIG, tmp_path / "c.pt")
+    with pytest.raises(TrainingError, match="c.pt: the checkpoint was written with another"):
+        train(network(), replace(CONFIG, learning_rate=0.5), tmp_path / "c.pt")
+
+
+def test_early_stopping_and_plateau():
+    def no_better(model, batch):
+        return {"loss": sum(p.sum() for p in model.parameters()) * 0 + 1.0}
+
+    config = replace(CONFIG, epochs=50, early_stopping=6, plateau_patience=1)
+    result = train(network(), config, objective=no_better)
+    assert len(result.history) == 7 and result.best_epoch == 1
+    rates = [row["learning_rate"] for row in result.history]
+    assert rates[:3] == [0.01] * 3 and rates[3] == 0.005
+
+
+def test_gradient_clipping_bounds_a_step():
+    """With plain Adam steps hide the norm, so the norm itself is looked at."""
+    seen = []
+
+    class Watched(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(3))
+
+        def forward(self, x):
+            return (self.weight * 1e6).sum().expand(len(x), 1)
+
+    model = Watched()
+    step = torch.optim.AdamW.step
+
+    def watch(optimizer, *args, **more):
+        seen.append(float(model.weight.grad.norm()))
+        return step(optimizer, *args, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.AdamW, "step", watch)
+        train(model, replace(CONFIG, epochs=1, gradient_clip=0.5))
+    assert max(seen) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_losses_that_explode_stop_with_a_mend():
+    def explode(model, batch):
+        return {"loss": sum(p.sum() for p in model.parameters()) * float("inf")}
+
+    with pytest.raises(TrainingError, match="in epoch 1.*lower fit.learning_rate"):
+        train(network(), objective=explode)
+
+
+def test_unknown_monitor_lists_the_columns():
+    with pytest.raises(TrainingError, match="'r2'.*validation_loss"):
+        train(network(), replace(CONFIG, monitor="r2"))
+
+
+SCRIPT = """
+import sys, pathlib
+sys.path.insert(0, {folder!r})
+from test_training_fit import CONFIG, network, train
+from dataclasses import replace
+import torch
+model = network()
+train(model, replace(CONFIG, epochs=60, early_stopping=None), pathlib.Path({checkpoint!r}))
+torch.save(model.state_dict(), {out!r})
+"""
+
+
+@pytest.mark.slow
+def test_killed_process_taken_up_equals_an_undisturbed_one(tmp_path):
+    """SIGKILL at a random moment, several times; then the run is finished."""
+    folder = os.path.dirname(__file__)
+
+    def script(name):
+        return SCRIPT.format(
+            folder=folder, checkpoint=str(tmp_path / f"{name}.ckpt"), out=str(tmp_path / name)
+        )
+
+    subprocess.run([sys.executable, "-c", script("whole")], check=True)
+    generator = np.random.default_rng()
+    killed = 0
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", script("killed")])
+        while not (tmp_path / "killed.ckpt").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(generator.uniform(0.05, 0.6))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+    subprocess.run([sys.executable, "-c", script("killed")], check=True)
+    assert killed
+    whole, taken_up = (torch.load(tmp_path / n, weights_only=True) for n in ("whole", "killed"))
+    assert all(torch.equal(whole[k], taken_up[k]) for k in whole)

@@ -1,0 +1,203 @@
+"""What a training leaves behind: weights, model.yaml, tables and a model card."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from safetensors.torch import save_file
+
+from cisweep import __version__
+from cisweep.config.model import FoldConfig, InputConfig, ModelConfig, RcConfig, TargetConfig
+from cisweep.steps.train import Recipe, n_folds
+from cisweep.train.recipes import RunOptions, TrainedFold, train_fold
+
+WEIGHTS = "fold{fold}.safetensors"
+"""Name of the weights of a fold, beside model.yaml."""
+
+
+def fold_record(trained: TrainedFold) -> dict[str, Any]:
+    """Return the evidence of a fold as plain data, for JSON; weights and held-out rows apart."""
+    matrices = {k: {"matrix": m.tolist(), "sites": n} for k, (m, n) in trained.matrices.items()}
+    return {
+        "module_args": trained.module_args,
+        "window_bp": trained.window_bp,
+        "tasks": trained.tasks,
+        "history": trained.history,
+        "metrics": trained.rows,
+        "labels": trained.labels,
+        "summary": trained.summary,
+        "dropped": trained.dropped,
+        "filters": trained.filters,
+        "matrices": matrices,
+        "spot_check": trained.spot_check,
+    }
+
+
+def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) -> ModelConfig:
+    """Return the config with which `load_model` reads the weights of all folds."""
+    folds = [
+        FoldConfig(
+            weights=path,
+            test_chroms=[c for c in (recipe.folds[i].test if recipe.folds else []) if ":" not in c],
+        )
+        for i, path in enumerate(weights)
+    ]
+    profile = recipe.task == "profile"
+    stranded = profile and len(recipe.data.signal) == len(recipe.data.strand_swap) > 1
+    inputs = []
+    if profile and recipe.data.controls:
+        paths = list(recipe.data.controls)
+        inputs.append(
+            InputConfig(name="controls", kind="bigwig", channels=len(paths), paths=paths)
+        )
+    held_out = len(folds) > 1 and all(f.test_chroms for f in folds)
+    return ModelConfig(
+        adapter="state_dict",
+        module=recipe.module,
+        module_args=record["module_args"],
+        window_bp=record["window_bp"],
+        inputs=inputs,
+        targets=recipe.targets or _targets(recipe, record["tasks"]),
+        rc=RcConfig(
+            average=recipe.reverse_complement,
+            task_permutation=list(recipe.data.strand_swap) if stranded else None,
+        ),
+        folds=folds,
+        fold_policy="held_out" if held_out else "mean",
+    )
+
+
+def _targets(recipe: Recipe, tasks: list[str]) -> list[TargetConfig]:
+    if recipe.task == "profile":
+        return [
+            TargetConfig(name="counts", head=1, tasks=[0], scale="log1p_counts"),
+            TargetConfig(name="profile", head=0, reduce="profile"),
+        ]
+    safe = ["".join(c if c.isalnum() else "_" for c in task.lower()) for task in tasks]
+    return [TargetConfig(name=name, tasks=[i]) for i, name in enumerate(safe)]
+
+
+def config_text(config: ModelConfig) -> str:
+    """Return a model config as YAML; fields at their defaults are left out."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
+
+
+def metrics_table(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the metrics of all folds, one row each."""
+    frames = [pd.DataFrame(r["metrics"]).assign(fold=i) for i, r in enumerate(records)]
+    table = pd.concat(frames, ignore_index=True)
+    return table[["fold", *[c for c in table.columns if c != "fold"]]]
+
+
+def history_table(records: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the history of all folds, one row an epoch."""
+    frames = [pd.DataFrame(r["history"]).assign(fold=i) for i, r in enumerate(records)]
+    table = pd.concat(frames, ignore_index=True)
+    return table[["fold", *[c for c in table.columns if c != "fold"]]]
+
+
+def card_text(
+    name: str, recipe: Recipe, records: list[dict[str, Any]], command: str, weights: dict[str, str]
+) -> str:
+    """Return the model card, Markdown: data and their hashes, split, metrics, filters, command.
+
+    weights: name of a weights file -> sha256.
+    """
+    first = records[0]
+    lines = [f"# {name}", "", f"Trained by cisweep {__version__}.", "", "## Model", ""]
+    lines += [f"- module: `{recipe.module}`, `{json.dumps(first['module_args'])}`"]
+    lines += [f"- reads {first['window_bp']} bp; task {recipe.task}: {', '.join(first['tasks'])}"]
+    lines += [f"- {file}: sha256 `{sha}`" for file, sha in weights.items()]
+    lines += ["", "## Data", ""]
+    lines += [f"- {file}: sha256 `{sha}`" for file, sha in first["summary"]["files"].items()]
+    lines += ["- made up by the recipe, no files"] if not first["summary"]["files"] else []
+    lines += [f"- {note}" for note in first["summary"]["notes"]]
+    lines += ["", "## Split", ""]
+    for i, record in enumerate(records):
+        sizes = ", ".join(f"{part} {n:,}" for part, n in record["summary"]["rows"].items())
+        held = ", ".join(record["summary"]["test_chroms"]) or recipe.split.by
+        reasons = pd.Series([d["reason"] for d in record["dropped"]], dtype=str).value_counts()
+        gone = ", ".join(f"{r} {n}" for r, n in reasons.items())
+        lines.append(f"- fold {i}: {sizes}; held out: {held}; left out: {gone or 'none'}")
+    lines += ["", "## Training", ""]
+    for i, record in enumerate(records):
+        summary = record["summary"]
+        lines.append(
+            f"- fold {i}: {summary['epochs']} epochs, best {summary['best_epoch']}, "
+            f"{summary['seconds']:.0f} s, seed {recipe.seed}"
+        )
+    lines += ["", "## Held-out metrics", "", *_metric_lines(metrics_table(records))]
+    for title, key in (("First-layer filters", "filters"), ("Spot check", "spot_check")):
+        if first[key]:
+            lines += ["", f"## {title}", "", *markdown(pd.DataFrame(first[key]))]
+    fit_lines = yaml.safe_dump(recipe.model_dump(mode="json", exclude_defaults=True))
+    lines += ["", "## Recipe", "", "```yaml", fit_lines.rstrip(), "```"]
+    return "\n".join([*lines, "", "## To repeat", "", "```", command, "```", ""])
+
+
+def _metric_lines(table: pd.DataFrame) -> list[str]:
+    keys = [c for c in ("fold", "task", "scorer", "subset", "negatives") if c in table]
+    extra = [c for c in ("positives", "n", "base_rate") if c in table]
+    filled = table.copy()
+    filled[keys] = filled[keys].fillna("")
+    wide = filled.pivot_table(index=keys, columns="metric", values="value", sort=False)
+    counts = filled.groupby(keys, sort=False)[extra].first()
+    bounds = filled.dropna(subset=["low"]) if "low" in filled else filled.iloc[:0]
+    if len(bounds):
+        text = bounds["low"].map("{:.3f}".format) + "–" + bounds["high"].map("{:.3f}".format)
+        counts["auroc 95 %"] = text.groupby([bounds[k] for k in keys]).first()
+    return markdown(counts.join(wide).reset_index())
+
+
+def markdown(table: pd.DataFrame) -> list[str]:
+    """Return the lines of a Markdown table; floats with four significant digits."""
+
+    def text(value: object) -> str:
+        if isinstance(value, float):
+            return "" if np.isnan(value) else f"{value:.4g}"
+        return str(value)
+
+    lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * table.shape[1]]
+    return lines + ["| " + " | ".join(map(text, row)) + " |" for row in table.itertuples(index=False)]
+
+
+def write_model(
+    name: str,
+    recipe: Recipe,
+    trained: list[TrainedFold],
+    folder: Path,
+    command: str,
+) -> ModelConfig:
+    """Write all products but figures of a trained model into `folder` and return its config.
+
+    They are fold<k>.safetensors, fold<k>.heldout.tsv, model.yaml, metrics.tsv, history.tsv,
+    record.json and card.md.
+    """
+    from cisweep.config.model import file_sha256
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / WEIGHTS.format(fold=i) for i in range(len(trained))]
+    for i, (fold, path) in enumerate(zip(trained, paths)):
+        save_file(fold.state, path)
+        fold.heldout.to_csv(folder / f"fold{i}.heldout.tsv", sep="\t", index=False)
+    records = json.loads(json.dumps([fold_record(t) for t in trained], default=float))
+    (folder / "record.json").write_text(json.dumps(records))
+    config = model_config(recipe, records[0], [Path(p.name) for p in paths])
+    (folder / "model.yaml").write_text(config_text(config))
+    metrics_table(records).to_csv(folder / "metrics.tsv", sep="\t", index=False)
+    history_table(records).to_csv(folder / "history.tsv", sep="\t", index=False)
+    hashes = {p.name: file_sha256(p) for p in paths}
+    (folder / "card.md").write_text(card_text(name, recipe, records, command, hashes))
+    return config
+
+
+def train_model(
+    name: str, recipe: Recipe, folder: Path, options: RunOptions = RunOptions()
+) -> list[TrainedFold]:
+    """Return the trained folds of a recipe, with all products but figures written to `folder`."""
+    trained = [train_fold(recipe, fold, options) for fold in range(n_folds(recipe))]
+    write_model(name, recipe, trained, folder, f"cisweep.train.train_model({name!r}, …)")
+    return trained
