@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from cisweep.analysis.qvalues import bh_qvalues, cell_qvalues, count_hits
-from cisweep.analysis.scanning import count_tests, scan_tokens
+from cisweep.analysis.scanning import count_tests, fimo, scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.errors import MotifError
 from scipy.stats import false_discovery_control
@@ -52,3 +52,17 @@ def test_merged_tiles_give_the_q_values_of_the_whole():
         p[: rows.sum()] = hits["p_value"][rows]
         expected = false_discovery_control(p)[: rows.sum()]
         np.testing.assert_allclose(per_motif[rows], expected, rtol=1e-12)
+
+
+def test_fimo_adds_q_values_over_all_sequences():
+    rng = np.random.default_rng(3)
+    motifs = {f"m{w}": rng.dirichlet([0.3] * 4, size=w).T for w in (6, 8)}
+    one_hot = np.eye(4)[rng.integers(0, 4, (3, 2000))].transpose(0, 2, 1)
+    frames = fimo(motifs, one_hot, threshold=1e-3, q_values=True)
+    n_tests = [3 * 2 * (2000 - w + 1) for w in (6, 8)]
+    p_all = np.concatenate([f["p-value"] for f in frames])
+    q_all = np.concatenate([f["q-value_pooled"] for f in frames])
+    np.testing.assert_allclose(q_all, bh_qvalues(p_all, sum(n_tests)), rtol=1e-12)
+    for frame, n in zip(frames, n_tests):
+        assert len(frame) > 3
+        np.testing.assert_allclose(frame["q-value"], bh_qvalues(frame["p-value"], n), rtol=1e-12)

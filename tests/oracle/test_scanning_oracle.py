@@ -129,6 +129,31 @@ def test_wide_motifs_with_fine_bins_against_the_definition():
     assert 0.8e-3 < share < 1.2e-3  # random sequence: as many hits as the p-value says
 
 
+def test_jaspar_on_a_real_chromosome_against_the_definition(shared_data):
+    """All 1,019 matrices where chr20 leaves its first gap; a sample of them by definition."""
+    from cisweep.genome.fasta import Genome
+    from cisweep.genome.motifs import load_motifs
+
+    motifs = load_motifs(shared_data / "jaspar" / "JASPAR2026_CORE_vertebrates_nr.meme")
+    genome = Genome(shared_data / "human_chr20" / "chr20.fa.gz")
+    tokens = genome.tokens(next(iter(genome.lengths)), 50_000, 90_000)
+    assert (tokens == 4).sum() == 10_000
+    model = prepare_motifs(motifs, background=(0.28, 0.22, 0.22, 0.28), threshold=1e-3)
+    hits = scan_tokens(model, tokens)
+    for m in range(0, 1019, 60):
+        bins = integer_matrix(motifs[m].pwm, model.background)
+        width = bins.shape[1]
+        windows = np.lib.stride_tricks.sliding_window_view(tokens, width)
+        known = (windows < 4).all(axis=1)
+        lowest = model.best_bins[m] - (np.diff(model.cell_offset)[m] - 1)
+        for strand, words in (("+", windows), ("-", 3 - windows[:, ::-1])):
+            scores = bins[np.where(words < 4, words, 0), np.arange(width)].sum(axis=1)
+            expected = np.flatnonzero(known & (scores >= lowest))
+            ours = hits[(hits["motif_idx"] == m) & (hits["strand"] == strand)]
+            np.testing.assert_array_equal(ours["start"], expected)
+            np.testing.assert_allclose(ours["score"], scores[expected] * 0.1, atol=1e-9)
+
+
 def test_memelite_misses_hits_that_brute_force_finds():
     """memelite 0.5 compares unrounded scores with thresholds of rounded ones."""
     memelite = pytest.importorskip("memelite")

@@ -162,6 +162,7 @@ def fimo(
     verbose: bool = False,
     background: str | Sequence[float] = "uniform",
     n_jobs: int = 1,
+    q_values: bool = False,
 ) -> Any:
     """Return the hits of motifs in sequences, one DataFrame a motif (or a sequence).
 
@@ -171,7 +172,8 @@ def fimo(
     strands; `return_counts`, only the (M,) int32 number of hits of each motif; `dim`, 0 for a
     DataFrame per motif, 1 for one per sequence that has hits; `verbose` has no effect;
     `background`, "uniform", "sequences" (their strand-blind base frequencies) or four
-    probabilities of A C G T; `n_jobs` threads.
+    probabilities of A C G T; `n_jobs` threads; `q_values`, add the columns q-value (among the
+    tests of the motif) and q-value_pooled (of all motifs).
     Columns: motif_name, motif_idx, sequence_name (a number for one-hot), start, end (0-based
     half-open), strand, score (bits, a multiple of `bin_size`), p-value. Within a motif all + hits
     come before the - hits, each by sequence and start.
@@ -204,7 +206,8 @@ def fimo(
     hits = scan_tokens(model, tokens, n_threads=n_jobs)
     if return_counts:
         return np.bincount(hits["motif_idx"], minlength=len(model.names)).astype(np.int32)
-    return _frames(model, hits, begins, names, dim)
+    extra = _q_columns(model, tokens, hits) if q_values else {}
+    return _frames(model, hits, begins, names, dim, extra)
 
 
 def _resolve_background(background: str | Sequence[float], tokens: np.ndarray) -> Any:
@@ -255,14 +258,28 @@ def _tokens_of_one_hot(one_hot: np.ndarray) -> np.ndarray:
     return tokens
 
 
+def _q_columns(model: ScoreModel, tokens: np.ndarray, hits: np.ndarray) -> dict[str, np.ndarray]:
+    from cisweep.analysis.qvalues import cell_qvalues, count_hits
+
+    q_values = cell_qvalues(model, count_hits(model, hits), count_tests(model, tokens))
+    per_motif, pooled = q_values.of(hits["motif_idx"], hits["score"])
+    return {"q-value": per_motif, "q-value_pooled": pooled}
+
+
 def _frames(
-    model: ScoreModel, hits: np.ndarray, begins: np.ndarray, names: list[str] | None, dim: int
+    model: ScoreModel,
+    hits: np.ndarray,
+    begins: np.ndarray,
+    names: list[str] | None,
+    dim: int,
+    extra: dict[str, np.ndarray],
 ) -> list[Any]:
     """Return memelite's DataFrames from hits whose positions run over the joined sequences."""
     import pandas as pd
 
     entry = hits["motif_idx"].astype(np.int64) * 2 + (hits["strand"] == "-")
-    hits = hits[np.argsort(entry, kind="stable")]
+    order = np.argsort(entry, kind="stable")
+    hits = hits[order]
     sequence = np.searchsorted(begins, hits["start"], side="right") - 1
     local = begins[sequence]
     table = pd.DataFrame(
@@ -275,6 +292,7 @@ def _frames(
             "strand": hits["strand"].astype(object),
             "score": hits["score"],
             "p-value": hits["p_value"],
+            **{name: values[order] for name, values in extra.items()},
         }
     )
     if dim == 1:
