@@ -119,6 +119,28 @@ def test_cosine_is_one_for_the_motif_itself_on_both_strands():
     assert abs(got[3]) < 1 and np.isnan(got[4:]).all()
 
 
+def test_numbers_of_a_hit_are_the_same_bits_among_any_others():
+    rng = np.random.default_rng(3)
+    motifs = [Motif("a", "", rng.dirichlet([1.0] * 4, size=w).T) for w in (7, 19)]
+    rows = [
+        (m, s, a, a + (7, 19)[m], 1)
+        for m, s, a in zip(
+            rng.integers(0, 2, 300), rng.choice(["+", "-"], 300), rng.integers(0, 900, 300)
+        )
+    ]
+    hits = make_hits(rows)
+    hypothetical = rng.normal(size=(4, 1000)).astype(np.float32)
+    cosine = hit_cosines(hits, hypothetical, motifs)
+    total = hit_attributions(hits, hypothetical[:2])
+    for i in range(0, 300, 7):
+        np.testing.assert_array_equal(hit_cosines(hits[i : i + 1], hypothetical, motifs), cosine[i])
+        one = hit_attributions(hits[i : i + 1], hypothetical[:2])
+        np.testing.assert_array_equal(one[:, 0], total[:, i])
+        near = slice(hits["start"][i] - 3 if hits["start"][i] > 3 else 0, None)
+        cut = hit_cosines(hits[i : i + 2], hypothetical[:, near], motifs, near.start)
+        assert cut[0] == cosine[i]
+
+
 def test_best_cosine_takes_the_span_strand_blind():
     hits = make_hits(
         [

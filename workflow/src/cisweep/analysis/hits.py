@@ -159,7 +159,8 @@ def hit_cosines(
     Parameters: `hits` with motif_idx, strand, start, end; `hypothetical` (4, L) of one target in
     + orientation, whose first position has coordinate `offset`. The attributions are centred
     over the four bases, the matrix is `centred_information`, flipped on both axes for - hits.
-    NaN where the span leaves the track or the attributions are all equal.
+    NaN where the span leaves the track or the attributions are all equal. A hit's cosine is the
+    same to the last bit among any other hits.
     """
     track = np.asarray(hypothetical, dtype=np.float64)
     track = track - track.mean(axis=0)
@@ -173,12 +174,11 @@ def hit_cosines(
         rows = rows[inside[rows]]
         matrix = centred_information(motifs[m].pwm)
         spans = track[:, start[rows, None] + np.arange(motifs[m].width)]
-        dot = np.where(
-            hits["strand"][rows] == "-",
-            np.einsum("anw,aw->n", spans, matrix[::-1, ::-1]),
-            np.einsum("anw,aw->n", spans, matrix),
-        )
-        norm = np.sqrt(np.einsum("anw,anw->n", spans, spans)) * np.linalg.norm(matrix)
+        # One row a hit: its sum runs in the same order however many hits there are.
+        flat = np.ascontiguousarray(spans.transpose(1, 0, 2)).reshape(len(rows), matrix.size)
+        minus = (hits["strand"][rows] == "-")[:, None]
+        dot = (flat * np.where(minus, matrix[::-1, ::-1].ravel(), matrix.ravel())).sum(axis=1)
+        norm = np.sqrt((flat * flat).sum(axis=1)) * np.linalg.norm(matrix)
         out[rows] = np.divide(dot, norm, out=np.full(len(rows), np.nan), where=norm > 0)
     return out
 
