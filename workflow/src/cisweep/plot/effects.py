@@ -1,0 +1,124 @@
+"""Figures of effects: volcano, groups, spacing curves, ranked motifs, embeddings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def plot_volcano(
+    effect: np.ndarray,
+    significance: np.ndarray,
+    labels: Sequence[str] | None = None,
+    *,
+    n_labels: int = 10,
+    effect_name: str = "effect",
+    significance_name: str = "-log10 q",
+    ax: Any = None,
+) -> Any:
+    """Return an axis with one point a variant: effect against significance (or activity).
+
+    effect, significance: (V,); labels: names of which those of the n_labels largest |effect| are
+    written. Points that are not finite are left out.
+    """
+    ax = _axis(ax)
+    effect, significance = np.asarray(effect, float), np.asarray(significance, float)
+    ok = np.isfinite(effect) & np.isfinite(significance)
+    # Rasterised, so that a million variants do not make a million paths.
+    ax.scatter(effect[ok], significance[ok], s=8, alpha=0.5, linewidths=0, rasterized=True)
+    ax.axvline(0, color="0.7", lw=0.8, zorder=0)
+    if labels is not None:
+        order = np.argsort(-np.where(ok, np.abs(effect), -1), kind="stable")[:n_labels]
+        for i in order[ok[order]]:
+            place = (effect[i], significance[i])
+            ax.annotate(labels[i], place, fontsize=6, xytext=(2, 2), textcoords="offset points")
+    ax.set_xlabel(effect_name)
+    ax.set_ylabel(significance_name)
+    return ax
+
+
+def plot_groups(
+    values: np.ndarray, groups: Sequence[str], *, value_name: str = "distance", ax: Any = None
+) -> Any:
+    """Return an axis with a box and the points of each group, groups in order of appearance."""
+    ax = _axis(ax)
+    names = list(dict.fromkeys(groups))
+    parts = [np.asarray(values, float)[[g == name for g in groups]] for name in names]
+    parts = [p[np.isfinite(p)] for p in parts]
+    ax.boxplot(parts, showfliers=False)
+    for i, part in enumerate(parts, 1):
+        # Spread evenly instead of at random, so that the figure is the same each time.
+        spread = np.linspace(-0.2, 0.2, len(part)) if len(part) > 1 else np.zeros(len(part))
+        ax.scatter(i + spread, part, s=5, alpha=0.4, linewidths=0, rasterized=True)
+    ax.set_xticks(range(1, len(names) + 1), [f"{n}\n(n = {len(p)})" for n, p in zip(names, parts)])
+    ax.set_ylabel(value_name)
+    return ax
+
+
+def plot_embeddings(points: np.ndarray, groups: Sequence[str], *, ax: Any = None) -> Any:
+    """Return an axis with points (N, 2), one colour a group."""
+    ax = _axis(ax)
+    for name in dict.fromkeys(groups):
+        mine = np.array([g == name for g in groups])
+        ax.scatter(*points[mine].T, s=10, alpha=0.6, linewidths=0, label=name or "all")
+    ax.set_xlabel("principal component 1")
+    ax.set_ylabel("principal component 2")
+    if len(set(groups)) > 1:
+        ax.legend(frameon=False, fontsize=7)
+    return ax
+
+
+def plot_spacing(
+    distances: np.ndarray,
+    effects: dict[str, np.ndarray],
+    intervals: dict[str, np.ndarray] | None = None,
+    *,
+    ax: Any = None,
+) -> Any:
+    """Return an axis with one curve an arrangement, over the distance of two motifs.
+
+    distances: (D,) bp; effects: name -> (D,); intervals: name -> (2, D) low and high.
+    """
+    ax = _axis(ax)
+    for name, values in effects.items():
+        (line,) = ax.plot(distances, values, label=name, lw=1)
+        if intervals is not None:
+            ax.fill_between(distances, *intervals[name], color=line.get_color(), alpha=0.15, lw=0)
+    ax.set_xlabel("distance between the motifs (bp)")
+    ax.set_ylabel("effect")
+    ax.legend(frameon=False, fontsize=7)
+    return ax
+
+
+def plot_ranked(
+    names: Sequence[str], effects: np.ndarray, intervals: np.ndarray, *, n: int = 20, ax: Any = None
+) -> Any:
+    """Return an axis with the n largest effects as points with intervals.
+
+    names: (M,); effects: (M,); intervals: (2, M) low and high.
+    """
+    ax = _axis(ax)
+    order = np.argsort(-np.asarray(effects), kind="stable")[:n][::-1]
+    x, (low, high) = np.asarray(effects)[order], np.asarray(intervals)[:, order]
+    ax.errorbar(x, range(len(order)), xerr=[x - low, high - x], fmt="o", ms=3, lw=1)
+    ax.set_yticks(range(len(order)), [names[i] for i in order], fontsize=6)
+    ax.axvline(0, color="0.7", lw=0.8, zorder=0)
+    ax.set_xlabel("effect")
+    return ax
+
+
+def _axis(ax: Any) -> Any:
+    if ax is not None:
+        return ax
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(5, 4), layout="constrained").subplots()
+
+
+def save_figure(ax: Any, path: Any) -> None:
+    """Write the axis's figure; an SVG has the same bytes each time."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
+        metadata = {"Date": None} if str(path).endswith(".svg") else None
+        ax.figure.savefig(path, metadata=metadata, dpi=150)

@@ -1,0 +1,148 @@
+"""The figures of a training: losses, labels, parity, filters."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MOST_FILTERS = 64
+
+
+def _figure(n: int, width: float = 5, height: float = 4) -> "tuple[Figure, Any]":
+    # Figures without pyplot keep no global state, so nothing has to be closed.
+    from matplotlib.figure import Figure
+
+    columns = min(max(n, 1), 3)
+    rows = -(-max(n, 1) // columns)
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[n:]:
+        unused.set_axis_off()
+    return figure, axes
+
+
+def _save(figure: "Figure", path: Path) -> None:
+    # No date and fixed ids: the same figure is the same bytes.
+    import matplotlib
+
+    svg = path.suffix == ".svg"
+    with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
+        figure.savefig(path, dpi=120, metadata={"Date": None} if svg else {"Software": None})
+
+
+def save_loss(histories: dict[str, list[dict[str, float]]], path: Path) -> None:
+    """Write the loss curves of several trainings, overlaid."""
+    from cisweep.plot.curves import plot_loss
+
+    figure, axes = _figure(1, 7, 4)
+    plot_loss(histories, ax=axes[0], columns=["train_loss", "validation_loss"])
+    _save(figure, path)
+
+
+def save_labels(labels: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
+    """Write the histogram of the training labels of each task; labels: task -> counts, edges."""
+    figure, axes = _figure(len(labels), 4, 3)
+    for ax, (task, (counts, edges)) in zip(axes, labels.items()):
+        ax.stairs(counts, edges, fill=True)
+        ax.set_title(task, fontsize=10)
+        ax.set_xlabel("Label")
+        ax.set_ylabel("Training rows")
+        ax.spines[["top", "right"]].set_visible(False)
+    _save(figure, path)
+
+
+def save_parity(heldout: pd.DataFrame, path: Path) -> None:
+    """Write predictions against the truth of each task of a held-out table.
+
+    For labels of 0 and 1 it shows the distributions of the predictions of both classes.
+    """
+    from cisweep.plot.curves import plot_parity
+
+    tasks = [t for t in held_out_tasks(heldout) if heldout[f"{t}_observed"].notna().sum() > 1]
+    figure, axes = _figure(len(tasks), 5, 5)
+    for ax, task in zip(axes, tasks):
+        truth, guess = heldout[f"{task}_observed"], heldout[f"{task}_predicted"]
+        if set(truth.dropna().unique()) <= {0.0, 1.0}:
+            bins = np.histogram_bin_edges(guess.dropna(), 60)
+            for label in (0, 1):
+                values = guess[truth == label]
+                ax.hist(
+                    values, bins, density=True, alpha=0.6, label=f"label {label}, n {len(values)}"
+                )
+            ax.set_title(task, fontsize=10)
+            ax.set_xlabel("Predicted logit")
+            ax.legend(frameon=False)
+        else:
+            plot_parity(truth, guess, ax=ax, label=task)
+    _save(figure, path)
+
+
+def held_out_tasks(heldout: pd.DataFrame) -> list[str]:
+    """Return the tasks of a held-out table, whose columns are <task>_observed, <task>_predicted."""
+    return [str(c).removesuffix("_observed") for c in heldout if str(c).endswith("_observed")]
+
+
+def save_filters(matrices: dict[str, np.ndarray], kind: str, path: Path) -> None:
+    """Write first-layer filters: matrices (4, width) as `pwm` logos, weights as a `heatmap`."""
+    from cisweep.plot.filters import plot_filters
+
+    shown = dict(list(matrices.items())[:_MOST_FILTERS])
+    columns = 8
+    from matplotlib.figure import Figure
+
+    rows = max(-(-len(shown) // columns), 1)
+    figure = Figure(figsize=(1.9 * columns, 1.3 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[len(shown) :]:
+        unused.set_axis_off()
+    if shown:
+        plot_filters(shown, axs=list(axes[: len(shown)]), kind=kind)
+    else:
+        figure.suptitle("this model has no convolution that reads the sequence")
+    _save(figure, path)
+
+
+def training_figures(
+    name: str, records: list[dict[str, Any]], heldout: pd.DataFrame, weights: Path
+) -> dict[str, Callable[[Path], None]]:
+    """Return figure -> the function that writes it to a path.
+
+    Parameters
+    ----------
+    name: id of the model. records: evidence of each fold. heldout: rows of all folds.
+    weights: safetensors of the first fold, whose filters are shown.
+    """
+    from cisweep.plot.interactive import parity_page
+
+    first = records[0]
+    used = {
+        f"{key} n {row['sites']}": np.array(row["matrix"])
+        for key, row in first["matrices"].items()
+        if row["sites"]
+    }
+    histories = {f"fold {i}": r["history"] for i, r in enumerate(records)}
+    page = parity_page(heldout, held_out_tasks(heldout), f"{name}: held-out predictions")
+    return {
+        "loss.svg": lambda path: save_loss(histories, path),
+        "labels.svg": lambda path: save_labels(first["labels"], path),
+        "parity.png": lambda path: save_parity(heldout, path),
+        "parity.html": lambda path: path.write_text(page) and None,
+        "filters.png": lambda path: save_filters(used, "pwm", path),
+        "filter_weights.png": lambda path: save_filters(
+            _filter_weights(first, weights), "heatmap", path
+        ),
+    }
+
+
+def _filter_weights(record: dict[str, Any], weights: Path) -> dict[str, np.ndarray]:
+    from safetensors.numpy import load_file
+
+    layer = record["summary"].get("first_convolution")
+    if layer is None:
+        return {}
+    return {f"filter_{i}": w for i, w in enumerate(load_file(weights)[f"{layer}.weight"])}
