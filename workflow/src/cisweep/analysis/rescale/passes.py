@@ -62,8 +62,7 @@ class Explainer:
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
 
     def _read(self, x: Tracked, args: tuple) -> list[Tensor]:
-        output = self.call(x, *args)
-        return [_scalar(output, target, x.shape[0]) for target in self.targets]
+        return read_scalars(self.call(x, *args), self.targets, x.shape[0])
 
 
 def _value(y: Tensor) -> Tensor:
@@ -81,6 +80,11 @@ def _multipliers(values: list[Tensor], leaf: Tensor) -> Tensor:
             if gradient is not None:
                 found[i] = gradient
     return found
+
+
+def read_scalars(output: Any, targets: Sequence[Target], rows: int) -> list[Tensor]:
+    """Return the scalars (rows,) that the targets read from the model's output."""
+    return [_scalar(output, target, rows) for target in targets]
 
 
 def _scalar(output: Any, target: Target, rows: int) -> Tensor:
@@ -110,28 +114,29 @@ def _scalar(output: Any, target: Target, rows: int) -> Tensor:
 
 
 @contextmanager
-def explainer(
-    model: nn.Module,
-    targets: Sequence[Target],
-    *,
-    device: torch.device,
-    dtype: torch.dtype,
-    additional: dict[Any, Any] | None,
-) -> Iterator[Explainer]:
-    """Yield the model in evaluation mode, on `device` in `dtype`, and leave it as it was found."""
-    _refuse_scripts(model)
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Put all modules in evaluation mode, and each of them back to its own at the end."""
     training = {module: module.training for module in model.modules()}
     try:
         for module in training:
             module.training = False
-        with registered_modules(model, additional), torch.inference_mode(False):
-            yield Explainer(_in(model, device, dtype), targets, rule_table(additional))
+        with torch.inference_mode(False):
+            yield
     finally:
         for module, was in training.items():
             module.training = was
 
 
-def _refuse_scripts(model: nn.Module) -> None:
+@contextmanager
+def explainer(
+    model: nn.Module,
+    targets: Sequence[Target],
+    additional: dict[Any, Any] | None,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Iterator[Explainer]:
+    """Yield the model in evaluation mode, on `device` in `dtype`, and leave it as it was found."""
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             raise AttributionError(
@@ -139,17 +144,25 @@ def _refuse_scripts(model: nn.Module) -> None:
                 where=f"module {name or type(module).__name__!r}",
                 mend="give the Python module, or the module of an exported program",
             )
+    with evaluating(model), registered_modules(model, additional):
+        yield Explainer(call_of(model, device, dtype), targets, rule_table(additional))
 
 
-def _in(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Callable[..., Any]:
-    """Return the model's call with its weights on `device` in `dtype`; the model keeps its own."""
+def call_of(
+    model: nn.Module, device: torch.device, dtype: torch.dtype, *, frozen: bool = False
+) -> Callable[..., Any]:
+    """Return the model's call with its weights on `device` in `dtype`; the model keeps its own.
+
+    `frozen`: also without gradients of the weights.
+    """
     state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
     wanted = {
-        name: tensor.detach().to(device, dtype if tensor.dtype.is_floating_point else None)
+        name: tensor.detach().to(device, dtype if tensor.is_floating_point() else None)
         for name, tensor in state.items()
     }
-    if all(
+    same = all(
         wanted[n].dtype == state[n].dtype and wanted[n].device == state[n].device for n in state
-    ):
+    )
+    if same and not (frozen and any(tensor.requires_grad for tensor in state.values())):
         return model
     return lambda *args: torch.func.functional_call(model, wanted, args)

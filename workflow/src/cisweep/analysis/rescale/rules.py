@@ -25,6 +25,7 @@ from cisweep.analysis.rescale.tracing import (
     tracked_in,
 )
 from cisweep.errors import AttributionError
+from cisweep.models.convolution import conv1d
 
 _CURVES = [
     "abs",
@@ -175,6 +176,19 @@ def linear(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     return trace.step(func, (args, kwargs), lambda: (run(), []), run)
 
 
+def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Let a convolution pass, by the fast one where it is one over sequences."""
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = args
+    if x.ndim != 3 or transposed or isinstance(weight, Tracked) or isinstance(bias, Tracked):
+        return product("convolution", linear)(trace, func, args, kwargs)
+    settings = (stride[0], padding[0], dilation[0], groups)
+
+    def run(_: Any = None) -> Any:
+        return conv1d(x.inner, bare(weight), bare(bias), *settings)
+
+    return trace.step(func, (x,), lambda: (run(), []), run)
+
+
 def _floating(handler: Handler) -> Handler:
     """Refuse indices and masks made of activations where only numbers are linear."""
 
@@ -317,6 +331,7 @@ def _table() -> dict[str, Handler]:
     max_like = _one_curve(maximum_over_axes, maximum_of_two)
     table.update(max=max_like, min=max_like)
     table.update(
+        convolution=_convolution,
         relu=relu,
         exp=exponential,
         div=_div,

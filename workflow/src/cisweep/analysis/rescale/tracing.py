@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode, enable_reentrant_dispatch
 from torch.utils._pytree import tree_map_only
+from torch.utils.weak import WeakIdKeyDictionary
 
 from cisweep.errors import AttributionError
 
@@ -133,13 +134,26 @@ def as_mask(number: Tracked) -> Tracked:
     return Tracked(number.trace, number.inner, number.producer, like=number, dtype=torch.bool)
 
 
+_detached: WeakIdKeyDictionary = WeakIdKeyDictionary()
+
+
+def _constant_of(parameter: torch.Tensor) -> torch.Tensor:
+    """Return the parameter without its wish for gradients, for which autograd would keep inputs.
+
+    It is the same tensor at each call, so that a convolution can keep the weights' layout for it.
+    """
+    known = _detached.get(parameter)
+    if known is None or known.data_ptr() != parameter.data_ptr():
+        known = _detached[parameter] = parameter.detach()
+    return known
+
+
 def bare(value: Any) -> Any:
     """Return `value` with tracked tensors replaced by this pass's values, constants detached."""
     if isinstance(value, Tracked):
         return value.inner
     if isinstance(value, torch.Tensor):
-        # A parameter that asks for gradients would make autograd keep every input for it.
-        return value.detach() if value.requires_grad else value
+        return _constant_of(value) if value.requires_grad else value
     if isinstance(value, (list, tuple)):
         return type(value)(bare(item) for item in value)
     if isinstance(value, dict):
@@ -169,8 +183,9 @@ class Trace:
 
     def call(self, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one operation by its handler and return tracked results."""
-        if not all(tensor.memory.active for tensor in tracked_in(args, kwargs)):
-            if not any(tensor.memory.active for tensor in tracked_in(args, kwargs)):
+        active = [tensor.memory.active for tensor in tracked_in(args, kwargs)]
+        if not all(active):
+            if not any(active):
                 return self._idle(func, args, kwargs)
             first = 1 if func._schema.is_mutable else 0
             args = (*args[:first], *tree_map_only(Tracked, _without_constants, args[first:]))
@@ -362,7 +377,8 @@ def visible_operations() -> Iterator[None]:
 
     def guarded(cls: type, *args: Any, **kwargs: Any) -> Any:
         # Checkpointing computes what it wraps, no more.
-        if tracked_in(args, kwargs) and cls.__name__ != "CheckpointFunction":
+        ours = cls.__module__.startswith("cisweep.") or cls.__name__ == "CheckpointFunction"
+        if not ours and tracked_in(args, kwargs):
             raise AttributionError(
                 f"custom autograd function {cls.__qualname__} has a gradient of its own, which "
                 "need not belong to what it computes",

@@ -1,0 +1,73 @@
+"""Plain gradients: along the path from reference to example, or at the example alone.
+
+They need no rules and little memory, so they serve where a model of hundreds of kilobases leaves
+no room for more; they are not complete (the path: up to its quadrature).
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cisweep.analysis.rescale.passes import Target, call_of, evaluating, read_scalars
+from cisweep.models.convolution import fast_convolutions
+
+
+@dataclass(frozen=True)
+class PathGradients:
+    """Gradients averaged over `nodes` of the way from reference (0) to example (1)."""
+
+    call: Any
+    targets: Sequence[Target]
+    nodes: tuple[tuple[float, float], ...]  # (place, weight)
+
+    def pairs(
+        self, x: Tensor, references: Sequence[Tensor], args: tuple
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the mean gradients and the targets of example and reference, for each reference."""
+        y_example = self._values(x, args)
+        for reference in references:
+            total = x.new_zeros(len(self.targets), *x.shape)
+            for place, weight in self.nodes:
+                total += weight * self._gradients(reference + place * (x - reference), args)
+            yield total, y_example, self._values(reference, args)
+
+    def _values(self, x: Tensor, args: tuple) -> Tensor:
+        with torch.no_grad(), fast_convolutions():
+            return torch.stack(read_scalars(self.call(x, *args), self.targets, len(x)))
+
+    def _gradients(self, x: Tensor, args: tuple) -> Tensor:
+        x = x.detach().clone().requires_grad_()
+        with torch.enable_grad(), fast_convolutions():
+            values = read_scalars(self.call(x, *args), self.targets, len(x))
+        found = torch.zeros(len(values), *x.shape, dtype=x.dtype, device=x.device)
+        for i, value in enumerate(values):
+            if value.requires_grad:
+                (gradient,) = torch.autograd.grad(
+                    value.sum(), x, retain_graph=i + 1 < len(values), allow_unused=True
+                )
+                found[i] = 0.0 if gradient is None else gradient
+        return found
+
+
+@contextmanager
+def path_gradients(
+    model: nn.Module,
+    targets: Sequence[Target],
+    n_steps: int | None,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Iterator[PathGradients]:
+    """Yield the method with Gauss-Legendre nodes, or, for None, with the example alone."""
+    if n_steps is None:
+        nodes: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
+    else:
+        places, weights = np.polynomial.legendre.leggauss(n_steps)
+        nodes = tuple(zip(((places + 1) / 2).tolist(), (weights / 2).tolist()))
+    with evaluating(model):
+        yield PathGradients(call_of(model, device, dtype, frozen=True), targets, nodes)
