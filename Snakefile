@@ -14,11 +14,13 @@ configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/prepare.smk"
+include: "workflow/rules/train.smk"
 include: "workflow/rules/predict.smk"
 include: "workflow/rules/select.smk"
 include: "workflow/rules/attribute.smk"
 include: "workflow/rules/seqlets.smk"
 include: "workflow/rules/hits.smk"
+include: "workflow/rules/variants.smk"
 include: "workflow/rules/report.smk"
 
 

@@ -58,7 +58,9 @@ def test_missing_labels_do_not_count():
     torch.testing.assert_close(found, expected)
     found.backward()
     assert torch.isfinite(logits.grad).all() and float(logits.grad[1, 2]) == 0
-    torch.testing.assert_close(losses.mse_loss(logits, labels), F.mse_loss(logits[known], labels[known]))
+    torch.testing.assert_close(
+        losses.mse_loss(logits, labels), F.mse_loss(logits[known], labels[known])
+    )
 
 
 def test_cross_entropy_reads_class_numbers_from_one_column():

@@ -82,9 +82,7 @@ def test_bootstrap_interval_has_its_coverage():
     area = metrics.auroc(s, y)
     low, high = metrics.bootstrap_interval(metrics.auroc, s, y, draws=400)
     q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    error = np.sqrt(
-        (area * (1 - area) + 79 * (q1 - area**2) + 299 * (q2 - area**2)) / (80 * 300)
-    )
+    error = np.sqrt((area * (1 - area) + 79 * (q1 - area**2) + 299 * (q2 - area**2)) / (80 * 300))
     assert low < area < high
     assert (high - low) == pytest.approx(2 * 1.96 * error, rel=0.2)
 

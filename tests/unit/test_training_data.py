@@ -64,11 +64,21 @@ def test_signal_and_sequence_move_and_turn_together():
         control = batch.inputs[0][i].numpy()
         options = []
         for o in range(7) if data.is_peak[i] else [3]:
-            t, s, c = (a[i][..., o : o + n] for a, n in
-                       ((data.tokens, 14), (data.signal, 6), (data.controls, 14)))
-            options += [(o, t, s, c), (o, reverse_complement_tokens(t), s[::-1, ::-1], c[::-1, ::-1])]
-        match = [o for o, t, s, c in options if np.array_equal(t, tokens)
-                 and np.array_equal(s, counts) and np.array_equal(c, control)]
+            t, s, c = (
+                a[i][..., o : o + n]
+                for a, n in ((data.tokens, 14), (data.signal, 6), (data.controls, 14))
+            )
+            options += [
+                (o, t, s, c),
+                (o, reverse_complement_tokens(t), s[::-1, ::-1], c[::-1, ::-1]),
+            ]
+        match = [
+            o
+            for o, t, s, c in options
+            if np.array_equal(t, tokens)
+            and np.array_equal(s, counts)
+            and np.array_equal(c, control)
+        ]
         assert len(match) == 1
         moved += match[0] != 3
     assert moved > 15

@@ -80,9 +80,7 @@ def test_near_duplicates_against_brute_force():
     generator = np.random.default_rng(7)
     tokens = generator.integers(0, 5, (15, 30), dtype=np.uint8)
     tokens[3, 5:20], tokens[9, 10:25] = tokens[1, :15], tokens[3, 2:17]
-    words = [
-        {tuple(t[i : i + 6]) for i in range(25) if 4 not in t[i : i + 6]} for t in tokens
-    ]
+    words = [{tuple(t[i : i + 6]) for i in range(25) if 4 not in t[i : i + 6]} for t in tokens]
     label = list(range(15))
     for i in range(15):
         for j in range(15):

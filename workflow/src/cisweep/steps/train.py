@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from cisweep.config.base import Name, Strict
 from cisweep.config.model import TargetConfig
+from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
 
 
@@ -143,7 +144,9 @@ class SignalData(Strict):
         if self.tiles is not None and self.negatives:
             raise ValueError("negatives need peaks; with tiles every window has signal")
         if self.output_bp > self.window_bp:
-            raise ValueError(f"output_bp {self.output_bp} is longer than window_bp {self.window_bp}")
+            raise ValueError(
+                f"output_bp {self.output_bp} is longer than window_bp {self.window_bp}"
+            )
         return self
 
 
@@ -227,6 +230,10 @@ class Recipe(Strict):
     targets: list[TargetConfig] | None = None
     """Targets of the written model.yaml; null = one for each task or head."""
 
+    def key(self) -> str:
+        """Return a hash of the recipe without the folders of its files."""
+        return digest(_names_only(self.model_dump()))
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.data.kind == "signal") != (self.task == "profile"):
@@ -238,6 +245,15 @@ class Recipe(Strict):
         return self
 
 
+def _names_only(value: Any) -> Any:
+    """Return the value with each path cut to its file's name."""
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, dict):
+        return {key: _names_only(item) for key, item in value.items()}
+    return [_names_only(item) for item in value] if isinstance(value, list) else value
+
+
 class TrainConfig(StepConfig):
     """Train models before the other steps of the run."""
 
@@ -247,15 +263,31 @@ class TrainConfig(StepConfig):
     """Threads of each training."""
 
 
-PRODUCTS = (
-    "model.yaml", "metrics.tsv", "history.tsv", "card.md", "loss.svg", "parity.png",
-    "parity.html", "labels.svg",
-)  # fmt: skip
+TABLES = ("model.yaml", "metrics.tsv", "history.tsv", "card.md", "dropped.tsv")
+FIGURES = (
+    "loss.svg",
+    "parity.png",
+    "parity.html",
+    "labels.svg",
+    "filters.png",
+    "filter_weights.png",
+)
 
 
 def n_folds(recipe: Recipe) -> int:
     """Return how many sets of weights a recipe trains."""
     return max(len(recipe.folds), 1)
+
+
+def data_files(recipe: Recipe) -> list[str]:
+    """Return the files that a recipe reads; Snakemake watches their bytes."""
+    data = recipe.data
+    single = [getattr(data, n, None) for n in ("genome", "fasta", "matrices")]
+    single += [recipe.motifs, *getattr(data, "paths", []), *getattr(data, "signal", [])]
+    single += getattr(data, "controls", [])
+    peaks = getattr(data, "peaks", None)
+    single += list(peaks.values()) if isinstance(peaks, dict) else [peaks]
+    return [str(path) for path in dict.fromkeys(single) if path is not None]
 
 
 STEP = Step(
@@ -264,8 +296,9 @@ STEP = Step(
     order=0,
     config=TrainConfig,
     title="Training",
-    run_products=lambda config: [
-        f"train/{name}/{product}" for name in config.models for product in PRODUCTS
-    ],
+    run_products=lambda config: (
+        [f"train/{name}/{product}" for name in config.models for product in (*TABLES, *FIGURES)]
+        + ["train/loss.svg", "train/spot_check.tsv"]
+    ),
     unscoped=frozenset({"threads"}),
 )

@@ -222,7 +222,10 @@ def profile_rows(
         guesses["mean_profile"] = np.broadcast_to(mean, observed.shape)
     rows = []
     for name, guess in guesses.items():
-        r, d = metrics.profile_pearson(guess, observed), metrics.jensen_shannon_distance(guess, observed)
+        r, d = (
+            metrics.profile_pearson(guess, observed),
+            metrics.jensen_shannon_distance(guess, observed),
+        )
         rows.append(_row("profile", name, "pearson", np.nanmedian(r), n))
         rows.append(_row("profile", name, "jensen_shannon_distance", np.nanmedian(d), n))
     return rows + _count_rows(outputs[1][:, 0], counts.sum(axis=(1, 2)), peak, random_state)

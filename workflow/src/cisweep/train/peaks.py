@@ -197,7 +197,9 @@ def _negatives(
     return drawn
 
 
-def _shuffles(positives: np.ndarray, per_positive: float, seed: int) -> tuple[list[str], np.ndarray]:
+def _shuffles(
+    positives: np.ndarray, per_positive: float, seed: int
+) -> tuple[list[str], np.ndarray]:
     n = int(round(per_positive * len(positives)))
     copies = -(-n // len(positives))
     place = Windows.build(["shuffle"] * len(positives), *[np.arange(len(positives))] * 2)

@@ -10,7 +10,14 @@ import yaml
 from safetensors.torch import save_file
 
 from cisweep import __version__
-from cisweep.config.model import FoldConfig, InputConfig, ModelConfig, RcConfig, TargetConfig
+from cisweep.config.model import (
+    FoldConfig,
+    InputConfig,
+    ModelConfig,
+    RcConfig,
+    TargetConfig,
+    file_sha256,
+)
 from cisweep.steps.train import Recipe, n_folds
 from cisweep.train.recipes import RunOptions, TrainedFold, train_fold
 
@@ -50,9 +57,7 @@ def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) ->
     inputs = []
     if profile and recipe.data.controls:
         paths = list(recipe.data.controls)
-        inputs.append(
-            InputConfig(name="controls", kind="bigwig", channels=len(paths), paths=paths)
-        )
+        inputs.append(InputConfig(name="controls", kind="bigwig", channels=len(paths), paths=paths))
     held_out = len(folds) > 1 and all(f.test_chroms for f in folds)
     return ModelConfig(
         adapter="state_dict",
@@ -161,43 +166,62 @@ def markdown(table: pd.DataFrame) -> list[str]:
         return str(value)
 
     lines = ["| " + " | ".join(map(str, table.columns)) + " |", "|" + "---|" * table.shape[1]]
-    return lines + ["| " + " | ".join(map(text, row)) + " |" for row in table.itertuples(index=False)]
+    return lines + [
+        "| " + " | ".join(map(text, row)) + " |" for row in table.itertuples(index=False)
+    ]
 
 
-def write_model(
+def model_tables(
     name: str,
     recipe: Recipe,
-    trained: list[TrainedFold],
-    folder: Path,
+    records: list[dict[str, Any]],
+    weights: list[Path],
     command: str,
-) -> ModelConfig:
-    """Write all products but figures of a trained model into `folder` and return its config.
+) -> dict[str, str]:
+    """Return the text of each product that is not a figure: product -> text.
 
-    They are fold<k>.safetensors, fold<k>.heldout.tsv, model.yaml, metrics.tsv, history.tsv,
-    record.json and card.md.
+    Products are model.yaml, metrics.tsv, history.tsv, card.md and dropped.tsv.
+
+    Parameters
+    ----------
+    records: of each fold, from `fold_record`. weights: its weights file, beside model.yaml.
     """
-    from cisweep.config.model import file_sha256
+    config = model_config(recipe, records[0], [Path(p.name) for p in weights])
+    dropped = [{"fold": i} | row for i, r in enumerate(records) for row in r["dropped"]]
+    columns = ["fold", "name", "reason", "detail"]
+    return {
+        "model.yaml": config_text(config),
+        "metrics.tsv": _tsv(metrics_table(records)),
+        "history.tsv": _tsv(history_table(records)),
+        "card.md": card_text(
+            name, recipe, records, command, {p.name: file_sha256(p) for p in weights}
+        ),
+        "dropped.tsv": _tsv(pd.DataFrame(dropped, columns=columns)),
+    }
 
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / WEIGHTS.format(fold=i) for i in range(len(trained))]
-    for i, (fold, path) in enumerate(zip(trained, paths)):
-        save_file(fold.state, path)
-        fold.heldout.to_csv(folder / f"fold{i}.heldout.tsv", sep="\t", index=False)
-    records = json.loads(json.dumps([fold_record(t) for t in trained], default=float))
-    (folder / "record.json").write_text(json.dumps(records))
-    config = model_config(recipe, records[0], [Path(p.name) for p in paths])
-    (folder / "model.yaml").write_text(config_text(config))
-    metrics_table(records).to_csv(folder / "metrics.tsv", sep="\t", index=False)
-    history_table(records).to_csv(folder / "history.tsv", sep="\t", index=False)
-    hashes = {p.name: file_sha256(p) for p in paths}
-    (folder / "card.md").write_text(card_text(name, recipe, records, command, hashes))
-    return config
+
+def _tsv(table: pd.DataFrame) -> str:
+    return table.to_csv(sep="\t", index=False, lineterminator="\n")
+
+
+def write_fold(trained: TrainedFold, weights: Path, heldout: Path, record: Path) -> None:
+    """Write the weights, the held-out rows (TSV) and the evidence (JSON) of a fold."""
+    save_file(trained.state, weights)
+    heldout.write_text(_tsv(trained.heldout))
+    record.write_text(json.dumps(fold_record(trained), default=float))
 
 
 def train_model(
     name: str, recipe: Recipe, folder: Path, options: RunOptions = RunOptions()
 ) -> list[TrainedFold]:
     """Return the trained folds of a recipe, with all products but figures written to `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
     trained = [train_fold(recipe, fold, options) for fold in range(n_folds(recipe))]
-    write_model(name, recipe, trained, folder, f"cisweep.train.train_model({name!r}, …)")
+    weights = [folder / WEIGHTS.format(fold=i) for i in range(len(trained))]
+    for i, (fold, path) in enumerate(zip(trained, weights)):
+        write_fold(fold, path, folder / f"fold{i}.heldout.tsv", folder / f"fold{i}.json")
+    records = [json.loads((folder / f"fold{i}.json").read_text()) for i in range(len(trained))]
+    command = f"cisweep.train.train_model({name!r}, recipe, folder)"
+    for product, text in model_tables(name, recipe, records, weights, command).items():
+        (folder / product).write_text(text)
     return trained

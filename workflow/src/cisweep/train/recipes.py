@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from cisweep.contracts import seed_of
-from cisweep.errors import TrainingError
+from cisweep.contracts import digest, seed_of
+from cisweep.errors import ModelError, TrainingError
 from cisweep.genome.motifs import load_motifs
 from cisweep.models.building import module_class
 from cisweep.sequence.tokens import decode_tokens, tokenize
@@ -79,7 +79,7 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = RunOptions()
 
     The same recipe, fold and machine give the same weights (CPU), also after an interruption.
     """
-    examples = load_examples(recipe, fold, _workspace(options))
+    examples = load_examples(recipe, fold, _workspace(options, fold))
     model, arguments = make_module(recipe, examples)
     config = fit_config(recipe, options)
     parts = {
@@ -96,7 +96,7 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = RunOptions()
         parts["validation"],
         objective,
         config,
-        _checkpoint(options, recipe, fold),
+        _checkpoint(options, recipe, fold, examples.files),
     )
     model.to("cpu").eval()
     if examples.scale is not None:
@@ -120,12 +120,18 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = RunOptions()
     return trained
 
 
-def _workspace(options: RunOptions) -> Path | None:
-    return None if options.scratch is None else options.scratch / "windows"
+def _workspace(options: RunOptions, fold: int) -> Path | None:
+    return None if options.scratch is None else options.scratch / f"windows{fold}"
 
 
-def _checkpoint(options: RunOptions, recipe: Recipe, fold: int) -> Path | None:
-    return None if options.scratch is None else options.scratch / f"fold{fold}.checkpoint"
+def _checkpoint(
+    options: RunOptions, recipe: Recipe, fold: int, files: dict[str, str]
+) -> Path | None:
+    """Return the checkpoint's path; its name tells recipe and data, so no other one is taken up."""
+    if options.scratch is None:
+        return None
+    key = digest(recipe.key(), fold, sorted(files.items()))
+    return options.scratch / f"{key}.checkpoint"
 
 
 def make_module(recipe: Recipe, examples: Examples) -> tuple[nn.Module, dict[str, Any]]:
@@ -159,9 +165,7 @@ def make_module(recipe: Recipe, examples: Examples) -> tuple[nn.Module, dict[str
 def fit_config(recipe: Recipe, options: RunOptions) -> FitConfig:
     """Return the FitConfig of a recipe."""
     values = recipe.fit.model_dump()
-    return FitConfig(
-        **values, seed=recipe.seed, device=options.device, progress=options.progress
-    )
+    return FitConfig(**values, seed=recipe.seed, device=options.device, progress=options.progress)
 
 
 def _count_weight(recipe: Recipe, train: TableDataset | SignalDataset) -> float:
@@ -319,8 +323,8 @@ def _show_filters(
 ) -> None:
     """Fill in the first layer's filters, if the model has a first convolution."""
     try:
-        first_convolution(model)
-    except ValueError:
+        trained.summary["first_convolution"] = first_convolution(model)[0]
+    except ModelError:
         return
     tokens = test.batch(np.arange(min(len(test), 5000))).tokens.numpy()
     trained.matrices = filter_matrices(model, tokens)
@@ -337,7 +341,9 @@ def spot_check(
     for text in recipe.spot_check:
         data = TableDataset(tokenize([text]), np.zeros((1, len(tasks)), np.float32))
         predicted = predict_dataset(model, data, how)[0][0]
-        rows.append({"sequence": decode_tokens(data.tokens[0])} | dict(zip(tasks, map(float, predicted))))
+        rows.append(
+            {"sequence": decode_tokens(data.tokens[0])} | dict(zip(tasks, map(float, predicted)))
+        )
     return rows
 
 

@@ -250,5 +250,3 @@ def _drop_outliers(
         {"name": name, "reason": "outlier", "detail": f"{total[r]:g} reads, limit {limit:g}"}
         for name, r in zip(names, rows)
     ]
-
-

@@ -187,7 +187,9 @@ def check_labels(values: np.ndarray, rows: np.ndarray, columns: list[str], task:
         if task == "multilabel" and not np.isin(found, (0, 1)).all():
             odd = found[~np.isin(found, (0, 1))][0]
             raise TrainingError(
-                f"a label is {odd:g}; labels are 0, 1 or empty", where=where, mend="task: regression"
+                f"a label is {odd:g}; labels are 0, 1 or empty",
+                where=where,
+                mend="task: regression",
             )
         if len(found) < 2:
             what = "value" if task == "regression" else "class"

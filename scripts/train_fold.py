@@ -1,0 +1,25 @@
+"""Train one fold of a recipe and judge it on what it held out."""
+
+import shutil
+from pathlib import Path
+
+from cisweep.job import Job
+
+with Job(snakemake) as job:  # noqa: F821
+    from cisweep.train import RunOptions, train_fold
+    from cisweep.train.products import write_fold
+
+    recipe = job.plan.step_config("train").models[job.model]
+    scratch = Path(job.params.scratch)
+    with job.device() as device:
+        options = RunOptions(device, scratch, progress=True)
+        trained = train_fold(recipe, int(job.wildcards.fold), options)
+    job.say(f"{trained.summary}")
+    with (
+        job.product("weights") as weights,
+        job.product("heldout") as heldout,
+        job.product("record") as record,
+    ):
+        write_fold(trained, weights, heldout, record)
+    # Only now is the checkpoint of no more use.
+    shutil.rmtree(scratch, ignore_errors=True)
