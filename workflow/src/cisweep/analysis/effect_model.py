@@ -65,6 +65,13 @@ class EffectModel:
     @classmethod
     def load(cls, config: ModelConfig, device: str = "cpu") -> "EffectModel":
         """Return the folds of a model config, with the reverse complement if `rc.average`."""
+        given = [i.name for i in config.inputs if i.kind in ("bigwig", "column")]
+        if given:
+            raise ModelError(
+                f"the inputs {', '.join(given)} are data, which an allele of another length lacks",
+                where="inputs",
+                mend="score variants with inputs of zeros or constants",
+            )
         members, chroms = [], []
         for i, fold in enumerate(config.folds):
             module = load_model(config, i, device)

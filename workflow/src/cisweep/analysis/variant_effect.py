@@ -11,6 +11,8 @@ import pandas as pd
 
 from cisweep.analysis.effect_model import EffectModel
 from cisweep.analysis.variant_scores import (
+    EFFECT_COLUMNS,
+    PROFILE_COLUMNS,
     NullPool,
     ProfileChange,
     log2_fold_change,
@@ -26,6 +28,7 @@ from cisweep.genome.variants import Variant
 from cisweep.sequence.tokens import shuffle_tokens
 
 _REFERENCES_AT_ONCE = 512
+_COPIED = ("pos", "ref", "alt", "id", "group", "kind", "shifted_bp", "source")
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ class VariantEffects:
                 ],
                 axis=1,
             )
-        for field, name in _PROFILE_COLUMNS.items():
+        for field, name in PROFILE_COLUMNS.items():
             columns = [self._profile(t.name, field) for t in self.targets]
             numbers[name] = np.stack(columns, axis=1)
         for name, values in numbers.items():
@@ -100,21 +103,6 @@ class VariantEffects:
         if target not in self.profiles:
             return np.full(len(self.alleles), np.nan)
         return getattr(self.profiles[target], field)
-
-
-_COPIED = ("pos", "ref", "alt", "id", "group", "kind", "shifted_bp", "source")
-_PROFILE_COLUMNS = {
-    "jsd": "profile_jsd",
-    "max_signed": "profile_max",
-    "max_abs": "profile_max_abs",
-}
-
-EFFECT_COLUMNS = [
-    *("chrom", "start", "end", "pos", "ref", "alt", "id", "group", "kind", "shifted_bp", "source"),
-    *("n_joined", "target", "scale", "prediction_ref", "prediction_alt", "delta", "delta_sd"),
-    *("log2fc", "delta_probability", *_PROFILE_COLUMNS.values()),
-]
-"""Columns of the table of effects; pos is the 0-based position of `ref`'s first base."""
 
 
 def variant_effects(

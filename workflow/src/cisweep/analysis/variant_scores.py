@@ -7,6 +7,19 @@ import numpy as np
 
 from cisweep.analysis.qvalues import bh_qvalues
 
+PROFILE_COLUMNS = {
+    "jsd": "profile_jsd",
+    "max_signed": "profile_max",
+    "max_abs": "profile_max_abs",
+}
+
+EFFECT_COLUMNS = [
+    *("chrom", "start", "end", "pos", "ref", "alt", "id", "group", "kind", "shifted_bp", "source"),
+    *("n_joined", "target", "scale", "prediction_ref", "prediction_alt", "delta", "delta_sd"),
+    *("log2fc", "delta_probability", *PROFILE_COLUMNS.values()),
+]
+"""Columns of the table of effects, one row a variant and target; pos is 0-based, of `ref`."""
+
 LOG_SCALES = ("log_counts", "log1p_counts")
 
 

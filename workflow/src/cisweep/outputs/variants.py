@@ -1,0 +1,117 @@
+"""Tables of variants: the selected ones, and their effects as TSV and Parquet."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cisweep.genome.variants import Variant
+from cisweep.outputs.tables import ParquetWriter
+
+_FIELDS = [
+    ("chrom", pa.string()),
+    ("pos", pa.int64()),
+    ("ref", pa.string()),
+    ("alt", pa.string()),
+    ("id", pa.string()),
+    ("group", pa.string()),
+    ("row", pa.int64()),
+    ("shifted_bp", pa.int64()),
+    ("source", pa.string()),
+]
+SELECTED_SCHEMA = pa.schema(_FIELDS)
+"""Columns of selected.parquet; pos is 0-based."""
+
+_INTEGERS = ("start", "end", "pos", "shifted_bp", "n_joined")
+_TEXTS = ("chrom", "ref", "alt", "id", "group", "kind", "source", "target", "scale")
+GATHERED_COLUMNS = ["active_allele_quantile", "p_value", "q_value"]
+"""What the gather adds, since it needs all variants or all peaks."""
+
+
+def write_selected(variants: Sequence[Variant], path: Path, lengths: Iterable[str]) -> int:
+    """Write the variants that can be scored, in genome order; return their number."""
+    rank = {name: i for i, name in enumerate(lengths)}
+    kept = [v for v in variants if not v.reason]
+    kept.sort(key=lambda v: (rank[v.chrom], v.pos, v.ref, v.alt))
+    with ParquetWriter(path, SELECTED_SCHEMA, {}) as writer:
+        for begin in range(0, len(kept), 65536):
+            block = kept[begin : begin + 65536]
+            rows = {name: [getattr(v, name) for v in block] for name, _ in _FIELDS}
+            writer.append(pd.DataFrame(rows))
+    return len(kept)
+
+
+def read_selected(path: Path, stretches: Iterable[tuple[str, int, int]]) -> list[Variant]:
+    """Return the selected variants whose pos lies in one of the stretches (chrom, low, high)."""
+    found = []
+    for chrom, low, high in stretches:
+        keep = [("chrom", "==", chrom), ("pos", ">=", low), ("pos", "<", high)]
+        rows = pq.read_table(path, filters=keep).to_pylist()
+        found += [Variant(**row) for row in rows]
+    return found
+
+
+def effect_schema(columns: Sequence[str]) -> pa.Schema:
+    """Return the Parquet schema of a table of effects with these columns."""
+
+    def kind(name: str) -> pa.DataType:
+        if name in _INTEGERS:
+            return pa.int64()
+        return pa.string() if name in _TEXTS else pa.float32()
+
+    return pa.schema([(name, kind(name)) for name in columns])
+
+
+def effect_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:
+    """Yield the tables of effects of all chunks, row group by row group."""
+    for path in paths:
+        file = pq.ParquetFile(path)
+        for i in range(file.num_row_groups):
+            table = file.read_row_group(i).to_pandas()
+            if len(table):
+                yield table
+
+
+class EffectWriter:
+    """Writes a table of effects as TSV and Parquet at once, block by block."""
+
+    def __init__(self, tsv: Path, parquet: Path, columns: Sequence[str], metadata: dict[str, Any]):
+        self.columns = list(columns)
+        self._tsv = open(tsv, "w")  # noqa: SIM115
+        self._tsv.write("\t".join(self.columns) + "\n")
+        self._parquet = ParquetWriter(parquet, effect_schema(self.columns), metadata)
+
+    def append(self, table: pd.DataFrame) -> None:
+        """Add rows."""
+        self._parquet.append(table[self.columns])
+        table[self.columns].to_csv(
+            self._tsv, sep="\t", index=False, header=False, float_format="%.9g", na_rep="nan",
+            lineterminator="\n",
+        )  # fmt: skip
+
+    def __enter__(self) -> "EffectWriter":
+        self._parquet.__enter__()
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._parquet.__exit__(kind, error, trace)
+        self._tsv.close()
+
+
+def peak_values(blocks: Iterable[tuple[Any, np.ndarray]], starts: set | None) -> np.ndarray:
+    """Return the predictions (n,) of one target for peaks.
+
+    blocks: (windows, predictions) of the predict step; starts: (chrom, start) of the peaks, or None
+    for all windows.
+    """
+    parts = [
+        values
+        if starts is None
+        else values[[key in starts for key in zip(windows.chrom, windows.start)]]
+        for windows, values in blocks
+    ]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)

@@ -1,0 +1,61 @@
+"""variants: what each variant of a VCF or table changes in the model's predictions."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from cisweep.steps.base import Step, StepConfig
+
+
+class VariantsConfig(StepConfig):
+    """Effects of variants, each in a window centred on it."""
+
+    path: Path
+    """VCF, VCF.gz, BCF, or a table with columns chrom, pos_1based, ref, alt and, if wanted, id and
+    group (.tsv, .txt, .csv, also .gz)."""
+    contig_aliases: dict[str, str] = {}
+    """Name of a contig in the file: its name in the genome."""
+    group_info: str | None = None
+    """INFO field of a VCF that gives a variant's group."""
+    max_allele_bp: int = Field(1000, ge=1)
+    """Longer alleles are dropped with a reason; so are those longer than half the window."""
+    max_dropped: float = Field(0.5, ge=0, le=1)
+    """The run fails if a larger share of the variants cannot be scored."""
+    trim: Literal["left", "right", "centre"] = "right"
+    """Where an indel's window loses bases or takes new ones in: on the right (its first base
+    stays), on the left (its last base stays), or so that the allele's middle stays."""
+    haplotype: bool = False
+    """Put the other variants of a window into the alternate allele too."""
+    n_nulls: int = Field(0, ge=0)
+    """Draws of shuffled flanks a variant, for empirical p- and q-values; 0 for none."""
+    max_nulls: int = Field(100_000, ge=100)
+    """Draws that are kept in all; the smallest p-value is 1 / (this + 1)."""
+    top_n: int = Field(10, ge=0)
+    """Variants a target whose alleles are shown: attributions, hits gained and lost."""
+    batch_size: int = Field(128, ge=1)
+    """Windows that go to the device at once."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.haplotype and self.n_nulls:
+            raise ValueError("n_nulls must be 0 with haplotype: nulls shuffle the flanks")
+        return self
+
+
+STEP = Step(
+    name="variants",
+    version=1,
+    order=60,
+    config=VariantsConfig,
+    title="Variants",
+    products=lambda config, model: [
+        "variants.tsv",
+        "variants.parquet",
+        "variants.vcf.gz",
+        "variants.vcf.gz.tbi",
+        "variants.dropped.tsv",
+        "figures/variants.volcano.svg",
+    ],
+    unscoped=frozenset({"batch_size", "path", "max_dropped"}),
+)
