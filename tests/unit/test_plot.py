@@ -178,9 +178,16 @@ def annotation_boxes(ax):
     return found
 
 
-@pytest.mark.parametrize("size", [(12, 3), (6, 4), (20, 2.5)])
-@pytest.mark.parametrize("n_tracks", [1, 4, 20])
-@pytest.mark.parametrize("span", [(None, None), (30, 70)])
+@pytest.mark.parametrize(
+    ("size", "n_tracks", "span"),
+    [
+        ((12, 3), 4, (None, None)),
+        ((6, 4), 1, (None, None)),
+        ((20, 2.5), 20, (None, None)),
+        ((12, 3), 1, (30, 70)),
+        ((6, 4), 20, (30, 70)),
+    ],
+)
 def test_annotations_do_not_overlap(attributions, hits, size, n_tracks, span):
     figure, ax = plt.subplots(figsize=size)
     plot.plot_logo(
