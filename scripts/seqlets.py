@@ -5,8 +5,7 @@ import json
 import pandas as pd
 
 from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, merge_tallies
-from cisweep.analysis.annotation import name_seqlets
-from cisweep.analysis.seqlet_tables import in_genome_order
+from cisweep.analysis.seqlet_tables import in_genome_order, name_seqlets
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.seqlets import SCHEMA, write_seqlet_bed
@@ -22,7 +21,7 @@ with Job(snakemake) as job:  # noqa: F821
         kept.append(at_fdr(calls[calls["target"] == target], calibration, step.fdr))
         job.say(f"{target}: {len(kept[-1])} seqlets at FDR {step.fdr}")
     found = in_genome_order(pd.concat(kept, ignore_index=True), list(job.plan.source.lengths))
-    table = name_seqlets(found, load_motifs(job.plan.config.motifs), step.nearest)
+    table = name_seqlets(found, load_motifs(job.plan.config.motifs), step.nearest, job.threads)
     with job.product("table") as path:
         write_parquet(table, path, SCHEMA, job.provenance())
     with job.product("bed") as path:

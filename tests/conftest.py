@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -37,28 +38,32 @@ def resources() -> Path:
     return ROOT / "workflow" / "resources"
 
 
-@pytest.fixture
-def snakemake(tmp_path):
-    """Return a function that runs the workflow in a folder of its own and gives the finished
-    process: snakemake(config mapping, *arguments, folder=..., check=True)."""
-    import yaml
+def run_workflow(
+    config: dict,
+    folder: Path,
+    *arguments: str,
+    check: bool = True,
+    cores: int = 2,
+    timeout: float = 900,
+) -> subprocess.CompletedProcess:
+    """Run the workflow in `folder` with `config` laid over the default; return the process."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "overlay.yaml"
+    file.write_text(yaml.safe_dump(config))
+    command = [
+        sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory",
+        str(folder), "--configfile", str(file), "--cores", str(cores), *arguments,
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder)
+    if check and done.returncode:
+        raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    return done
 
-    def run(config: dict, *arguments: str, folder: Path | None = None, check: bool = True,
-            cores: int = 2, timeout: float = 600) -> subprocess.CompletedProcess:
-        folder = folder or tmp_path
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / "overlay.yaml"
-        file.write_text(yaml.safe_dump(config))
-        command = [
-            sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory",
-            str(folder), "--configfile", str(file), "--cores", str(cores), *arguments,
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder)
-        if check and done.returncode:
-            raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
-        return done
 
-    return run
+@pytest.fixture(scope="session")
+def snakemake():
+    """The function run_workflow(config, folder, *arguments, check, cores, timeout)."""
+    return run_workflow
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.genome.plan import Plan
-from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped
+from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped, n_tiles
 
 COLUMNS = ["step", "model", *DROPPED_COLUMNS]
 
@@ -27,8 +27,12 @@ def n_regions(plan: Plan, model: str) -> int:
     """Return how many regions the user gave, or how many tiles the genome has."""
     if plan.given is not None:
         return len(plan.given)
-    stride = plan.config.regions.tile.stride_bp
-    return sum(-(-length // stride) for name, length in plan.source.lengths.items() if plan.wanted(name))
+    stride, window = plan.config.regions.tile.stride_bp, plan.models[model].window_bp
+    return sum(
+        n_tiles(length, window, stride)
+        for name, length in plan.source.lengths.items()
+        if plan.wanted(name)
+    )
 
 
 def check_share(plan: Plan, table: pd.DataFrame) -> None:

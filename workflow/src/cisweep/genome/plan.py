@@ -272,6 +272,36 @@ class Plan:
             self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"}),
         )
 
+    @property
+    def page_key(self) -> str:
+        """Hash of what the page shows beside the products."""
+        return digest(self.summary(), self.config.model_dump(mode="json")["steps"]["report"])
+
+    def summary(self) -> dict[str, str]:
+        """Return label -> value: what was run, for a reader."""
+        config = self.config
+        found = {"genome": str(config.genome.fasta.name)} if config.genome else {}
+        if config.sequences:
+            found["sequences"] = config.sequences.name
+        if config.regions.tile:
+            found["regions"] = f"tiles every {config.regions.tile.stride_bp} bp"
+        elif config.regions.bed:
+            found["regions"] = config.regions.bed.name
+        for name, model in self.models.items():
+            targets = ", ".join(model.target_names)
+            folds = f", {len(model.folds)} folds" if len(model.folds) > 1 else ""
+            both = ", both strands averaged" if model.rc.average else ""
+            found[f"model {name}"] = f"{model.window_bp} bp windows; targets {targets}{both}{folds}"
+        if config.motifs:
+            found["motifs"] = config.motifs.name
+        for name, step in all_steps().items():
+            if self.is_on(name) and name != "report":
+                options = step.settings(self.step_config(name)).items()
+                found[step.title.lower()] = ", ".join(
+                    f"{k.replace('_', ' ')} {v}" for k, v in options if v is not None
+                )
+        return found
+
     # ---- paths ---------------------------------------------------------------------------
 
     @property

@@ -153,12 +153,12 @@ def whole_sequences(lengths: dict[str, int]) -> Regions:
 def tiles(chrom: str, length_bp: int, window_bp: int, stride_bp: int, low: int, high: int) -> Regions:
     """Return the tiles of `chrom` whose centre lies in [low, high).
 
-    Tile k is [k * stride, k * stride + window); every k with k * stride < length is a tile, so
-    the last ones may leave the chromosome (the edge policy decides).
+    Tile k is [k * stride, k * stride + window), for every k whose centre lies in the chromosome, so
+    the last ones may leave it (the edge policy decides).
     """
     half = window_bp // 2
     first = max(0, -(-(low - half) // stride_bp))
-    last = min(-(-length_bp // stride_bp), -(-(high - half) // stride_bp))
+    last = n_tiles(min(high, length_bp), window_bp, stride_bp)
     start = np.arange(first, max(first, last), dtype=np.int64) * stride_bp
     n = len(start)
     return Regions(
@@ -170,6 +170,11 @@ def tiles(chrom: str, length_bp: int, window_bp: int, stride_bp: int, low: int, 
         centre=start + half,
         line=np.zeros(n, dtype=np.int64),
     )
+
+
+def n_tiles(length_bp: int, window_bp: int, stride_bp: int) -> int:
+    """Return how many tiles have their centre below length_bp."""
+    return max(0, -(-(length_bp - window_bp // 2) // stride_bp))
 
 
 def read_blacklist(paths: list[Path]) -> dict[str, np.ndarray]:

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         *CHUNK_SCHEMA,
         ("q_value", pa.float64()),
         ("motif", pa.string()),
+        ("motif_id", pa.string()),
         ("motif_p_value", pa.float64()),
         ("motif_q_value", pa.float64()),
         ("motif_strand", pa.string()),

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 def write_tsv(table: pd.DataFrame, path: Path) -> None:
     """Write a tab-separated table with a header; floats with 9 significant digits (float32 exact)."""
-    table.to_csv(path, sep="\t", index=False, float_format="%.9g", lineterminator="\n")
+    table.to_csv(path, sep="\t", index=False, float_format="%.9g", na_rep="NaN", lineterminator="\n")
 
 
 def read_tsv(path: Path) -> pd.DataFrame:

@@ -8,8 +8,8 @@ from cisweep.steps.base import Step, StepConfig
 class SeqletsConfig(StepConfig):
     """Recursive seqlets at a false discovery rate against attributions of shuffled sequences."""
 
-    fdr: float = Field(0.05, gt=0, lt=1)
-    """Share of false calls that is accepted, per target and sign."""
+    fdr: float = Field(0.2, gt=0, lt=1)
+    """Share of false calls that is accepted, per target and sign (0.2 as in TF-MoDISco)."""
     threshold: float = Field(0.01, gt=0, lt=1)
     """p-value that every sub-span of a seqlet must pass (recursive_seqlets)."""
     min_len: int = Field(4, ge=2)
@@ -20,7 +20,7 @@ class SeqletsConfig(StepConfig):
     """Bases added on both sides of a call."""
     negative: bool = True
     """Call spans of negative attribution too."""
-    null_fraction: float = Field(0.5, gt=0, le=1)
+    null_fraction: float = Field(1.0, gt=0, le=1)
     """Share of the windows whose shuffled sequence is explained too, as the null of the FDR."""
     clip: float = Field(1e-4, ge=0, lt=0.5)
     """Share of positions at either end of the attributions that is clipped, so that one outlier

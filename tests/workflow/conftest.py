@@ -1,0 +1,31 @@
+"""A small genome of two chromosomes, cut from the demo's, and few motifs."""
+
+from pathlib import Path
+
+import pysam
+import pytest
+
+
+@pytest.fixture(scope="session")
+def small_genome(tmp_path_factory, resources) -> Path:
+    """FASTA with .fai: chrA 30 kb with a stretch of N, chrB 12 kb of real human sequence."""
+    folder = tmp_path_factory.mktemp("small genome")
+    source = pysam.FastaFile(str(resources / "genome" / "chr20_0_1Mb.fa.gz"))
+    sequences = {
+        "chrA": source.fetch("chr20", 250_000, 279_000) + "N" * 1000,
+        "chrB": source.fetch("chr20", 600_000, 612_000),
+    }
+    path = folder / "genome.fa"
+    with open(path, "w") as handle:
+        for name, sequence in sequences.items():
+            handle.write(f">{name}\n")
+            for i in range(0, len(sequence), 50):
+                handle.write(sequence[i : i + 50] + "\n")
+    pysam.faidx(str(path))
+    text = (resources / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme").read_text()
+    header, *motifs = text.split("MOTIF ")
+    wanted = ("CTCF", "SPI1", "Spi1", "IKZF2", "ETV6", "NRF1", "KLF4", "GATA1")
+    kept = [m for m in motifs if m.split()[1] in wanted]
+    assert len(kept) >= 6
+    (folder / "motifs.meme").write_text(header + "".join(f"MOTIF {m}" for m in kept))
+    return path
