@@ -41,10 +41,11 @@ class MotifRule:
         """Return bool (n, length − width + 1), True where a hit starts, on either strand."""
         n_starts = max(tokens.shape[1] - self.width + 1, 0)
         found = np.zeros((len(tokens), n_starts), bool)
+        index = tokens.astype(np.intp)
         for loss, limit in self.strands:
             total = np.zeros((len(tokens), n_starts), np.int32)
             for j, column in enumerate(loss):
-                total += np.append(column, NEVER).astype(np.int32)[tokens[:, j : j + n_starts]]
+                total += np.append(column, np.int32(NEVER)).take(index[:, j : j + n_starts])
             found |= total <= limit
         return found
 
