@@ -137,6 +137,11 @@ def pwm_information(pwm: Any, background: Sequence[float] = (0.25, 0.25, 0.25, 0
     ------
     SequenceError
         Wrong shape, a negative value, or a background that is no distribution.
+
+    Examples
+    --------
+    >>> pwm_information([[1, 0.5], [0, 0.5], [0, 0], [0, 0]]).tolist()
+    [[2.0, 0.5], [0.0, 0.5], [0.0, 0.0], [0.0, 0.0]]
     """
     matrix = logo_matrix(pwm, "pwm")
     frequencies = np.asarray(background, dtype=np.float64)

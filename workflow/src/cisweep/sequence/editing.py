@@ -38,6 +38,13 @@ def substitute(
     ------
     SequenceError
         The motif is longer than the sequence, falls off an end, or does not fit `X`.
+
+    Examples
+    --------
+    >>> from cisweep.sequence import characters
+    >>> X = one_hot_encode("AAAAAAAA").unsqueeze(0)
+    >>> characters(substitute(X, "GNC"))
+    'AAAGACAA'
     """
     check_one_hot(X, "X")
     motif = _motif_like(motif, X, alphabet, ignore, allow_N=True)
@@ -88,6 +95,13 @@ def multisubstitute(
     ------
     SequenceError
         The number of spacings is wrong, one is negative or too long, or the motifs do not fit.
+
+    Examples
+    --------
+    >>> from cisweep.sequence import characters
+    >>> X = one_hot_encode("AAAAAAAAAA").unsqueeze(0)
+    >>> characters(multisubstitute(X, ["CC", "GG"], spacing=2, start=1))
+    'ACCAAGGAAA'
     """
     check_one_hot(X, "X")
     if len(motifs) == 0:
@@ -150,6 +164,12 @@ def insert(
     ------
     SequenceError
         `start` is outside of the sequence, or the motif does not fit `X` or has N.
+
+    Examples
+    --------
+    >>> from cisweep.sequence import characters
+    >>> characters(insert(one_hot_encode("AAAA").unsqueeze(0), "GT"))
+    'AAGTAA'
     """
     check_one_hot(X, "X")
     motif = _motif_like(motif, X, alphabet, (), allow_N=False)

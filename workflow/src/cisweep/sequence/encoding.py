@@ -166,6 +166,11 @@ def one_hot_encode(
     ------
     SequenceError
         A character is in neither list (its 0-based position is named) or in both.
+
+    Examples
+    --------
+    >>> one_hot_encode("AGN").tolist()
+    [[1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 0]]
     """
     if not isinstance(sequence, str):
         raise TypeError(f"sequence must be a str, it is a {type(sequence).__name__}")
@@ -277,6 +282,11 @@ def reverse_complement(
     ------
     SequenceError
         A letter has no complement.
+
+    Examples
+    --------
+    >>> reverse_complement("AACN")
+    'NGTT'
     """
     if isinstance(seq, str):
         return _reverse_complement_letters(seq, complement_map, allow_N)

@@ -205,6 +205,15 @@ def dinucleotide_shuffle(
     SequenceError
         N without `allow_N`, a span that falls off an end, or n > 1 shuffles of a sequence that
         are all the same.
+
+    Examples
+    --------
+    >>> X = random_one_hot((2, 4, 100), random_state=0)
+    >>> shuffled = dinucleotide_shuffle(X, n=3, random_state=0)
+    >>> shuffled.shape
+    torch.Size([2, 3, 4, 100])
+    >>> torch.equal(shuffled.sum(-1), X.sum(-1, keepdim=True).transpose(1, 2).expand(2, 3, 4))
+    True
     """
     tokens = tokens_of(X, allow_N=allow_N).cpu().numpy()
     length = X.shape[-1]

@@ -57,6 +57,13 @@ def tokenize(text: bytes | bytearray | memoryview | str | Sequence[bytes | str])
     SequenceError
         A character is no letter of a nucleotide (its 0-based position is named), or the
         sequences of a list differ in length.
+
+    Examples
+    --------
+    >>> tokenize("ACGTn").tolist()
+    [0, 1, 2, 3, 4]
+    >>> tokenize(["AC", "GT"]).shape
+    (2, 2)
     """
     if not isinstance(text, str | bytes | bytearray | memoryview):
         return _tokenize_list(list(text))
@@ -177,6 +184,15 @@ def shuffle_tokens(tokens: np.ndarray, seeds: np.ndarray, threads: int = 1) -> n
     ------
     SequenceError
         Wrong shape or dtype.
+
+    Examples
+    --------
+    >>> tokens = tokenize(["ACAGATNCCGA"])
+    >>> shuffles = shuffle_tokens(tokens, shuffle_seeds(np.array([0]), 20))
+    >>> shuffles.shape
+    (1, 20, 11)
+    >>> decode_tokens(shuffles[0, 0])[5:8]
+    'TNC'
     """
     return _shuffled(tokens, seeds, threads, dinucleotide=1)
 
