@@ -55,8 +55,15 @@ class ModelContent:
     targets: list[TargetContent]
 
 
-def read_model(folder: Path, name: str, targets: list[tuple[str, str]], n_regions: int,
-               dropped: pd.DataFrame, top_regions: int, top_motifs: int) -> ModelContent:
+def read_model(
+    folder: Path,
+    name: str,
+    targets: list[tuple[str, str]],
+    n_regions: int,
+    dropped: pd.DataFrame,
+    top_regions: int,
+    top_motifs: int,
+) -> ModelContent:
     """Return the content of results/<run>/<model>; products that were not asked for are left out.
 
     targets: (name, scale); n_regions: regions before any was dropped.
@@ -125,8 +132,10 @@ def _frequent(seqlets: pd.DataFrame, target: str, top: int) -> tuple[pd.DataFram
     grouped = mine.groupby(["motif", "motif_id", "sign"], dropna=False).agg(
         n=("start", "size"), attribution=("attribution", "mean"), q=("motif_q_value", "median")
     )
-    order = grouped.sort_values(["n", "attribution"], ascending=False, kind="stable")
-    return order.head(top).reset_index(), len(mine)
+    found = grouped.reset_index().sort_values(
+        ["sign", "n", "attribution"], ascending=[True, False, False], kind="stable"
+    )  # "+" sorts before "-"
+    return found.groupby("sign", sort=False).head(top), len(mine)
 
 
 def _top_regions(file: h5py.File, folder: Path, target: TargetContent, seqlets, hits, n: int):
@@ -175,11 +184,11 @@ def run_times(folder: Path) -> list[tuple[str, float, str]]:
         table = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
         if len(table):
             last = table.iloc[-1]
-            rows.setdefault(rule, []).append((float(last["s"]), float(np.nan_to_num(last["max_rss"]))))
+            rows.setdefault(rule, []).append(
+                (float(last["s"]), float(np.nan_to_num(last["max_rss"])))
+            )
     found = []
     for rule, jobs in rows.items():
         seconds, memory = sum(s for s, _ in jobs), max(m for _, m in jobs)
         found.append((rule, seconds, f"{len(jobs)} × {seconds / len(jobs):.1f} s, {memory:.0f} MB"))
     return sorted(found, key=lambda row: -row[1])
-
-
