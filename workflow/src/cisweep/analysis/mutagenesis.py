@@ -211,10 +211,19 @@ class _Propagated:
         self, one_hot: Tensor, args: Sequence[Tensor], start: int, end: int
     ) -> tuple[Outputs, Outputs, bool]:
         """Return y0 (1, …), y_hat (4, end − start, …) of one sequence, and if it is a tensor."""
-        x = one_hot.to(self.full.device, self.full.dtype)
-        inputs = [x[None], *(each.to(self.full.device, self.full.dtype) for each in args)]
-        example = Example(self.plan.tape, inputs, self.neighbours)
+        return self.substitute(one_hot, self.example(one_hot, args), start, end)
+
+    def example(self, one_hot: Tensor, args: Sequence[Tensor]) -> Example:
+        """Return the tensors of one unchanged sequence."""
+        inputs = [each.to(self.full.device, self.full.dtype) for each in (one_hot[None], *args)]
+        return Example(self.plan.tape, inputs, self.neighbours)
+
+    def substitute(
+        self, one_hot: Tensor, example: Example, start: int, end: int
+    ) -> tuple[Outputs, Outputs, bool]:
+        """Return what a call returns, of a sequence whose tensors are there."""
         values = example.values
+        x = values[0][0]
         output = walk(
             self.plan.tape.output, lambda v: values[v.number] if isinstance(v, Ref) else v
         )
@@ -281,10 +290,11 @@ def _disagreement(
     They are the first and the last position, where padding is read, and some between.
     """
     places = torch.linspace(start, end - 1, min(_N_CHECKED, end - start)).round().long()
+    example = run.example(one_hot, args)
     for place in places.tolist():
         positions, letters = _substitutions(one_hot, place, place + 1)
         expected = full.mutants(one_hot, args, positions[:1], letters[:1])
-        _, found, _ = run(one_hot, args, place, place + 1)
+        _, found, _ = run.substitute(one_hot, example, place, place + 1)
         for a, b in zip(found, expected, strict=True):
             a = a[letters[0], 0]
             if a.shape != b[0].shape:

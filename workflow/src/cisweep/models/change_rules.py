@@ -17,6 +17,7 @@ from cisweep.models.changes import Interval, Local, State, Step
 from cisweep.models.convolution import _layout, conv1d
 from cisweep.models.tape import Call, Ref, Tape
 
+_WIDE_CHANGE = 96  # from which one product a tap, added in place, is faster than one for all
 _FEW_TAPS = 8  # up to which a product with every tap and shifted sums is the fastest
 
 
@@ -99,11 +100,18 @@ class _Convolution(_LocalStep):
         n, m, width, channels = change.shape
         n_taps, n_out = self.weight.shape[2], self.weight.shape[0]
         taps = _layout(self.weight, "by_tap", _by_tap)
-        made = (change.reshape(-1, channels) @ taps).view(n, m, width, n_taps, n_out)
+        wide = width >= _WIDE_CHANGE
+        if wide:
+            flat, rows = data.view(n * m, -1, n_out), change.reshape(n * m, width, channels)
+        else:
+            made = (change.reshape(-1, channels) @ taps).view(n, m, width, n_taps, n_out)
         for tap in range(n_taps):
             at = (n_taps - 1 - tap) * self.dilation - skipped
             low, high = max(at, 0), min(at + width, data.shape[2])
-            if low < high:
+            if low < high and wide:
+                weight = taps[:, tap * n_out : (tap + 1) * n_out].expand(n * m, -1, -1)
+                flat[:, low:high].baddbmm_(rows[:, low - at : high - at], weight)
+            elif low < high:
                 data[:, :, low:high] += made[:, :, low - at : high - at, tap]
 
 
@@ -239,8 +247,8 @@ class _Reduction:
 
     def _maximum(self, state: State, local: Local) -> Tensor:
         new = state.value(self.number, local.start, local.end)
-        within = state.inside(self.length, local.start, new.shape[2], new)
-        inside = new.masked_fill(within == 0, -torch.inf).amax(dim=2)
+        within = state.inside(self.length, local.start, new.shape[2])
+        inside = new.masked_fill(~within, -torch.inf).amax(dim=2)
         left, right = self._running(state)
         first = torch.arange(state.n, device=new.device) + state.p
         left = left[(first + local.start).clamp(0, self.length)]

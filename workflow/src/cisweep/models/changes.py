@@ -161,15 +161,16 @@ class State:
         length = self.plan.tape.shapes[number][2]
         width = data.shape[2]
         if self.p + start < 0 or self.p + self.n - 1 + start + width > length:
-            data = data * self.inside(length, start, width, data)
+            # filled, not multiplied: beyond the ends even a quotient of zeros may stand
+            data = data.masked_fill(~self.inside(length, start, width), 0)
         return Local(data, start)
 
-    def inside(self, length: int, start: int, width: int, like: Tensor) -> Tensor:
-        """Return 1 (n, 1, width, 1) where a window's position is within the tensor, else 0."""
-        first = torch.arange(self.p + start, self.p + start + self.n, device=like.device)
-        positions = first[:, None] + torch.arange(width, device=like.device)
-        within = (positions >= 0) & (positions < length)
-        return within[:, None, :, None].to(like.dtype)
+    def inside(self, length: int, start: int, width: int) -> Tensor:
+        """Return whether each position (n, 1, width, 1) of the windows is within a tensor."""
+        device = self.example.values[0].device
+        first = torch.arange(self.p + start, self.p + start + self.n, device=device)
+        positions = first[:, None] + torch.arange(width, device=device)
+        return ((positions >= 0) & (positions < length))[:, None, :, None]
 
     def whole(self, number: int) -> Tensor:
         """Return the whole new tensor (n · m, …), whatever it is held as."""
