@@ -189,7 +189,8 @@ def annotation_boxes(ax):
     ],
 )
 def test_annotations_do_not_overlap(attributions, hits, size, n_tracks, span):
-    figure, ax = plt.subplots(figsize=size)
+    layout = "constrained" if n_tracks == 4 else None
+    figure, (_, ax, _) = plt.subplots(1, 3, figsize=size, width_ratios=[1, 8, 1], layout=layout)
     plot.plot_logo(
         attributions, ax=ax, annotations=hits, n_tracks=n_tracks, start=span[0], end=span[1]
     )

@@ -121,6 +121,10 @@ def draw_annotations(
 
 
 def _size_in_points(ax: "Axes") -> tuple[float, float]:
+    whole = ax.figure.canvas.figure  # ax.figure may be a part of it
+    if whole.get_layout_engine() is not None:
+        # A layout would change the size only later, when the figure is drawn.
+        whole.get_layout_engine().execute(whole)
     box = ax.get_window_extent()
     return box.width * 72 / ax.figure.dpi, box.height * 72 / ax.figure.dpi
 
