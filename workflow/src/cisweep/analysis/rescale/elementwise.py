@@ -8,9 +8,8 @@ example takes its place, as in tangermeme 1.6, but with a threshold that follows
 from typing import Any
 
 import torch
-from torch.overrides import enable_reentrant_dispatch
 
-from cisweep.analysis.rescale.tracing import Trace, bare
+from cisweep.analysis.rescale.tracing import Trace, bare, reentrant
 
 _TINY = {torch.float64: 1e-12, torch.float32: 1e-6, torch.bfloat16: 1e-2, torch.float16: 1e-3}
 
@@ -65,10 +64,13 @@ def elementwise(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
 
     def example() -> tuple[Any, list[Any]]:
         x = args[place].inner
-        with enable_reentrant_dispatch(), torch.enable_grad():
+        with reentrant(), torch.enable_grad():
             leaf = x.detach().expand(_only(value_at(x)).shape).requires_grad_()
             value = value_at(leaf)
-            (slope,) = torch.autograd.grad(_only(value).sum(), leaf)
+            total = _only(value).sum()
+            # Where torch has no derivative, equal inputs count as a flat piece.
+            known = total.requires_grad
+            slope = torch.autograd.grad(total, leaf)[0] if known else torch.zeros_like(leaf)
         detached = bare(value)
         return detached, [leaf.detach(), _only(detached), slope]
 

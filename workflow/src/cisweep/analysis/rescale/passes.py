@@ -12,23 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cisweep.analysis.rescale.calls import followed
 from cisweep.analysis.rescale.registration import registered_modules, rule_table
 from cisweep.analysis.rescale.rules import handler_for
-from cisweep.analysis.rescale.tracing import (
-    ModelCalls,
-    Trace,
-    Tracked,
-    tracked_in,
-    visible_operations,
-)
+from cisweep.analysis.rescale.tracing import Trace, Tracked, tracked_in
 from cisweep.errors import AttributionError
-from cisweep.models.targets import fixed_profile_weights
 
 Target = int | Callable[[Any], Tensor]
-
-
-# The profile target of ChromBPNet: weights of the example, also for its references.
-_HELD = frozenset({fixed_profile_weights})
 
 
 @dataclass(frozen=True)
@@ -48,16 +38,17 @@ class Explainer:
         targets of example and reference, (targets, rows) each.
         """
         trace = Trace(handler_for(self.table))
-        with visible_operations(), torch.no_grad(), ModelCalls(trace, _HELD):
-            found = self._read(trace.start(x, replay=False), args)
+        with followed(trace):
+            found = self._read(trace.start(x.contiguous(), replay=False), args)
             trace.mark_live(tracked_in(found))
             y_example = torch.stack([_value(y) for y in found])
         for reference in references:
-            leaf = reference.detach().clone().requires_grad_()
+            leaf = reference.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
             with torch.enable_grad():
                 copy = leaf.clone()  # not a leaf: the model may change its input in place
-            with visible_operations(), torch.no_grad(), ModelCalls(trace, _HELD):
+            with followed(trace):
                 found = self._read(trace.start(copy, replay=True), args)
+                trace.finish()
             values = [_value(y) for y in found]
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
 

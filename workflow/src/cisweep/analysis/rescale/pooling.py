@@ -11,9 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.overrides import enable_reentrant_dispatch
 
-from cisweep.analysis.rescale.tracing import Trace, bare
+from cisweep.analysis.rescale.tracing import Trace, bare, reentrant
 
 _SMALLER = frozenset({"min", "minimum", "fmin", "clamp_max"})
 
@@ -98,7 +97,7 @@ def maximum_over_axes(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any
 def maximum_of_two(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     """Handle maximum and minimum of two activations as a window of two."""
     name = func._schema.name.removeprefix("aten::")
-    with enable_reentrant_dispatch():
+    with reentrant():
         pair = torch.stack(torch.broadcast_tensors(*args[:2]), -1)
         return pair.amin(-1) if name in _SMALLER else pair.amax(-1)
 

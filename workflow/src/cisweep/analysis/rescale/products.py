@@ -7,10 +7,9 @@ product or convolution. A product of three and more is taken from left to right,
 from typing import Any
 
 import torch
-from torch.overrides import enable_reentrant_dispatch
 
 from cisweep.analysis.rescale.linear import PRODUCTS
-from cisweep.analysis.rescale.tracing import Trace, Tracked, bare
+from cisweep.analysis.rescale.tracing import Trace, Tracked, bare, reentrant
 from cisweep.errors import AttributionError
 
 
@@ -147,10 +146,10 @@ def _split(func: Any, args: tuple, kwargs: dict, added: int) -> Any:
     bare_args = list(args)
     if name == "convolution":
         bare_args[added] = None
-        with enable_reentrant_dispatch():
+        with reentrant():
             value = func(*bare_args, **kwargs)
             return value + term.view(1, -1, *[1] * (value.ndim - 2))
     beta = kwargs.get("beta", 1)
     bare_args[added] = torch.zeros((), dtype=term.dtype, device=term.device)
-    with enable_reentrant_dispatch():
+    with reentrant():
         return func(*bare_args, **kwargs) + term * beta

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.overrides import enable_reentrant_dispatch
 
 from cisweep.analysis.rescale import composites as write_out
 from cisweep.analysis.rescale.elementwise import elementwise, exponential, relu, step_function
@@ -22,6 +21,7 @@ from cisweep.analysis.rescale.tracing import (
     bare,
     calling_line,
     composite,
+    reentrant,
     tracked_in,
 )
 from cisweep.errors import AttributionError
@@ -211,7 +211,7 @@ def _shape(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
 
     def run(_: Any = None) -> Any:
         # A convolution may have left channels-last strides where the model expects to view.
-        if name == "aten::view" and func._overloadname == "default":
+        if name in ("aten::view", "aten::_unsafe_view") and func._overloadname == "default":
             return x.inner.reshape(args[1])
         return func(*bare(args), **bare(kwargs))
 
@@ -267,7 +267,7 @@ def _pow(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     if len(tracked_in(args)) == 1:
         return elementwise(trace, func, args, kwargs)
     base, exponent = args
-    with enable_reentrant_dispatch():
+    with reentrant():
         return torch.exp(torch.log(base) * exponent)
 
 
@@ -275,7 +275,7 @@ def _compare(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     if len(tracked_in(args)) == 1:
         return step_function(trace, func, args, kwargs)
     scalar = getattr(torch.ops.aten, func._schema.name.removeprefix("aten::")).Scalar
-    with enable_reentrant_dispatch():
+    with reentrant():
         return scalar(args[0] - args[1], 0)
 
 
@@ -300,7 +300,7 @@ def _rrelu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     x, _, lower, upper, training = (*args, 1 / 8, 1 / 3, False)[:5] if len(args) < 5 else args[:5]
     if training:
         return refuse(trace, func, args, kwargs)
-    with enable_reentrant_dispatch():
+    with reentrant():
         return torch.nn.functional.leaky_relu(x, (lower + upper) / 2)
 
 
@@ -311,7 +311,7 @@ def _index_put(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     if len(indices) > 1 or value.numel() != 1 or any(accumulate):
         return refuse(trace, func, args, kwargs)
     mask = indices[0]
-    with enable_reentrant_dispatch():
+    with reentrant():
         mask = mask.view(*mask.shape, *[1] * (x.ndim - mask.ndim))
         return torch.where(mask, value.to(x.dtype), x)
 

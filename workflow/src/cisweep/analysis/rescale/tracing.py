@@ -7,15 +7,16 @@ autograd follows, replaces derivatives by the multipliers of the pair. Pass 2 ha
 operations in the same order: where it does not, the model branches on values, which is refused.
 """
 
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode, enable_reentrant_dispatch
+from torch.overrides import enable_reentrant_dispatch
 from torch.utils._pytree import tree_map_only
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -79,7 +80,11 @@ class Tracked(torch.Tensor):
     def __torch_dispatch__(cls, func: Any, types: Any, args: tuple = (), kwargs: Any = None) -> Any:
         """Hand the call to the trace of the first tracked argument."""
         kwargs = kwargs or {}
-        return tracked_in(args, kwargs)[0].trace.call(func, args, kwargs)
+        _depth.value = getattr(_depth, "value", 0) + 1
+        try:
+            return tracked_in(args, kwargs)[0].trace.call(func, args, kwargs)
+        finally:
+            _depth.value -= 1
 
 
 @dataclass
@@ -91,6 +96,7 @@ class Entry:
     saved: list[Any]
     gave: list[Any]
     live: bool = False
+    nested: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,18 @@ def as_number(mask: Any) -> Any:
 def as_mask(number: Tracked) -> Tracked:
     """Return tracked 0.0 and 1.0 as the mask that the model expects."""
     return Tracked(number.trace, number.inner, number.producer, like=number, dtype=torch.bool)
+
+
+_depth = threading.local()
+
+
+def reentrant() -> AbstractContextManager:
+    """Return the context in which a handler may call torch as if from outside.
+
+    A rule for a whole module runs outside already, where torch does not allow that context.
+    """
+    inside = getattr(_depth, "value", 0) > 0
+    return enable_reentrant_dispatch() if inside else nullcontext()
 
 
 _detached: WeakIdKeyDictionary = WeakIdKeyDictionary()
@@ -183,6 +201,8 @@ class Trace:
 
     def call(self, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run one operation by its handler and return tracked results."""
+        if not self.replaying:
+            refuse_custom_functions()
         active = [tensor.memory.active for tensor in tracked_in(args, kwargs)]
         if not all(active):
             if not any(active):
@@ -198,11 +218,20 @@ class Trace:
             return value
         return Tracked(self, value, -1, storage=storage or Storage(False))
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Run what a rule encloses on plain tensors, new ones plain too."""
+        was, self.open = self.open, False
+        try:
+            yield
+        finally:
+            self.open = was
+
     def _idle(self, func: Any, args: tuple, kwargs: dict) -> Any:
         """Run an operation on tensors that do not depend on the input (yet)."""
         if torch.Tag.nondeterministic_seeded in func.tags:
             return self.handler_of(func)(self, func, args, kwargs)
-        with enable_reentrant_dispatch(), torch.set_grad_enabled(self.open and self.replaying):
+        with reentrant(), torch.set_grad_enabled(self.open and self.replaying):
             value = func(*bare(args), **bare(kwargs))
         if func._schema.is_mutable:
             return args[0]
@@ -235,11 +264,17 @@ class Trace:
             reads.append(writes.producer)
         value, saved = example()
         entry = Entry(func, reads, saved, [], live=writes is not None)
+        entry.nested = isinstance(value, (list, tuple))
         self.entries.append(entry)
         if writes is not None:
             writes.producer = index
             return writes
         return self._wrap(value, index, dtype, entry.gave)
+
+    def finish(self) -> None:
+        """Check that the second pass ran as many operations as the first."""
+        if self.cursor < len(self.entries):
+            raise self._another_course("nothing")
 
     def hold(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Return the example's value of `compute` in both passes: a constant of the pair."""
@@ -248,43 +283,48 @@ class Trace:
             self.entries.append(Entry(compute.__qualname__, [], [compute()], [], live=True))
         return self.entries[index].saved[0]
 
-    def _wrap(self, value: Any, index: int, dtype: Any, gave: list[Any] | None = None) -> Any:
+    def _wrap(self, value: Any, index: int, dtype: Any, gave: list[Any]) -> Any:
+        """Return results of the example pass, tracked; `gave` takes what they look like."""
         if isinstance(value, torch.Tensor):
             outer = dtype or value.dtype
-            if gave is not None:
-                gave.append(Look(value.shape, value.stride(), value.dtype, value.device, outer))
+            gave.append(Look(value.shape, value.stride(), value.dtype, value.device, outer))
             return Tracked(self, value, index, dtype=outer)
         if isinstance(value, (list, tuple)):
             return type(value)(self._wrap(item, index, dtype, gave) for item in value)
-        if gave is not None:
-            gave.append(value)
+        gave.append(value)
         return value
 
     def _replay(self, func: Any, reference: Callable, writes: Tracked | None) -> Any:
         index = self.cursor
         self.cursor += 1
         if index >= len(self.entries) or self.entries[index].func is not func:
-            raise AttributionError(
-                f"the model ran {func} for a reference where it ran something else for the example",
-                where=calling_line(),
-                mend="write the branch with torch.where, so that both sequences run the same calls",
-            )
+            raise self._another_course(str(func))
         entry = self.entries[index]
+        looks = entry.gave
         if not entry.live:
-            ghosts = [
-                Tracked(self, None, index, like=look, dtype=look.outer)
-                if isinstance(look, Look)
-                else look
-                for look in entry.gave
-            ]
-            return ghosts[0] if len(ghosts) == 1 else tuple(ghosts)
-        with enable_reentrant_dispatch(), torch.enable_grad():
-            value = reference(entry.saved)
-        if writes is not None:
-            writes.producer = index
-            return writes
-        outer = next((look.outer for look in entry.gave if isinstance(look, Look)), None)
-        return self._wrap(value, index, outer if outer is torch.bool else None)
+            values = [None] * len(looks)
+        else:
+            with reentrant(), torch.enable_grad():
+                value = reference(entry.saved)
+            if writes is not None:
+                writes.producer = index
+                return writes
+            values = value if isinstance(value, (list, tuple)) else [value]
+        # Strides as in the example pass: by them torch chooses between a view and a copy.
+        results = [
+            Tracked(self, value, index, like=look, dtype=look.outer)
+            if isinstance(look, Look)
+            else look
+            for value, look in zip(values, looks)
+        ]
+        return results[0] if len(results) == 1 and not entry.nested else tuple(results)
+
+    def _another_course(self, ran: str) -> AttributionError:
+        return AttributionError(
+            f"the model ran {ran} for a reference where it ran something else for the example",
+            where=calling_line(),
+            mend="write the branch with torch.where, so that both sequences run the same calls",
+        )
 
     def _keep_what_is_overwritten(self, target: torch.Tensor) -> None:
         storage = target.untyped_storage().data_ptr()
@@ -313,87 +353,34 @@ def calling_line() -> str | None:
     return None
 
 
+_APPLY = torch.autograd.Function.apply.__func__.__code__
+
+
+def refuse_custom_functions() -> None:
+    """Refuse an operation inside an autograd function that the model's author wrote.
+
+    `apply` is found on the stack, since a model may hold it as a bound method.
+    """
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is _APPLY:
+            cls = frame.f_locals["cls"]
+            if cls.__name__ != "CheckpointFunction":  # which computes what it wraps, no more
+                raise AttributionError(
+                    f"custom autograd function {cls.__qualname__} has a gradient of its own, "
+                    "which need not belong to what it computes",
+                    where=calling_line(),
+                    mend="write it with torch operations, or put it into a module of its own and "
+                    "register a rule for the module's class in additional_nonlinear_ops",
+                )
+        frame = frame.f_back
+
+
 def composite(expand: Callable[..., Any]) -> Handler:
     """Return the handler of an operation that is written out in others by `expand`."""
 
     def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-        with enable_reentrant_dispatch():
+        with reentrant():
             return expand(*args, **kwargs)
 
     return handle
-
-
-_FACTORIES = frozenset(
-    getattr(place, name)
-    for place, names in (
-        (torch, "zeros ones empty full zeros_like ones_like empty_like full_like"),
-        (torch.Tensor, "new_zeros new_ones new_empty new_full"),
-    )
-    for name in names.split()
-)
-
-
-class ModelCalls(TorchFunctionMode):
-    """What has to be seen as the model calls it: new tensors, and weights held at the example's.
-
-    `held` are functions whose value for a reference is the value for its example.
-    """
-
-    def __init__(self, trace: Trace, held: frozenset):
-        super().__init__()
-        self.trace, self.held = trace, held
-
-    def __enter__(self) -> "ModelCalls":
-        """Open the trace."""
-        self.trace.open = True
-        return super().__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        """Close the trace: tensors that the model has kept become what they are inside."""
-        self.trace.open = False
-        super().__exit__(*error)
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: Any = None):
-        """Run a function of torch, with a second look at those two kinds."""
-        kwargs = kwargs or {}
-        if func in _FACTORIES:
-            made = func(*args, **kwargs)
-            return made if isinstance(made, Tracked) else self.trace.constant(made)
-        if func in self.held and isinstance(args[0], Tracked):
-            return self.trace.hold(lambda: func(args[0].inner))
-        return func(*args, **kwargs)
-
-
-_patching = threading.RLock()
-
-
-@contextmanager
-def visible_operations() -> Iterator[None]:
-    """Switch off what hides operations: fused encoder layers and custom autograd functions.
-
-    Both switches are global in torch; the lock keeps two threads from restoring each other's.
-    """
-    apply = torch.autograd.Function.__dict__["apply"]
-
-    def guarded(cls: type, *args: Any, **kwargs: Any) -> Any:
-        # Checkpointing computes what it wraps, no more.
-        ours = cls.__module__.startswith("cisweep.") or cls.__name__ == "CheckpointFunction"
-        if not ours and tracked_in(args, kwargs):
-            raise AttributionError(
-                f"custom autograd function {cls.__qualname__} has a gradient of its own, which "
-                "need not belong to what it computes",
-                where=calling_line(),
-                mend="write it with torch operations, or wrap it in a module and register a rule "
-                f"for that module's class in additional_nonlinear_ops (not for {cls.__name__})",
-            )
-        return apply.__get__(None, cls)(*args, **kwargs)
-
-    with _patching:
-        fast = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        torch.autograd.Function.apply = classmethod(guarded)
-        try:
-            yield
-        finally:
-            torch.autograd.Function.apply = apply
-            torch.backends.mha.set_fastpath_enabled(fast)
