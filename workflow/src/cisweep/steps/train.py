@@ -45,9 +45,10 @@ class TableData(Strict):
     """Column that names a sequence of `fasta`."""
     hold_out_from: list[Path] = []
     """Only rows of these tables may be held out, with their near-duplicates; empty: all."""
-    separate_tables: bool = False
-    """The tables were measured under different conditions: each has outputs of its own, named by
-    the file, which share all layers but the last."""
+    conditions: dict[str, Name] = {}
+    """Tables that were measured under different conditions: name of a table (its file name up to
+    the first dot): name of its condition. Each condition has outputs of its own, which share all
+    layers but the last; empty: all tables are alike."""
     standardize: bool = True
     """Train on (value − mean) / SD of the training rows; undone in the saved weights."""
 

@@ -23,11 +23,14 @@ class Predicting:
     both_strands: bool = False
 
 
+DEFAULT_PREDICTING = Predicting()
+
+
 @torch.no_grad()
 def predict_dataset(
     model: nn.Module,
     data: TableDataset | SignalDataset,
-    how: Predicting = Predicting(),
+    how: Predicting = DEFAULT_PREDICTING,
 ) -> list[np.ndarray]:
     """Return the model's outputs for every row of a data set, not augmented, as float32 arrays.
 
@@ -74,7 +77,7 @@ def evaluate(
     data: TableDataset | SignalDataset,
     task: str,
     tasks: list[str],
-    how: Predicting = Predicting(),
+    how: Predicting = DEFAULT_PREDICTING,
 ) -> list[Row]:
     """Return metrics of `model` on held-out `data`: rows with task, scorer, metric and value.
 
@@ -162,12 +165,11 @@ class Detection:
 def detection_rows(
     logits: np.ndarray, held: Detection, *, draws: int = 200, random_state: int = 0
 ) -> list[Row]:
-    """Return, for each task and kind of negatives, AUROC with a 95 % interval and AUPRC of the
-    model, of GC content alone and of the best matrix score alone, with the base rate.
+    """Return AUROC with a 95 % interval, and AUPRC, for each task and kind of negatives.
 
-    A task's positives are all rows with its label; the peaks of other factors are neither
-    positives nor negatives.
-    """  # noqa: D205
+    Scorers are the model, GC content alone and the best matrix score alone. A task's positives
+    are all rows with its label; the peaks of other factors are neither positives nor negatives.
+    """
     rows = []
     gc = metrics.gc_content(held.tokens)
     for t, task in enumerate(held.tasks):

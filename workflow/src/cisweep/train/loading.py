@@ -79,17 +79,26 @@ def _table(recipe: Recipe) -> SequenceTable:
         data.values, data.sequence, data.name, labels, data.fasta, recipe.task == "multiclass"
     )
     table = read_table(data.paths, columns)
-    return separate_tables(table, data.paths) if data.separate_tables else table
+    return separate_conditions(table, data.conditions) if data.conditions else table
 
 
-def separate_tables(table: SequenceTable, paths: list[Path]) -> SequenceTable:
-    """Return the table with columns of its own for each file, missing (NaN) in the others."""
+def separate_conditions(table: SequenceTable, conditions: dict[str, str]) -> SequenceTable:
+    """Return the table with columns of its own for each condition, missing (NaN) in the others.
+
+    conditions: name of a table (its file name up to the first dot) -> name of its condition.
+    """
+    stem = np.array([Path(path).name.split(".")[0] for path in table.labels["_path"]])
+    unnamed = sorted(set(stem) - set(conditions))
+    if unnamed:
+        raise TrainingError(
+            f"no condition is named for {', '.join(unnamed)}", where="data.conditions"
+        )
+    condition = np.array([conditions[name] for name in stem])
     blocks, columns = [], []
-    for path in paths:
-        own = table.labels["_path"] == str(path)
+    for name in dict.fromkeys(conditions.values()):
+        own = condition == name
         blocks.append(np.where(own[:, None], table.values, np.nan).astype(np.float32))
-        stem = path.name.split(".")[0]
-        columns += [stem if len(table.columns) == 1 else f"{stem}_{c}" for c in table.columns]
+        columns += [name if len(table.columns) == 1 else f"{name}_{c}" for c in table.columns]
     return replace(table, values=np.concatenate(blocks, axis=1), columns=columns)
 
 

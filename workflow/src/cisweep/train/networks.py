@@ -1,4 +1,4 @@
-"""A network for short regulatory sequences with few examples; `module: cisweep.train.networks:…`."""
+"""A network for short regulatory sequences with few examples."""
 
 import torch
 import torch.nn.functional as F

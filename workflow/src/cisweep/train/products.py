@@ -19,7 +19,7 @@ from cisweep.config.model import (
     file_sha256,
 )
 from cisweep.steps.train import Recipe, n_folds
-from cisweep.train.recipes import RunOptions, TrainedFold, train_fold
+from cisweep.train.recipes import DEFAULT_OPTIONS, RunOptions, TrainedFold, train_fold
 
 WEIGHTS = "fold{fold}.safetensors"
 """Name of the weights of a fold, beside model.yaml."""
@@ -154,6 +154,8 @@ def _metric_lines(table: pd.DataFrame) -> list[str]:
     if len(bounds):
         text = bounds["low"].map("{:.3f}".format) + "–" + bounds["high"].map("{:.3f}".format)
         counts["auroc 95 %"] = text.groupby([bounds[k] for k in keys]).first()
+    if "base_rate" in counts and "base_rate" in wide:
+        counts["base_rate"] = counts["base_rate"].fillna(wide.pop("base_rate"))
     return markdown(counts.join(wide).reset_index())
 
 
@@ -212,7 +214,7 @@ def write_fold(trained: TrainedFold, weights: Path, heldout: Path, record: Path)
 
 
 def train_model(
-    name: str, recipe: Recipe, folder: Path, options: RunOptions = RunOptions()
+    name: str, recipe: Recipe, folder: Path, options: RunOptions = DEFAULT_OPTIONS
 ) -> list[TrainedFold]:
     """Return the trained folds of a recipe, with all products but figures written to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,6 +20,7 @@ from cisweep.train import metrics
 from cisweep.train.baselines import KmerRidge
 from cisweep.train.datasets import SignalDataset, TableDataset
 from cisweep.train.evaluation import (
+    DEFAULT_PREDICTING,
     Detection,
     Predicting,
     Row,
@@ -49,6 +50,9 @@ class RunOptions:
     progress: bool = False
 
 
+DEFAULT_OPTIONS = RunOptions()
+
+
 @dataclass
 class TrainedFold:
     """One trained set of weights and its evidence.
@@ -74,7 +78,7 @@ class TrainedFold:
     spot_check: list[dict[str, object]] = field(default_factory=list)
 
 
-def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = RunOptions()) -> TrainedFold:
+def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = DEFAULT_OPTIONS) -> TrainedFold:
     """Return one fold of a recipe, trained and judged on what it held out.
 
     The same recipe, fold and machine give the same weights (CPU), also after an interruption.
@@ -334,7 +338,7 @@ def _show_filters(
 
 @torch.no_grad()
 def spot_check(
-    model: nn.Module, recipe: Recipe, tasks: list[str], how: Predicting = Predicting()
+    model: nn.Module, recipe: Recipe, tasks: list[str], how: Predicting = DEFAULT_PREDICTING
 ) -> list[dict[str, object]]:
     """Return one row for each sequence of `spot_check` with its prediction of every task."""
     rows = []
