@@ -10,7 +10,7 @@ from typing import Any
 
 _MODULE_OF = {
     "predict": "prediction",
-    "predict_tiles": "prediction",
+    "predict_tiles": "tiling",
     "deep_lift_shap": "attribution",
     "integrated_gradients": "attribution",
     "input_x_gradient": "attribution",

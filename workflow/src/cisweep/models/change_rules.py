@@ -204,6 +204,19 @@ class _Scaled(_LocalStep):
         return kept
 
 
+class _Channels(_LocalStep):
+    """Some of the channels."""
+
+    def __init__(self, call: Call, number: int, index: Any):
+        super().__init__(call, {number: (0, 0)})
+        self.number, self.index = number, index
+
+    def change(self, state: State, start: int, end: int) -> Local:
+        data = state.change(self.number, start, end)
+        state.local(self.number).owned = False
+        return Local(None if data is None else data[..., self.index], start, owned=False)
+
+
 class _Concatenation(_LocalStep):
     def __init__(self, call: Call, numbers: list[int], channels: list[int]):
         super().__init__(call, {i: (0, 0) for i in numbers})
@@ -393,6 +406,8 @@ def _parse_item(call: Call, tape: Tape, local: set[int]) -> Any:
         return None
     if key[:1] == (Ellipsis,) and len(key) == 2:
         key = (slice(None), slice(None), key[1])
+    if len(key) == 2 and key[0] == slice(None) and isinstance(key[1], slice | list):
+        return _Channels(call, number, key[1])
     if len(key) != 3 or key[:2] != (slice(None), slice(None)) or not isinstance(key[2], slice):
         return None
     start, end, step = key[2].indices(tape.shapes[number][2])

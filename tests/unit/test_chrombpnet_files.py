@@ -1,0 +1,155 @@
+"""Keras HDF5 files in ChromBPNet's layout, against its network written out in Keras's terms."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from cisweep.config.model import ModelConfig
+from cisweep.errors import ModelError
+from cisweep.models import load_model
+from cisweep.models.modules import ChromBPNet
+
+LENGTH = 300
+
+
+def layers(rng, n_filters, n_layers, prefix):
+    """Return Keras weights by layer name: kernels are (width, in, out), dense (in, out)."""
+    names = {"bpnet_1st_conv": (21, 4, n_filters)}
+    names |= {f"bpnet_{i}conv": (3, n_filters, n_filters) for i in range(1, n_layers + 1)}
+    heads = {"prof_out_precrop": (75, n_filters, 1), "logcount_predictions": (n_filters, 1)}
+    if prefix:
+        names = {"wo_bias_" + name: shape for name, shape in names.items()}
+        heads = {"wo_bias_bpnet_" + name: shape for name, shape in heads.items()}
+    return {
+        name: (rng.normal(0, 0.2, shape).astype("f4"), rng.normal(0, 0.2, shape[-1]).astype("f4"))
+        for name, shape in (names | heads).items()
+    }
+
+
+def keras(weights, x):
+    """Return profile and counts of x (length, 4) as Keras's valid layers compute them."""
+    named = {name.removeprefix("wo_bias_").removeprefix("bpnet_"): w for name, w in weights.items()}
+
+    def conv(x, name, dilation=1):
+        kernel, bias = named[name]
+        length = len(x) - dilation * (len(kernel) - 1)
+        return sum(x[t * dilation :][:length] @ kernel[t] for t in range(len(kernel))) + bias
+
+    x = np.maximum(conv(x.astype("f8"), "1st_conv"), 0)
+    for i in range(1, len(weights) - 2):
+        y = np.maximum(conv(x, f"{i}conv", 2**i), 0)
+        crop = (len(x) - len(y)) // 2
+        x = y + x[crop : crop + len(y)]
+    kernel, bias = named["logcount_predictions"]
+    return conv(x, "prof_out_precrop")[:, 0], (x.mean(0) @ kernel + bias)[0]
+
+
+def write(path, weights, groups=lambda name: f"{name}/{name}", crops=None, root="model_weights"):
+    with h5py.File(path, "a") as file:
+        for name, (kernel, bias) in weights.items():
+            file[f"{root}/{groups(name)}/kernel:0"] = kernel
+            file[f"{root}/{groups(name)}/bias:0"] = bias
+            file.require_group("optimizer_weights")
+        if crops:
+            cropping = [
+                {"class_name": "Cropping1D", "config": {"name": name, "cropping": [crop, crop]}}
+                for name, crop in crops.items()
+            ]
+            file.attrs["model_config"] = json.dumps({"config": {"layers": cropping}})
+
+
+def load(path, **extra):
+    fold = {"weights": path, "extra_weights": extra}
+    config = ModelConfig.model_validate(
+        {
+            "adapter": "chrombpnet",
+            "window_bp": LENGTH,
+            "targets": [{"name": "counts", "head": 1}],
+            "folds": [fold],
+        }
+    )
+    return load_model(config)
+
+
+@pytest.fixture
+def weights():
+    rng = np.random.default_rng(0)
+    return layers(rng, 6, 4, "wo_bias_"), layers(rng, 5, 2, "")
+
+
+@pytest.fixture
+def window():
+    tokens = np.random.default_rng(1).integers(0, 4, LENGTH)
+    return np.eye(4)[tokens]
+
+
+def predicted(model, window):
+    with torch.no_grad():
+        profile, counts = model(torch.from_numpy(window.T[None].copy()).float())
+    return profile[0, 0].numpy(), counts[0, 0].item()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_one_network(weights, window, tmp_path, which):
+    write(tmp_path / "m.h5", weights[which])
+    profile, counts = predicted(load(tmp_path / "m.h5"), window)
+    expected_profile, expected_counts = keras(weights[which], window)
+    np.testing.assert_allclose(profile, expected_profile, atol=2e-5, rtol=1e-4)
+    np.testing.assert_allclose(counts, expected_counts, rtol=1e-4)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_full_model(weights, window, tmp_path, nested):
+    """The full file nests both networks; or a nobias and a bias file are given."""
+    without, bias = weights
+    crops = {"wo_bias_bpnet_logitt_before_flatten": 7, "logits_profile_predictions_preact": 31}
+    if nested:
+        write(tmp_path / "m.h5", without, lambda n: f"model_wo_bias/{n}", crops)
+        write(tmp_path / "m.h5", bias, lambda n: f"model_1/{n}")
+        model = load(tmp_path / "m.h5")
+    else:
+        names = list(crops)
+        write(tmp_path / "m.h5", without, crops={names[0]: 7})
+        write(tmp_path / "b.h5", bias, crops={names[1]: 31})
+        model = load(tmp_path / "m.h5", bias=tmp_path / "b.h5")
+    assert isinstance(model, ChromBPNet)
+    profile, counts = predicted(model, window)
+    (p, c), (bias_p, bias_c) = keras(without, window), keras(bias, window)
+    p = p[7:-7]
+    inner = (len(bias_p) - len(p)) // 2
+    expected = p + bias_p[inner : inner + len(p)]
+    np.testing.assert_allclose(profile, expected, atol=2e-5, rtol=1e-4)
+    np.testing.assert_allclose(counts, np.logaddexp(c, bias_c), rtol=1e-4)
+
+
+def test_bpnet_lites_loader_agrees(weights, window, tmp_path):
+    """bpnet-lite reads one network a file and its own widths, 21 and 75."""
+    peer = pytest.importorskip("bpnetlite.bpnet")
+    for which in (0, 1):
+        write(tmp_path / f"{which}.h5", weights[which])
+        model = peer.BPNet.from_chrombpnet(str(tmp_path / f"{which}.h5")).eval()
+        profile, counts = predicted(model, window)
+        found_profile, found_counts = predicted(load(tmp_path / f"{which}.h5"), window)
+        np.testing.assert_allclose(found_profile, profile, atol=2e-5, rtol=1e-4)
+        np.testing.assert_allclose(found_counts, counts, rtol=1e-4)
+
+
+def test_errors(weights, tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["model_weights/dense_1/dense_1/kernel:0"] = np.zeros((2, 3))
+    with pytest.raises(ModelError, match="no ChromBPNet layers .* it has dense_1"):
+        load(tmp_path / "other.h5")
+    with h5py.File(tmp_path / "empty.h5", "w"):
+        pass
+    with pytest.raises(ModelError, match="no ChromBPNet layers .* it has none"):
+        load(tmp_path / "empty.h5")
+    write(tmp_path / "m.h5", weights[0])
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "m.h5").read_bytes()[:900])
+    with pytest.raises(ModelError, match="truncated or of another format"):
+        load(tmp_path / "cut.h5")
+    with pytest.raises(ModelError, match="holds no bias model"):
+        load(tmp_path / "m.h5", bias=tmp_path / "m.h5")
+    with pytest.raises(ModelError, match="no such model file"):
+        load(tmp_path / "gone.h5")

@@ -1,0 +1,241 @@
+"""Regular windows of a long sequence by a fully convolutional model, without their overlaps.
+
+Neighbouring windows share most of what convolutions compute. A tile is a stretch of many
+windows; each convolution runs once over the tile, and what a model does with a whole window (a
+mean, a dense layer, an output) is done with the windows' parts of it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from cisweep.errors import ModelError, SequenceError
+from cisweep.models.change_rules import local_step
+from cisweep.models.convolution import fast_convolutions
+from cisweep.models.running import dtype_of, resolve_device, running
+from cisweep.models.tape import (
+    Call,
+    Ref,
+    Untraceable,
+    record,
+    refs_in,
+    run_call,
+    tensors_in,
+    walk,
+)
+from cisweep.sequence.encoding import one_hot_tokens
+
+# Operations that only lay a window's part out in another way before a dense layer.
+_LAYOUTS = frozenset({"flatten", "reshape", "view", "squeeze", "unsqueeze", "transpose", "permute"})
+
+
+def predict_tiles(
+    model: nn.Module,
+    X: Tensor,
+    window_bp: int,
+    stride_bp: int,
+    func: Callable[[Any], Any] | None = None,
+    tile_bp: int = 16384,
+    dtype: str | torch.dtype | None = None,
+    device: str | torch.device | None = None,
+    verbose: bool = False,
+) -> Tensor | list[Tensor]:
+    """Return what `predict` returns for the windows of a long sequence, computed in long tiles.
+
+    Window i is X at [i · stride_bp, i · stride_bp + window_bp), as many as fit. The values are
+    those of windowed prediction to rounding (1e-6 of the largest); the last bits depend on where
+    in a tile a window lies.
+
+    Parameters
+    ----------
+    model: of one input (the sequence); it returns a tensor or several, batch first.
+    X: tokens uint8 (length,), 4 = N, or a one-hot sequence (4, length).
+    window_bp: length that the model reads.
+    stride_bp: distance of window starts. The gain grows with the overlap.
+    func: applied to the model's output of each tile's windows.
+    tile_bp: length of a tile; it bounds the memory. 8 to 16 kb are best on a CPU.
+    dtype: in which to compute; None for the model's.
+    device: None for the GPU if there is one, else the CPU.
+    verbose: whether to show a progress bar.
+
+    Raises
+    ------
+    ModelError: the model does not slide along the sequence: an operation mixes positions
+        otherwise than by convolution with stride 1, or padding at a window's ends reaches what
+        is read.
+    SequenceError: X is shorter than a window, or of another shape.
+    """
+    X = _checked(X, window_bp, stride_bp)
+    n_windows = (X.shape[-1] - window_bp) // stride_bp + 1
+    device = resolve_device(device)
+    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype or dtype_of(model)
+    per_tile = min(n_windows, max(1, (tile_bp - window_bp) // stride_bp + 1))
+    collected: list[Tensor] = []
+    single = False
+    with running(model, device), tqdm(total=n_windows, disable=not verbose) as bar:
+        sliding = Sliding(model, _one_hot(X[..., :window_bp], dtype, device), stride_bp)
+        for first in range(0, n_windows, per_tile):
+            # The last tile begins earlier, so that all have one shape.
+            first = min(first, n_windows - per_tile)
+            start = first * stride_bp
+            tile = X[..., start : start + (per_tile - 1) * stride_bp + window_bp]
+            output = sliding(_one_hot(tile, dtype, device), per_tile)
+            output = output if func is None else func(output)
+            single = isinstance(output, Tensor)
+            parts = tensors_in(output)
+            if not collected:
+                collected = [y.new_empty((n_windows, *y.shape[1:]), device="cpu") for y in parts]
+            for whole, part in zip(collected, parts):
+                whole[first : first + per_tile] = part
+            bar.update(min(per_tile, n_windows - bar.n))
+    return collected[0] if single else collected
+
+
+def _checked(X: Tensor, window_bp: int, stride_bp: int) -> Tensor:
+    if not (X.ndim == 1 and X.dtype == torch.uint8) and not (X.ndim == 2 and X.shape[0] == 4):
+        raise SequenceError(
+            f"X has shape {tuple(X.shape)} and dtype {X.dtype}",
+            mend="pass one sequence: tokens uint8 (length,) or one-hot (4, length)",
+        )
+    if stride_bp < 1 or X.shape[-1] < window_bp:
+        raise SequenceError(
+            f"no window of {window_bp} bp at stride {stride_bp} fits {X.shape[-1]} bp",
+            mend="pass a longer sequence and a stride of at least 1",
+        )
+    return X
+
+
+def _one_hot(X: Tensor, dtype: torch.dtype, device: torch.device) -> Tensor:
+    X = X.to(device)
+    return (one_hot_tokens(X, dtype) if X.ndim == 1 else X.to(dtype)).unsqueeze(0)
+
+
+class Sliding:
+    """A model's forward that runs on tiles of windows.
+
+    Parameters
+    ----------
+    model: recorded on one window.
+    window: one-hot (1, 4, window_bp).
+    stride_bp: distance of window starts.
+    """
+
+    def __init__(self, model: nn.Module, window: Tensor, stride_bp: int):
+        self.stride_bp, self.window_bp = stride_bp, window.shape[2]
+        try:
+            self.tape = record(model, window)
+        except Untraceable as reason:
+            raise _not_sliding(f"it cannot be recorded ({reason})") from None
+        self.shapes = self.tape.shapes
+        self.still = self._still(window)
+        # Positions [start, end) of each sliding tensor that no padding of the window reaches.
+        self.clean: dict[int, tuple[int, int]] = {0: (0, self.window_bp)}
+        self.steps: list[tuple[Call, Any]] = []
+        local = {0}
+        for call in (c for c in self.tape.calls if c.active):
+            step = local_step(call, self.tape, local)
+            if step is not None and step.is_local:
+                local.update(call.outputs)
+                self.clean[call.outputs[0]] = self._clean(step)
+            else:
+                self._check_gather(call, step)
+            self.steps.append((call, step))
+        for number in refs_in(self.tape.output):
+            self._check_clean(number, "an output")
+
+    @torch.no_grad()
+    def _still(self, window: Tensor) -> dict[int, Tensor]:
+        """Return the tensors that do not depend on the sequence, of a batch of one."""
+        values = {0: window}
+        for call in self.tape.calls:
+            values.update(zip(call.outputs, run_call(call, values, 1), strict=True))
+        return {i: v for i, v in values.items() if i not in self.tape.active}
+
+    def _clean(self, step: Any) -> tuple[int, int]:
+        starts, ends = [], []
+        for number, (a, b) in step.reads.items():
+            if number in self.clean:
+                starts.append(self.clean[number][0] - a)
+                ends.append(self.clean[number][1] - b)
+            else:
+                self._check_constant(number)
+        length = self.shapes[step.call.outputs[0]][2]
+        return max(0, *starts), min(length, *ends)
+
+    def _check_constant(self, number: int) -> None:
+        still = self.still[number]
+        if not torch.equal(still, still[:, :, :1].expand_as(still)):
+            raise _not_sliding("a constant differs between positions of the window")
+
+    def _check_gather(self, call: Call, step: Any) -> None:
+        sliding = [i for i in call.inputs if i in self.clean]
+        name = getattr(call.function, "__name__", str(call.function))
+        if sliding and step is None and name not in _LAYOUTS:
+            raise _not_sliding(f"{name} does not slide along the sequence")
+        for number in sliding:
+            self._check_clean(number, name)
+
+    def _check_clean(self, number: int, reader: str) -> None:
+        if number not in self.clean:
+            return
+        start, end = self.clean[number]
+        length = self.shapes[number][2]
+        if (start, end) != (0, length):
+            raise _not_sliding(
+                f"{reader} reads {length} positions, of which padding at the window's ends "
+                f"reaches all but [{start}, {end})"
+            )
+
+    @torch.no_grad()
+    def __call__(self, tile: Tensor, n_windows: int) -> Any:
+        """Return the model's output of n windows; `tile` is one-hot (1, 4, length)."""
+        longer = tile.shape[2] - self.window_bp
+        values: dict[int, Tensor] = {0: tile}
+        with fast_convolutions():
+            for call, step in self.steps:
+                if step is not None and step.is_local:
+                    results = self._slide(call, step, values, longer)
+                else:
+                    given = {i: self._windows(i, values, n_windows) for i in call.inputs}
+                    results = run_call(call, given, n_windows)
+                values.update(zip(call.outputs, results, strict=True))
+        return walk(
+            self.tape.output,
+            lambda v: self._windows(v.number, values, n_windows) if isinstance(v, Ref) else v,
+        )
+
+    def _slide(self, call: Call, step: Any, values: dict[int, Tensor], longer: int) -> list[Tensor]:
+        """Run an operation over a tile that is `longer` than a window."""
+        given = {}
+        for i in call.inputs:
+            if i in values:
+                given[i] = values[i]
+            else:
+                still = self.still[i]
+                given[i] = still[:, :, :1].expand(*still.shape[:2], still.shape[2] + longer)
+        if call.function is torch.Tensor.__getitem__ and not hasattr(step, "index"):
+            start, end, _ = call.args[1][-1].indices(self.shapes[call.inputs[0]][2])
+            return [given[call.inputs[0]][:, :, start : end + longer]]
+        return run_call(call, given, 1)
+
+    def _windows(self, number: int, values: dict[int, Tensor], n_windows: int) -> Tensor:
+        """Return a tensor with the windows as its batch."""
+        if number not in values:
+            still = self.still[number]
+            batched = number in self.tape.batched
+            return still.expand(n_windows, *still.shape[1:]) if batched else still
+        value = values[number]
+        if number not in self.clean:
+            return value
+        length = self.shapes[number][2]
+        return value[0].unfold(1, length, self.stride_bp)[:, :n_windows].transpose(0, 1)
+
+
+def _not_sliding(why: str) -> ModelError:
+    return ModelError(
+        f"the model cannot be run in tiles: {why}",
+        mend="predict windows instead, or read only output positions that no padding reaches",
+    )
