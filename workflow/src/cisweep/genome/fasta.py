@@ -16,19 +16,26 @@ import numpy as np
 from cisweep.contracts import TOKEN_N, digest
 from cisweep.errors import GenomeError
 
-_TOKEN_OF_BYTE = np.full(256, TOKEN_N, dtype=np.uint8)
-for _letters, _token in (("Aa", 0), ("Cc", 1), ("Gg", 2), ("Tt", 3)):
-    for _letter in _letters:
-        _TOKEN_OF_BYTE[ord(_letter)] = _token
+def _token_table() -> bytes:
+    table = bytearray([TOKEN_N]) * 256
+    for token, letters in enumerate((b"Aa", b"Cc", b"Gg", b"Tt")):
+        for letter in letters:
+            table[letter] = token
+    return bytes(table)
 
 
-def tokens_of_text(text: bytes | str) -> np.ndarray:
+_TOKEN_TABLE = _token_table()
+
+
+def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
     """Return (L,) uint8 tokens of a sequence: 0-3 = A C G T in either case, 4 = anything else.
 
-    Soft-masked (lower case) bases count as bases, IUPAC ambiguity letters as N.
+    Soft-masked (lower case) bases count as bases, IUPAC ambiguity letters as N. Bytes in `without`
+    (line ends) are left out.
     """
     raw = text.encode("latin-1") if isinstance(text, str) else text
-    return _TOKEN_OF_BYTE[np.frombuffer(raw, dtype=np.uint8)]
+    # One pass of the interpreter's own look-up, into a bytearray so that the array is writable.
+    return np.frombuffer(bytearray(raw).translate(_TOKEN_TABLE, without), dtype=np.uint8)
 
 
 class SequenceSource(Protocol):
@@ -140,7 +147,7 @@ class Genome:
             return row.offset + position // row.line_bases * row.line_bytes + position % row.line_bases
 
         raw = self._map[byte(low) : byte(high - 1) + 1]
-        return tokens_of_text(raw.translate(None, b"\r\n"))
+        return tokens_of_text(raw, without=b"\r\n")
 
 
 class NamedSequences:
