@@ -1,0 +1,94 @@
+"""Run all benchmarks, each in its own process, and write RESULTS.md: `python -m benchmarks.run`.
+
+python -m benchmarks.run [--quick] [task …]     tasks are the names behind `bench_`
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PACKAGES = ("cisweep", "torch", "numpy", "tangermeme", "memelite", "ledidi", "modisco", "captum", "lightmotif")
+
+
+def machine() -> str:
+    """Return what the figures were taken on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [x.split(":", 1)[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
+        cpu = f"{names[0]}, {len(names)} cores" if names else cpu
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} absent")
+    return f"{cpu}; Python {platform.python_version()}; {', '.join(found)}"
+
+
+def one(task: str, quick: bool) -> list[dict]:
+    """Return the rows of a benchmark, run by itself with one thread."""
+    code = (
+        "import json, sys, torch; torch.set_num_threads(1); "
+        f"from benchmarks import bench_{task} as b; "
+        f"print('ROWS ' + json.dumps(b.rows({quick})))"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=HERE.parent, env=environment, capture_output=True, text=True
+    )
+    lines = [x for x in done.stdout.splitlines() if x.startswith("ROWS ")]
+    if not lines:
+        raise SystemExit(f"benchmark {task} failed:\n{done.stderr[-3000:]}")
+    return json.loads(lines[0][5:])
+
+
+def as_time(seconds: float) -> str:
+    """Return seconds with three digits and a unit that fits."""
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
+
+
+def table(rows: list[dict]) -> str:
+    """Return the rows as Markdown."""
+    out = ["| task | rival | cisweep | rival's time | ratio | goal | equal |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        ours = next(iter(row["medians"]))
+        for rival, ratio in row["ratios"].items():
+            goal = row["goals"].get(rival)
+            verdict = "" if goal is None else f"{goal:g}× {'reached' if ratio >= goal else 'missed'}"
+            out.append(
+                f"| {row['task']} | {rival} | {as_time(row['medians'][ours])} | "
+                f"{as_time(row['medians'][rival])} | {ratio:.2f}× | {verdict} | {row['check']} |"
+            )
+    return "\n".join(out)
+
+
+def main() -> None:
+    """Run and write."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("tasks", nargs="*")
+    arguments = parser.parse_args()
+    tasks = arguments.tasks or sorted(p.stem.removeprefix("bench_") for p in HERE.glob("bench_*.py"))
+    rows = []
+    for task in tasks:
+        print(f"benchmark {task} …", flush=True)
+        rows += one(task, arguments.quick)
+        print(table(rows[-len(rows) :]).splitlines()[-1], flush=True)
+    text = (
+        "# Benchmarks\n\nMedian process CPU seconds of interleaved runs in one process, one thread; "
+        "the ratio is rival / cisweep.\nRepeat: `make bench` (the peers have an environment of "
+        f"their own).\n\nMachine: {machine()}.\n\n{table(rows)}\n\n"
+        "GPU: not measured (no GPU was at hand); the code path is the one that the CPU tests run.\n"
+    )
+    (HERE / "RESULTS.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main()
