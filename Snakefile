@@ -21,6 +21,8 @@ include: "workflow/rules/attribute.smk"
 include: "workflow/rules/seqlets.smk"
 include: "workflow/rules/hits.smk"
 include: "workflow/rules/variants.smk"
+include: "workflow/rules/zero_shot.smk"
+include: "workflow/rules/perturb.smk"
 include: "workflow/rules/report.smk"
 
 

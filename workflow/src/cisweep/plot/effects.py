@@ -107,6 +107,53 @@ def plot_ranked(
     return ax
 
 
+def ranked_figure(table: Any, path: Any, name: str = "effect", n: int = 15) -> None:
+    """Write one panel a target: the n motifs with the largest effects and their intervals.
+
+    table: columns motif, name, target, effect, ci_low, ci_high.
+    """
+    targets = list(dict.fromkeys(table["target"]))
+    axes = _panels(1, max(1, len(targets)), (4.5, 0.25 * n + 1))
+    for ax, target in zip(axes[0], targets):
+        rows = table[table["target"] == target]
+        names = [f"{a} {b}".strip() for a, b in zip(rows["name"], rows["motif"])]
+        plot_ranked(names, rows["effect"], rows[["ci_low", "ci_high"]].to_numpy().T, n=n, ax=ax)
+        ax.set_title(target)
+        ax.set_xlabel(name)
+    save_figure(axes[0, 0], path)
+
+
+def spacing_figure(table: Any, path: Any, n: int = 12) -> None:
+    """Write one panel a target and pair (the first n pairs): effect over distance.
+
+    table: columns motif_a, name_a, motif_b, name_b, orientation, distance_bp, target, effect,
+    ci_low, ci_high.
+    """
+    targets = list(dict.fromkeys(table["target"]))
+    pairs = list(dict.fromkeys(zip(table["motif_a"], table["motif_b"])))[:n]
+    axes = _panels(len(pairs), len(targets), (4.5, 3))
+    for line, (a, b) in zip(axes, pairs):
+        for ax, target in zip(line, targets):
+            keep = (table["motif_a"] == a) & (table["motif_b"] == b) & (table["target"] == target)
+            groups = {o: rows for o, rows in table[keep].groupby("orientation", sort=False)}
+            first = table[keep].iloc[0]
+            plot_spacing(
+                next(iter(groups.values()))["distance_bp"].to_numpy(),
+                {o: rows["effect"].to_numpy() for o, rows in groups.items()},
+                {o: rows[["ci_low", "ci_high"]].to_numpy().T for o, rows in groups.items()},
+                ax=ax,
+            )
+            ax.set_title(f"{first['name_a'] or a}, {first['name_b'] or b}: {target}", fontsize=8)
+    save_figure(axes[0, 0], path)
+
+
+def _panels(n_rows: int, n_columns: int, size: tuple[float, float]) -> np.ndarray:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(size[0] * n_columns, size[1] * n_rows), layout="constrained")
+    return figure.subplots(n_rows, n_columns, squeeze=False)
+
+
 def _axis(ax: Any) -> Any:
     if ax is not None:
         return ax

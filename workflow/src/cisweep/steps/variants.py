@@ -49,13 +49,18 @@ STEP = Step(
     order=60,
     config=VariantsConfig,
     title="Variants",
-    products=lambda config, model: [
-        "variants.tsv",
-        "variants.parquet",
-        "variants.vcf.gz",
-        "variants.vcf.gz.tbi",
-        "variants.dropped.tsv",
-        "figures/variants.volcano.svg",
-    ],
+    # The variants of a language model are the matter of zero_shot.
+    products=lambda config, model: (
+        []
+        if model.adapter == "hf_lm"
+        else [
+            "variants.tsv",
+            "variants.parquet",
+            "variants.vcf.gz",
+            "variants.vcf.gz.tbi",
+            "variants.dropped.tsv",
+            "figures/variants.volcano.svg",
+        ]
+    ),
     unscoped=frozenset({"batch_size", "path", "max_dropped"}),
 )

@@ -1,0 +1,45 @@
+"""zero_shot: pairs of sequences by a DNA language model."""
+
+
+rule zero_shot:
+    """Score pairs of sequences by a DNA language model; test and draw the groups."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        source=PLAN.source_files,
+        weights=weights,
+        pairs=zero_shot_files(),
+        selected=zero_shot_variants(),
+    output:
+        table=f"{RESULTS}/{{model}}/zero_shot.tsv",
+        embeddings=f"{RESULTS}/{{model}}/zero_shot.embeddings.parquet",
+        tests=report(
+            f"{RESULTS}/{{model}}/zero_shot.tests.tsv",
+            caption="../report/zero_shot.rst",
+            category="Zero-shot",
+        ),
+        boxes=report(
+            f"{RESULTS}/{{model}}/figures/zero_shot.groups.svg",
+            caption="../report/zero_shot.rst",
+            category="Zero-shot",
+        ),
+        pca=report(
+            f"{RESULTS}/{{model}}/figures/zero_shot.pca.svg",
+            caption="../report/zero_shot.rst",
+            category="Zero-shot",
+        ),
+    log:
+        f"{RESULTS}/logs/zero_shot/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/zero_shot/{{model}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(6000),
+        runtime=240,
+    params:
+        root=root_folder,
+        settings=settings("zero_shot"),
+    script:
+        "../../scripts/zero_shot.py"

@@ -1,0 +1,35 @@
+"""What the scripts of marginalize, space and ablate share: a model as a function, backgrounds."""
+
+from pathlib import Path
+
+import numpy as np
+
+from cisweep.analysis.averaging import FoldedModel, predict_windows
+from cisweep.analysis.experiments import Backgrounds, Predict
+from cisweep.contracts import Windows
+from cisweep.genome.backgrounds import gc_share, random_windows, region_sample
+from cisweep.genome.plan import Plan
+
+
+def predictor(model: FoldedModel, batch_size: int) -> Predict:
+    """Return the function (windows, tokens (N, W) uint8) -> (N, T) of a model."""
+
+    def predict(windows: Windows, tokens: np.ndarray) -> np.ndarray:
+        return predict_windows(model, windows, tokens, [], batch_size=batch_size).mean
+
+    return predict
+
+
+def make_backgrounds(
+    predict: Predict, plan: Plan, model: str, kind: str, n: int, peaks: Path | None
+) -> Backgrounds:
+    """Return n backgrounds of a kind (`shuffled`, `gc_matched`, `random`) of BackgroundConfig."""
+    seed, width = plan.config.seed, plan.models[model].window_bp
+    chroms = [c for c in plan.source.lengths if plan.wanted(c)]
+    if kind == "random":
+        return Backgrounds.of(predict, *random_windows(plan.source, chroms, width, n, seed))
+    windows, tokens = region_sample(plan, model, n, peaks)
+    if kind == "shuffled":
+        return Backgrounds.shuffled(predict, windows, tokens, n, seed)
+    gc = gc_share(tokens)[np.arange(n) % len(tokens)]
+    return Backgrounds.of(predict, *random_windows(plan.source, chroms, width, n, seed, gc))

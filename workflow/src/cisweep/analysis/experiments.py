@@ -1,0 +1,260 @@
+"""Experiments with many motifs: marginal effects, ablations of hits, spacing of pairs (no torch).
+
+Each takes `predict`, a function of (windows, tokens (N, W) uint8) that gives (N, T), and returns a
+table with the mean effect, its standard deviation and its 95 % confidence interval (Student's t).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+
+from cisweep.contracts import Windows, seed_of
+from cisweep.errors import MotifError
+from cisweep.genome.fasta import tokens_of_text
+from cisweep.genome.motifs import Motif
+from cisweep.sequence.tokens import (
+    mono_shuffle_tokens,
+    reverse_complement_tokens,
+    shuffle_tokens,
+)
+
+Predict = Callable[[Windows, np.ndarray], np.ndarray]
+
+_AT_ONCE = 4096  # windows that are edited at once
+
+
+@dataclass(frozen=True)
+class Backgrounds:
+    """Windows into which motifs are put: their places, tokens (B, W) uint8, predictions (B, T)."""
+
+    windows: Windows
+    tokens: np.ndarray
+    before: np.ndarray
+
+    @classmethod
+    def of(cls, predict: Predict, windows: Windows, tokens: np.ndarray) -> "Backgrounds":
+        """Return backgrounds, predicted once for all experiments."""
+        return cls(windows, tokens, predict(windows, tokens).astype(np.float64))
+
+    @classmethod
+    def shuffled(
+        cls, predict: Predict, windows: Windows, tokens: np.ndarray, n: int, seed: int
+    ) -> "Backgrounds":
+        """Return n dinucleotide shuffles of windows without N, each as often as another."""
+        keys = windows.keys()
+        rows = np.arange(n) % len(keys)
+        seeds = [seed_of(seed, "background", keys[r], i // len(keys)) for i, r in enumerate(rows)]
+        shuffled = shuffle_tokens(tokens[rows], np.array(seeds, np.uint64)[:, None])[:, 0]
+        return cls.of(predict, windows.take(rows), shuffled)
+
+
+def summarise(effects: np.ndarray) -> dict[str, np.ndarray]:
+    """Return mean, sd, ci_low, ci_high of effects (n, …) over the first axis, and n."""
+    n = len(effects)
+    mean = effects.mean(axis=0)
+    sd = effects.std(axis=0, ddof=1) if n > 1 else np.full(mean.shape, np.nan)
+    half = scipy.stats.t.ppf(0.975, n - 1) * sd / np.sqrt(n) if n > 1 else sd
+    return {
+        "n": np.full(mean.shape, n),
+        "effect": mean,
+        "effect_sd": sd,
+        "ci_low": mean - half,
+        "ci_high": mean + half,
+    }
+
+
+def marginal_effects(
+    predict: Predict, backgrounds: Backgrounds, motifs: Sequence[Motif], targets: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row a motif and target: its effect when its consensus stands in the middle.
+
+    Columns: motif, name, target, n, effect, effect_sd, ci_low, ci_high, mean_before, mean_after,
+    rank (1 = the largest effect on the target). Motifs wider than the window are an error.
+    """
+    width = backgrounds.tokens.shape[1]
+    placed = [(width // 2 - m.width // 2, _consensus(m, "+", width)) for m in motifs]
+    rows = []
+    for motif, after in zip(motifs, _after(predict, backgrounds, [[p] for p in placed])):
+        found = summarise(after - backgrounds.before)
+        found |= {"mean_before": backgrounds.before.mean(0), "mean_after": after.mean(0)}
+        rows.append(_rows({"motif": motif.name, "name": motif.alt}, targets, found))
+    table = pd.concat(rows, ignore_index=True)
+    by_target = table.groupby("target", sort=False)["effect"]
+    table["rank"] = by_target.rank(ascending=False, method="first").astype(int)
+    return table
+
+
+def spacing_effects(
+    predict: Predict,
+    backgrounds: Backgrounds,
+    pairs: Sequence[tuple[Motif, Motif]],
+    distances: Sequence[int],
+    orientations: Sequence[str],
+    targets: Sequence[str],
+) -> pd.DataFrame:
+    """Return one row a pair, orientation, distance and target.
+
+    The pair is centred, motif_a on the left, `distance_bp` bases between the two; orientations are
+    the strands of both, such as "+-". `effect` is that of the pair; `interaction` (with its own
+    interval) is the pair's effect minus those of its motifs alone at the same places: above 0 the
+    two do more together. Arrangements wider than the window are an error.
+    """
+    width = backgrounds.tokens.shape[1]
+    rows = []
+    for a, b in pairs:
+        for orientation in orientations:
+            left, right = (_consensus(m, s, width) for m, s in zip((a, b), orientation))
+            arrangements = []
+            for distance in distances:
+                total = len(left) + distance + len(right)
+                if total > width:
+                    raise MotifError(
+                        f"{a.name} and {b.name} at {distance} bp take {total} bp, and the window "
+                        f"has {width}",
+                        where="space.distances",
+                        mend="use shorter distances",
+                    )
+                start = width // 2 - total // 2
+                first, second = (start, left), (start + len(left) + distance, right)
+                arrangements += [[first, second], [first], [second]]
+            found = list(_after(predict, backgrounds, arrangements))
+            names = {"motif_a": a.name, "name_a": a.alt, "motif_b": b.name, "name_b": b.alt}
+            for k, distance in enumerate(distances):
+                pair, alone_a, alone_b = (y - backgrounds.before for y in found[3 * k : 3 * k + 3])
+                joint = summarise(pair - alone_a - alone_b)
+                numbers = summarise(pair) | {
+                    "interaction": joint["effect"],
+                    "interaction_ci_low": joint["ci_low"],
+                    "interaction_ci_high": joint["ci_high"],
+                }
+                labels = names | {"orientation": orientation, "distance_bp": distance}
+                rows.append(_rows(labels, targets, numbers))
+    return pd.concat(rows, ignore_index=True)
+
+
+def product_effects(
+    predict: Predict,
+    backgrounds: Backgrounds,
+    motifs: Sequence[Motif],
+    distances: Sequence[int],
+    orientations: Sequence[str],
+    targets: Sequence[str],
+) -> pd.DataFrame:
+    """Return `spacing_effects` of all ordered pairs of motifs, each with itself too."""
+    pairs = [(a, b) for a in motifs for b in motifs]
+    return spacing_effects(predict, backgrounds, pairs, distances, orientations, targets)
+
+
+def hits_in_windows(
+    hits: pd.DataFrame, windows: Windows
+) -> tuple[pd.DataFrame, Windows, np.ndarray]:
+    """Return the hits that lie inside a window, the window of each, and their spans in it.
+
+    hits: chrom, start, end; of several windows the one with the nearest centre is taken (ties: the
+    first). spans: (H, 2) int64, 0-based half-open.
+    """
+    chosen = np.full(len(hits), -1)
+    for chrom in set(hits["chrom"]):
+        mine = np.flatnonzero(windows.chrom == chrom)
+        if not len(mine):
+            continue
+        start, end, centre = windows.start[mine], windows.end[mine], windows.centre[mine]
+        for row in np.flatnonzero(hits["chrom"] == chrom):
+            low, high = hits["start"].iloc[row], hits["end"].iloc[row]
+            inside = np.flatnonzero((start <= low) & (high <= end))
+            if len(inside):
+                nearest = np.abs(2 * centre[inside] - low - high).argmin()
+                chosen[row] = mine[inside[nearest]]
+    rows = np.flatnonzero(chosen >= 0)
+    kept, own = hits.iloc[rows].reset_index(drop=True), windows.take(chosen[rows])
+    spans = np.stack([kept["start"] - own.start, kept["end"] - own.start], axis=1)
+    return kept, own, spans.astype(np.int64).reshape(-1, 2)
+
+
+def hit_ablations(
+    predict: Predict,
+    windows: Windows,
+    tokens: np.ndarray,
+    spans: np.ndarray,
+    *,
+    n_shuffles: int,
+    seed: int,
+) -> np.ndarray:
+    """Return (H, T) float64: what shuffling each span changes, the mean over shuffles.
+
+    windows, tokens (H, W): the window of each span; spans: (H, 2) in the window, 0-based half-open.
+    Shuffle k of a span depends on its window, its place and k alone. A negative effect says that
+    the span made the prediction larger.
+    """
+    effects = []
+    per_block = max(1, _AT_ONCE // (n_shuffles + 1))
+    for rows in windows.blocks(per_block):
+        part, place = tokens[rows], spans[rows]
+        edited = np.repeat(part[:, None], n_shuffles, axis=1)
+        for i, (key, (start, end)) in enumerate(zip(windows.take(rows).keys(), place)):
+            where = f"{key}:{start}-{end}"
+            seeds = [seed_of(seed, "ablate", where, k) for k in range(n_shuffles)]
+            span = np.ascontiguousarray(part[i : i + 1, start:end])
+            edited[i, :, start:end] = mono_shuffle_tokens(span, np.array([seeds], np.uint64))[0]
+        block = windows.take(rows)
+        repeated = block.take(np.repeat(np.arange(len(block)), n_shuffles))
+        after = predict(repeated, edited.reshape(-1, part.shape[1]))
+        after = after.reshape(len(block), n_shuffles, -1).mean(axis=1)
+        effects.append(after.astype(np.float64) - predict(block, part))
+    return np.concatenate(effects) if effects else np.zeros((0, 0))
+
+
+def ablation_table(hits: pd.DataFrame, effects: np.ndarray, targets: Sequence[str]) -> pd.DataFrame:
+    """Return one row a motif and target: the mean effect of ablating its hits.
+
+    hits: H rows with motif and name; effects: (H, T). rank 1 is the most negative effect.
+    """
+    groups = list(hits.groupby(["motif", "name"], sort=True).indices.items())
+    if not groups:
+        columns = ["motif", "name", "target", *summarise(np.zeros((2, 1))), "rank"]
+        return pd.DataFrame(columns=columns)
+    rows = [
+        _rows({"motif": motif, "name": name}, targets, summarise(effects[index]))
+        for (motif, name), index in groups
+    ]
+    table = pd.concat(rows, ignore_index=True)
+    by_target = table.groupby("target", sort=False)["effect"]
+    table["rank"] = by_target.rank(method="first").astype(int)
+    return table
+
+
+def _after(
+    predict: Predict, backgrounds: Backgrounds, edits: Sequence[list[tuple[int, np.ndarray]]]
+) -> Iterator[np.ndarray]:
+    """Yield (B, T) predictions of the backgrounds with each list of (start, tokens) put in."""
+    n = len(backgrounds.windows)
+    per_block = max(1, _AT_ONCE // n)
+    for begin in range(0, len(edits), per_block):
+        block = edits[begin : begin + per_block]
+        tokens = np.repeat(backgrounds.tokens[None], len(block), axis=0)
+        for copy, edit in zip(tokens, block):
+            for start, motif in edit:
+                copy[:, start : start + len(motif)] = motif
+        windows = Windows.concatenate([backgrounds.windows] * len(block))
+        after = predict(windows, tokens.reshape(-1, tokens.shape[2]))
+        yield from after.astype(np.float64).reshape(len(block), n, -1)
+
+
+def _consensus(motif: Motif, strand: str, width: int) -> np.ndarray:
+    if motif.width > width:
+        raise MotifError(
+            f"it has {motif.width} positions, and the window has {width} bp",
+            where=f"motif {motif.name}",
+            mend="leave the motif out",
+        )
+    tokens = tokens_of_text(motif.consensus)
+    return tokens if strand == "+" else reverse_complement_tokens(tokens)
+
+
+def _rows(labels: dict, targets: Sequence[str], numbers: dict[str, np.ndarray]) -> pd.DataFrame:
+    n = len(targets)
+    columns = {key: [value] * n for key, value in labels.items()}
+    return pd.DataFrame({**columns, "target": list(targets), **numbers})

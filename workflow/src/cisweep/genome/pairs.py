@@ -1,0 +1,109 @@
+"""Pairs of sequences for language models: from two FASTA files, or from variants and a genome."""
+
+import gzip
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, zip_longest
+from pathlib import Path
+
+from cisweep.errors import SequenceError
+from cisweep.genome.alleles import AlleleWindows
+from cisweep.genome.variants import Variant
+
+
+@dataclass(frozen=True)
+class SequencePair:
+    """A reference and an alternate sequence, upper case, of any lengths."""
+
+    name: str
+    ref: str
+    alt: str
+    group: str = ""
+
+
+def read_fasta(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (name, sequence) of a FASTA file (plain or gzip), one record in memory at a time."""
+    if not path.is_file():
+        raise SequenceError("no such FASTA file", where=str(path), mend="correct the path")
+    name, parts = None, []
+    try:
+        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as handle:
+            for number, line in enumerate(handle, 1):
+                line = line.strip()
+                if line.startswith(">"):
+                    if name is not None:
+                        yield name, "".join(parts).upper()
+                    name, parts = (line[1:].split() or [""])[0], []
+                elif line and name is None:
+                    raise SequenceError(
+                        "a FASTA file begins with >", where=f"{path}, line {number}"
+                    )
+                else:
+                    parts.append(line)
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise SequenceError(f"cannot be read as FASTA ({error})", where=str(path)) from None
+    if name is not None:
+        yield name, "".join(parts).upper()
+
+
+def read_pairs(
+    ref: Path, alt: Path, group: str = "", limit: int | None = None
+) -> Iterator[SequencePair]:
+    """Yield the records of two FASTA files, paired by order; names need not match.
+
+    limit: the first pairs to read; None for all. The pair's name is the alternate's, and the
+    reference's in front where they differ.
+
+    Raises SequenceError if one file has more records than the other, is empty, or holds an empty
+    sequence.
+    """
+    n = 0
+    # Unlike zip, zip_longest shows which of the two ends first.
+    for n, (a, b) in enumerate(islice(zip_longest(read_fasta(ref), read_fasta(alt)), limit), 1):
+        if a is None or b is None:
+            shorter, longer = (ref, alt) if a is None else (alt, ref)
+            raise SequenceError(
+                f"it has {n - 1} records, and {longer} has more",
+                where=str(shorter),
+                mend="give as many alternate as reference sequences, in the same order",
+            )
+        for path, (name, sequence) in ((ref, a), (alt, b)):
+            if not sequence:
+                raise SequenceError(f"record {n} ({name}) has no bases", where=str(path))
+        yield SequencePair(b[0] if a[0] == b[0] else f"{a[0]}|{b[0]}", a[1], b[1], group)
+    if not n:
+        raise SequenceError("there are no records", where=str(ref))
+
+
+def pairs_of_alleles(alleles: AlleleWindows) -> list[SequencePair]:
+    """Return the windows of both alleles of variants as pairs, named by the variant or its id."""
+    return [
+        SequencePair(
+            v.key if v.id == "." else v.id, _letters(alleles.ref[i]), _letters(alt), v.group
+        )
+        for v, i, alt in zip(alleles.variants, alleles.ref_idx, alleles.alt)
+    ]
+
+
+def _letters(tokens: Iterable[int]) -> str:
+    return "".join("ACGTN"[t] for t in tokens)
+
+
+def all_deletions(sequence: str, n: int) -> list[str]:
+    """Return the sequence without each of its runs of n bases, from left to right."""
+    return [sequence[:i] + sequence[i + n :] for i in range(len(sequence) - n + 1)]
+
+
+def all_substitutions(sequence: str) -> list[str]:
+    """Return the sequence with each base replaced by each of the three others."""
+    return [
+        sequence[:i] + base + sequence[i + 1 :]
+        for i in range(len(sequence))
+        for base in "ACGT"
+        if base != sequence[i]
+    ]
+
+
+def first_variants(variants: Sequence[Variant], limit: int | None) -> list[Variant]:
+    """Return the first `limit` of the variants that can be scored; None for all."""
+    return [v for v in variants if not v.reason][:limit]

@@ -1,0 +1,29 @@
+"""ablate: what is lost when the hits of each motif are shuffled out of their windows."""
+
+from pydantic import Field
+
+from cisweep.steps.base import Step, StepConfig
+
+
+class AblateConfig(StepConfig):
+    """Ablation of motif hits inside the selected peaks (or regions)."""
+
+    motifs: list[str] | None = None
+    """Identifiers or names of the motifs to use; null = all that have hits."""
+    n_shuffles: int = Field(20, ge=1)
+    """Shuffles of each hit."""
+    max_hits: int = Field(50, ge=1)
+    """Hits of each motif that are ablated: those with the lowest p-values."""
+    batch_size: int = Field(256, ge=1)
+    """Windows that go to the device at once."""
+
+
+STEP = Step(
+    name="ablate",
+    version=1,
+    order=72,
+    config=AblateConfig,
+    title="Ablation of motif hits",
+    products=lambda config, model: ["ablate.parquet", "figures/ablate.svg"],
+    needs=("hits",),
+)

@@ -1,0 +1,72 @@
+"""zero_shot: how far a DNA language model puts two sequences apart, without training."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from cisweep.config.base import Strict
+from cisweep.steps.base import Step, StepConfig
+
+
+class PairFiles(Strict):
+    """Two FASTA files (plain or gzip), paired by order."""
+
+    ref: Path
+    """Reference sequences."""
+    alt: Path
+    """Alternate sequences; names need not match."""
+    group: str = ""
+    """Group of all pairs of these files (exon, intron, …)."""
+
+
+class ZeroShotConfig(StepConfig):
+    """Scores of pairs of sequences by the models of adapter hf_lm."""
+
+    pairs: list[PairFiles] = []
+    """Pairs from files; without them the variants of the step `variants` are scored."""
+    scores: list[
+        Literal["l2", "cosine", "inner_product", "likelihood_ratio", "masked_token_ratio"]
+    ] = ["l2"]
+    """Distances of embeddings, log-likelihood ratio (pseudo for a masked model), or the ratio at
+    the masked base (masked models of single-base tokens). The first one is drawn and tested."""
+    space: Literal["hidden", "logits"] = "hidden"
+    """What is pooled: the last hidden states, or the logits."""
+    pooling: Literal["mean", "max"] = "mean"
+    """How the tokens of a sequence become one vector."""
+    special_tokens: bool = False
+    """Pool BOS, CLS, EOS and the like too. Padding never counts."""
+    both_strands: bool = False
+    """Average the score over both strands."""
+    limit: int | None = Field(None, ge=1)
+    """Score only the first pairs (of each pair of files)."""
+    rank_edits: bool = False
+    """Rank each deletion among all of its length, each substitution among all single ones."""
+    batch_size: int = Field(32, ge=1)
+    """Sequences that go to the device at once."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.scores:
+            raise ValueError("give at least one score")
+        return self
+
+
+STEP = Step(
+    name="zero_shot",
+    version=1,
+    order=65,
+    config=ZeroShotConfig,
+    title="Zero-shot with a DNA language model",
+    products=lambda config, model: (
+        []
+        if model.adapter != "hf_lm"
+        else [
+            "zero_shot.tsv",
+            "zero_shot.embeddings.parquet",
+            "zero_shot.tests.tsv",
+            "figures/zero_shot.groups.svg",
+            "figures/zero_shot.pca.svg",
+        ]
+    ),
+)
