@@ -15,17 +15,17 @@ rule attribute_chunk:
         f"{RESULTS}/logs/attribute_chunk/{{model}}/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_chunk/{{model}}/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("attribute"),
-        regions=chunk_key,
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(4000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("attribute"),
+        regions=chunk_key,
     script:
         "../../scripts/attribute_chunk.py"
 
@@ -46,15 +46,15 @@ rule attribute:
         f"{RESULTS}/logs/attribute/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("attribute"),
-        limits=attribution_limits(),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("attribute"),
+        limits=attribution_limits(),
     script:
         "../../scripts/attribute.py"
 
@@ -73,13 +73,13 @@ rule attribute_track:
         f"{RESULTS}/logs/attribute_track/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_track/{{model}}/{{target}}.tsv"
-    params:
-        root=ROOT,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
     script:
         "../../scripts/attribute_track.py"
 
@@ -94,14 +94,14 @@ rule attribute_export:
         f"{RESULTS}/logs/attribute_export/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_export/{{model}}/{{target}}.tsv"
-    params:
-        root=ROOT,
-        save_bp=save_bp(),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        save_bp=save_bp(),
     script:
         "../../scripts/attribute_export.py"
 
@@ -116,12 +116,12 @@ rule attribute_export_regions:
         f"{RESULTS}/logs/attribute_export_regions/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_export_regions/{{model}}.tsv"
-    params:
-        root=ROOT,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
     script:
         "../../scripts/attribute_export_regions.py"

@@ -5,7 +5,9 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from cisweep.errors import CisweepError
+from cisweep.genome.chunks import chunk_id
 from cisweep.genome.plan import Plan
+from cisweep.steps.train import data_files, n_folds
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
@@ -24,12 +26,20 @@ def make_plan(data):
 PLAN = make_plan(config)
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
+TRAIN = f"{RESULTS}/train"
+RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
 
 
 wildcard_constraints:
     model="[a-z0-9_]+",
     chunk="c[0-9]+",
     target="[a-z0-9_]+",
+    fold="[0-9]+",
+
+
+def root_folder(wildcards):
+    """Return the workflow's folder."""
+    return ROOT
 
 
 def chunk_paths(step, suffix):
@@ -130,3 +140,57 @@ def near_chunk_keys(wildcards):
         PLAN.chunk_key(wildcards.model, chunk)
         for chunk in PLAN.neighbours(wildcards.model, wildcards.chunk)
     ]
+
+
+def recipe_key(wildcards):
+    """Return the hash of a model's recipe, without the names of its files."""
+    return RECIPES[wildcards.model].key()
+
+
+def folds(pattern):
+    """Return the paths of a pattern with {fold}, for all folds of the job's model."""
+    return lambda wildcards: [
+        f"{TRAIN}/{wildcards.model}/{pattern.format(fold=fold)}"
+        for fold in range(n_folds(RECIPES[wildcards.model]))
+    ]
+
+
+def variant_file():
+    """Return the variant file of the config, or nothing if the step is off."""
+    step = PLAN.step_config("variants")
+    return [] if step is None else [str(step.path)]
+
+
+def variant_chunks(suffix):
+    """Return the input function that lists the variants' chunk files of the job's model.
+
+    Which bins hold variants is known only once the file is read, so every bin of a wanted
+    chromosome has a job; one without variants is over at once.
+    """
+
+    def paths(wildcards):
+        bins = range(PLAN.layout.n_bins)
+        wanted = [i for i in bins if any(PLAN.wanted(c) for c, _, _ in PLAN.layout.stretches(i))]
+        folder = f"{RESULTS}/{wildcards.model}/chunks/variants"
+        return [f"{folder}/{chunk_id(i)}.{suffix}" for i in wanted]
+
+    return paths
+
+
+def variant_predictions(wildcards):
+    """Return the predictions among which the alleles are ranked, if they are made."""
+    return [f"{RESULTS}/{wildcards.model}/predictions.h5"] if PLAN.is_on("predict") else []
+
+
+def zero_shot_files():
+    """Return the files of pairs of the config."""
+    step = PLAN.step_config("zero_shot")
+    pairs = [] if step is None else step.pairs
+    return [str(path) for pair in pairs for path in (pair.ref, pair.alt)]
+
+
+def zero_shot_variants():
+    """Return the selected variants, where these are scored."""
+    step = PLAN.step_config("zero_shot")
+    wanted = step is not None and not step.pairs and PLAN.is_on("variants")
+    return [f"{RESULTS}/variants/selected.parquet"] if wanted else []

@@ -11,13 +11,13 @@ rule hits_background:
         f"{RESULTS}/logs/hits_background.log",
     benchmark:
         f"{RESULTS}/benchmarks/hits_background.tsv"
-    params:
-        root=ROOT,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(1000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
     script:
         "../../scripts/hits_background.py"
 
@@ -38,16 +38,16 @@ rule hits_chunk:
         f"{RESULTS}/logs/hits_chunk/{{model}}/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/hits_chunk/{{model}}/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("hits"),
-        regions=near_chunk_keys,
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         mem_mb=mem_mb(3000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("hits"),
+        regions=near_chunk_keys,
     script:
         "../../scripts/hits_chunk.py"
 
@@ -72,13 +72,13 @@ rule hits:
         f"{RESULTS}/logs/hits/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/hits/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("hits"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(4000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("hits"),
     script:
         "../../scripts/hits.py"

@@ -14,17 +14,17 @@ rule predict_chunk:
         f"{RESULTS}/logs/predict_chunk/{{model}}/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict_chunk/{{model}}/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("predict"),
-        regions=chunk_key,
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(4000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("predict"),
+        regions=chunk_key,
     script:
         "../../scripts/predict_chunk.py"
 
@@ -40,14 +40,14 @@ rule predict:
         f"{RESULTS}/logs/predict/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("predict"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("predict"),
     script:
         "../../scripts/predict.py"
 
@@ -66,12 +66,12 @@ rule predict_track:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.tsv"
-    params:
-        root=ROOT,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
     script:
         "../../scripts/predict_track.py"

@@ -12,14 +12,14 @@ rule prepare:
         f"{RESULTS}/logs/prepare/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/prepare/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=lambda wildcards: PLAN.model_key(wildcards.model),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=lambda wildcards: PLAN.model_key(wildcards.model),
     script:
         "../../scripts/prepare.py"
 
@@ -42,15 +42,15 @@ rule dropped_regions:
         f"{RESULTS}/logs/dropped_regions.log",
     benchmark:
         f"{RESULTS}/benchmarks/dropped_regions.tsv"
-    params:
-        root=ROOT,
-        settings=PLAN.config_hash,
-        regions=PLAN.regions_hash,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=PLAN.config_hash,
+        regions=PLAN.regions_hash,
     script:
         "../../scripts/dropped_regions.py"
 
@@ -65,14 +65,14 @@ rule provenance:
         f"{RESULTS}/logs/provenance.log",
     benchmark:
         f"{RESULTS}/benchmarks/provenance.tsv"
-    params:
-        root=ROOT,
-        settings=PLAN.config_hash,
-        regions=PLAN.regions_hash,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(1000),
         runtime=10,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=PLAN.config_hash,
+        regions=PLAN.regions_hash,
     script:
         "../../scripts/provenance.py"

@@ -17,13 +17,13 @@ rule report_page:
         f"{RESULTS}/logs/report_page.log",
     benchmark:
         f"{RESULTS}/benchmarks/report_page.tsv"
-    params:
-        root=ROOT,
-        settings=PLAN.page_key,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=PLAN.page_key,
     script:
         "../../scripts/report_page.py"

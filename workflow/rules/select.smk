@@ -15,14 +15,13 @@ rule select_peaks:
         f"{RESULTS}/logs/select_peaks/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/select_peaks/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("select"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("select"),
     script:
         "../../scripts/select_peaks.py"
-

@@ -13,17 +13,17 @@ rule seqlets_null_chunk:
         f"{RESULTS}/logs/seqlets_null_chunk/{{model}}/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_null_chunk/{{model}}/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("attribute"),
-        null_fraction=null_fraction(),
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(4000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("attribute"),
+        null_fraction=null_fraction(),
     script:
         "../../scripts/seqlets_null_chunk.py"
 
@@ -38,14 +38,14 @@ rule seqlets_background:
         f"{RESULTS}/logs/seqlets_background/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_background/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("seqlets"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("seqlets"),
     script:
         "../../scripts/seqlets_background.py"
 
@@ -63,14 +63,14 @@ rule seqlets_chunk:
         f"{RESULTS}/logs/seqlets_chunk/{{model}}/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_chunk/{{model}}/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("seqlets"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("seqlets"),
     script:
         "../../scripts/seqlets_chunk.py"
 
@@ -93,13 +93,13 @@ rule seqlets:
         f"{RESULTS}/logs/seqlets/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/seqlets/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("seqlets"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(4000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("seqlets"),
     script:
         "../../scripts/seqlets.py"

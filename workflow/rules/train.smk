@@ -1,26 +1,6 @@
 """train: from sequences or signal to weights, model.yaml and the evidence of how good they are."""
 
-from cisweep.steps.train import FIGURES, TABLES, data_files, n_folds
-
-TRAIN = f"{RESULTS}/train"
-RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
-
-
-wildcard_constraints:
-    fold="[0-9]+",
-
-
-def recipe_key(wildcards):
-    """Return the hash of a model's recipe, without the names of its files."""
-    return RECIPES[wildcards.model].key()
-
-
-def folds(pattern):
-    """Return the paths of a pattern with {fold}, for all folds of the job's model."""
-    return lambda wildcards: [
-        f"{TRAIN}/{wildcards.model}/" + pattern.format(fold=fold)
-        for fold in range(n_folds(RECIPES[wildcards.model]))
-    ]
+from cisweep.steps.train import FIGURES, TABLES
 
 
 rule train_fold:
@@ -35,17 +15,17 @@ rule train_fold:
         f"{RESULTS}/logs/train_fold/{{model}}/{{fold}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_fold/{{model}}/{{fold}}.tsv"
-    params:
-        root=ROOT,
-        settings=recipe_key,
-        scratch=f"{TRAIN}/.scratch/{{model}}_{{fold}}",
+    conda:
+        "../../envs/cisweep.yaml"
     threads: PLAN.step_config("train").threads if PLAN.is_on("train") else 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(6000),
         runtime=1440,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=recipe_key,
+        scratch=f"{TRAIN}/.scratch/{{model}}_{{fold}}",
     script:
         "../../scripts/train_fold.py"
 
@@ -67,14 +47,14 @@ rule train:
         f"{RESULTS}/logs/train/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=recipe_key,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=recipe_key,
     script:
         "../../scripts/train.py"
 
@@ -90,13 +70,13 @@ rule train_compare:
         f"{RESULTS}/logs/train_compare.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_compare.tsv"
-    params:
-        root=ROOT,
-        models=list(RECIPES),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        models=list(RECIPES),
     script:
         "../../scripts/train_compare.py"

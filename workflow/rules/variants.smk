@@ -1,34 +1,5 @@
 """variants: what each variant of a VCF or table changes."""
 
-from cisweep.genome.chunks import chunk_id
-
-
-def variant_file():
-    """Return the variant file of the config, or nothing if the step is off."""
-    step = PLAN.step_config("variants")
-    return [] if step is None else [str(step.path)]
-
-
-def variant_chunks(suffix):
-    """Return the input function that lists the variants' chunk files of the job's model.
-
-    Which bins hold variants is known only once the file is read, so every bin of a wanted
-    chromosome has a job; one without variants is over at once.
-    """
-
-    def paths(wildcards):
-        bins = range(PLAN.layout.n_bins)
-        wanted = [i for i in bins if any(PLAN.wanted(c) for c, _, _ in PLAN.layout.stretches(i))]
-        folder = f"{RESULTS}/{wildcards.model}/chunks/variants"
-        return [f"{folder}/{chunk_id(i)}.{suffix}" for i in wanted]
-
-    return paths
-
-
-def variant_predictions(wildcards):
-    """Return the predictions among which the alleles are ranked, if they are made."""
-    return [f"{RESULTS}/{wildcards.model}/predictions.h5"] if PLAN.is_on("predict") else []
-
 
 rule variants_select:
     """Read the variants and check them against the genome."""
@@ -42,15 +13,15 @@ rule variants_select:
         f"{RESULTS}/logs/variants_select.log",
     benchmark:
         f"{RESULTS}/benchmarks/variants_select.tsv"
-    params:
-        root=ROOT,
-        settings=settings("variants"),
-        chroms=PLAN.config.regions.chroms,
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(4000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("variants"),
+        chroms=PLAN.config.regions.chroms,
     script:
         "../../scripts/variants_select.py"
 
@@ -70,18 +41,18 @@ rule variants_chunk:
         f"{RESULTS}/logs/variants_chunk/{{model}}/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/variants_chunk/{{model}}/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("variants"),
-        edge=PLAN.config.regions.edge,
-        max_n=PLAN.config.regions.max_n,
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(4000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("variants"),
+        edge=PLAN.config.regions.edge,
+        max_n=PLAN.config.regions.max_n,
     script:
         "../../scripts/variants_chunk.py"
 
@@ -111,13 +82,13 @@ rule variants:
         f"{RESULTS}/logs/variants/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/variants/{{model}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("variants"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(3000),
         runtime=120,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("variants"),
     script:
         "../../scripts/variants.py"
