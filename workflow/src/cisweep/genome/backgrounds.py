@@ -38,8 +38,9 @@ def random_windows(
 ) -> tuple[Windows, np.ndarray]:
     """Return n windows without N, uniform over the chromosomes, and their tokens (n, W) uint8.
 
-    gc: (n,) share of C and G that each window must have, within `tolerance`; None: any. Draw k of
-    window i depends on (seed, i, k) alone. Raises RegionError if none is found for a window.
+    gc: (n,) share of C and G that each window must have, within `tolerance`, or else the nearest of
+    2000 draws; None: any. Draw k of window i depends on (seed, i, k) alone. Raises RegionError if
+    no window without N is found.
     """
     usable = {c: source.lengths[c] - window_bp + 1 for c in chroms}
     usable = {c: size for c, size in usable.items() if size > 0}
@@ -48,19 +49,22 @@ def random_windows(
     names, ends = list(usable), np.cumsum(list(usable.values()))
     found = []
     for i in range(n):
+        best, nearest = None, np.inf
         for chrom, start in _draws(names, ends, seed, i):
             tokens = source.tokens(chrom, start, start + window_bp)
             if (tokens == TOKEN_N).any():
                 continue
-            if gc is None or abs(gc_share(tokens[None])[0] - gc[i]) <= tolerance:
-                found.append((chrom, start, tokens))
+            away = 0.0 if gc is None else abs(float(gc_share(tokens[None])[0] - gc[i]))
+            if away < nearest:
+                best, nearest = (chrom, start, tokens), away
+            if away <= tolerance:
                 break
-        else:
-            what = "without N" if gc is None else f"with a GC content of {gc[i]:.2f}"
+        if best is None:
             raise RegionError(
-                f"{_TRIES} random windows of {window_bp} bp hold none {what}",
+                f"{_TRIES} random windows of {window_bp} bp hold none without N",
                 mend="use backgrounds: shuffled, or more chromosomes",
             )
+        found.append(best)
     start = np.array([f[1] for f in found], dtype=np.int64)
     windows = Windows.build([f[0] for f in found], start, start + window_bp)
     return windows, np.array([f[2] for f in found], dtype=np.uint8)

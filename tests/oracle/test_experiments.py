@@ -1,0 +1,236 @@
+"""Experiments with motifs against marginalize, ablate and space (equal to tangermeme) and loops."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.stats
+import torch
+from cisweep.analysis.experiments import (
+    Backgrounds,
+    ablation_table,
+    hit_ablations,
+    hits_in_windows,
+    marginal_effects,
+    product_effects,
+    spacing_effects,
+    summarise,
+)
+from cisweep.analysis.perturbation import marginalize, space
+from cisweep.analysis.prediction import predict
+from cisweep.contracts import Windows
+from cisweep.errors import MotifError, RegionError
+from cisweep.genome.backgrounds import (
+    choose_motif,
+    choose_motifs,
+    gc_share,
+    random_windows,
+    read_windows,
+    sample_rows,
+)
+from cisweep.genome.fasta import NamedSequences
+from cisweep.genome.motifs import Motif
+
+W, N = 40, 7
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(4)
+        self.out = torch.nn.Linear(4 * W, 2)
+
+    def forward(self, X):
+        return torch.tanh(self.out(X.flatten(1))) * 3
+
+
+NET = Net()
+
+
+def model(windows, tokens):
+    assert len(windows) == len(tokens)
+    X = torch.eye(5, 4)[torch.from_numpy(tokens).long()].transpose(1, 2)
+    with torch.no_grad():
+        return NET(X).numpy()
+
+
+def motif(name, letters, alt=""):
+    return Motif(name, alt, np.eye(4)[["ACGT".index(x) for x in letters]].T)
+
+
+MOTIFS = [motif("m1", "ACGTACG", "ONE"), motif("m2", "TTGCA", "TWO"), motif("m3", "GGGGGGCC")]
+
+
+@pytest.fixture
+def backgrounds():
+    tokens = np.random.default_rng(0).integers(0, 4, (N, W)).astype(np.uint8)
+    start = np.arange(N) * 100
+    return Backgrounds.of(model, Windows.build(["c"] * N, start, start + W), tokens)
+
+
+def one_hot(tokens):
+    return torch.eye(5, 4)[torch.from_numpy(tokens).long()].transpose(1, 2)
+
+
+def test_summary_against_scipy():
+    values = np.random.default_rng(1).normal(size=(9, 3))
+    found = summarise(values)
+    for t in range(3):
+        low, high = scipy.stats.t.interval(
+            0.95, 8, loc=values[:, t].mean(), scale=scipy.stats.sem(values[:, t])
+        )
+        assert (found["ci_low"][t], found["ci_high"][t]) == pytest.approx((low, high))
+    assert np.isnan(summarise(values[:1])["ci_low"]).all()
+
+
+def test_marginal_effects_equal_marginalize(backgrounds):
+    table = marginal_effects(model, backgrounds, MOTIFS, ["a", "b"])
+    assert table["motif"].tolist() == ["m1", "m1", "m2", "m2", "m3", "m3"]
+    X = one_hot(backgrounds.tokens)
+    for i, m in enumerate(MOTIFS):
+        before, after = marginalize(NET, X, m.consensus, func=predict, device="cpu")
+        rows = table.iloc[2 * i : 2 * i + 2]
+        delta = (after - before).double().numpy()
+        assert rows["effect"].to_numpy() == pytest.approx(delta.mean(0), abs=1e-5)
+        assert rows["effect_sd"].to_numpy() == pytest.approx(delta.std(0, ddof=1), abs=1e-5)
+        assert rows["mean_after"].to_numpy() == pytest.approx(after.numpy().mean(0), abs=1e-5)
+    for target in "ab":
+        rows = table[table["target"] == target].sort_values("rank")
+        assert rows["rank"].tolist() == [1, 2, 3] and rows["effect"].is_monotonic_decreasing
+
+
+def test_spacing_effects_equal_space(backgrounds):
+    distances = [0, 3, 11]
+    a, b = MOTIFS[:2]
+    table = spacing_effects(model, backgrounds, [(a, b)], distances, ["++", "-+"], ["a", "b"])
+    X = one_hot(backgrounds.tokens)
+    for orientation in ("++", "-+"):
+        first = a.consensus if orientation[0] == "+" else a.reverse_complement().consensus
+        before, afters = space(
+            NET, X, [first, b.consensus], [[d] for d in distances], func=predict, device="cpu"
+        )
+        for k, d in enumerate(distances):
+            rows = table[(table["orientation"] == orientation) & (table["distance_bp"] == d)]
+            pair = (afters[:, k] - before).double().numpy()
+            assert rows["effect"].to_numpy() == pytest.approx(pair.mean(0), abs=1e-5)
+            start = W // 2 - (a.width + b.width + d) // 2
+            alone = [
+                marginalize(NET, X, m, start=s, func=predict, device="cpu")
+                for m, s in ((first, start), (b.consensus, start + a.width + d))
+            ]
+            joint = pair - sum((y - x).double().numpy() for x, y in alone)
+            assert rows["interaction"].to_numpy() == pytest.approx(joint.mean(0), abs=1e-5)
+    whole = product_effects(model, backgrounds, MOTIFS[:2], [1], ["++"], ["a", "b"])
+    assert len(whole) == 4 * 2
+    with pytest.raises(MotifError, match="m1 and m2 at 30 bp take 42 bp, and the window has 40"):
+        spacing_effects(model, backgrounds, [(a, b)], [30], ["++"], ["a", "b"])
+    with pytest.raises(MotifError, match="motif wide: it has 41 positions"):
+        marginal_effects(model, backgrounds, [motif("wide", "A" * 41)], ["a", "b"])
+
+
+def test_ablations_shuffle_the_span_and_nothing_else(backgrounds):
+    spans = np.array([[3, 10], [0, 40], [20, 26], [5, 6], [1, 9], [2, 8], [30, 40]])
+    seen = []
+
+    def recording(windows, tokens):
+        seen.append(tokens.copy())
+        return model(windows, tokens)
+
+    options = {"n_shuffles": 6, "seed": 1}
+    effects = hit_ablations(recording, backgrounds.windows, backgrounds.tokens, spans, **options)
+    edited = seen[0].reshape(N, 6, W)
+    for i, (start, end) in enumerate(spans):
+        own = backgrounds.tokens[i]
+        outside = np.r_[0:start, end:W]
+        assert (edited[i][:, outside] == own[outside]).all()
+        assert (np.sort(edited[i][:, start:end], axis=1) == np.sort(own[start:end])).all()
+        after = model([0] * 6, edited[i]).mean(0)
+        assert effects[i] == pytest.approx(after - backgrounds.before[i], abs=1e-5)
+    assert effects[3] == pytest.approx([0, 0], abs=1e-6)  # one base has one shuffle
+    # The same numbers from any part of the rows.
+    rows = np.array([4, 2])
+    part = hit_ablations(
+        model, backgrounds.windows.take(rows), backgrounds.tokens[rows], spans[rows], **options
+    )
+    assert (part == effects[rows]).all()
+
+
+def test_ablation_table_and_hits_in_windows():
+    windows = Windows.build(["c", "c", "d"], [0, 20, 0], [40, 60, 40])
+    hits = pd.DataFrame(
+        {
+            "chrom": ["c", "c", "c", "d", "e"],
+            "start": [22, 30, 38, 5, 5],
+            "end": [26, 38, 45, 9, 9],
+            "motif": ["m1", "m2", "m1", "m1", "m1"],
+            "name": ["", "", "", "", ""],
+        }
+    )
+    kept, own, spans = hits_in_windows(hits, windows)
+    assert kept["start"].tolist() == [22, 30, 38, 5]
+    assert own.start.tolist() == [0, 20, 20, 0]
+    assert spans.tolist() == [[22, 26], [10, 18], [18, 25], [5, 9]]
+    effects = np.array([[-1.0, 0.5], [-0.2, 0.1], [-3.0, 0.0], [-2.0, 0.1]])
+    table = ablation_table(kept, effects, ["a", "b"])
+    a = table[table["target"] == "a"].set_index("motif")
+    assert a.loc["m1", ["n", "effect", "rank"]].tolist() == [3, -2.0, 1]
+    assert a.loc["m2", ["n", "effect", "rank"]].tolist() == [1, -0.2, 2]
+    empty = hits_in_windows(hits.iloc[:0], windows)
+    assert len(ablation_table(empty[0], np.zeros((0, 2)), ["a", "b"])) == 0
+
+
+def test_backgrounds_are_drawn_by_hash():
+    rng = np.random.default_rng(2)
+    source = NamedSequences({
+        "c": rng.choice(4, 3000, p=[0.4, 0.1, 0.1, 0.4]).astype(np.uint8),
+        "d": rng.choice(4, 3000, p=[0.1, 0.4, 0.4, 0.1]).astype(np.uint8),
+    })  # fmt: skip
+    windows, tokens = random_windows(source, ["c", "d"], 50, 30, seed=3)
+    assert set(windows.chrom) == {"c", "d"}
+    assert (
+        tokens == [source.tokens(c, s, s + 50) for c, s in zip(windows.chrom, windows.start)]
+    ).all()
+    again, _ = random_windows(source, ["c", "d"], 50, 10, seed=3)
+    assert again.keys() == windows.keys()[:10]
+    gc = np.r_[np.linspace(0.16, 0.24, 6), np.linspace(0.76, 0.84, 6)]
+    _, matched = random_windows(source, ["c", "d"], 50, 12, seed=3, gc=gc)
+    assert np.abs(gc_share(matched) - gc).max() <= 0.02 + 1e-9
+    # What no window has is matched as nearly as the draws allow.
+    _, rich = random_windows(source, ["c"], 50, 1, seed=3, gc=np.array([1.0]))
+    assert gc_share(rich)[0] > 0.3
+    n_only = NamedSequences({"c": np.full(100, 4, np.uint8)})
+    with pytest.raises(RegionError, match="2000 random windows of 50 bp hold none without N"):
+        random_windows(n_only, ["c"], 50, 1, seed=3)
+    with pytest.raises(RegionError, match="no chromosome is as long"):
+        random_windows(source, ["c"], 5000, 1, seed=3)
+    chosen = windows.take(sample_rows(windows, 5, 1)).keys()
+    order = rng.permutation(30)
+    assert sorted(chosen) == sorted(
+        windows.take(order).take(sample_rows(windows.take(order), 5, 1)).keys()
+    )
+    kept, kept_tokens = read_windows(source, windows, 4, 9)
+    assert len(kept) == 4 and kept_tokens.shape == (4, 50)
+
+
+def test_shuffled_backgrounds_keep_dinucleotides(backgrounds):
+    found = Backgrounds.shuffled(model, backgrounds.windows, backgrounds.tokens, 10, 5)
+    assert found.windows.keys()[7:] == backgrounds.windows.keys()[:3]
+    for i in range(10):
+        a, b = backgrounds.tokens[i % N], found.tokens[i]
+        assert (
+            np.bincount(4 * a[:-1] + a[1:], minlength=16).tolist()
+            == np.bincount(4 * b[:-1] + b[1:], minlength=16).tolist()
+        )
+        assert (a != b).any()
+    assert (found.tokens[0] != found.tokens[7]).any()
+    assert found.before == pytest.approx(model(found.windows, found.tokens))
+
+
+def test_motifs_are_chosen_by_identifier_or_name():
+    motifs = [*MOTIFS, motif("m4", "ACG", "TWO")]
+    assert [m.name for m in choose_motifs(motifs, ["two", "m1"])] == ["m1", "m2", "m4"]
+    assert choose_motifs(motifs, None) == motifs
+    assert choose_motif(motifs, "one").name == "m1"
+    with pytest.raises(MotifError, match="no motif is called five"):
+        choose_motifs(motifs, ["m1", "five"])
+    with pytest.raises(MotifError, match="2 motifs are called TWO: m2, m4"):
+        choose_motif(motifs, "TWO")
