@@ -9,8 +9,15 @@ import time
 from collections.abc import Callable
 
 
-def compare(task: str, rivals: dict[str, Callable[[], object]], *, repeats: int = 5,
-            goals: dict[str, float] | None = None, check: str = "", warm_up: bool = True) -> dict:
+def compare(
+    task: str,
+    rivals: dict[str, Callable[[], object]],
+    *,
+    repeats: int = 5,
+    goals: dict[str, float] | None = None,
+    check: str = "",
+    warm_up: bool = True,
+) -> dict:
     """Return median process CPU seconds of each rival; the first one is cisweep.
 
     Runs are interleaved (a, b, a, b, …), since the machine's load drifts. `goals` gives the

@@ -40,7 +40,8 @@ def demo_model(data: Path) -> torch.nn.Module:
 
 def peaks(path: Path, wanted) -> np.ndarray:
     """Tokens (n, 100) of the peaks whose chromosome is wanted."""
-    text = gzip.open(path, "rt").read().split(">")[1:]
+    with gzip.open(path, "rt") as handle:
+        text = handle.read().split(">")[1:]
     rows = [(t.split("\n", 1)) for t in text]
     found = [s.replace("\n", "") for name, s in rows if wanted(name.split(":")[0].strip())]
     return np.stack([tokens_of_text(s) for s in found if len(s) == WINDOW_BP])
@@ -117,8 +118,8 @@ def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) 
         set(fimo(ctcf, x.to(torch.int8), threshold=1e-4)[0]["sequence_name"]) for x in (X, pruned)
     ]
     rows = _baselines(model, tokens, goals, ctcf, n_kept, after, start)
-    out = dict(goal=goal, ceiling=ceiling, cpu_seconds=round(seconds, 1), start=start[:, 0].tolist(),
-               after=after[:, 0].tolist(), edits=n_full.tolist(), edits_pruned=n_kept.tolist(),
+    out = dict(goal=goal, ceiling=ceiling, cpu_seconds=round(seconds, 1),
+               start=start[:, 0].tolist(), after=after[:, 0].tolist(), edits=n_full.tolist(), edits_pruned=n_kept.tolist(),
                median_edits_pruned=float(np.median(n_kept)),
                above_ceiling=int((after[:, 0] > ceiling).sum()),
                gained_hit=len(hits[1] - hits[0]), had_hit=len(hits[0]),

@@ -11,8 +11,9 @@ with Job(snakemake) as job:  # noqa: F821
     step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
     peaks = job.inputs("peaks")
     found = usable_windows(job.plan, job.model, job.chunk, peaks[0] if peaks else None)
-    with job.reuse(windows_digest(found.windows), digest(found.tokens.tobytes().hex()),
-                   leave_out=("peaks",)) as unchanged:
+    with job.reuse(
+        windows_digest(found.windows), digest(found.tokens.tobytes().hex()), leave_out=("peaks",)
+    ) as unchanged:
         if not unchanged:
             from cisweep.analysis.averaging import FoldedModel, attribute_windows
             from cisweep.analysis.references import make_references
@@ -24,14 +25,22 @@ with Job(snakemake) as job:  # noqa: F821
                     found.windows,
                     found.tokens,
                     model_inputs(config, found.windows),
-                    make_references(step.references, step.n_references, job.plan.config.seed,
-                                    job.threads),
+                    make_references(
+                        step.references, step.n_references, job.plan.config.seed, job.threads
+                    ),
                     batch_size=step.batch_size,
                     method=step.method,
                 )
             job.say(f"{len(found.windows)} windows explained")
             with job.product("h5") as path:
-                write_chunk(path, found.windows, found.tokens, config.target_names, attributions,
-                            step.save_bp if step.hypothetical else None, job.provenance())
+                write_chunk(
+                    path,
+                    found.windows,
+                    found.tokens,
+                    config.target_names,
+                    attributions,
+                    step.save_bp if step.hypothetical else None,
+                    job.provenance(),
+                )
             with job.product("dropped") as path:
                 write_dropped(found.dropped, "attribute", job.model, path)

@@ -4,6 +4,9 @@ from cisweep.job import Job
 from cisweep.outputs.attributions import narrowpeak_lines
 from cisweep.outputs.h5 import open_rows, read_windows
 
-with Job(snakemake) as job:  # noqa: F821
-    with open_rows(job.inputs("h5")[0]) as file, job.product("narrowpeak") as path:
-        path.write_text("".join(narrowpeak_lines(read_windows(file))))
+with (
+    Job(snakemake) as job,  # noqa: F821
+    open_rows(job.inputs("h5")[0]) as file,
+    job.product("narrowpeak") as path,
+):
+    path.write_text("".join(narrowpeak_lines(read_windows(file))))

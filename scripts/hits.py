@@ -2,12 +2,11 @@
 
 import numpy as np
 import pandas as pd
-
+from cisweep.analysis.chunk_hits import background_of
 from cisweep.analysis.hit_gather import HitGather, merge_sums
 from cisweep.analysis.hits import HitSums
 from cisweep.analysis.motif_families import motif_families
 from cisweep.analysis.qvalues import cell_qvalues
-from cisweep.analysis.chunk_hits import background_of
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job

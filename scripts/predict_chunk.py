@@ -22,7 +22,14 @@ with Job(snakemake) as job:  # noqa: F821
         )
     job.say(f"{len(found.windows)} windows predicted, {len(found.dropped)} regions dropped")
     with job.product("h5") as path:
-        write_chunk(path, found.windows, found.tokens, config.target_names, predictions.mean,
-                    predictions.sd, job.provenance())
+        write_chunk(
+            path,
+            found.windows,
+            found.tokens,
+            config.target_names,
+            predictions.mean,
+            predictions.sd,
+            job.provenance(),
+        )
     with job.product("dropped") as path:
         write_dropped(found.dropped, "predict", job.model, path)

@@ -18,7 +18,9 @@ with Job(snakemake) as job:  # noqa: F821
         "window_bp": config.window_bp,
         "targets": config.target_names,
         "files": hashes,
-        "model_sha256": digest(sorted(hashes.items())) if len(hashes) > 1 else next(iter(hashes.values())),
+        "model_sha256": digest(sorted(hashes.items()))
+        if len(hashes) > 1
+        else next(iter(hashes.values())),
         "source": job.plan.source.identity,
     }
     with job.product("prepared") as path:

@@ -8,7 +8,9 @@ from cisweep.job import Job
 with Job(snakemake) as job:  # noqa: F821
     note = {
         **{k: v for k, v in job.provenance().items() if k != "model_sha256"},
-        "models": {n["model"]: n for n in (json.loads(p.read_text()) for p in job.inputs("prepared"))},
+        "models": {
+            n["model"]: n for n in (json.loads(p.read_text()) for p in job.inputs("prepared"))
+        },
         "config": job.plan.config.model_dump(mode="json"),
         "packages": {p: version(p) for p in ("snakemake", "torch", "numpy", "h5py", "pyBigWig")},
     }

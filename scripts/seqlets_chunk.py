@@ -3,9 +3,7 @@
 import json
 
 import pandas as pd
-
 from cisweep.analysis.seqlet_background import Background
-from cisweep.analysis.seqlet_fdr import Tally
 from cisweep.analysis.seqlet_tables import call_chunk
 from cisweep.job import Job
 from cisweep.outputs.h5 import open_rows, read_windows

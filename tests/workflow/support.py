@@ -95,7 +95,10 @@ def _same_h5(a: Path, b: Path, tolerance: float) -> None:
             x, y = left[name][:], right[name][:]
             if tolerance and x.dtype.kind == "f":
                 np.testing.assert_allclose(
-                    x.astype(float), y.astype(float), atol=max(tolerance, 1e-3 * (x.dtype == np.float16)), err_msg=name
+                    x.astype(float),
+                    y.astype(float),
+                    atol=max(tolerance, 1e-3 * (x.dtype == np.float16)),
+                    err_msg=name,
                 )
             else:
                 np.testing.assert_array_equal(x, y, err_msg=f"{a.name}: {name}")

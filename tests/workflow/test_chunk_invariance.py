@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import STEPS, assert_same, config, jobs_run  # noqa: E402
+from support import STEPS, assert_same, config, jobs_run
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import assert_same, config, jobs_run  # noqa: E402
+from support import assert_same, config, jobs_run
 
 pytestmark = pytest.mark.slow
 
@@ -75,8 +75,10 @@ def test_kill_in_the_middle_then_resume_gives_the_same(tmp_path, small_genome, r
     settings, folder = config(small_genome, chunk_bp=6_100), tmp_path / "run"
     folder.mkdir()
     (folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
-    command = [sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "--directory",
-               str(folder), "--configfile", str(folder / "overlay.yaml"), "--cores", "2"]  # fmt: skip
+    command = [
+        sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "--directory",
+        str(folder), "--configfile", str(folder / "overlay.yaml"), "--cores", "2",
+    ]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )

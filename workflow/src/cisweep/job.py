@@ -109,7 +109,7 @@ class Job:
 
     def _model_hash(self) -> str:
         path = getattr(self.input, "prepared", None)
-        if not path or not Path(str(path)).suffix == ".json":
+        if not path or Path(str(path)).suffix != ".json":
             return ""
         return json.loads(Path(str(path)).read_text()).get("model_sha256", "")
 

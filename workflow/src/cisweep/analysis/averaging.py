@@ -177,7 +177,15 @@ def attribute_windows(
         for begin in range(0, len(rows_of_fold), batch_size):
             rows = rows_of_fold[begin : begin + batch_size]
             part = _explain_block(
-                module, model, windows.take(rows), tokens[rows], inputs, rows, references, batch_size, explain
+                module,
+                model,
+                windows.take(rows),
+                tokens[rows],
+                inputs,
+                rows,
+                references,
+                batch_size,
+                explain,
             )
             hypothetical[:, rows] += part.hypothetical
             projected = (part.hypothetical * x_all[rows]).sum(axis=2)

@@ -55,7 +55,7 @@ class ChunkHits:
 
 
 def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray:
-    """Return (4,) base frequencies: as given, uniform, or from counts of the source (both strands)."""
+    """Return (4,) base frequencies: as given, uniform, or counted in the source (both strands)."""
     if choice == "genome":
         counts = json.loads(counts_path.read_text())
         return background_from_counts([counts[letter] for letter in "ACGT"])

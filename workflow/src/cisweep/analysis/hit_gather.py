@@ -46,7 +46,10 @@ class HitGather:
         index = table["motif_idx"].to_numpy()
         per_motif, pooled = self.q_values.of(index, table["score"].to_numpy())
         table = table.assign(
-            motif=self._names[index], name=self._alt[index], q_value=per_motif, q_value_pooled=pooled
+            motif=self._names[index],
+            name=self._alt[index],
+            q_value=per_motif,
+            q_value_pooled=pooled,
         )
         hits = table[["motif_idx", "strand", "start", "end", "p_value"]].to_records(index=False)
         _, sequence = np.unique(table["chrom"].to_numpy(str), return_inverse=True)
@@ -60,7 +63,8 @@ class HitGather:
     def ranking(self, null: dict[str, HitSums], families: np.ndarray) -> pd.DataFrame:
         """Return the motifs of each target, ranked by mean attribution per hit."""
         tables = [
-            rank_motifs(self.motifs, self.sums[t], null[t], families, target=t) for t in self.targets
+            rank_motifs(self.motifs, self.sums[t], null[t], families, target=t)
+            for t in self.targets
         ]
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"target": []})
 

@@ -71,8 +71,8 @@ def predicted_peaks(
 
     blocks_of: target -> (windows, predictions) in genome order; top_n, threshold: what is kept of
     each target's local maxima; order: chromosomes. Columns: chrom, start, end, name (the targets,
-    joined by a comma), score (the highest of their predictions), strand. Memory depends on top_n, not
-    on the number of windows. Ties are broken by place.
+    joined by a comma), score (the highest of their predictions), strand. Memory depends on top_n,
+    not on the number of windows. Ties are broken by place.
     """
     kept: dict[tuple, dict[str, float]] = {}
     for target in targets:
@@ -95,6 +95,9 @@ def predicted_peaks(
     rank = {name: i for i, name in enumerate(order)}
     keys = sorted(kept, key=lambda k: (rank[k[0]], k[1], "+-.".index(k[3])))
     return pd.DataFrame(
-        [(c, s, e, ",".join(kept[c, s, e, d]), max(kept[c, s, e, d].values()), d) for c, s, e, d in keys],
+        [
+            (c, s, e, ",".join(kept[c, s, e, d]), max(kept[c, s, e, d].values()), d)
+            for c, s, e, d in keys
+        ],
         columns=["chrom", "start", "end", "name", "score", "strand"],
     )

@@ -45,7 +45,9 @@ def call_chunk(
             "sign": calls["sign"].to_numpy(),
             "attribution": calls["attribution"].to_numpy(np.float64),
             "p_value": calls["p_value"].to_numpy(np.float64),
-            "sequence": [letters[tokens[r, a:b]].tobytes().decode() for r, a, b in zip(row, start, end)],
+            "sequence": [
+                letters[tokens[r, a:b]].tobytes().decode() for r, a, b in zip(row, start, end)
+            ],
             "window_start": windows.start[row],
             "window_end": windows.end[row],
         },
@@ -63,7 +65,9 @@ def in_genome_order(table: pd.DataFrame, chroms: list[str]) -> pd.DataFrame:
     return table.iloc[order].reset_index(drop=True)
 
 
-def name_seqlets(table: pd.DataFrame, motifs: list[Motif], nearest: int, n_jobs: int) -> pd.DataFrame:
+def name_seqlets(
+    table: pd.DataFrame, motifs: list[Motif], nearest: int, n_jobs: int
+) -> pd.DataFrame:
     """Return the table with the closest motif of each seqlet by Tomtom, and the `nearest` ones.
 
     Adds motif (name), motif_id, motif_p_value, motif_q_value (over all motifs), motif_strand, and

@@ -122,10 +122,14 @@ class ModelConfig(Strict):
         if self.fold_policy == "held_out":
             empty = [i for i, f in enumerate(self.folds) if not f.test_chroms]
             if empty:
-                raise ValueError(f"fold_policy held_out needs test_chroms in each fold; empty: {empty}")
+                raise ValueError(
+                    f"fold_policy held_out needs test_chroms in each fold; empty: {empty}"
+                )
         permutation = self.rc.task_permutation
         if permutation is not None and sorted(permutation) != list(range(len(permutation))):
-            raise ValueError(f"rc.task_permutation must be a permutation of 0..n-1, got {permutation}")
+            raise ValueError(
+                f"rc.task_permutation must be a permutation of 0..n-1, got {permutation}"
+            )
         return self
 
     @property

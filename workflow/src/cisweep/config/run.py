@@ -114,7 +114,9 @@ def run_model() -> type[RunConfigBase]:
 
 def _expand(value: Any, root: Path) -> Any:
     if isinstance(value, str):
-        return value.replace("{workflow}", str(root), 1) if value.startswith("{workflow}") else value
+        return (
+            value.replace("{workflow}", str(root), 1) if value.startswith("{workflow}") else value
+        )
     if isinstance(value, dict):
         return {key: _expand(item, root) for key, item in value.items()}
     if isinstance(value, list):
@@ -125,7 +127,9 @@ def _expand(value: Any, root: Path) -> Any:
 def _messages(error: ValidationError, prefix: str = "") -> list[str]:
     found = []
     for item in error.errors():
-        key = ".".join([prefix, *(str(p) for p in item["loc"])] if prefix else map(str, item["loc"]))
+        key = ".".join(
+            [prefix, *(str(p) for p in item["loc"])] if prefix else map(str, item["loc"])
+        )
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             text = "unknown key"
@@ -209,7 +213,8 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
         select = config.steps.select
         wanted = (select.targets or []) if select is not None else []
         faults += [
-            f"steps.select.targets: no model has the target {t!r} (there are: {', '.join(sorted(targets))})"
+            f"steps.select.targets: no model has the target {t!r} (there are: "
+            f"{', '.join(sorted(targets))})"
             for t in wanted
             if models and t not in targets
         ]

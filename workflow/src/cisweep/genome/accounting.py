@@ -40,5 +40,8 @@ def check_share(plan: Plan, table: pd.DataFrame) -> None:
     for model in plan.models:
         rows = table[table["model"] == model]
         check_dropped(
-            n_regions(plan, model), rows, plan.config.regions.max_dropped, f"regions of model {model}"
+            n_regions(plan, model),
+            rows,
+            plan.config.regions.max_dropped,
+            f"regions of model {model}",
         )

@@ -16,6 +16,7 @@ import numpy as np
 from cisweep.contracts import TOKEN_N, digest
 from cisweep.errors import GenomeError
 
+
 def _token_table() -> bytes:
     table = bytearray([TOKEN_N]) * 256
     for token, letters in enumerate((b"Aa", b"Cc", b"Gg", b"Tt")):
@@ -144,7 +145,9 @@ class Genome:
         row = self._rows[chrom]
 
         def byte(position: int) -> int:
-            return row.offset + position // row.line_bases * row.line_bytes + position % row.line_bases
+            return (
+                row.offset + position // row.line_bases * row.line_bytes + position % row.line_bases
+            )
 
         raw = self._map[byte(low) : byte(high - 1) + 1]
         return tokens_of_text(raw, without=b"\r\n")
@@ -239,7 +242,10 @@ def _table_pairs(text: str, path: Path) -> list[tuple[str, str]]:
     column = header.index("sequence")
     name = header.index("name") if "name" in header else None
     rows = [line.split(separator) for line in lines[1:] if line]
-    return [(row[name] if name is not None else f"sequence_{i}", row[column]) for i, row in enumerate(rows)]
+    return [
+        (row[name] if name is not None else f"sequence_{i}", row[column])
+        for i, row in enumerate(rows)
+    ]
 
 
 def base_counts(source: SequenceSource, block_bp: int = 8_000_000) -> list[int]:

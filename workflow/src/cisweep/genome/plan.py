@@ -82,7 +82,11 @@ class Plan:
         """Return how regions become windows of this model."""
         regions = self.config.regions
         return WindowPolicy(
-            self.models[model].window_bp, regions.edge, regions.chroms, regions.max_n, self._blacklist
+            self.models[model].window_bp,
+            regions.edge,
+            regions.chroms,
+            regions.max_n,
+            self._blacklist,
         )
 
     @cached_property
@@ -256,9 +260,8 @@ class Plan:
     def regions_hash(self) -> str:
         """Hash of all regions of all models and of how they become windows."""
         rows = [
-            windows_digest(Windows.concatenate(list(self._rows(m)[0].values()))) + digest(
-                self._rows(m)[1].to_csv()
-            )
+            windows_digest(Windows.concatenate(list(self._rows(m)[0].values())))
+            + digest(self._rows(m)[1].to_csv())
             for m in self.models
             if self.given is not None
         ]

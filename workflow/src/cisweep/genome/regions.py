@@ -76,7 +76,9 @@ def read_bed(path: Path) -> Regions:
         if line.strip() and not line.startswith(("#", "track", "browser"))
     ]
     if not kept:
-        raise RegionError("the BED file has no rows", where=str(path), mend="give at least one region")
+        raise RegionError(
+            "the BED file has no rows", where=str(path), mend="give at least one region"
+        )
     fields = [line.split("\t") if "\t" in line else line.split() for _, line in kept]
     number = np.array([n for n, _ in kept], dtype=np.int64)
     for n, row in zip(number, fields):
@@ -150,7 +152,9 @@ def whole_sequences(lengths: dict[str, int]) -> Regions:
     )
 
 
-def tiles(chrom: str, length_bp: int, window_bp: int, stride_bp: int, low: int, high: int) -> Regions:
+def tiles(
+    chrom: str, length_bp: int, window_bp: int, stride_bp: int, low: int, high: int
+) -> Regions:
     """Return the tiles of `chrom` whose centre lies in [low, high).
 
     Tile k is [k * stride, k * stride + window), for every k whose centre lies in the chromosome, so

@@ -10,7 +10,9 @@ from cisweep.contracts import Windows
 from cisweep.errors import GenomeError
 
 
-def read_signal(paths: Sequence[Path], windows: Windows, length_bp: int | None = None) -> np.ndarray:
+def read_signal(
+    paths: Sequence[Path], windows: Windows, length_bp: int | None = None
+) -> np.ndarray:
     """Return (N, K, length) float32 signal of K bigWig files, in + orientation.
 
     length_bp: bases around each window's centre, default the window itself. Positions without
@@ -30,7 +32,8 @@ def read_signal(paths: Sequence[Path], windows: Windows, length_bp: int | None =
             known = file.chroms()
             if len(windows) and not set(windows.chrom) & set(known):
                 raise GenomeError(
-                    f"has no chromosome {windows.chrom[0]!r} (it has {', '.join(list(known)[:5])} …)",
+                    f"has no chromosome {windows.chrom[0]!r} (it has "
+                    f"{', '.join(list(known)[:5])} …)",
                     where=str(path),
                     mend="use one naming of chromosomes",
                 )

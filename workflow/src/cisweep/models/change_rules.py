@@ -55,7 +55,9 @@ class _LocalStep:
         raise NotImplementedError
 
 
-class _Convolution(_LocalStep):
+class Convolution(_LocalStep):
+    """A convolution of stride 1 with constant weights."""
+
     def __init__(self, call: Call, number: int, weight: Tensor, padding: int, dilation: int):
         reach = dilation * (weight.shape[2] - 1)
         super().__init__(call, {number: (-padding, reach - padding)})
@@ -67,6 +69,7 @@ class _Convolution(_LocalStep):
         self.as_value = not is_output and len(steps) == 1 and isinstance(steps[0], _Function)
 
     def change(self, state: State, start: int, end: int) -> Local:
+        """Return the change of the output at relative positions [start, end)."""
         local = state.local(self.number)
         n_out, _, width = self.weight.shape
         first = local.start + self.padding - self.dilation * (width - 1)
@@ -154,7 +157,7 @@ class _Operation(_LocalStep):
         return state.finish(self.out, new - state.windows(self.out, start, end), start)
 
 
-class _Sum(_LocalStep):
+class Sum(_LocalStep):
     """x + y of two tensors of one shape: the changes add up."""
 
     def __init__(self, call: Call, numbers: list[int]):
@@ -162,6 +165,7 @@ class _Sum(_LocalStep):
         self.numbers = numbers
 
     def change(self, state: State, start: int, end: int) -> Local:
+        """Return the change of the output at relative positions [start, end)."""
         # The wider change takes up the narrower one.
         numbers = sorted(self.numbers, key=lambda i: state.local(i).end - state.local(i).start)
         narrow, wide = numbers if len(numbers) == 2 else (numbers[0], numbers[0])
@@ -283,6 +287,8 @@ class _Reduction:
 
 # --- from a recorded call to its step ---------------------------------------------------------
 
+Pointwise = _Function | _Operation | Sum
+
 _Parse = Callable[[Call, Tape, set[int]], Any]
 
 
@@ -326,7 +332,7 @@ def _parse_convolution(call: Call, tape: Tape, local: set[int]) -> Any:
         padding = padding[0]
     if stride != 1 or groups != 1 or padding is None or padding > reach:
         return None
-    return _Convolution(call, number, weight, padding, dilation)
+    return Convolution(call, number, weight, padding, dilation)
 
 
 def _parse_function(function: Callable[..., Tensor]) -> _Parse:
@@ -355,7 +361,7 @@ def _parse_operation(function: Callable[..., Tensor], reverse: bool = False) -> 
         a, b = call.args[::-1] if reverse else call.args
         refs = [v for v in (a, b) if isinstance(v, Ref)]
         if len(refs) == 2 and function is operator.add:
-            return _Sum(call, [r.number for r in refs])
+            return Sum(call, [r.number for r in refs])
         if len(refs) == 2 or function not in (operator.add, operator.sub, operator.mul):
             return _Operation(call, [a, b], function)
         scale = None

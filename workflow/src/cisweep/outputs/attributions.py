@@ -112,8 +112,8 @@ def check_complete(summary: pd.DataFrame, limit: float) -> None:
         row = wrong.iloc[0]
         raise AttributionError(
             f"the attributions of target {row.target} do not add up: a convergence delta of "
-            f"{row.max_delta:.3g} is {row.max_delta_share:.3g} of the mean |f(window) - f(reference)|, "
-            f"more than {limit}",
+            f"{row.max_delta:.3g} is {row.max_delta_share:.3g} of the mean "
+            f"|f(window) - f(reference)|, more than {limit}",
             where="steps.attribute.max_delta",
             mend="see which operation of the model is not exact, or set on_incomplete: warn",
         )
@@ -130,10 +130,19 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
         length = file["tokens"].shape[1]
         made = {
             name: target_file.create_dataset(
-                f"{name}/seq", (n, 4, kept), dtype, chunks=(min(32, max(n, 1)), 4, kept),
-                compression="gzip", compression_opts=1, shuffle=True,
+                f"{name}/seq",
+                (n, 4, kept),
+                dtype,
+                chunks=(min(32, max(n, 1)), 4, kept),
+                compression="gzip",
+                compression_opts=1,
+                shuffle=True,
             )
-            for name, dtype in (("raw", np.int8), ("shap", np.float16), ("projected_shap", np.float16))
+            for name, dtype in (
+                ("raw", np.int8),
+                ("shap", np.float16),
+                ("projected_shap", np.float16),
+            )
         }
         names = [f"hypothetical/{target}", f"hypothetical_scale/{target}", "tokens"]
         for rows, values in blocks(file, names):

@@ -24,7 +24,9 @@ class OwnedSpans:
     def __init__(self, lengths: dict[str, int], width_bp: int | None = None):
         self._lengths, self._width = lengths, width_bp
 
-    def __call__(self, windows: Windows, after: tuple[str, int] | None, before: tuple[str, int] | None):
+    def __call__(
+        self, windows: Windows, after: tuple[str, int] | None, before: tuple[str, int] | None
+    ):
         """Return (low, high) of each window; `before`/`after`: (chrom, centre) of the neighbours
         outside this block."""
         centre, n = windows.centre, len(windows)
@@ -78,7 +80,9 @@ def write_bigwig(
             if not len(windows):
                 continue
             if held is not None:
-                _add(file, *held, spans(held[0], (windows.chrom[0], int(windows.centre[0])), before))
+                _add(
+                    file, *held, spans(held[0], (windows.chrom[0], int(windows.centre[0])), before)
+                )
                 before = (held[0].chrom[-1], int(held[0].centre[-1]))
             held = (windows, values)
         if held is not None:
@@ -111,7 +115,9 @@ def _add(file, windows: Windows, values: np.ndarray, spans) -> None:
     for i in keep:
         offset = int(low[i] - windows.start[i])
         part = values[i, offset : offset + int(high[i] - low[i])]
-        file.addEntries(str(windows.chrom[i]), int(low[i]), values=part.astype(float), span=1, step=1)
+        file.addEntries(
+            str(windows.chrom[i]), int(low[i]), values=part.astype(float), span=1, step=1
+        )
 
 
 def track_of(values: np.ndarray, windows: Windows, chrom: str, low: int, high: int) -> np.ndarray:

@@ -22,7 +22,13 @@ ROWS_OF_CHUNK = 32
 ROWS_OF_BLOCK = 1024
 
 _TEXT = h5py.string_dtype()
-_REGION_COLUMNS = {"chrom": _TEXT, "start": np.int64, "end": np.int64, "strand": _TEXT, "name": _TEXT}
+_REGION_COLUMNS = {
+    "chrom": _TEXT,
+    "start": np.int64,
+    "end": np.int64,
+    "strand": _TEXT,
+    "name": _TEXT,
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ class RowWriter:
         self._n_held = 0
         self._file.attrs["schema_version"] = SCHEMA_VERSION
         for key, value in attrs.items():
-            plain = value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
+            plain = (
+                value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
+            )
             self._file.attrs[key] = plain
         for column in columns:
             self._file.create_dataset(
@@ -75,7 +83,9 @@ class RowWriter:
             raise ProductError(f"rows have columns {sorted(rows)}, not {sorted(self._columns)}")
         lengths = {len(values) for values in rows.values()}
         if len(lengths) != 1:
-            raise ProductError(f"columns of different lengths: { {k: len(v) for k, v in rows.items()} }")
+            raise ProductError(
+                f"columns of different lengths: { {k: len(v) for k, v in rows.items()} }"
+            )
         for path, values in rows.items():
             self._held[path].append(np.asarray(values))
         self._n_held += lengths.pop()
@@ -110,12 +120,16 @@ def open_rows(path: Path) -> h5py.File:
     try:
         file = h5py.File(path, "r")
     except OSError as error:
-        raise ProductError(f"not a readable HDF5 file ({error})", where=str(path), mend=mend) from None
+        raise ProductError(
+            f"not a readable HDF5 file ({error})", where=str(path), mend=mend
+        ) from None
     version = file.attrs.get("schema_version")
     if version != SCHEMA_VERSION:
         file.close()
         raise ProductError(
-            f"schema version {version}, this cisweep reads {SCHEMA_VERSION}", where=str(path), mend=mend
+            f"schema version {version}, this cisweep reads {SCHEMA_VERSION}",
+            where=str(path),
+            mend=mend,
         )
     return file
 
@@ -149,14 +163,21 @@ def datasets(file: h5py.File) -> list[Column]:
     return sorted(found, key=lambda c: c.path)
 
 
-def blocks(file: h5py.File, paths: Sequence[str], size: int = ROWS_OF_BLOCK) -> Iterator[tuple[slice, dict]]:
+def blocks(
+    file: h5py.File, paths: Sequence[str], size: int = ROWS_OF_BLOCK
+) -> Iterator[tuple[slice, dict]]:
     """Yield (rows, {path: values}) of at most `size` rows at a time."""
     for begin in range(0, n_rows(file), size):
         rows = slice(begin, min(begin + size, n_rows(file)))
-        yield rows, {p: (file[p].asstr() if file[p].dtype.kind == "O" else file[p])[rows] for p in paths}
+        yield (
+            rows,
+            {p: (file[p].asstr() if file[p].dtype.kind == "O" else file[p])[rows] for p in paths},
+        )
 
 
-def merge(parts: Sequence[Path], out: Path, attrs: dict[str, Any], leave_out: Sequence[str] = ()) -> int:
+def merge(
+    parts: Sequence[Path], out: Path, attrs: dict[str, Any], leave_out: Sequence[str] = ()
+) -> int:
     """Write the rows of all parts, in their order, to `out`; return the number of rows.
 
     One block of rows is held at a time. `leave_out`: paths of datasets that are not merged.

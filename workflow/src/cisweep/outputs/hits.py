@@ -17,8 +17,11 @@ def chunk_schema(targets: list[str]) -> pa.schema:
 
 
 def schema(targets: list[str]) -> pa.schema:
-    """Return the schema of hits.parquet. `attribution_<t>`: sum over the hit's bases; `cosine_<t>`:
-    between hypothetical attributions and matrix; `best_<t>`: wins its place among overlapping hits."""
+    """Return the schema of hits.parquet.
+
+    `attribution_<t>`: sum over the hit's bases; `cosine_<t>`: between hypothetical attributions
+    and matrix; `best_<t>`: wins its place among overlapping hits.
+    """
     fields = [*_PLACE, ("motif", pa.string()), ("name", pa.string()), *_MATCH]
     fields += [("q_value", pa.float64()), ("q_value_pooled", pa.float64())]
     for t in targets:

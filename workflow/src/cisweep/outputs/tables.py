@@ -9,8 +9,10 @@ import pyarrow.parquet as pq
 
 
 def write_tsv(table: pd.DataFrame, path: Path) -> None:
-    """Write a tab-separated table with a header; floats with 9 significant digits (float32 exact)."""
-    table.to_csv(path, sep="\t", index=False, float_format="%.9g", na_rep="NaN", lineterminator="\n")
+    """Write a tab-separated table with a header; floats have 9 digits, which float32 needs."""
+    table.to_csv(
+        path, sep="\t", index=False, float_format="%.9g", na_rep="NaN", lineterminator="\n"
+    )
 
 
 def read_tsv(path: Path) -> pd.DataFrame:
@@ -46,7 +48,9 @@ class ParquetWriter:
 
     def append(self, table: pd.DataFrame) -> None:
         """Add rows; they must have the columns of the schema."""
-        arrow = pa.Table.from_pandas(table, schema=self.schema.remove_metadata(), preserve_index=False)
+        arrow = pa.Table.from_pandas(
+            table, schema=self.schema.remove_metadata(), preserve_index=False
+        )
         self._held.append(arrow)
         self._n += len(arrow)
         while self._n >= self._rows:
@@ -67,7 +71,9 @@ class ParquetWriter:
         self._writer.close()
 
 
-def write_parquet(table: pd.DataFrame, path: Path, schema: pa.Schema, metadata: dict[str, str]) -> None:
+def write_parquet(
+    table: pd.DataFrame, path: Path, schema: pa.Schema, metadata: dict[str, str]
+) -> None:
     """Write one table as Parquet."""
     with ParquetWriter(path, schema, metadata) as writer:
         writer.append(table)
@@ -76,7 +82,12 @@ def write_parquet(table: pd.DataFrame, path: Path, schema: pa.Schema, metadata: 
 def write_bed(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     """Write `columns` of a table as BED, without a header, 0-based half-open."""
     table.to_csv(
-        path, sep="\t", index=False, header=False, columns=columns, float_format="%.6g",
+        path,
+        sep="\t",
+        index=False,
+        header=False,
+        columns=columns,
+        float_format="%.6g",
         lineterminator="\n",
     )
 

@@ -155,8 +155,19 @@ def _top_regions(file: h5py.File, folder: Path, target: TargetContent, seqlets, 
             inner = inner[inner[f"best_{target.name}"]]
             inner = inner.sort_values(f"attribution_{target.name}", ascending=False, kind="stable")
         none = pd.DataFrame()
-        found.append(Region(chrom, start, end, windows.strand[i], float(strength[i]), values, logo,
-                            none if mine is None else mine, none if inner is None else inner))  # fmt: skip
+        found.append(
+            Region(
+                chrom,
+                start,
+                end,
+                windows.strand[i],
+                float(strength[i]),
+                values,
+                logo,
+                none if mine is None else mine,
+                none if inner is None else inner,
+            )
+        )
     return found
 
 
@@ -167,7 +178,7 @@ def _strength(file: h5py.File, folder: Path, target: str, windows: Windows) -> n
     with open_rows(folder / "predictions.h5") as predictions:
         values = predictions[f"predictions/{target}"][:]
         place = {key: i for i, key in enumerate(read_windows(predictions).keys())}
-    return np.array([values[place[k]] if k in place else np.nan for k in windows.keys()])
+    return np.array([values[place[k]] if k in place else np.nan for k in windows.keys()])  # noqa: SIM118
 
 
 def _inside(table: pd.DataFrame | None, chrom: str, start: int, end: int) -> pd.DataFrame | None:

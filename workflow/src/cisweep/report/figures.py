@@ -45,8 +45,8 @@ def histogram(values: np.ndarray, marks: Sequence[float] = (), *, unit: str, bin
         for k in range(int(np.log10(max(counts.max(), 1))) + 1)
     )
     return (
-        f'<svg class="histogram" viewBox="0 -6 {WIDTH} {height + bottom + 6}" role="img">{bars}{lines}'
-        f'{ticks}{counts_axis}<text x="{left}" y="{height + 30}">{escape(unit)}; '
+        f'<svg class="histogram" viewBox="0 -6 {WIDTH} {height + bottom + 6}" role="img">{bars}'
+        f'{lines}{ticks}{counts_axis}<text x="{left}" y="{height + 30}">{escape(unit)}; '
         f"windows on a log axis</text></svg>"
     )
 
@@ -65,13 +65,16 @@ def bars(values: np.ndarray, start: int, *, highlight: tuple[int, int] | None = 
             y = zero - size if v > 0 else zero
             kind = "up" if v > 0 else "down"
             made.append(
-                f'<rect class="{kind}" x="{i * step:.2f}" y="{y:.1f}" width="{max(step - 0.2, 0.3):.2f}" '
-                f'height="{size:.1f}"/>'
+                f'<rect class="{kind}" x="{i * step:.2f}" y="{y:.1f}" '
+                f'width="{max(step - 0.2, 0.3):.2f}" height="{size:.1f}"/>'
             )
     zoom = ""
     if highlight:
         a, b = highlight
-        zoom = f'<rect class="zoom" x="{a * step:.1f}" y="0" width="{(b - a) * step:.1f}" height="{height}"/>'
+        zoom = (
+            f'<rect class="zoom" x="{a * step:.1f}" y="0" width="{(b - a) * step:.1f}" '
+            f'height="{height}"/>'
+        )
     return (
         f'<svg class="bars" viewBox="0 0 {WIDTH} {height + 16}">{zoom}'
         f'<line class="axis" x1="0" x2="{WIDTH}" y1="{zero:.1f}" y2="{zero:.1f}"/>{"".join(made)}'
@@ -106,8 +109,8 @@ def spans(items: Sequence[Span], length: int) -> str:
         rows[row] = reach
         y = row * 18
         made.append(
-            f'<g class="{item.kind}"><rect x="{a:.1f}" y="{y}" width="{max(b - a, 2):.1f}" height="14" '
-            f'rx="2"/><text x="{a + 3:.1f}" y="{y + 11}">{escape(item.label)}</text>'
+            f'<g class="{item.kind}"><rect x="{a:.1f}" y="{y}" width="{max(b - a, 2):.1f}" '
+            f'height="14" rx="2"/><text x="{a + 3:.1f}" y="{y + 11}">{escape(item.label)}</text>'
             f"<title>{escape(item.title or item.label)}</title></g>"
         )
     if not made:

@@ -27,8 +27,8 @@ UNITS = {
 class Page:
     """What the page is made of.
 
-    run: name; models: content by model; matrices: motif name -> (4, W) probabilities; settings: label
-    -> value, what was run; times: (rule, seconds, text); provenance: the run's provenance.json.
+    run: name; models: content by model; matrices: motif name -> (4, W) probabilities; settings:
+    label -> value, what was run; times: (rule, seconds, text); provenance: provenance.json.
     """
 
     run: str
@@ -41,7 +41,11 @@ class Page:
 
 def motif_logo(matrix: np.ndarray) -> Markup:
     """Return the logo of a motif, letters as high as their information in bits."""
-    return Markup(logo_svg(pwm_information(matrix).T, height_px=44, width_px=13 * matrix.shape[1], symbols=False))
+    return Markup(
+        logo_svg(
+            pwm_information(matrix).T, height_px=44, width_px=13 * matrix.shape[1], symbols=False
+        )
+    )
 
 
 def region_figure(region: Region, target: str) -> Markup:
@@ -57,9 +61,14 @@ def region_figure(region: Region, target: str) -> Markup:
         value = f"attribution_{target}"
         for h in region.hits.itertuples():
             items.append(
-                Span(int(h.start) - region.start - low, int(h.end) - region.start - low, h.name, "hit",
-                     f"{h.motif} {h.name} {h.strand}, p {h.p_value:.2g}, attribution "
-                     f"{getattr(h, value):+.2f}")  # fmt: skip
+                Span(
+                    int(h.start) - region.start - low,
+                    int(h.end) - region.start - low,
+                    h.name,
+                    "hit",
+                    f"{h.motif} {h.name} {h.strand}, p {h.p_value:.2g}, attribution "
+                    f"{getattr(h, value):+.2f}",
+                )  # fmt: skip
             )
     shown = [i for i in items if i.start < high - low and i.end > 0]
     return Markup(
@@ -81,13 +90,16 @@ def strongest_stretch(values: np.ndarray, width: int) -> tuple[int, int]:
 def prediction_figure(target: TargetContent) -> Markup:
     """Return the histogram of a target's predictions, the weakest selected peak marked."""
     marks = [float(target.peaks.min())] if len(target.peaks) else []
-    return Markup(histogram(target.predictions, marks, unit=f"{target.name}, {UNITS[target.scale]}"))
+    return Markup(
+        histogram(target.predictions, marks, unit=f"{target.name}, {UNITS[target.scale]}")
+    )
 
 
 def render(page: Page, path: Path) -> None:
     """Write the page."""
     environment = Environment(
-        loader=PackageLoader("cisweep.report"), autoescape=select_autoescape(default=True, default_for_string=True)
+        loader=PackageLoader("cisweep.report"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
     )
     environment.filters["count"] = lambda n: f"{int(n):,}"
     template = environment.get_template("page.html.j2")

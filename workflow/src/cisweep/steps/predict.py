@@ -20,6 +20,8 @@ STEP = Step(
     order=10,
     config=PredictConfig,
     title="Predictions",
-    products=lambda config, model: ["predictions.h5"]
-    + ([f"tracks/{t}.pred.bw" for t in model.target_names] if config.tracks else []),
+    products=lambda config, model: (
+        ["predictions.h5"]
+        + ([f"tracks/{t}.pred.bw" for t in model.target_names] if config.tracks else [])
+    ),
 )
