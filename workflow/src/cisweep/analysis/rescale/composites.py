@@ -30,7 +30,7 @@ def layer_norm(x: Any, shape: Any, weight: Any, bias: Any, eps: float) -> Any:
     dims = list(range(-len(shape), 0))
     value = _standardize(x, dims, eps)
     value = value if weight is None else value * weight
-    return value if bias is None else value + bias, x.new_empty(0), x.new_empty(0)
+    return value if bias is None else value + bias, torch.empty(0), torch.empty(0)
 
 
 def _standardize(x: Any, dims: list[int], eps: float) -> Any:
@@ -44,7 +44,7 @@ def group_norm(
 ) -> Any:
     """Return the three results of native_group_norm."""
     value = _standardize(x.reshape(rows, groups, -1), [2], eps).reshape(x.shape)
-    return _affine(value, weight, bias), x.new_empty(0), x.new_empty(0)
+    return _affine(value, weight, bias), torch.empty(0), torch.empty(0)
 
 
 def _affine(value: Any, weight: Any, bias: Any) -> Any:
@@ -53,49 +53,15 @@ def _affine(value: Any, weight: Any, bias: Any) -> Any:
     return value if bias is None else value + bias.view(shape)
 
 
-def batch_norm(
-    x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: Any, eps: float
-) -> Any:
-    """Return the three results of native_batch_norm; from running statistics it is linear.
-
-    torch writes instance norm as a batch norm of one row in training, which is a rule of its own.
-    """
-    if not training:
-        scale = torch.rsqrt(var + eps)
-        scale = scale if weight is None else scale * weight
-        shift = -mean * scale if bias is None else bias - mean * scale
-        shape = (1, -1, *[1] * (x.ndim - 2))
-        value = torch.addcmul(shift.view(shape), x, scale.view(shape))
-        return value, x.new_empty(0), x.new_empty(0)
+def instance_norm(x: Any, weight: Any, bias: Any, eps: float) -> Any:
+    """Return the results of native_batch_norm in training, which instance norm calls on one row."""
     if x.shape[0] != 1:
         raise AttributionError(
             "batch norm with the statistics of the batch mixes examples with each other",
             mend="keep running statistics (track_running_stats=True), or use another norm",
         )
     value = _standardize(x, [0, *range(2, x.ndim)], eps)
-    return _affine(value, weight, bias), x.new_empty(0), x.new_empty(0)
-
-
-def batch_norm_no_training(
-    x: Any, weight: Any, bias: Any, mean: Any, var: Any, momentum: Any, eps: float
-) -> Any:
-    """Return the results of _native_batch_norm_legit_no_training."""
-    return batch_norm(x, weight, bias, mean, var, False, momentum, eps)
-
-
-def cudnn_batch_norm(
-    x: Any, weight: Any, bias: Any, mean: Any, var: Any, training: bool, momentum: Any, eps: float
-) -> Any:
-    """Return the four results of cudnn_batch_norm."""
-    results = batch_norm(x, weight, bias, mean, var, training, momentum, eps)
-    return (*results, x.new_empty(0))
-
-
-def batch_norm_no_stats(
-    x: Any, weight: Any, bias: Any, training: bool, momentum: Any, eps: float
-) -> Any:
-    """Return the results of _native_batch_norm_legit.no_stats (instance norm)."""
-    return batch_norm(x, weight, bias, None, None, True, momentum, eps)
+    return _affine(value, weight, bias), torch.empty(0), torch.empty(0)
 
 
 def rms_norm(x: Any, shape: Any, weight: Any, eps: float | None) -> Any:
@@ -103,7 +69,7 @@ def rms_norm(x: Any, shape: Any, weight: Any, eps: float | None) -> Any:
     dims = list(range(-len(shape), 0))
     eps = torch.finfo(x.dtype).eps if eps is None else eps
     value = x * torch.rsqrt((x * x).mean(dims, keepdim=True) + eps)
-    return value if weight is None else value * weight, x.new_empty(0)
+    return value if weight is None else value * weight, torch.empty(0)
 
 
 def _spread(x: Any, dim: Any, correction: Any, keepdim: bool) -> Any:
@@ -237,4 +203,4 @@ def flash_cpu(
 ) -> Any:
     """Return the results of _scaled_dot_product_flash_attention_for_cpu."""
     found = attention(query, key, value, attn_mask, dropout, causal, scale)
-    return found, query.new_empty(0)
+    return found, torch.empty(0)

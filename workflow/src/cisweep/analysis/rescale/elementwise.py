@@ -87,16 +87,19 @@ def elementwise(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
 
 
 def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-    """Handle ReLU without a threshold, in five passes over memory.
+    """Handle ReLU and leaky ReLU without a threshold, in few passes over memory.
 
-    For u, v the two inputs the secant is max(u, v) / |u − v| cut to [0, 1]: 1 where both are
-    positive, 0 where both are negative, and what DeepLIFT says where the sign changes. A zero of
-    the example is moved to −tiny, so that 0 against 0 gives the derivative 0 and not 0/0.
+    For u, v the two inputs the secant of ReLU is max(u, v) / |u − v| cut to [0, 1]: 1 where both
+    are positive, 0 where both are negative, and what DeepLIFT says where the sign changes. A zero
+    of the example is moved to −tiny, so that 0 against 0 gives the derivative 0 and not 0/0.
+    Leaky ReLU is slope · x + (1 − slope) · ReLU(x).
     """
     x = args[0]
+    leaky = func._schema.name != "aten::relu"
+    slope = (bare(args[1]) if len(args) > 1 else 0.01) if leaky else 0.0
 
     def example() -> tuple[Any, list[Any]]:
-        value = func(x.inner)
+        value = func(x.inner, *args[1:])
         nudge = -torch.finfo(value.dtype).tiny
         return value, [torch.where(x.inner == 0, nudge, x.inner)]
 
@@ -104,9 +107,11 @@ def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         (x_e,) = saved
         with torch.no_grad():
             v = x.inner.detach()
-            value = func(v)
+            value = func(v, *args[1:])
             width = torch.sub(x_e, v).abs_()
             multiplier = torch.maximum(x_e, v).div_(width).clamp_(0, 1)
+            if leaky:
+                multiplier.mul_(1 - slope).add_(slope)
         return Scaled.apply(x.inner, value, multiplier)
 
     return trace.step(func, args, example, reference)

@@ -189,11 +189,32 @@ def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     return trace.step(func, (x,), lambda: (run(), []), run)
 
 
+def _batch_norm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Scale and shift by running statistics; torch writes instance norm as training on one row."""
+    x, weight, bias, mean, var, *training, _, eps = args
+    if any(training) or tracked_in(args[1:]):
+        return composite(write_out.instance_norm)(trace, func, (x, weight, bias, eps), {})
+
+    def example() -> tuple[Any, list[Any]]:
+        scale = torch.rsqrt(bare(var) + eps)
+        scale = scale if weight is None else scale * bare(weight)
+        shift = -bare(mean) * scale if bias is None else bare(bias) - bare(mean) * scale
+        saved = [t.view(1, -1, *[1] * (x.ndim - 2)).to(x.dtype) for t in (scale, shift)]
+        return reference(saved), saved
+
+    def reference(saved: list[Any]) -> Any:
+        scale, shift = saved
+        return torch.addcmul(shift, x.inner, scale)
+
+    value = trace.step(func, (x,), example, reference)
+    return (value, *(torch.empty(0) for _ in func._schema.returns[1:]))
+
+
 def _floating(handler: Handler) -> Handler:
     """Refuse indices and masks made of activations where only numbers are linear."""
 
     def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-        for tensor in tracked_in(args, kwargs):
+        for tensor in () if trace.replaying else tracked_in(args, kwargs):
             if not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
                 return refuse(trace, func, args, kwargs)
         return handler(trace, func, args, kwargs)
@@ -332,7 +353,12 @@ def _table() -> dict[str, Handler]:
     table.update(max=max_like, min=max_like)
     table.update(
         convolution=_convolution,
+        native_batch_norm=_batch_norm,
+        cudnn_batch_norm=_batch_norm,
+        miopen_batch_norm=_batch_norm,
+        _native_batch_norm_legit_no_training=_batch_norm,
         relu=relu,
+        leaky_relu=relu,
         exp=exponential,
         div=_div,
         divide=_div,
@@ -358,9 +384,6 @@ def _table() -> dict[str, Handler]:
         "glu": write_out.glu,
         "native_layer_norm": write_out.layer_norm,
         "native_group_norm": write_out.group_norm,
-        "native_batch_norm": write_out.batch_norm,
-        "cudnn_batch_norm": write_out.cudnn_batch_norm,
-        "_native_batch_norm_legit_no_training": write_out.batch_norm_no_training,
         "_fused_rms_norm": write_out.rms_norm,
         "var": write_out.var,
         "std": write_out.std,
@@ -425,7 +448,9 @@ def _in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         functional = getattr(torch.ops.aten, name.removesuffix("_"))
         # Autograd may keep the constant that is about to be overwritten.
         first = target if target.memory.active else target.inner.clone()
-        source = trace.call(getattr(functional, func._overloadname), (first, *args[1:]), kwargs)
+        args = (first, *args[1:])
+        found = tracked_in(args, kwargs)
+        source = trace.call(getattr(functional, func._overloadname), args, kwargs, found)
 
     def write(_: Any = None) -> Any:
         target.inner.copy_(bare(source))

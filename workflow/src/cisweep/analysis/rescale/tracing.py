@@ -82,7 +82,8 @@ class Tracked(torch.Tensor):
         kwargs = kwargs or {}
         _depth.value = getattr(_depth, "value", 0) + 1
         try:
-            return tracked_in(args, kwargs)[0].trace.call(func, args, kwargs)
+            found = tracked_in(args, kwargs)
+            return found[0].trace.call(func, args, kwargs, found)
         finally:
             _depth.value -= 1
 
@@ -118,12 +119,14 @@ def tracked_in(*values: Any) -> list[Tracked]:
     """Return the tracked tensors in nested lists, tuples and dicts, in order."""
     found: list[Tracked] = []
     for value in values:
-        if isinstance(value, Tracked):
+        kind = type(value)
+        if kind is Tracked:
             found.append(value)
-        elif isinstance(value, (list, tuple)):
-            found.extend(tracked_in(*value))
-        elif isinstance(value, dict):
-            found.extend(tracked_in(*value.values()))
+        elif kind is tuple or kind is list or issubclass(kind, (list, tuple)):
+            if value:
+                found += tracked_in(*value)
+        elif kind is dict and value:
+            found += tracked_in(*value.values())
     return found
 
 
@@ -168,14 +171,15 @@ def _constant_of(parameter: torch.Tensor) -> torch.Tensor:
 
 def bare(value: Any) -> Any:
     """Return `value` with tracked tensors replaced by this pass's values, constants detached."""
-    if isinstance(value, Tracked):
+    kind = type(value)
+    if kind is Tracked:
         return value.inner
-    if isinstance(value, torch.Tensor):
-        return _constant_of(value) if value.requires_grad else value
-    if isinstance(value, (list, tuple)):
-        return type(value)(bare(item) for item in value)
-    if isinstance(value, dict):
-        return {key: bare(item) for key, item in value.items()}
+    if kind is tuple or kind is list:
+        return kind([bare(item) for item in value])
+    if kind is dict:
+        return {key: bare(item) for key, item in value.items()} if value else value
+    if isinstance(value, torch.Tensor) and value.requires_grad:
+        return _constant_of(value)
     return value
 
 
@@ -199,11 +203,11 @@ class Trace:
         self.replaying, self.cursor, self.number = replay, 0, value.dtype
         return Tracked(self, value, -1)
 
-    def call(self, func: Any, args: tuple, kwargs: dict) -> Any:
-        """Run one operation by its handler and return tracked results."""
+    def call(self, func: Any, args: tuple, kwargs: dict, found: list[Tracked]) -> Any:
+        """Run one operation by its handler and return tracked results; `found` are in `args`."""
         if not self.replaying:
             refuse_custom_functions()
-        active = [tensor.memory.active for tensor in tracked_in(args, kwargs)]
+        active = [tensor.memory.active for tensor in found]
         if not all(active):
             if not any(active):
                 return self._idle(func, args, kwargs)
