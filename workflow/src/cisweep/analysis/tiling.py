@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cisweep.errors import ModelError, SequenceError
-from cisweep.models.change_rules import local_step
+from cisweep.models.change_rules import Convolution, Pointwise, Sum, local_step
 from cisweep.models.convolution import fast_convolutions
 from cisweep.models.running import dtype_of, resolve_device, running
 from cisweep.models.tape import (
@@ -38,7 +38,7 @@ def predict_tiles(
     window_bp: int,
     stride_bp: int,
     func: Callable[[Any], Any] | None = None,
-    tile_bp: int = 16384,
+    tile_bp: int = 8192,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
     verbose: bool = False,
@@ -56,7 +56,7 @@ def predict_tiles(
     window_bp: length that the model reads.
     stride_bp: distance of window starts. The gain grows with the overlap.
     func: applied to the model's output of each tile's windows.
-    tile_bp: length of a tile; it bounds the memory. 8 to 16 kb are best on a CPU.
+    tile_bp: length of a tile; it bounds the memory. 8 kb are best on a CPU.
     dtype: in which to compute; None for the model's.
     device: None for the GPU if there is one, else the CPU.
     verbose: whether to show a progress bar.
@@ -145,13 +145,36 @@ class Sliding:
             self.steps.append((call, step))
         for number in refs_in(self.tape.output):
             self._check_clean(number, "an output")
+        self.in_place = self._in_place()
+
+    def _in_place(self) -> dict[int, int]:
+        """Return, for each step that may overwrite a tensor of the tile, that tensor's number.
+
+        It is one that a convolution, function or sum made, that nothing is a view of, and that no
+        later step reads.
+        """
+        fresh, last, found = set(), {}, {}
+        for index, (call, _) in enumerate(self.steps):
+            last.update(dict.fromkeys(call.inputs, index))
+        last.update(dict.fromkeys(refs_in(self.tape.output), len(self.steps)))
+        for index, (call, step) in enumerate(self.steps):
+            if isinstance(step, Pointwise):
+                free = [i for i in call.inputs if i in fresh and last[i] == index]
+                if free:
+                    found[index] = free[0]
+            if isinstance(step, Pointwise | Convolution):
+                fresh.update(call.outputs)
+            else:
+                fresh.difference_update(call.inputs)
+        return found
 
     @torch.no_grad()
     def _still(self, window: Tensor) -> dict[int, Tensor]:
         """Return the tensors that do not depend on the sequence, of a batch of one."""
         values = {0: window}
-        for call in self.tape.calls:
-            values.update(zip(call.outputs, run_call(call, values, 1), strict=True))
+        with fast_convolutions():
+            for call in self.tape.calls:
+                values.update(zip(call.outputs, run_call(call, values, 1), strict=True))
         return {i: v for i, v in values.items() if i not in self.tape.active}
 
     def _clean(self, step: Any) -> tuple[int, int]:
@@ -195,8 +218,10 @@ class Sliding:
         longer = tile.shape[2] - self.window_bp
         values: dict[int, Tensor] = {0: tile}
         with fast_convolutions():
-            for call, step in self.steps:
-                if step is not None and step.is_local:
+            for index, (call, step) in enumerate(self.steps):
+                if index in self.in_place:
+                    results = [self._overwrite(index, call, step, values, longer)]
+                elif step is not None and step.is_local:
                     results = self._slide(call, step, values, longer)
                 else:
                     given = {i: self._windows(i, values, n_windows) for i in call.inputs}
@@ -206,6 +231,19 @@ class Sliding:
             self.tape.output,
             lambda v: self._windows(v.number, values, n_windows) if isinstance(v, Ref) else v,
         )
+
+    def _overwrite(
+        self, index: int, call: Call, step: Any, values: dict[int, Tensor], longer: int
+    ) -> Tensor:
+        """Run a rectifier or a sum in the memory of its input; anything else as usual."""
+        target = values[self.in_place[index]]
+        if isinstance(step, Sum) and len(set(step.numbers)) == 2:
+            other = next(i for i in step.numbers if i != self.in_place[index])
+            if other in values:
+                return target.add_(values[other])
+        if getattr(step, "function", None) is torch.relu:
+            return target.relu_()
+        return self._slide(call, step, values, longer)[0]
 
     def _slide(self, call: Call, step: Any, values: dict[int, Tensor], longer: int) -> list[Tensor]:
         """Run an operation over a tile that is `longer` than a window."""

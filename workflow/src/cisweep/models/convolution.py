@@ -206,7 +206,7 @@ def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
     return x.reshape(*shape)
 
 
-_REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
+REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.conv1d: conv1d,
     torch.ops.aten.conv1d.default: conv1d,
     F.linear: linear,
@@ -273,4 +273,4 @@ class fast_convolutions(TorchFunctionMode):
         """Return the result of `func`, or of what replaces it."""
         if func in _PRODUCTS:
             self.saw_products = True
-        return _REPLACED.get(func, func)(*args, **(kwargs or {}))
+        return REPLACED.get(func, func)(*args, **(kwargs or {}))

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from cisweep.models.convolution import REPLACED
+
 
 @dataclass(frozen=True)
 class Ref:
@@ -85,7 +87,7 @@ class _Recorder(TorchFunctionMode):
 
         call = Call(func, walk(args, refer), walk(kwargs, refer), [], refs)
         call.writes = _writes(_name(func), kwargs)
-        result = func(*args, **kwargs)
+        result = REPLACED.get(func, func)(*args, **kwargs)
         returned = tensors_in(result)
         reads = any(i in self.active for i in refs)
         if not returned:
