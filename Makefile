@@ -10,7 +10,7 @@ TORCH_INDEX ?=
 CORES ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test test-all lint accept bench clean
+.PHONY: help install install-test demo test test-all lint docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -32,6 +32,9 @@ test-all: .venv/.installed-test  ## Also the slow, Slurm and browser tests, as C
 lint: .venv/.installed-test  ## Style, import directions, Snakemake's own lint
 	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile workflow
 	.venv/bin/lint-imports && .venv/bin/snakemake --lint
+
+docs: .venv/.installed  ## Write config/README.md and the schemas from the config models
+	.venv/bin/python -m cisweep.config.document
 
 accept: .venv/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
 	.venv/bin/python -m pytest -q -m "long"

@@ -119,7 +119,8 @@ def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) 
     ]
     rows = _baselines(model, tokens, goals, ctcf, n_kept, after, start)
     out = dict(goal=goal, ceiling=ceiling, cpu_seconds=round(seconds, 1),
-               start=start[:, 0].tolist(), after=after[:, 0].tolist(), edits=n_full.tolist(), edits_pruned=n_kept.tolist(),
+               start=start[:, 0].tolist(), after=after[:, 0].tolist(), edits=n_full.tolist(),
+               edits_pruned=n_kept.tolist(),
                median_edits_pruned=float(np.median(n_kept)),
                above_ceiling=int((after[:, 0] > ceiling).sum()),
                gained_hit=len(hits[1] - hits[0]), had_hit=len(hits[0]),

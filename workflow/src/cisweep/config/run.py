@@ -73,7 +73,7 @@ def steps_model() -> type[Strict]:
         step.name: (step.config | None, Field(None, description=step.title))
         for step in all_steps().values()
     }
-    return create_model("StepsConfig", __base__=Strict, **fields)
+    return create_model("StepsConfig", __base__=Strict, __doc__="What to do.", **fields)
 
 
 class RunConfigBase(Strict):
@@ -107,9 +107,9 @@ class RunConfigBase(Strict):
 def run_model() -> type[RunConfigBase]:
     """Return the complete model of the config, with the steps of the registry."""
     steps = steps_model()
-    return create_model(
-        "RunConfig", __base__=RunConfigBase, steps=(steps, Field(default_factory=steps))
-    )
+    field = Field(default_factory=steps, description="What to do; a step not named here is off.")
+    doc = RunConfigBase.__doc__
+    return create_model("RunConfig", __base__=RunConfigBase, __doc__=doc, steps=(steps, field))
 
 
 def _expand(value: Any, root: Path) -> Any:

@@ -1,0 +1,68 @@
+"""config/README.md and the schemas say what the config models say."""
+
+import json
+
+import pytest
+import yaml
+from cisweep.config.document import (
+    CONFIG_SCHEMA,
+    MODEL_SCHEMA,
+    default_text,
+    documents,
+    models_in,
+    type_text,
+)
+from cisweep.config.model import ModelConfig
+from cisweep.config.run import run_model
+from cisweep.steps import all_steps
+
+
+@pytest.mark.parametrize("path", list(documents()))
+def test_generated_files_are_up_to_date(root, path):
+    assert (root / path).read_text() == documents()[path], f"{path} has drifted: run `make docs`"
+
+
+def all_models() -> set:
+    found, queue = set(), [run_model(), ModelConfig]
+    while queue:
+        model = queue.pop()
+        if model not in found:
+            found.add(model)
+            queue += [m for f in model.model_fields.values() for m in models_in(f.annotation)]
+    return found
+
+
+@pytest.mark.parametrize("model", sorted(all_models(), key=lambda m: m.__name__))
+def test_every_key_has_a_description(model):
+    assert model.__doc__
+    for name, field in model.model_fields.items():
+        assert field.description, f"{model.__name__}.{name}"
+
+
+def test_every_step_and_key_is_in_the_readme(root):
+    text = (root / "config" / "README.md").read_text()
+    for step in all_steps().values():
+        for key in step.config.model_fields:
+            assert f"| `steps.{step.name}.{key}` |" in text
+    assert "| `chunk_bp` | integer, ≥ 100 | `5000000` |" in text
+    assert '| `regions.edge` | `drop`, `pad` | `"drop"` |' in text
+    assert "| `window_bp` | integer, ≥ 1 | *required* |" in text
+
+
+def test_types_in_words():
+    assert type_text(dict[str, list[int]]) == "mapping of text to list of integer"
+    assert type_text(int | None) == "integer or null"
+    assert default_text(ModelConfig.model_fields["fold_policy"]) == '`"mean"`'
+
+
+def test_the_demo_fits_the_schemas(root):
+    jsonschema = pytest.importorskip("jsonschema")
+    demo = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    schema = json.loads((root / CONFIG_SCHEMA).read_text())
+    jsonschema.validate(demo, schema)
+    with pytest.raises(jsonschema.ValidationError, match="sede"):
+        jsonschema.validate(demo | {"sede": 1}, schema)
+    model = root / "workflow" / "resources" / "models" / "ctcf_pu1.yaml"
+    jsonschema.validate(
+        yaml.safe_load(model.read_text()), json.loads((root / MODEL_SCHEMA).read_text())
+    )

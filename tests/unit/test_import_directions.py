@@ -1,0 +1,72 @@
+"""The rooms import in one direction, and parsing the workflow needs no torch."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def lint_imports(folder: Path) -> subprocess.CompletedProcess:
+    """Run import-linter with the contracts of pyproject.toml."""
+    tool = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    assert tool, "import-linter is not installed"
+    return subprocess.run(
+        [tool, "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_the_contracts_are_kept(root):
+    done = lint_imports(root)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("cisweep.outputs.tables", "cisweep.analysis.peaks"),
+        ("cisweep.genome.chunks", "cisweep.sequence.tokens"),
+        ("cisweep.steps.base", "torch"),
+    ],
+)
+def test_a_forbidden_import_breaks_a_contract(importer, imported, root, tmp_path):
+    source = root / "workflow" / "src" / "cisweep"
+    shutil.copytree(source, tmp_path / "cisweep", ignore=shutil.ignore_patterns("*.so", "_csrc"))
+    file = tmp_path / f"{importer.replace('.', '/')}.py"
+    file.write_text(file.read_text() + f"\n\ndef later():\n    import {imported}\n")
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    tool = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
+    done = subprocess.run(
+        [tool, "--no-cache"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1, done.stdout[-2000:]
+    assert imported in done.stdout and "BROKEN" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "cisweep.genome.plan",
+        "cisweep.genome.loci",
+        "cisweep.job",
+        "cisweep.analysis.scanning",
+        "cisweep.analysis.seqlets",
+        "cisweep.analysis.peaks",
+        "cisweep.outputs.h5",
+        "cisweep.report.page",
+        "cisweep.plot",
+        "cisweep.config.document",
+    ],
+)
+def test_importing_it_does_not_load_torch(module):
+    code = f"import sys, {module}; print(sorted(set(sys.modules) & {{'torch', 'tangermeme'}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
