@@ -269,3 +269,49 @@ def test_as_a_module_of_windows(causal):
     with torch.no_grad():
         found = causal(X)
     assert found.numpy() == pytest.approx(sequence_embeddings(causal, ["ACGTA", "TTTGC"]), abs=1e-6)
+
+
+def test_ranks_of_edits_against_a_loop(causal):
+    from cisweep.analysis.zero_shot import edit_rank
+
+    options = EmbeddingOptions(pooling="max")
+    for alt, kind, n in ((DELETION, "3-base deletion", 31), (SILENT, "substitution", 99)):
+        found = edit_rank(causal, WILD, alt, options)
+        others = [WILD[:i] + WILD[i + 3 :] for i in range(31)]
+        if n == 99:
+            others = [
+                WILD[:i] + b + WILD[i + 1 :] for i in range(33) for b in "ACGT" if b != WILD[i]
+            ]
+        wild, *vectors = sequence_embeddings(causal, [WILD, *others], options).astype(float)
+        distances = [np.linalg.norm(v - wild) for v in vectors]
+        own = np.linalg.norm(sequence_embeddings(causal, [alt], options)[0].astype(float) - wild)
+        assert (found.kind, found.n) == (kind, n)
+        assert found.distance == pytest.approx(own)
+        assert found.rank == 1 + sum(d > own + 1e-5 for d in distances)
+    assert edit_rank(causal, WILD, WILD + "A") is None
+    assert edit_rank(causal, WILD, SILENT[:-1] + "G") is None
+
+
+def test_tables_of_pairs(causal, monkeypatch):
+    from cisweep.analysis import zero_shot
+    from cisweep.genome.pairs import SequencePair
+
+    pairs = [
+        SequencePair("silent", WILD, SILENT, "mild"),
+        SequencePair("deletion", WILD, DELETION, "severe"),
+        SequencePair("again", WILD, SILENT, "mild"),
+    ]
+    options = zero_shot.ZeroShotOptions(("l2", "cosine", "likelihood_ratio"))
+    monkeypatch.setattr(zero_shot, "_PAIRS_AT_ONCE", 2)
+    blocks = list(zero_shot.score_pairs(causal, iter(pairs), options))
+    assert [len(table) for table, _, _ in blocks] == [2, 1]
+    table = blocks[0][0]
+    assert table["name"].tolist() == ["silent", "deletion"]
+    assert table["length_alt_bp"].tolist() == [33, 30]
+    expected = embedding_distance(causal, [WILD] * 2, [SILENT, DELETION])
+    assert table["l2"].to_numpy() == pytest.approx(expected)
+    ratio = likelihood_ratio(causal, [WILD] * 2, [SILENT, DELETION], both_strands=False)
+    assert table["likelihood_ratio"].to_numpy() == pytest.approx(ratio.ratio, abs=1e-5)
+    assert table["n_tokens_alt"].tolist() == ratio.n_tokens_alt.tolist()
+    assert blocks[0][1][0] == pytest.approx(sequence_embeddings(causal, [WILD])[0], abs=1e-5)
+    assert blocks[1][2][0] == pytest.approx(sequence_embeddings(causal, [SILENT])[0], abs=1e-5)

@@ -1,0 +1,78 @@
+"""Variants and experiments in the workflow: products, chunk invariance, bad input."""
+
+import gzip
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pysam
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from support import STEPS, assert_same, config
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def vcf(tmp_path_factory, small_genome) -> Path:
+    """60 SNVs and indels on the small genome, and five rows that cannot be scored."""
+    rng, rows = np.random.default_rng(3), []
+    with pysam.FastaFile(str(small_genome)) as genome:
+        for chrom, end in (("chrA", 28_500), ("chrB", 11_500)):
+            for pos in sorted(rng.choice(np.arange(500, end), 30, replace=False)):
+                ref = genome.fetch(chrom, pos, pos + rng.integers(1, 4)).upper()
+                alt = "".join(rng.choice(list("ACGT"), rng.integers(1, 4)))
+                if alt != ref:
+                    rows.append((chrom, pos + 1, ref, alt))
+    rows += [("chrA", 20, "A", "*"), ("chrA", 29_500, "A", "C"), ("chrZ", 5, "A", "C")]
+    rows += [rows[0], ("chrB", 11_950, "A", "<DEL>")]
+    path = tmp_path_factory.mktemp("variants") / "v.vcf"
+    text = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    text += "".join(f"{c}\t{p}\t.\t{r}\t{a}\t.\t.\t.\n" for c, p, r, a in rows)
+    path.write_text(text)
+    return path
+
+
+def steps(vcf, **changes):
+    off = {name: None for name in STEPS}
+    experiments = {
+        "marginalize": {"n_backgrounds": 3},
+        "space": {"n_backgrounds": 3, "pairs": [["NRF1", "MA0139.2"]], "distances": [0, 9]},
+    }
+    on = {"predict": {}, "select": {"top_n": 12}, **experiments}
+    return off | on | {"variants": {"path": str(vcf), "n_nulls": 2, **changes}}
+
+
+def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake, vcf):
+    folders = [tmp_path / "one", tmp_path / "many"]
+    for folder, chunk_bp in zip(folders, (100_000, 6_100)):
+        snakemake(config(small_genome, chunk_bp=chunk_bp, steps=steps(vcf)), folder)
+    assert_same(*folders)
+    products = [folder / "results" / "small" / "ctcf_pu1" for folder in folders]
+    for name in ("variants.vcf.gz", "variants.vcf.gz.tbi", "figures/variants.volcano.svg"):
+        assert (products[0] / name).read_bytes() == (products[1] / name).read_bytes(), name
+    table = pd.read_parquet(products[0] / "variants.parquet")
+    dropped = pd.read_csv(products[0] / "variants.dropped.tsv", sep="\t")
+    n_rows = sum(not line.startswith("#") for line in vcf.read_text().splitlines())
+    assert len(table) // 2 + len(dropped) == n_rows  # every variant has a row
+    assert {"star_allele", "unknown_chromosome", "symbolic_allele", "duplicate"} <= set(
+        dropped["reason"]
+    )
+    assert table["p_value"].between(0, 1).all() and (table["q_value"] >= table["p_value"]).all()
+    assert table["active_allele_quantile"].between(0, 1).all()
+    with gzip.open(products[0] / "variants.vcf.gz", "rt") as handle:
+        assert sum(not line.startswith("#") for line in handle) == len(table) // 2
+    effects = pd.read_parquet(products[0] / "marginalize.parquet").query("target == 'ctcf'")
+    assert effects.sort_values("rank")["name"].iloc[0] == "CTCF"
+    assert len(pd.read_parquet(products[0] / "space.parquet")) == 4 * 2 * 2
+
+
+def test_a_wrong_genome_stops_before_the_model_is_loaded(tmp_path, small_genome, snakemake, vcf):
+    text = vcf.read_text().replace("chrB", "chrX").replace("chrA", "chrB").replace("chrX", "chrA")
+    other = tmp_path / "swapped.vcf"
+    other.write_text(text)
+    done = snakemake(config(small_genome, steps=steps(other)), tmp_path / "run", check=False)
+    assert done.returncode
+    assert "genome build is probably wrong" in done.stdout + done.stderr
