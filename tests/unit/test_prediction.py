@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from cisweep.analysis import predict
+from cisweep.analysis import predict, prediction
 from cisweep.analysis.prediction import predict_stream
 from cisweep.errors import ModelError
 from cisweep.models.modules import CNN, BPNet
+from cisweep.models.replay import replay_of
 from torch import nn
 
 
@@ -134,9 +135,9 @@ class Flattening(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv = nn.Conv1d(4, 6, 5)
-        self.norm = nn.BatchNorm1d(6)
-        self.output = nn.Linear(6 * 46, 2)
+        self.conv = nn.Conv1d(4, 48, 5)
+        self.norm = nn.BatchNorm1d(48)
+        self.output = nn.Linear(48 * 46, 2)
 
     def forward(self, X):
         x = nn.functional.leaky_relu(self.norm(self.conv(X)))
@@ -151,6 +152,51 @@ def test_view_and_batch_norm_after_a_convolution():
     with torch.no_grad():
         expected = model(windows(5, 50))
     torch.testing.assert_close(predict(model, windows(5, 50)), expected, rtol=1e-5, atol=1e-6)
+
+
+class Shifting(nn.Module):
+    """Its rectified tensors are read again, and seen through views."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Conv1d(4, 48, 5, padding=2), nn.Conv1d(48, 48, 3, padding=1)
+        self.unread = nn.Conv1d(48, 2, 19)
+
+    def forward(self, X):
+        first = self.a(X)
+        part = first[:, :, 3:7]
+        x = torch.relu(first)
+        y = self.b(x)
+        z = torch.relu(y) + x
+        self.unread(z)
+        return z.mean(2) + y.amax(2), part.sum(2), torch.relu(y + z).sum(2)
+
+
+class Looking(nn.Module):
+    def forward(self, X):
+        return X.sum(2) if bool((X > 0).any()) else X[:, :, 0]
+
+
+@pytest.mark.parametrize("kind", ["shifting", "cnn", "bpnet"])
+def test_a_replay_has_the_bits_of_the_model(kind, cnn, monkeypatch):
+    torch.manual_seed(0)
+    model = {"shifting": Shifting, "cnn": lambda: cnn, "bpnet": lambda: BPNet(48, 3)}[kind]()
+    X = windows(80, 200)
+    found = predict(model, X)
+    monkeypatch.setattr(prediction, "_REPLAYED", 1000)
+    expected = predict(model, X)
+    if isinstance(found, torch.Tensor):
+        found, expected = [found], [expected]
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_hooks_and_values_forbid_a_replay(cnn):
+    X = windows(1, 50)
+    assert replay_of(cnn.eval(), X, ()) is not None
+    handle = cnn.conv.register_forward_hook(lambda *_: None)
+    assert replay_of(cnn, X, ()) is None
+    handle.remove()
+    assert replay_of(Looking(), X, ()) is None
 
 
 def test_errors(cnn, bpnet):

@@ -17,6 +17,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
+# From this many channels channels-last is faster (64 -> 64, width 3: 1.5 times; 32 -> 32, width
+# 11: not).
+_MANY_CHANNELS = 48
 # Rows of a matrix product whose sizes are multiples of this have the same bits wherever they
 # stand: shorter rows begin at addresses for which the library takes other code.
 _ALIGNED = 16
@@ -118,8 +121,13 @@ def _suits(
         and 0 <= pad <= dilation * (weight.shape[2] - 1) < x.shape[2] + 2 * pad
         and x.shape[0] > 0
         and x.shape[1] == weight.shape[1]
+        and (max(weight.shape[:2]) >= _MANY_CHANNELS or _is_head(weight))
         and not (torch.is_grad_enabled() and _needs_gradient(weight, bias))
     )
+
+
+def _is_head(weight: Tensor) -> bool:
+    return weight.shape[0] <= _FEW_OUTPUTS and weight.shape[2] >= _WIDE
 
 
 def _needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
@@ -127,8 +135,7 @@ def _needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
 
 
 def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int) -> Tensor:
-    n_out, _, width = weight.shape
-    if n_out <= _FEW_OUTPUTS and width >= _WIDE:
+    if _is_head(weight):
         return _shifted_sums(x, weight, bias, pad, dilation)
     x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     weight = _layout(weight, "channels_last", _channels_last)
@@ -192,11 +199,24 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return y if bias is None else y + bias
 
 
-def _batch_norm(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """Return batch_norm of channels-last x by torch's kernel for images, which knows the layout."""
-    if x.ndim != 3 or x.is_contiguous() or x.stride(1) != 1:
-        return F.batch_norm(x, *args, **kwargs)
-    return F.batch_norm(x.unsqueeze(2), *args, **kwargs).squeeze(2)
+def _batch_norm(
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Return batch_norm; of channels-last x, for which torch has no fast kernel, by its formula."""
+    if training or x.ndim != 3 or x.stride(1) != 1 or running_mean is None or running_var is None:
+        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
+    scale = torch.rsqrt(running_var + eps)
+    if weight is not None:
+        scale = scale * weight
+    shift = -running_mean * scale if bias is None else bias - running_mean * scale
+    return torch.addcmul(shift[:, None], x, scale[:, None])
 
 
 def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
