@@ -1,0 +1,110 @@
+"""The default config, end to end, on real human DNA: biology, page, products."""
+
+import json
+import subprocess
+
+import h5py
+import numpy as np
+import pandas as pd
+import pyBigWig
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ETS = {"SPI1", "Spi1", "SPIB", "SPIC", "ETV6", "ETV7", "ELF1", "ELF2", "ELF3", "EHF", "Elf5"}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory, snakemake):
+    """The results of the default config."""
+    folder = tmp_path_factory.mktemp("demo run")
+    snakemake({}, folder, timeout=1200)
+    return folder / "results" / "demo"
+
+
+def ranking(demo, target):
+    table = pd.read_csv(demo / "ctcf_pu1" / "motif_ranking.tsv", sep="\t")
+    return table[(table["target"] == target) & table["rank_mean"].notna()]
+
+
+def test_ctcf_ranks_first_for_ctcf_by_mean_and_sum(demo):
+    table = ranking(demo, "ctcf")
+    assert table.loc[table["rank_mean"].idxmin(), "name"] == "CTCF"
+    assert table.loc[table["rank_sum"].idxmin(), "name"] == "CTCF"
+
+
+def test_an_ets_factor_ranks_first_for_pu1_by_mean_and_sum(demo):
+    table = ranking(demo, "pu1")
+    assert table.loc[table["rank_mean"].idxmin(), "name"] in ETS
+    assert table.loc[table["rank_sum"].idxmin(), "name"] in ETS
+
+
+def test_regions_add_up_and_every_dropped_one_has_a_reason(demo):
+    dropped = pd.read_csv(demo / "dropped_regions.tsv", sep="\t")
+    with h5py.File(demo / "ctcf_pu1" / "predictions.h5") as file:
+        n = file["regions/start"].shape[0]
+    assert n + len(dropped) == 9_999  # tiles whose centre lies in the 1,000,000 bases
+    assert dropped["reason"].notna().all() and set(dropped["step"]) == {"predict"}
+
+
+def test_attributions_add_up(demo):
+    summary = pd.read_csv(demo / "ctcf_pu1" / "attribution_summary.tsv", sep="\t")
+    assert (summary["max_delta_share"] <= 1e-4).all() and len(summary) == 2
+
+
+def test_tracks_agree_with_the_arrays(demo):
+    model = demo / "ctcf_pu1"
+    with h5py.File(model / "predictions.h5") as file, pyBigWig.open(str(model / "tracks/ctcf.pred.bw")) as track:
+        assert track.chroms() == {"chr20": 1_000_000}
+        row = 4321
+        centre = int(file["regions/start"][row]) + 100
+        want = file["predictions/ctcf"][row]
+        np.testing.assert_allclose(track.values("chr20", centre, centre + 1), [want], rtol=1e-6)
+
+
+def test_the_page_says_it_all_and_needs_no_internet(demo):
+    html = (demo / "report.html").read_text()
+    for part in ("What was run", "Which known motifs drive ctcf", "Which spans the model", "Run time",
+                 "too many n", "MA0139.2", "predict_chunk"):  # fmt: skip
+        assert part in html, part
+    for outside in ("<script src", "<link", "@import", "url(http"):
+        assert outside not in html
+
+
+def test_provenance_names_model_and_versions(demo):
+    note = json.loads((demo / "provenance.json").read_text())
+    assert len(note["models"]["ctcf_pu1"]["model_sha256"]) == 64
+    assert note["seed"] == 0 and note["cisweep_version"] and note["packages"]["torch"]
+    with h5py.File(demo / "ctcf_pu1" / "attributions.h5") as file:
+        assert file.attrs["model_sha256"] == note["models"]["ctcf_pu1"]["model_sha256"]
+        assert file.attrs["seed"] == 0 and file.attrs["settings"]
+
+
+def test_the_export_is_what_tf_modiscolite_reads(demo):
+    with h5py.File(demo / "ctcf_pu1" / "export" / "ctcf.shap.h5") as file:
+        one_hot, shap = file["raw/seq"][:], file["shap/seq"][:]
+        projected = file["projected_shap/seq"][:]
+    regions = (demo / "ctcf_pu1" / "export" / "regions.narrowPeak").read_text().splitlines()
+    assert one_hot.shape == shap.shape == (300, 4, 200) and len(regions) == 300
+    with h5py.File(demo / "ctcf_pu1" / "attributions.h5") as file:
+        stored = file["attributions/ctcf"][:]
+    np.testing.assert_allclose(projected.astype(float).sum(1), stored, atol=2e-3 * np.abs(stored).max())
+    modiscolite = pytest.importorskip("modiscolite")
+    track = modiscolite.core.TrackSet(
+        one_hot=one_hot.transpose(0, 2, 1), contrib_scores=projected.transpose(0, 2, 1),
+        hypothetical_contribs=shap.transpose(0, 2, 1),
+    )  # fmt: skip
+    assert track.length == 200
+
+
+@pytest.mark.browser
+def test_the_page_shows_in_a_browser(demo, has_chromium, tmp_path):
+    picture = tmp_path / "page.png"
+    subprocess.run(
+        [has_chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+         "--no-first-run", "--disable-background-networking", "--disable-component-update",
+         "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1100,3000",
+         f"--screenshot={picture}", (demo / "report.html").as_uri()],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    assert picture.stat().st_size > 100_000  # letters and bars, not a blank page
