@@ -1,0 +1,34 @@
+"""Merge the designs of all chunks: table, sequences, edits as VCF, histories, figures."""
+
+import os
+
+from cisweep.genome.design_windows import design_windows
+from cisweep.job import Job
+from cisweep.outputs.designs import (
+    merge_histories,
+    merge_tables,
+    one_row_a_design,
+    read_history,
+    write_edits,
+    write_fasta,
+)
+from cisweep.outputs.tables import write_dropped
+from cisweep.plot.designs import SHOWN, save_design_figures
+
+with Job(snakemake) as job:  # noqa: F821
+    plan, origin = job.plan, job.provenance()
+    with job.product("table") as path:
+        table = merge_tables(job.inputs("tables"), path, origin)
+    with job.product("history") as path:
+        merge_histories(job.inputs("histories"), path, origin)
+    with job.product("fasta") as path:
+        write_fasta(table, path)
+    with job.product("vcf") as vcf, job.product("tbi") as tbi:
+        write_edits(table, vcf, plan.source.lengths, f"cisweep {origin['cisweep_version']}")
+        os.replace(f"{vcf}.tbi", tbi)
+    with job.product("dropped") as path:
+        write_dropped(design_windows(plan)[1], "design", "", path)
+    own = one_row_a_design(table)
+    job.say(f"{len(own)} designs, {int(own['reached'].sum())} reach their goals")
+    shown = {d: read_history(job.output.history, d) for d in own["design"].head(SHOWN)}
+    save_design_figures(table, shown, job.products("figures"))

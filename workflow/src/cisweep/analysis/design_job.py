@@ -1,0 +1,361 @@
+"""The designs of a chunk: from windows and a config to a table, sequences and histories."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from cisweep.analysis.attribution import deep_lift_shap
+from cisweep.analysis.averaging import FoldedModel
+from cisweep.analysis.design_baselines import (
+    Baseline,
+    BaselineTask,
+    beam,
+    greedy_motifs,
+    random_edits,
+)
+from cisweep.analysis.design_constraints import BoundConstraints, Constraints
+from cisweep.analysis.design_goals import Goal, goal_objective, reached
+from cisweep.analysis.design_motifs import motif_rules
+from cisweep.analysis.design_oracle import Oracle, call_size, frozen, one_hot, tokens_of
+from cisweep.analysis.designing import design
+from cisweep.analysis.pruning import PruningPath, pruning_paths
+from cisweep.config.model import ModelConfig
+from cisweep.contracts import Windows, seed_of
+from cisweep.errors import DesignError
+from cisweep.sequence.tokens import reverse_complement_tokens
+from cisweep.steps.design import DesignConfig
+
+
+class _Member(nn.Module):
+    """The targets of a model, averaged over folds, of the centre of a longer window."""
+
+    def __init__(self, model: FoldedModel):
+        super().__init__()
+        self.folds, self.window_bp = nn.ModuleList(model.folds), model.config.window_bp
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        first = (X.shape[-1] - self.window_bp) // 2
+        X = X[:, :, first : first + self.window_bp]
+        return torch.stack([fold(X) for fold in self.folds]).mean(0)
+
+
+class _Columns(nn.Module):
+    """Some of the joined outputs of several models."""
+
+    def __init__(self, models: list[nn.Module], columns: list[int]):
+        super().__init__()
+        self.models, self.columns = nn.ModuleList(models), columns
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return torch.cat([model(X) for model in self.models], 1)[:, self.columns]
+
+
+@dataclass(frozen=True)
+class DesignModels:
+    """The oracles and judges of a run, and where each target stands in their joined outputs."""
+
+    oracles: list[nn.Module]
+    judges: list[nn.Module]
+    columns: list[tuple[str, str]]
+    """(model, target) of each output, those of the oracles first."""
+    n_oracle: int
+    """How many outputs are the oracles'."""
+    device: str
+
+    @classmethod
+    def load(
+        cls, configs: Mapping[str, ModelConfig], step: DesignConfig, device: str
+    ) -> "DesignModels":
+        """Return the loaded models; raises ModelError or DesignError."""
+        members, columns = [], []
+        for name in [*step.oracles, *step.judges]:
+            config = configs[name]
+            if any(i.kind in ("bigwig", "column") for i in config.inputs):
+                raise DesignError(
+                    f"model {name} reads data beside the sequence, which an edited window lacks",
+                    mend="declare its inputs as zeros or constants",
+                )
+            members.append(_Member(FoldedModel.load(config, device)))
+            columns += [(name, t) for t in config.target_names]
+        n = len(step.oracles)
+        n_oracle = sum(len(configs[name].targets) for name in step.oracles)
+        return cls(members[:n], members[n:], columns, n_oracle, device)
+
+    def goals(self, step: DesignConfig, name: str) -> list[Goal]:
+        """Return the goals of one name as numbered outputs of the oracles."""
+        return [
+            Goal(self.columns.index((g.model, g.target)), g.kind, g.value, g.weight, g.tolerance)
+            for g in step.goals[name]
+        ]
+
+
+@dataclass
+class Designed:
+    """One design, its evidence and its rivals."""
+
+    window: int
+    goal_set: str
+    goals: list[Goal]
+    template: np.ndarray
+    full: np.ndarray
+    pruned: np.ndarray
+    y: dict[str, np.ndarray]
+    """Predictions of all models (K,): before, full, pruned."""
+    path: PruningPath
+    history: dict[str, Any]
+    reached: bool
+    baselines: list[Baseline] = field(default_factory=list)
+    attributions: np.ndarray | None = None
+    """Projected attributions (3, length) before, full, pruned, of the first goal's target."""
+    fault: str = ""
+
+    def turn(self) -> None:
+        """Turn everything from the model's orientation to the other strand's."""
+        length, all_rows = len(self.template), np.ones(1, bool)
+        for name in ("template", "full", "pruned"):
+            setattr(self, name, _turned(getattr(self, name)[None], all_rows)[0])
+        for each in self.baselines:
+            each.tokens = _turned(each.tokens[None], all_rows)[0]
+        if self.attributions is not None:
+            self.attributions = self.attributions[:, ::-1].copy()
+        self.path.positions = [length - 1 - p for p in self.path.positions]
+        if self.history:
+            self.history["edits"] = [
+                (sample, 3 - base, length - 1 - at) for sample, base, at in self.history["edits"]
+            ]
+
+
+def design_chunk(
+    models: DesignModels,
+    windows: Windows,
+    tokens: np.ndarray,
+    frozen_positions: np.ndarray,
+    step: DesignConfig,
+    run_seed: int,
+    motifs: Mapping[str, np.ndarray] | None = None,
+) -> list[Designed]:
+    """Return the designs of all windows for all their goals, in the order of the windows.
+
+    Parameters: `tokens` (n, length) in + orientation, N = to be filled in; `frozen_positions`
+    bool (n, length); `motifs` name → (4, width) for the motif baseline.
+    A window for which no allowed sequence exists has a row with a fault.
+    """
+    rules = _constraints(step)
+    minus = windows.strand == "-"
+    tokens, held = _turned(tokens, minus), frozen_positions.copy()
+    held[minus] = held[minus, ::-1]
+    found: list[Designed] = []
+    for name in step.goals:
+        goals = models.goals(step, name)
+        chosen = [
+            i for i in range(len(windows))
+            if name in step.region_goals.get(str(windows.name[i]), list(step.goals))
+        ]  # fmt: skip
+        bound, faults = _bind(rules, tokens, held, chosen)
+        possible = [i for i in chosen if i not in faults]
+        found += [_impossible(i, name, goals, tokens[i], faults[i], models) for i in faults]
+        for part in range(0, len(possible), step.regions_per_batch):
+            rows = possible[part : part + step.regions_per_batch]
+            batch = _Batch(models, step, name, goals, rows, windows, tokens, held,
+                           [bound[i] for i in rows], run_seed)  # fmt: skip
+            found += batch.run(motifs)
+    for each in found:
+        if minus[each.window]:
+            each.turn()
+    return sorted(found, key=lambda d: (d.window, list(step.goals).index(d.goal_set)))
+
+
+def _turned(tokens: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    tokens = np.array(tokens)
+    if rows.any():
+        tokens[rows] = reverse_complement_tokens(np.ascontiguousarray(tokens[rows]))
+    return tokens
+
+
+def _constraints(step: DesignConfig) -> Constraints | None:
+    rules = Constraints(
+        step.max_edits,
+        step.min_distance_bp,
+        step.gc_range,
+        *(
+            () if path is None else motif_rules(path, step.motif_threshold)
+            for path in (step.forbidden_motifs, step.required_motifs)
+        ),
+    )
+    return None if rules == Constraints() else rules
+
+
+def _bind(
+    rules: Constraints | None, tokens: np.ndarray, held: np.ndarray, rows: list[int]
+) -> tuple[dict[int, BoundConstraints | None], dict[int, str]]:
+    bound: dict[int, BoundConstraints | None] = {}
+    faults: dict[int, str] = {}
+    for i in rows:
+        try:
+            bound[i] = None if rules is None else rules.bind(tokens[i], held[i], None)
+        except DesignError as error:
+            faults[i] = error.what
+    return bound, faults
+
+
+def _impossible(
+    row: int, name: str, goals: list[Goal], template: np.ndarray, fault: str, models: DesignModels
+) -> Designed:
+    nothing = np.full(len(models.columns), np.nan, np.float32)
+    path = PruningPath([], nothing[None, [g.output for g in goals]], np.zeros(1), 0, template)
+    y = {"before": nothing, "full": nothing, "pruned": nothing}
+    return Designed(row, name, goals, template, template, template, y, path, {}, False, fault=fault)
+
+
+@dataclass
+class _Batch:
+    """The windows that are designed together for one set of goals."""
+
+    models: DesignModels
+    step: DesignConfig
+    name: str
+    goals: list[Goal]
+    rows: list[int]
+    windows: Windows
+    tokens: np.ndarray
+    held: np.ndarray
+    bound: list[BoundConstraints | None]
+    run_seed: int
+
+    def run(self, motifs: Mapping[str, np.ndarray] | None) -> list[Designed]:
+        """Return the designs with all their evidence."""
+        templates = self.tokens[self.rows]
+        like = torch.empty(0, device=self.models.device)
+        X = one_hot(templates, like)
+        keys = [f"{self.windows.keys()[i]}|{self.name}" for i in self.rows]
+        seeds = [seed_of(self.run_seed, "design", key) >> 2 for key in keys]
+        step = self.step
+        samples, histories = design(
+            self.models.oracles, X, [self.goals] * len(self.rows), step.n_repeats,
+            random_state=seeds, return_history=True, tau=step.tau, l=step.l, lr=step.lr,
+            batch_size=step.samples, max_iter=step.max_iter,
+            early_stopping_iter=step.early_stopping_iter, constraints=self.bound,
+            input_mask=torch.from_numpy(self.held[self.rows]),
+            regions_per_batch=step.regions_per_batch,
+        )  # fmt: skip
+        n, length = templates.shape
+        samples = samples.reshape(step.n_repeats, n, step.samples, 4, length)
+        histories = _by_repeat(histories, step.n_repeats, n)
+        every = [*self.models.oracles, *self.models.judges]
+        with frozen(every):
+            oracle = Oracle(every, None, like, call_size(like, length))
+            before = oracle.predict(templates).numpy(force=True)
+            return [
+                self._finish(k, oracle, before[k], samples[:, k], [h[k] for h in histories],
+                             seeds[k], motifs)
+                for k in range(n)
+            ]  # fmt: skip
+
+    def _finish(
+        self, k: int, oracle: Oracle, before: np.ndarray, samples: torch.Tensor,
+        histories: list[dict], seed: int, motifs: Mapping[str, np.ndarray] | None,
+    ) -> Designed:  # fmt: skip
+        template = self.tokens[self.rows[k]]
+        batches = [tokens_of(part) for part in samples]
+        repeat, full = self._best(oracle, template, before, batches)
+        X = one_hot(template[None], oracle.like)
+        # Judges and outputs without a goal have no say in which edits go.
+        judged = _Columns(self.models.oracles, [g.output for g in self.goals])
+        path = pruning_paths(
+            judged, X, one_hot(full[None], oracle.like), constraints=self.bound[k]
+        )[0]
+        pruned = self._pruned(template, full, before, path) if self.step.prune else full
+        y = oracle.predict(np.stack([full, pruned])).numpy(force=True)
+        hit = all(reached(g, before[g.output], y[1, g.output]) for g in self.goals)
+        found = Designed(
+            self.rows[k], self.name, self.goals, template, full, pruned,
+            {"before": before, "full": y[0], "pruned": y[1]}, path, histories[repeat], hit,
+        )  # fmt: skip
+        found.baselines = self._baselines(k, oracle, found, seed, motifs)
+        if self.step.n_references:
+            found.attributions = self._attributions(found, seed, oracle.like)
+        return found
+
+    def _best(
+        self, oracle: Oracle, template: np.ndarray, before: np.ndarray, batches: list[np.ndarray]
+    ) -> tuple[int, np.ndarray]:
+        """Return the sample that reaches the goals with the fewest edits, else the nearest one."""
+        objective = goal_objective(self.goals, torch.from_numpy(before[: self.models.n_oracle]))
+        rated = []
+        for repeat, batch in enumerate(batches):
+            y = oracle.predict(batch).numpy(force=True)
+            edits = ((batch != template) & (template != 4)).sum(1)
+            distance = torch.from_numpy(y[:, : self.models.n_oracle]) - objective.y_bar
+            squared = objective.weight * torch.where(
+                objective.sign == 0, distance**2, -objective.sign * distance
+            )
+            loss = squared.mean(1).numpy()
+            for s in range(len(batch)):
+                good = all(reached(g, before[g.output], y[s, g.output]) for g in self.goals)
+                cost = edits[s] if good else loss[s] + self.step.l * edits[s]
+                rated.append((not good, float(cost), float(loss[s]), repeat, s))
+        _, _, _, repeat, s = min(rated)
+        return repeat, batches[repeat][s]
+
+    def _pruned(
+        self, template: np.ndarray, full: np.ndarray, before: np.ndarray, path: PruningPath
+    ) -> np.ndarray:
+        """Return the design with as few edits of its path as keep the goals or the predictions."""
+        good = np.array([
+            all(reached(g, before[g.output], value) for g, value in zip(self.goals, y))
+            for y in path.predictions
+        ])  # fmt: skip
+        fine = good if good[0] else path.drift < self.step.prune_threshold
+        last = len(fine) - 1 if fine.all() else int(np.argmin(fine)) - 1
+        window = full.copy()
+        at = path.positions[: max(last, 0)]
+        window[at] = template[at]
+        return window
+
+    def _baselines(
+        self, k: int, oracle: Oracle, found: Designed, seed: int,
+        motifs: Mapping[str, np.ndarray] | None,
+    ) -> list[Baseline]:  # fmt: skip
+        K = len(self.models.columns)
+        objective = goal_objective(self.goals, torch.from_numpy(found.y["before"]))
+        assert len(objective.y_bar) == K
+        bound = self.bound[k]
+        task = BaselineTask(oracle, found.template, objective, self.held[self.rows[k]],
+                            None if bound is None else bound.holds)  # fmt: skip
+        n_edits = int(task.n_edits(found.pruned))
+        out = []
+        for kind in self.step.baselines:
+            if kind == "greedy_motif" and motifs:
+                out.append(greedy_motifs(task, dict(motifs), max_edits=n_edits))
+            elif kind == "beam":
+                out.append(beam(task, n_edits=n_edits))
+            elif kind == "random":
+                try:
+                    out.append(random_edits(task, n_edits=n_edits, seed=seed))
+                except DesignError:
+                    continue  # too tight for random edits; the table then has no such row
+        return out
+
+    def _attributions(self, found: Designed, seed: int, like: torch.Tensor) -> np.ndarray:
+        """Return projected attributions (3, length) of the first goal's target."""
+        model, target = self.models.columns[found.goals[0].output]
+        names = [m for m, _ in self.models.columns[: self.models.n_oracle]]
+        member = self.models.oracles[list(dict.fromkeys(names)).index(model)]
+        own = [c for c in self.models.columns if c[0] == model].index((model, target))
+        X = one_hot(np.stack([found.template, found.full, found.pruned]), like)
+        values = deep_lift_shap(
+            member, X, target=own, n_shuffles=self.step.n_references, only_warn=True,
+            device=self.models.device, random_state=seed % 2**31,
+        )  # fmt: skip
+        return values.sum(1).numpy(force=True).astype(np.float32)
+
+
+def _by_repeat(histories: Any, n_repeats: int, n: int) -> list[list[dict]]:
+    """Return histories as [repeat][region]; `design` leaves out axes of one."""
+    if n == 1:
+        histories = [[h] for h in histories] if n_repeats > 1 else [histories]
+    return histories if n_repeats > 1 else [histories]

@@ -1,0 +1,89 @@
+"""The windows of a run's designs: centred on the rows of the step's BED, or on the run's regions.
+
+They are as long as the longest window of the models that take part; a model with a shorter one
+reads its centre. N are not looked at: a design fills them in.
+"""
+
+import numpy as np
+import pandas as pd
+
+from cisweep.contracts import Windows
+from cisweep.errors import ConfigError
+from cisweep.genome.fasta import window_tokens
+from cisweep.genome.plan import Plan
+from cisweep.genome.regions import WindowPolicy, check_dropped, overlaps, read_bed, to_windows
+from cisweep.genome.regions import read_blacklist as read_intervals
+
+
+def check_design(plan: Plan) -> None:
+    """Raise a ConfigError with every fault of the step that needs the models to be seen."""
+    step, faults = plan.step_config("design"), []
+    for name in [*step.oracles, *step.judges]:
+        if name not in plan.models:
+            faults.append(f"no model {name!r} (there are: {', '.join(plan.models)})")
+    for goals in step.goals.values():
+        for goal in goals:
+            model = plan.models.get(goal.model)
+            if model is not None and goal.target not in model.target_names:
+                faults.append(
+                    f"model {goal.model} has no target {goal.target!r} (there are: "
+                    f"{', '.join(model.target_names)})"
+                )
+    for key in ("regions", "frozen", "forbidden_motifs", "required_motifs"):
+        path = getattr(step, key)
+        if path is not None and not path.is_file():
+            faults.append(f"{key}: no such file {path}")
+    if step.regions is None and plan.given is None:
+        faults.append("regions: the run has tiles; give a BED file of what is to be designed")
+    if "greedy_motif" in step.baselines and plan.config.motifs is None:
+        faults.append("baselines: greedy_motif needs `motifs` (a MEME file)")
+    if faults:
+        raise ConfigError("; ".join(faults), where="steps.design", mend="correct the config")
+
+
+def design_length(plan: Plan) -> int:
+    """Return the length of the designs' windows, bp."""
+    step = plan.step_config("design")
+    return max(plan.models[name].window_bp for name in [*step.oracles, *step.judges])
+
+
+def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
+    """Return the windows in genome order, and the dropped regions with reasons."""
+    step, regions = plan.step_config("design"), plan.config.regions
+    rows = plan.given if step.regions is None else read_bed(step.regions)
+    assert rows is not None
+    policy = WindowPolicy(design_length(plan), regions.edge, regions.chroms, 1.0)
+    windows, dropped = to_windows(rows, plan.source.lengths, policy)
+    check_dropped(len(rows), dropped, regions.max_dropped, str(step.regions or "regions"))
+    unknown = set(step.region_goals) - set(windows.name) - set(dropped["name"])
+    if unknown:
+        raise ConfigError(
+            f"no region is named {', '.join(sorted(unknown))}", where="steps.design.region_goals"
+        )
+    return windows, dropped
+
+
+def design_chunks(plan: Plan) -> dict[str, Windows]:
+    """Return chunk → windows, made once for a plan."""
+    if "_design_chunks" not in plan.__dict__:
+        check_design(plan)
+        plan.__dict__["_design_chunks"] = plan.layout.split(design_windows(plan)[0])
+    return plan.__dict__["_design_chunks"]
+
+
+def design_tokens(plan: Plan, windows: Windows) -> np.ndarray:
+    """Return tokens (n, length) in + orientation, N beyond the ends."""
+    return window_tokens(plan.source, windows.chrom, windows.start, windows.end)
+
+
+def frozen_positions(plan: Plan, windows: Windows) -> np.ndarray:
+    """Return bool (n, length), True where the step's BED covers a base or the sequence ends."""
+    path = plan.step_config("design").frozen
+    merged = {} if path is None else read_intervals([path])
+    at = windows.start[:, None] + np.arange(design_length(plan))
+    ends = np.array([plan.source.lengths[c] for c in windows.chrom], np.int64).reshape(-1, 1)
+    held = (at < 0) | (at >= ends)
+    for i, chrom in enumerate(windows.chrom):
+        if chrom in merged:
+            held[i] |= overlaps(merged[chrom], at[i], at[i] + 1)
+    return held

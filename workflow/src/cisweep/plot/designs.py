@@ -1,0 +1,127 @@
+"""Figures of the design step, from its table and histories."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cisweep.plot.curves import plot_loss
+from cisweep.plot.edits import plot_edits, plot_history
+from cisweep.plot.effects import save_figure
+
+SHOWN = 6
+"""Designs that have a panel each."""
+
+
+def plot_goals(table: pd.DataFrame, ax: Any) -> Any:
+    """Return axes with histograms of one target's predictions before, after, and the goals.
+
+    `table`: rows of designs.parquet of one model and target, of the Ledidi designs.
+    """
+    values = table[["before", "after", "after_pruned", "wanted"]].to_numpy(float)
+    finite = values[np.isfinite(values)]
+    bins = np.linspace(finite.min(), finite.max() + 1e-9, 30) if len(finite) else 10
+    for column, label in (("before", "start"), ("after", "designed"), ("after_pruned", "pruned")):
+        ax.hist(table[column].dropna(), bins=bins, alpha=0.6, label=label)
+    for i, goal in enumerate(sorted(set(table["wanted"].dropna().round(6)))):
+        ax.axvline(goal, color="black", lw=0.8, label="goal" if i == 0 else None)
+    ax.set_xlabel("Prediction")
+    ax.set_ylabel("Designs")
+    ax.legend(frameon=False, fontsize=7)
+    return ax
+
+
+def plot_pruning(table: pd.DataFrame, ax: Any) -> Any:
+    """Return axes with the prediction of each design against the edits that are kept.
+
+    The dot is where pruning stopped; black bars are the goals. `table` as in `plot_goals`.
+    """
+    for i, row in enumerate(table.itertuples()):
+        color = f"C{i % 10}"
+        ax.plot(row.curve_edits, row.curve_predictions, color=color, lw=0.8)
+        ax.plot(row.n_edits_pruned, row.after_pruned, "o", color=color, ms=3)
+    for goal in sorted(set(table["wanted"].dropna().round(6))):
+        ax.axhline(goal, color="black", lw=0.6, ls=":")
+    ax.set_xlabel("Edits kept")
+    ax.set_ylabel("Prediction")
+    return ax
+
+
+def save_design_figures(
+    table: pd.DataFrame,
+    shown: Mapping[str, tuple[Mapping[str, Any], np.ndarray | None]],
+    paths: Sequence[Path],
+) -> None:
+    """Write the figures loss, edits, goals, pruning and logos; `paths` end in these names."""
+    own = table[(table["method"] == "ledidi") & (table["fault"] == "")]
+    goals = [part for _, part in own[own["role"] == "goal"].groupby(["model", "target"])]
+    histories = [(name, history) for name, (history, _) in shown.items() if history["total_loss"]]
+    draw = {
+        "loss": lambda: _panels(histories, lambda h, ax: plot_loss(h, ax)),
+        "edits": lambda: _panels(histories, lambda h, ax: plot_history(h, ax)),
+        "goals": lambda: _panels([(_title(p), p) for p in goals], plot_goals),
+        "pruning": lambda: _panels([(_title(p), p) for p in goals], plot_pruning),
+        "logos": lambda: _logos(own, shown),
+    }
+    for path in map(Path, paths):
+        final = path.parent / f".tmp.{path.name}"
+        final.parent.mkdir(parents=True, exist_ok=True)
+        save_figure(draw[path.stem](), final)
+        final.replace(path)
+
+
+def _title(part: pd.DataFrame) -> str:
+    return f"{part['model'].iloc[0]} {part['target'].iloc[0]}"
+
+
+def _panels(items: list[tuple[str, Any]], draw: Any) -> Any:
+    """Return one of the axes of a figure with a titled panel for each item."""
+    from matplotlib.figure import Figure
+
+    n = max(len(items), 1)
+    figure = Figure(figsize=(4.2 * min(n, 3), 3.0 * -(-n // 3)), layout="constrained")
+    axes = figure.subplots(-(-n // 3), min(n, 3), squeeze=False).ravel()
+    for ax in axes[len(items) :]:
+        ax.set_axis_off()
+    for (title, item), ax in zip(items, axes):
+        draw(item, ax)
+        ax.set_title(title, fontsize=7)
+    return axes[0]
+
+
+def _logos(own: pd.DataFrame, shown: Mapping[str, tuple[Any, np.ndarray | None]]) -> Any:
+    """Return axes of a figure with the logos of each design: before, designed, pruned."""
+    from matplotlib.figure import Figure
+
+    rows = own.drop_duplicates("design").set_index("design")
+    parts = [(name, values) for name, (_, values) in shown.items() if values is not None]
+    figure = Figure(figsize=(12, 3.6 * max(len(parts), 1)), layout="constrained")
+    axes = figure.subplots(3 * max(len(parts), 1), 1, squeeze=False)[:, 0]
+    if not parts:
+        for ax in axes:
+            ax.set_axis_off()
+    for i, (name, values) in enumerate(parts):
+        row = rows.loc[name]
+        texts = (row.sequence_before, row.sequence_after, row.sequence_pruned)
+        tracks = np.stack([_track(t, v) for t, v in zip(texts, values)])
+        start, end = _span(texts)
+        mine = list(axes[3 * i : 3 * i + 3])
+        plot_edits(tracks[:1], tracks[1:], axs=mine, start=start, end=end)
+        mine[0].set_title(f"{name}: before, designed, pruned", fontsize=8)
+    return axes[0]
+
+
+def _track(text: str, values: np.ndarray) -> np.ndarray:
+    bases = np.frombuffer(text.encode(), np.uint8)
+    return (np.frombuffer(b"ACGT", np.uint8)[:, None] == bases) * values
+
+
+def _span(texts: Sequence[str]) -> tuple[int, int]:
+    """Return the 160 bp around the edits, or the middle of the window."""
+    before, after = texts[0], texts[1]
+    at = [i for i, (a, b) in enumerate(zip(before, after)) if a != b] or [len(before) // 2]
+    middle, length = (at[0] + at[-1]) // 2, len(before)
+    start = max(0, min(middle - 80, length - 160))
+    return start, min(start + 160, length)

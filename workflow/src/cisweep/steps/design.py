@@ -1,0 +1,128 @@
+"""design: sequences edited until the models predict what is wanted, with the evidence for it."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from cisweep.config.base import Name, Strict
+from cisweep.steps.base import Step, StepConfig
+
+
+class DesignGoal(Strict):
+    """What one target of one model should become."""
+
+    model: Name
+    """Id of the model; it is an oracle of the design."""
+    target: Name
+    """Name of its target."""
+    kind: Literal["value", "change", "keep", "maximise", "minimise"] = "value"
+    """An absolute value, a change against the unedited window, to stay as it is, or no end."""
+    value: float | None = None
+    """The value or change, in the target's scale; for maximise and minimise when it is enough."""
+    weight: float = Field(1.0, ge=0)
+    """Weight of the goal in the loss."""
+    tolerance: float = Field(0.5, ge=0)
+    """Distance from the goal that still counts as reached."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind in ("value", "change") and self.value is None:
+            raise ValueError(f"a goal of kind {self.kind} needs `value`")
+        return self
+
+
+class DesignConfig(StepConfig):
+    """Ledidi designs of each region for each set of goals."""
+
+    regions: Path | None = None
+    """BED of the regions to design; null = the run's regions. Windows are centred on its rows."""
+    goals: dict[Name, list[DesignGoal]] = Field(default={}, validate_default=True)
+    """Name: goals that hold together. Several names are a catalogue: a design of each region for
+    each of them."""
+    region_goals: dict[str, list[Name]] = {}
+    """Name of a region in the BED: names of its goals; regions not named get all of them."""
+    judges: list[Name] = []
+    """Models that take no part in the design; their predictions stand beside it."""
+    frozen: Path | None = None
+    """BED of positions that keep their base."""
+    max_edits: int | None = Field(None, ge=0)
+    """Largest number of edits."""
+    min_distance_bp: int = Field(1, ge=1)
+    """Smallest distance between two edits."""
+    gc_range: tuple[float, float] | None = None
+    """Smallest and largest GC share of a window."""
+    forbidden_motifs: Path | None = None
+    """MEME file of motifs that no design may hold."""
+    required_motifs: Path | None = None
+    """MEME file of motifs of which every design holds a hit."""
+    motif_threshold: float = Field(1e-4, gt=0, lt=1)
+    """p-value of a hit of these motifs, and of the hits gained and lost."""
+    l: float = Field(0.1, ge=0)
+    """Cost of an edit in the loss."""
+    tau: float = Field(1.0, gt=0)
+    """Temperature of the Gumbel-softmax."""
+    lr: float = Field(1.0, gt=0)
+    """Learning rate."""
+    samples: int = Field(16, ge=1)
+    """Samples of each region in an iteration (Ledidi's batch_size)."""
+    max_iter: int = Field(1000, ge=1)
+    """Largest number of iterations."""
+    early_stopping_iter: int = Field(100, ge=1)
+    """Iterations without improvement after which a region stops."""
+    n_repeats: int = Field(1, ge=1)
+    """Runs with other noise, of which the best design is kept."""
+    prune: bool = True
+    """Take back edits, one by one, as long as the goals stay reached (or, where they are not, as
+    long as the predictions move by less than prune_threshold)."""
+    prune_threshold: float = Field(1.0, ge=0)
+    """Limit of the drift, Σ over goals of |change|, where goals are not reached."""
+    baselines: list[Literal["greedy_motif", "beam", "random"]] = ["random"]
+    """Simpler methods in the same table, with the pruned design's number of edits; greedy_motif
+    puts in the motifs of `motifs` and is slow with many."""
+    n_references: int = Field(20, ge=0)
+    """Shuffles for the attributions before and after; 0 = none."""
+    regions_per_batch: int = Field(32, ge=1)
+    """Regions under optimisation at a time."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not self.goals or not all(self.goals.values()):
+            raise ValueError("give goals: {name: [{model, target, kind, value}, …]}")
+        for name, goals in self.goals.items():
+            seen = [(g.model, g.target) for g in goals]
+            if len(set(seen)) < len(seen):
+                raise ValueError(f"goals.{name}: two goals for one target contradict each other")
+        unknown = {n for names in self.region_goals.values() for n in names} - set(self.goals)
+        if unknown:
+            raise ValueError(f"region_goals: no goals of the name {', '.join(sorted(unknown))}")
+        oracles = {g.model for goals in self.goals.values() for g in goals}
+        if both := sorted(oracles & set(self.judges)):
+            raise ValueError(f"judges: {', '.join(both)} takes part in the design")
+        if self.gc_range and not 0 <= self.gc_range[0] <= self.gc_range[1] <= 1:
+            raise ValueError("gc_range: give 0 <= low <= high <= 1")
+        return self
+
+    @property
+    def oracles(self) -> list[str]:
+        """Ids of the models that take part, in the order of the goals."""
+        return list(dict.fromkeys(g.model for goals in self.goals.values() for g in goals))
+
+
+STEP = Step(
+    name="design",
+    version=1,
+    order=80,
+    config=DesignConfig,
+    title="Designs",
+    run_products=lambda config: [
+        "design/designs.fa",
+        "design/designs.parquet",
+        "design/edits.vcf.gz",
+        "design/edits.vcf.gz.tbi",
+        "design/history.h5",
+        "design/dropped.tsv",
+        *(f"design/figures/{name}.svg" for name in ("loss", "edits", "goals", "pruning", "logos")),
+    ],
+    unscoped=frozenset({"batch_size", "regions_per_batch", "regions", "frozen"}),
+)
