@@ -1,0 +1,41 @@
+"""Saturation mutagenesis against tangermeme's fast path (and, not quick, its full one)."""
+
+import warnings
+
+import torch
+from cisweep.analysis import saturation_mutagenesis
+
+from benchmarks.common import compare
+from benchmarks.networks import Counts, PaddedBPNet, ResidualNet, difference, one_hot, tokens
+
+
+def rows(quick: bool) -> list[dict]:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    made = [_row("BPNet counts", Counts(PaddedBPNet()).eval(), 2114, 3.5, quick)]
+    if not quick:
+        made.append(_row("residual net, 32 filters", ResidualNet(32).eval(), 600, None, quick))
+    return made
+
+
+def _row(name, model, length, goal, quick) -> dict:
+    from tangermeme.saturation_mutagenesis import saturation_mutagenesis as peer
+
+    X = one_hot(tokens(1, length))
+    few = {"start": length // 2, "end": length // 2 + 3}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check = difference(
+            saturation_mutagenesis(model, X, **few), peer(model, X, fast=False, **few)
+        )
+        return compare(
+            f"mutagenesis of 1 x {length} bp, {name}",
+            {
+                "cisweep": lambda: saturation_mutagenesis(model, X),
+                "tangermeme fast": lambda: peer(model, X),
+            },
+            repeats=1 if quick else 3,
+            goals={"tangermeme fast": goal} if goal else {},
+            check=check,
+            warm_up=False,
+        )
