@@ -165,6 +165,14 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
         return None, _messages(error, where)
 
 
+def read_model_config(path: str | Path) -> ModelConfig:
+    """Return the checked model.yaml at `path`; raises ConfigError that lists every fault."""
+    model, faults = _read_model(Path(path).stem, Path(path))
+    if model is None:
+        raise ConfigError("; ".join(faults))
+    return model
+
+
 def _check_logic(config: Any) -> list[str]:
     """Return what single fields cannot know: sources, needed steps, needed files."""
     found = []

@@ -153,6 +153,14 @@ class Genome:
         return tokens_of_text(raw, without=b"\r\n")
 
 
+def load_fasta(path: str | Path) -> Genome:
+    """Return the genome of an indexed FASTA: its `lengths`, and `tokens(chrom, start, end)`.
+
+    Raises GenomeError if the file or its index (.fai, and .gzi for bgzip) is missing or broken.
+    """
+    return Genome(path)
+
+
 class NamedSequences:
     """Sequences from memory, by name; the other source beside Genome."""
 

@@ -57,8 +57,10 @@ def _open(path: Path):
     return gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
 
 
-def read_bed(path: Path) -> Regions:
+def read_bed(path: Path, summits: bool | None = None) -> Regions:
     """Return the rows of a BED3-BED12 or narrowPeak file (plain or gzip), in file order.
+
+    summits: is column 10 the summit? None: the file's name says so (.narrowPeak).
 
     Raises RegionError with file and line for a row that is not chrom, start, end with
     0 <= start < end, and for a file without rows.
@@ -107,7 +109,7 @@ def read_bed(path: Path) -> Regions:
             [r[5] if len(r) > 5 and r[5] in ("+", "-") else "." for r in fields], dtype=object
         ),
         name=np.array([r[3] if len(r) > 3 else "" for r in fields], dtype=object),
-        centre=_centres(path, fields, number, start, end),
+        centre=_centres(path, fields, number, start, end, summits),
         line=number,
     )
 
@@ -124,10 +126,10 @@ def _integers(values: list[str], number: np.ndarray, what: str, path: Path) -> n
         return np.array([int(v) for v in values], dtype=np.int64)
 
 
-def _centres(path, fields, number, start, end) -> np.ndarray:
+def _centres(path, fields, number, start, end, summits) -> np.ndarray:
     """Return region centres; a narrowPeak's column 10 is its summit relative to start."""
     centre = (start + end) // 2
-    if ".narrowPeak" not in path.name:
+    if not (".narrowPeak" in path.name if summits is None else summits):
         return centre
     short = next((n for n, r in zip(number, fields) if len(r) < 10), None)
     if short is not None:
