@@ -8,6 +8,7 @@ from torch import nn
 from cisweep.errors import ModelError
 from cisweep.genome.motifs import Motif
 
+_FEWEST_COLUMNS = 3
 _BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 
 
@@ -80,12 +81,14 @@ def match_filters(
 ) -> list[dict[str, object]]:
     """Return, for each filter with sites, its closest motif by Tomtom and the p-value.
 
-    Rows have filter, sites, consensus, motif, p_value; `motif` is "" where no p-value is at most
-    `max_p`. Source: Tomtom (Gupta 2007) by memelite.
+    Columns of little information at the ends are cut off first, since they match anything; a
+    filter with fewer than three left has no row. Rows have filter, sites, consensus, motif,
+    p_value; `motif` is "" where no p-value is at most `max_p`. Source: Tomtom (Gupta 2007) by memelite.
     """
     from memelite import tomtom
 
-    used = {name: (m, n) for name, (m, n) in matrices.items() if n > 0}
+    trimmed = {name: (trim(m), n) for name, (m, n) in matrices.items() if n > 0}
+    used = {name: (m, n) for name, (m, n) in trimmed.items() if m.shape[1] >= _FEWEST_COLUMNS}
     if not used or not motifs:
         return []
     result = tomtom([m for m, _ in used.values()], [m.pwm for m in motifs], n_jobs=1)
@@ -103,6 +106,12 @@ def match_filters(
             }
         )
     return rows
+
+
+def trim(matrix: np.ndarray, min_bits: float = 0.3) -> np.ndarray:
+    """Return the columns from the first to the last of at least `min_bits`, (4, ≤ width)."""
+    informative = np.flatnonzero(Motif("", "", matrix).information() >= min_bits)
+    return matrix[:, informative[0] : informative[-1] + 1] if len(informative) else matrix[:, :0]
 
 
 def consensus(matrix: np.ndarray, share: float = 0.5) -> str:
