@@ -160,6 +160,45 @@ def test_substitution_effect(X):
         effects.substitution_effect(Net(), X, torch.tensor([[0, 3, 1], [0, 40, 2]]))
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_substitutions_of_equal_sequences_share_a_pass(many):
+    """Three letters at several places of two sequences; propagated and in full."""
+    length = 60
+    conv = torch.nn.Sequential(
+        torch.nn.Conv1d(4, 5, 5, padding=2), torch.nn.ReLU(), torch.nn.Conv1d(5, 3, 3, dilation=2)
+    )
+
+    class Conv(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = conv
+
+        def forward(self, X):
+            h = self.body(X)
+            return (h.mean(2), h) if many else h.mean(2)
+
+    two = random_one_hot((2, 4, length), random_state=3).float()
+    places = [0, 1, 30, 59]
+    X = two.repeat_interleave(3 * len(places), dim=0)
+    base = two.argmax(1)
+    rows = torch.tensor(
+        [
+            [12 * s + 3 * k + j, p, (int(base[s, p]) + 1 + j) % 4]
+            for s in range(2)
+            for k, p in enumerate(places)
+            for j in range(3)
+        ]
+    )
+    shared = effects.propagated_substitutions(Conv(), X, rows, {"device": "cpu"})
+    assert shared is not None
+    ours = effects.substitution_effect(Conv(), X, rows, device="cpu")
+    same(ours, tangermeme.variant_effect.substitution_effect(Conv(), X, rows, device="cpu"))
+    # What cannot be shared is predicted in full.
+    for case in (rows[:1], torch.cat([rows, rows[:1] + torch.tensor([0, 5, 0])])):
+        assert effects.propagated_substitutions(Conv(), X, case, {}) is None
+    assert effects.propagated_substitutions(Conv(), X, rows, {"dtype": "bfloat16"}) is None
+
+
 @pytest.mark.parametrize("left", [False, True])
 def test_deletion_effect(X, left):
     rows = torch.tensor([[0, 3], [0, 4], [0, 39], [5, 0], [2, 17], [2, 18]])

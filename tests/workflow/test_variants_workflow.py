@@ -39,7 +39,7 @@ def steps(vcf, **changes):
     off = {name: None for name in STEPS}
     experiments = {
         "marginalize": {"n_backgrounds": 3},
-        "space": {"n_backgrounds": 3, "pairs": [["NRF1", "MA0139.2"]], "distances": [0, 9]},
+        "space": {"n_backgrounds": 3, "pairs": [["Spi1", "MA0139.2"]], "distances": [0, 9]},
     }
     on = {"predict": {}, "select": {"top_n": 12}, **experiments}
     return off | on | {"variants": {"path": str(vcf), "n_nulls": 2, **changes}}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from cisweep.analysis.perturbation import PerturbationResult
 from cisweep.analysis.prediction import predict
+from cisweep.analysis.substitution import propagated_substitutions
 from cisweep.errors import SequenceError
 
 
@@ -26,6 +27,9 @@ def substitution_effect(
     **kwargs: Any,
 ) -> PerturbationResult:
     """Return `func` before and after substitutions.
+
+    Where several substitutions of one sequence are predicted, only what each changes is computed,
+    if the model's operations allow it and agree with the model itself at some of them.
 
     Parameters
     ----------
@@ -55,6 +59,11 @@ def substitution_effect(
             mend="give each alternative its own copy of the example",
         )
     example, position, base = rows.to(X.device).unbind(1)
+    options = {**kwargs, **(additional_func_kwargs or {})}
+    if func is predict and args is None:
+        found = propagated_substitutions(model, X, rows, options)
+        if found is not None:
+            return found
     edited = X.clone()
     edited[example, :, position] = 0
     edited[example, base, position] = 1

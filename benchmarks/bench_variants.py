@@ -1,0 +1,89 @@
+"""Effects of substitutions against tangermeme; language-model scoring against transformers."""
+
+import numpy as np
+import torch
+from cisweep.analysis.effects import substitution_effect
+from cisweep.models.modules.bpnet import BPNet
+
+from benchmarks.common import compare
+
+
+class Counts(torch.nn.Module):
+    """The log counts of a BPNet without controls."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, X):
+        return self.model(X)[1]
+
+
+def _substitutions(n: int, per_place: int) -> dict:
+    import tangermeme.variant_effect
+
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    model = Counts(BPNet(n_control_tracks=0)).eval()
+    rng = np.random.default_rng(0)
+    places = n // per_place
+    tokens = torch.from_numpy(rng.integers(0, 4, (places, 2114)))
+    X = torch.eye(4)[tokens].transpose(1, 2).repeat_interleave(per_place, dim=0).contiguous()
+    ref = tokens[:, 1057].repeat_interleave(per_place)
+    alt = (ref + torch.arange(1, per_place + 1).repeat(places)) % 4
+    rows = torch.stack([torch.arange(n), torch.full((n,), 1057), alt], 1)
+    options = {"device": "cpu"}
+    ours = substitution_effect(model, X, rows, **options)
+    theirs = tangermeme.variant_effect.substitution_effect(model, X, rows, **options)
+    worst = max(float((a - b).abs().max()) for a, b in zip(ours, theirs))
+    rivals = {"cisweep": lambda: substitution_effect(model, X, rows, **options)}
+    for size in (4, 32):
+        rivals[f"tangermeme, batch {size}"] = lambda size=size: (
+            tangermeme.variant_effect.substitution_effect(
+                model, X, rows, batch_size=size, **options
+            )
+        )
+    return compare(
+        f"substitution_effect, BPNet, {n} variants at {places} places",
+        rivals,
+        repeats=3,
+        goals=dict.fromkeys(list(rivals)[1:], 3.0),
+        check=f"largest difference {worst:.1e}",
+        warm_up=False,
+    )
+
+
+def _language_model(n: int) -> dict:
+    from pathlib import Path
+
+    from cisweep.analysis.embedding import log_likelihoods
+    from cisweep.models.adapters.hf_lm import load_language_model
+
+    torch.set_num_threads(1)
+    folder = Path(__file__).parents[1] / "workflow" / "resources" / "yeast_lm" / "model"
+    model = load_language_model(folder)
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACGT"), 200)) for _ in range(n)]
+
+    @torch.no_grad()
+    def forward() -> None:
+        for i in range(0, n, 32):
+            batch = model.tokenizer(texts[i : i + 32], padding=True, return_tensors="pt")
+            model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+
+    return compare(
+        f"likelihoods of {n} sequences of 200 bp",
+        {
+            "cisweep": lambda: log_likelihoods(model, texts, batch_size=32),
+            "transformers, forward alone": forward,
+        },
+        repeats=5,
+        goals={"transformers, forward alone": 1 / 1.2},
+    )
+
+
+def rows(quick: bool) -> list[dict]:
+    """Return the rows of this benchmark."""
+    n = 24 if quick else 1000
+    substitutions = [_substitutions(n, 1), _substitutions(n // 3 * 3, 3)]
+    return [*substitutions, _language_model(64 if quick else 256)]
