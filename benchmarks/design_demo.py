@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cisweep.analysis import design, fimo, greedy_pruning
+from cisweep.analysis import design, fimo
 from cisweep.analysis.design_baselines import BaselineTask, beam, greedy_motifs, random_edits
-from cisweep.analysis.design_goals import Goal, goal_objective
+from cisweep.analysis.design_goals import Goal, goal_objective, reached
 from cisweep.analysis.design_oracle import Oracle, frozen, one_hot
 from cisweep.analysis.pruning import pruning_paths
 from cisweep.genome.fasta import Genome, tokens_of_text
 from cisweep.genome.motifs import load_motifs
 from cisweep.models import CNN
 
-WINDOW_BP, SEED = 100, 1
+WINDOW_BP, SEED, EDIT_COST, REPEATS = 100, 1, 1.0, 4
 LIKE = torch.zeros(0)
 
 
@@ -99,17 +99,12 @@ def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) 
     X = one_hot(tokens, LIKE)
     goals = [Goal(0, "value", goal, tolerance=1.0), Goal(1, "keep", tolerance=1.0)]
     began = time.process_time()
-    X_hat = design(model, X, goals, random_state=SEED)
+    X_hat = design(model, X, goals, random_state=SEED, l=EDIT_COST, n_repeats=REPEATS)
     seconds = time.process_time() - began
     start = predict(model, tokens)
-    chosen = []
-    for i in range(10):
-        y = model(X_hat[i]).detach().numpy()
-        loss = (y[:, 0] - goal) ** 2 + (y[:, 1] - start[i, 1]) ** 2
-        edits = (X_hat[i] != X[i]).sum((1, 2)).numpy() / 2
-        chosen.append(int(np.argmin(loss / 2 + 0.1 * edits)))
-    best = X_hat[range(10), chosen]
-    pruned = greedy_pruning(model, X, best, threshold=1.0)
+    found = [_fewest(model, X[i : i + 1], X_hat[:, i].flatten(0, 1), goals, start[i])
+             for i in range(len(X))]  # fmt: skip
+    best, pruned = (torch.cat([f[k] for f in found]) for k in (0, 1))
     n_full, n_kept = ((x != X).sum((1, 2)).numpy() / 2 for x in (best, pruned))
     after = model(pruned).detach().numpy()
     ctcf = {m.label: m.pwm for m in load_motifs(
@@ -119,7 +114,8 @@ def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) 
     ]
     rows = _baselines(model, tokens, goals, ctcf, n_kept, after, start)
     out = dict(goal=goal, ceiling=ceiling, cpu_seconds=round(seconds, 1),
-               start=start[:, 0].tolist(), after=after[:, 0].tolist(), edits=n_full.tolist(),
+               start=start[:, 0].tolist(), after=after[:, 0].tolist(),
+               edits=n_full.tolist(),
                edits_pruned=n_kept.tolist(),
                median_edits_pruned=float(np.median(n_kept)),
                above_ceiling=int((after[:, 0] > ceiling).sum()),
@@ -133,6 +129,26 @@ def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) 
     return out
 
 
+def _fewest(model, X, samples, goals, start) -> tuple[torch.Tensor, torch.Tensor]:
+    """The sample that reaches the goals with the fewest edits after pruning, before and after."""
+    samples = torch.unique(samples, dim=0)
+    edits = ((samples != X).sum((1, 2)) / 2).numpy()
+    y = model(samples).detach().numpy()
+    good = [all(reached(g, start[g.output], v[g.output]) for g in goals) for v in y]
+    order = np.lexsort((edits, ~np.array(good)))[:8]
+    rated = []
+    for k, path in zip(order, pruning_paths(model, X, samples[order])):
+        fine = [all(reached(g, start[g.output], v[g.output]) for g in goals)
+                for v in path.predictions]  # fmt: skip
+        steps = np.flatnonzero(fine)
+        last = int(steps[-1]) if len(steps) else 0
+        rated.append((not len(steps), path.n_edits - last, int(k), path.positions[:last]))
+    _, _, k, back = min(rated)
+    pruned = samples[k].clone()
+    pruned[:, back] = X[0][:, back]
+    return samples[k][None], pruned[None]
+
+
 def _baselines(model, tokens, goals, ctcf, n_kept, after, start) -> dict:
     rows = {"motif_edits": [], "motif_after": [], "motif_same_edits_loss": [], "beam_loss": [],
             "random_after": [], "design_loss": []}  # fmt: skip
@@ -143,7 +159,8 @@ def _baselines(model, tokens, goals, ctcf, n_kept, after, start) -> dict:
             task = BaselineTask(oracle, template, objective, np.zeros(WINDOW_BP, bool))
             free = greedy_motifs(task, ctcf)
             same = greedy_motifs(task, ctcf, max_edits=int(n_kept[i]))
-            rows["motif_edits"].append(free.n_edits)
+            close = [n for n, loss in free.steps if loss <= 0.5]  # within 1 of the CTCF goal
+            rows["motif_edits"].append(close[0] if close else None)
             rows["motif_after"].append(float(free.y[0]))
             rows["motif_same_edits_loss"].append(same.loss)
             rows["beam_loss"].append(beam(task, n_edits=int(n_kept[i])).loss)
@@ -151,7 +168,11 @@ def _baselines(model, tokens, goals, ctcf, n_kept, after, start) -> dict:
             y = torch.from_numpy(after[i])
             distance = (y - objective.y_bar) ** 2
             rows["design_loss"].append(float(distance.mean()))
-    rows["median_motif_edits"] = float(np.median(rows["motif_edits"]))
+    needs = [np.inf if n is None else n for n in rows["motif_edits"]]
+    rows["median_motif_edits"] = float(np.median(needs))
+    rows["beats_motif_at_same_edits"] = int(
+        np.sum(np.array(rows["design_loss"]) < rows["motif_same_edits_loss"])
+    )
     return rows
 
 

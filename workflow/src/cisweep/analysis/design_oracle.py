@@ -39,7 +39,8 @@ def frozen(models: Sequence[torch.nn.Module]) -> Iterator[None]:
 
 def one_hot(tokens: np.ndarray | torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Return one-hot (…, 4, length) of tokens (…, length), 4 = N = zeros, typed as `like`."""
-    index = torch.as_tensor(tokens, device=like.device)
+    # A copy where the array is read-only, which torch cannot mark.
+    index = torch.tensor(tokens, device=like.device)
     bases = torch.arange(4, dtype=index.dtype, device=like.device)[:, None]
     return (index.unsqueeze(-2) == bases).to(like.dtype)
 

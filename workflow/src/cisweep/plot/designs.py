@@ -60,7 +60,7 @@ def save_design_figures(
     histories = [(name, history) for name, (history, _) in shown.items() if history["total_loss"]]
     draw = {
         "loss": lambda: _panels(histories, lambda h, ax: plot_loss(h, ax)),
-        "edits": lambda: _panels(histories, lambda h, ax: plot_history(h, ax)),
+        "edits": lambda: _panels(histories, _edit_map),
         "goals": lambda: _panels([(_title(p), p) for p in goals], plot_goals),
         "pruning": lambda: _panels([(_title(p), p) for p in goals], plot_pruning),
         "logos": lambda: _logos(own, shown),
@@ -70,6 +70,11 @@ def save_design_figures(
         final.parent.mkdir(parents=True, exist_ok=True)
         save_figure(draw[path.stem](), final)
         final.replace(path)
+
+
+def _edit_map(history: Mapping[str, Any], ax: Any) -> None:
+    for points in plot_history(history, ax).collections:
+        points.set_rasterized(True)  # a million dots would make an SVG of many MB
 
 
 def _title(part: pd.DataFrame) -> str:
