@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cisweep.errors import AttributionError
 
 # On a CPU, tensors that stay in the cache are faster than large batches.
-_POSITIONS_PER_PASS = 5000
+_POSITIONS_PER_PASS = 8500
 _MOST_ROWS_PER_PASS = 64
 
 

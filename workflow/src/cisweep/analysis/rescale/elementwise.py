@@ -31,7 +31,7 @@ class Scaled(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor):
         """Return the multiplier of `x`."""
-        return gradient * ctx.saved_tensors[0], None, None
+        return ctx.saved_tensors[0] * gradient, None, None  # in the activation's layout
 
 
 def secant(
