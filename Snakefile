@@ -23,6 +23,7 @@ include: "workflow/rules/hits.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/zero_shot.smk"
 include: "workflow/rules/perturb.smk"
+include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 
 
