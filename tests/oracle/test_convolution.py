@@ -10,7 +10,7 @@ from cisweep.models.convolution import conv1d, fast_convolutions, linear
 SHAPES = [
     (channels, outputs, width, length, padding, dilation)
     for channels, outputs, width, length, padding, dilation in itertools.product(
-        (1, 4, 50), (1, 2, 5, 48), (1, 3, 4, 19), (25, 60), (0, 2, "same"), (1, 3)
+        (1, 4, 64), (1, 2, 5, 64), (1, 3, 4, 19), (25, 60), (0, 2, "same"), (1, 3)
     )
     if length + 4 > dilation * (width - 1) and (padding != 0 or length > dilation * (width - 1))
 ]
@@ -21,7 +21,7 @@ def relative(found, expected):
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-@pytest.mark.parametrize("channels", [1, 4, 50])
+@pytest.mark.parametrize("channels", [1, 4, 64])
 @pytest.mark.parametrize("bias", [False, True])
 def test_equal_to_conv1d(channels, bias):
     generator = torch.Generator().manual_seed(channels)
@@ -88,8 +88,8 @@ def test_linear_rows_have_the_same_bits_wherever_they_stand(sizes):
 
 @pytest.mark.parametrize("affine", [False, True])
 def test_batch_norm_of_channels_last(affine):
-    norm = torch.nn.BatchNorm1d(50, affine=affine)
-    conv = torch.nn.Conv1d(4, 50, 3)
+    norm = torch.nn.BatchNorm1d(64, affine=affine)
+    conv = torch.nn.Conv1d(4, 64, 3)
     norm(conv(torch.randn(8, 4, 30)))
     norm.eval()
     x = torch.randn(2, 4, 30)
@@ -102,7 +102,7 @@ def test_batch_norm_of_channels_last(affine):
 
 
 def test_context_is_used_by_modules_and_functions_and_ends():
-    module = torch.nn.Conv1d(4, 48, 3, padding=1)
+    module = torch.nn.Conv1d(4, 64, 3, padding=1)
     x = torch.randn(2, 4, 30)
     with torch.no_grad():
         with fast_convolutions() as fast:

@@ -135,9 +135,9 @@ class Flattening(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.conv = nn.Conv1d(4, 48, 5)
-        self.norm = nn.BatchNorm1d(48)
-        self.output = nn.Linear(48 * 46, 2)
+        self.conv = nn.Conv1d(4, 64, 5)
+        self.norm = nn.BatchNorm1d(64)
+        self.output = nn.Linear(64 * 46, 2)
 
     def forward(self, X):
         x = nn.functional.leaky_relu(self.norm(self.conv(X)))
@@ -159,8 +159,8 @@ class Shifting(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.b = nn.Conv1d(4, 48, 5, padding=2), nn.Conv1d(48, 48, 3, padding=1)
-        self.unread = nn.Conv1d(48, 2, 19)
+        self.a, self.b = nn.Conv1d(4, 64, 5, padding=2), nn.Conv1d(64, 64, 3, padding=1)
+        self.unread = nn.Conv1d(64, 2, 19)
 
     def forward(self, X):
         first = self.a(X)
@@ -180,8 +180,8 @@ class Looking(nn.Module):
 @pytest.mark.parametrize("kind", ["shifting", "cnn", "bpnet"])
 def test_a_replay_has_the_bits_of_the_model(kind, cnn, monkeypatch):
     torch.manual_seed(0)
-    model = {"shifting": Shifting, "cnn": lambda: cnn, "bpnet": lambda: BPNet(48, 3)}[kind]()
-    X = windows(80, 200)
+    model = {"shifting": Shifting, "cnn": lambda: cnn, "bpnet": lambda: BPNet(64, 3)}[kind]()
+    X = windows(260, 200)
     found = predict(model, X)
     monkeypatch.setattr(prediction, "_REPLAYED", 1000)
     expected = predict(model, X)

@@ -17,7 +17,7 @@ from cisweep.sequence.encoding import one_hot_tokens
 
 # Windows of this many bases together fit a core's cache and still amortise the calls.
 _CPU_BASES = 5120
-_REPLAYED = 64  # windows from which recording the model is worth its five forwards
+_REPLAYED = 256  # windows from which recording the model is worth its seven forwards
 _IN_FLIGHT = 3  # batches on a GPU whose outputs are still being copied
 
 Outputs = tuple[Tensor, ...]
@@ -190,9 +190,15 @@ def _on_cpu(
     start = 0
     while start < X.shape[0]:
         rows = slice(start, min(start + size, X.shape[0]))
-        with fast_convolutions() as fast:
-            outputs, single = run(X[rows], [each[rows] for each in args], size)
-        if fast.saw_products and size > 1:
+        given = [each[rows] for each in args]
+        if isinstance(run.model, Replay):
+            outputs, single = run(X[rows], given, size)
+            alone = run.model.has_products
+        else:
+            with fast_convolutions() as fast:
+                outputs, single = run(X[rows], given, size)
+            alone = fast.saw_products
+        if alone and size > 1:
             size = 1
             continue
         yield start, tuple(y[: rows.stop - start] for y in outputs), single

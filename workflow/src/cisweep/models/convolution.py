@@ -17,9 +17,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
-# From this many channels channels-last is faster (64 -> 64, width 3: 1.5 times; 32 -> 32, width
-# 11: not).
-_MANY_CHANNELS = 48
+# From this many channels channels-last is faster (64 -> 64, width 3: 1.5 times; 48 -> 48 and
+# fewer: not).
+_MANY_CHANNELS = 64
 # Rows of a matrix product whose sizes are multiples of this have the same bits wherever they
 # stand: shorter rows begin at addresses for which the library takes other code.
 _ALIGNED = 16
@@ -237,7 +237,7 @@ REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
 }
 
 # Products of two tensors: which bits a row has can depend on its place in the batch.
-_PRODUCTS = frozenset(
+PRODUCTS = frozenset(
     {
         torch.matmul,
         torch.Tensor.matmul,
@@ -291,6 +291,6 @@ class fast_convolutions(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Return the result of `func`, or of what replaces it."""
-        if func in _PRODUCTS:
+        if func in PRODUCTS:
             self.saw_products = True
         return REPLACED.get(func, func)(*args, **(kwargs or {}))

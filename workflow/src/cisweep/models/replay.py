@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.convolution import PRODUCTS, REPLACED, fast_convolutions
 from cisweep.models.tape import Ref, Tape, Untraceable, record, refs_in, run_call, walk
 
 _T = torch.Tensor
@@ -33,6 +33,8 @@ class Replay:
             self.last.update(dict.fromkeys(call.inputs, index))
         self.last.update(dict.fromkeys(refs_in(tape.output), len(tape.calls)))
         self.target = self._in_place()
+        self.functions = [REPLACED.get(call.function, call.function) for call in tape.calls]
+        self.has_products = any(call.function in PRODUCTS for call in tape.calls)
 
     def _in_place(self) -> dict[int, int]:
         """Return, for each call that may overwrite one of its inputs, that input's number."""
@@ -69,7 +71,7 @@ class Replay:
         for index, call in enumerate(self.tape.calls):
             target = self.target.get(index)
             if target is None:
-                results = run_call(call, values, inputs[0].shape[0])
+                results = run_call(call, values, inputs[0].shape[0], self.functions[index])
             elif call.function in _RECTIFIERS:
                 results = [values[target].relu_()]
             else:
@@ -92,9 +94,10 @@ def replay_of(model: nn.Module, X: Tensor, args: tuple[Tensor, ...]) -> Replay |
     if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
         return None
     try:
+        replay = Replay(record(model, X, args))
+        found = replay(X, *args)
         with fast_convolutions():
-            replay = Replay(record(model, X, args))
-            found, expected = replay(X, *args), model(X, *args)
+            expected = model(X, *args)
     except Untraceable:
         return None
     pairs = zip(_tensors(found), _tensors(expected), strict=True)

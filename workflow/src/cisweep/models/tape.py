@@ -8,6 +8,7 @@ caller runs the model itself.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -42,6 +43,12 @@ class Call:
     inputs: list[int] = field(default_factory=list)
     active: bool = False  # depends on the sequence
     writes: bool = False  # changes an input in place
+
+    @cached_property
+    def is_flat(self) -> bool:
+        """Whether no argument is a structure of others."""
+        leaves = (*self.args, *self.kwargs.values())
+        return not any(isinstance(leaf, tuple | list | dict | slice) for leaf in leaves)
 
 
 @dataclass
@@ -262,8 +269,10 @@ def _needed(calls: list[Call], output: Any) -> list[Call]:
     return kept[::-1]
 
 
-def run_call(call: Call, values: dict[int, Tensor], n: int) -> list[Tensor]:
-    """Return the tensors that a call gives for `values`, in a batch of n."""
+def run_call(
+    call: Call, values: dict[int, Tensor], n: int, function: Callable[..., Any] | None = None
+) -> list[Tensor]:
+    """Return the tensors that a call, or another function of it, gives in a batch of n."""
 
     def fill(leaf: Any) -> Any:
         if isinstance(leaf, Ref):
@@ -271,4 +280,10 @@ def run_call(call: Call, values: dict[int, Tensor], n: int) -> list[Tensor]:
             return value.clone() if call.writes else value
         return leaf.factor * n if isinstance(leaf, Batch) else leaf
 
-    return tensors_in(call.function(*walk(call.args, fill), **walk(call.kwargs, fill)))
+    if call.is_flat:  # without a walk, which costs as much as a small operation
+        args = [fill(leaf) for leaf in call.args]
+        kwargs = {name: fill(leaf) for name, leaf in call.kwargs.items()}
+    else:
+        args, kwargs = walk(call.args, fill), walk(call.kwargs, fill)
+    result = (function or call.function)(*args, **kwargs)
+    return [result] if isinstance(result, Tensor) else tensors_in(result)
