@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from cisweep.analysis.attribution import attribute
 from cisweep.errors import AttributionError
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 N, N_REFERENCES, LENGTH, CHANNELS = 2, 3, 12, 8
 
@@ -420,3 +421,33 @@ def test_what_has_no_rule_is_refused_by_name(name):
     operation, message = REFUSED[name]
     with pytest.raises(AttributionError, match=message):
         shortfall(Around(operation))
+
+
+@pytest.mark.parametrize("direction", [False, True])
+def test_an_lstm_in_single_precision_is_complete(direction):
+    """In float32 torch runs it as one operation of oneDNN."""
+    torch.manual_seed(2)
+    model = Around(None, nn.LSTM(12, 5, 2, batch_first=True, bidirectional=direction)).float()
+    x, references = pairs()
+    found = attribute(model, x.float(), references.float(), [0, 1], dtype=torch.float32)
+    assert (found.deltas.abs().amax((1, 2)) < 1e-5 * found.mean_abs_dy).all()
+    with torch.no_grad():
+        wanted = model(x.float())[:, None] - torch.stack(
+            [model(r.float()) for r in references.unbind(1)], 1
+        )
+    torch.testing.assert_close(found.delta_y, wanted.movedim(2, 0).float(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["attention", "attention mask", "attention bias"])
+def test_attention_written_out_by_torch_is_complete(name):
+    """As it is where the device has other kernels than the CPU's."""
+    with sdpa_kernel(SDPBackend.MATH):
+        assert shortfall(Around(SEVERAL[name])) < 1e-9
+
+
+def test_heads_that_share_keys():
+    def attend(h):
+        query, key = h.view(len(h), 4, 4, 6), h[:, :4].reshape(len(h), 2, 4, 6)
+        return F.scaled_dot_product_attention(query, key, key, enable_gqa=True)
+
+    assert shortfall(Around(attend)) < 1e-9

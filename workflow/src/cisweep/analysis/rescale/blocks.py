@@ -182,7 +182,7 @@ def _explain(
         "hypothetical": hypothetical.to(dtype).cpu(),
         "projected": (hypothetical * x).sum(dim=2).to(dtype).cpu(),
         "reference_sd": projected.double().std(dim=2, correction=0).to(dtype).cpu(),
-        "deltas": delta.cpu(),
-        "delta_y": delta_y.cpu(),
+        "deltas": delta.to(dtype).cpu(),
+        "delta_y": delta_y.to(dtype).cpu(),
         "multipliers": torch.cat(kept, dim=2) if multipliers else None,
     }

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -58,8 +58,8 @@ _switching = threading.RLock()
 
 
 @contextmanager
-def followed(trace: Trace) -> Iterator[None]:
-    """Run a model on tracked tensors: no gradients outside, no fused encoder layers.
+def followed(trace: Trace, device: torch.device) -> Iterator[None]:
+    """Run a model on tracked tensors: no gradients outside, no fused layers or attention.
 
     The switch for these layers is global in torch; the lock keeps two threads from restoring each
     other's value.
@@ -68,7 +68,16 @@ def followed(trace: Trace) -> Iterator[None]:
         fused = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with torch.no_grad(), ModelCalls(trace):
+            with _written_out(device), torch.no_grad(), ModelCalls(trace):
                 yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _written_out(device: torch.device) -> AbstractContextManager:
+    """Return the context in which attention is written out; on a CPU its one kernel has a rule."""
+    if device.type == "cpu":
+        return nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel(SDPBackend.MATH)

@@ -181,6 +181,9 @@ def attention(
     if dropout:
         raise AttributionError("attention with dropout is random", mend="put dropout to 0")
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    if query.ndim > 3 and query.shape[-3] != key.shape[-3]:  # heads that share keys
+        share = query.shape[-3] // key.shape[-3]
+        key, value = (t.repeat_interleave(share, -3) for t in (key, value))
     logits = (query * scale) @ key.transpose(-2, -1)
     if causal:
         seen = torch.ones(logits.shape[-2:], dtype=torch.bool, device=logits.device).tril()
@@ -204,3 +207,32 @@ def flash_cpu(
     """Return the results of _scaled_dot_product_flash_attention_for_cpu."""
     found = attention(query, key, value, attn_mask, dropout, causal, scale)
     return found, torch.empty(0)
+
+
+def lstm_layer(
+    x: Any,
+    w_x: Any,
+    w_h: Any,
+    b_x: Any,
+    b_h: Any,
+    hidden: Any,
+    cell: Any,
+    reverse: bool,
+    *rest: Any,
+) -> Any:
+    """Return the results of mkldnn_rnn_layer: one direction of an LSTM over x (time, rows, …)."""
+    mode, has_biases = rest[1], rest[4]
+    if mode != 2:
+        raise AttributionError(f"a recurrent layer of oneDNN's mode {mode} has no DeepLIFT rule")
+    bias = b_x + b_h if has_biases else None
+    inputs = torch.nn.functional.linear(x, w_x, bias).unbind(0)
+    hidden, cell = (t.reshape(t.shape[-2:]) for t in (hidden, cell))
+    outputs = []
+    for step in reversed(inputs) if reverse else inputs:
+        gates = step + torch.nn.functional.linear(hidden, w_h)
+        enter, forget, new, leave = gates.chunk(4, 1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(enter) * torch.tanh(new)
+        hidden = torch.sigmoid(leave) * torch.tanh(cell)
+        outputs.append(hidden)
+    ordered = torch.stack(outputs[::-1] if reverse else outputs)
+    return ordered, hidden.unsqueeze(0), cell.unsqueeze(0), torch.empty(0)

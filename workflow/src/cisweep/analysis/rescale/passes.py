@@ -38,7 +38,7 @@ class Explainer:
         targets of example and reference, (targets, rows) each.
         """
         trace = Trace(handler_for(self.table))
-        with followed(trace):
+        with followed(trace, x.device):
             found = self._read(trace.start(x.contiguous(), replay=False), args)
             trace.mark_live(tracked_in(found))
             y_example = torch.stack([_value(y) for y in found])
@@ -46,7 +46,7 @@ class Explainer:
             leaf = reference.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
             with torch.enable_grad():
                 copy = leaf.clone()  # not a leaf: the model may change its input in place
-            with followed(trace):
+            with followed(trace, x.device):
                 found = self._read(trace.start(copy, replay=True), args)
                 trace.finish()
             values = [_value(y) for y in found]

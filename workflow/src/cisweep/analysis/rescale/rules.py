@@ -410,6 +410,7 @@ def _table() -> dict[str, Handler]:
         "logaddexp": write_out.logaddexp,
         "prod": write_out.prod,
         "lerp": write_out.lerp,
+        "mkldnn_rnn_layer": write_out.lstm_layer,
         "addcdiv": write_out.addcdiv,
         "logical_not": write_out.logical_not,
         "bitwise_not": write_out.logical_not,
