@@ -152,3 +152,28 @@ def test_full_designs_are_no_worse_than_ledidis_in_the_median():
     total = ours[0] + 0.1 * ours[1], theirs[0] + 0.1 * theirs[1]
     assert total[0] <= total[1] * 1.05
     assert ours[1] <= theirs[1] * 1.1 + 0.5
+
+
+class Mean(torch.nn.Module):
+    """One output: `Net` read over a stretch that leaves out the ends."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, X):
+        X = torch.relu(self.net.first(X))
+        X = X + torch.relu(self.net.second(X))
+        return self.net.last(X[:, :, 100:-100].mean(-1))
+
+
+@pytest.mark.parametrize("target", [None, 1])
+def test_pruning_of_long_windows_by_propagated_changes_is_ledidis(target):
+    model, X = Mean(Net(4)), window(3, 1200)
+    X_hat = edited(X, 10, 5)
+    X_hat[:, :, 600:604] = torch.roll(X[:, :, 600:604], 1, 1)  # neighbours, run by run
+    path = pruning_paths(model, X, X_hat, target=target)[0]
+    for threshold in (float(path.drift[6]) * 1.001, 1e9):
+        ours = greedy_pruning(model, X, X_hat, threshold, target)
+        theirs = reference_pruning(model, X, X_hat, threshold, target)
+        assert torch.equal(ours, theirs)

@@ -1,0 +1,193 @@
+import h5py
+import numpy as np
+import pandas as pd
+import pysam
+import pytest
+import torch
+from cisweep.analysis.averaging import FoldedModel
+from cisweep.analysis.design_job import DesignModels, _Member, design_chunk
+from cisweep.analysis.design_rows import design_rows
+from cisweep.config.model import ModelConfig
+from cisweep.contracts import Windows
+from cisweep.models import CNN
+from cisweep.outputs.designs import (
+    merge_histories,
+    merge_tables,
+    read_history,
+    write_edits,
+    write_fasta,
+    write_histories,
+    write_table,
+)
+from cisweep.plot.designs import save_design_figures
+from cisweep.steps.design import DesignConfig
+
+LENGTH = 80
+
+
+def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> _Member:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = CNN(12, first_width=7, dilations=(2,), n_outputs=len(targets)).eval()
+    for parameter in model.parameters():
+        parameter.data *= 2
+    config = ModelConfig(
+        adapter="state_dict", module="CNN", window_bp=window_bp, rc={"average": False},
+        targets=[{"name": t, "tasks": [i]} for i, t in enumerate(targets)],
+        folds=[{"weights": "none.safetensors"}],
+    )  # fmt: skip
+    return _Member(FoldedModel(config, [model], "cpu"))
+
+
+def models() -> DesignModels:
+    columns = [("a", "up"), ("a", "same"), ("b", "up")]
+    return DesignModels([member(0, ["up", "same"])], [member(1, ["up"], 60)], columns, 2, "cpu")
+
+
+def step(**changes) -> DesignConfig:
+    goals = {
+        "high": [
+            {"model": "a", "target": "up", "kind": "change", "value": 1.0},
+            {"model": "a", "target": "same", "kind": "keep"},
+        ],
+        "low": [{"model": "a", "target": "up", "kind": "minimise"}],
+    }
+    options = dict(goals=goals, judges=["b"], max_iter=25, early_stopping_iter=8, l=0.02,
+                   n_references=2, baselines=["random", "beam"])  # fmt: skip
+    return DesignConfig(**(options | changes))
+
+
+def windows(n: int = 3, strand: str = "+") -> tuple[Windows, np.ndarray]:
+    start = np.arange(n) * 200 + 100
+    tokens = np.random.default_rng(5).integers(0, 4, (n, LENGTH)).astype(np.uint8)
+    names = [f"r{i}" for i in range(n)]
+    return Windows.build(["chr1"] * n, start, start + LENGTH, [strand] * n, names), tokens
+
+
+@pytest.fixture(scope="module")
+def made():
+    places, tokens = windows()
+    found = design_chunk(models(), places, tokens, np.zeros(tokens.shape, bool), step(), 7)
+    return places, tokens, found, design_rows(found, models(), places, tokens)
+
+
+def test_each_design_has_a_row_a_target_and_a_method(made):
+    table = pd.DataFrame(made[3])
+    assert len(table) == 3 * 2 * 3 * 3  # windows, goal sets, targets, methods
+    own = table[table["method"] == "ledidi"]
+    assert set(own["role"]) == {"goal", "other", "judge"}
+    high = own[(own["goal"] == "high") & (own["target"] == "up") & (own["model"] == "a")]
+    assert np.allclose(high["wanted"], high["before"] + 1.0)
+    assert (own["n_edits_pruned"] <= own["n_edits"]).all()
+    for row in own.itertuples():
+        differ = sum(a != b for a, b in zip(row.sequence_before, row.sequence_pruned))
+        assert differ == row.n_edits_pruned == len([e for e in row.edits.split(";") if e])
+    first = own[(own["role"] == "goal") & own["reached"]]
+    assert len(first)
+
+
+def test_a_design_does_not_depend_on_the_chunk(made):
+    places, tokens, found, _ = made
+    alone = design_chunk(models(), places.take(slice(1, 2)), tokens[1:2],
+                         np.zeros((1, LENGTH), bool), step(), 7)  # fmt: skip
+    together = [d for d in found if d.window == 1]
+    for a, b in zip(alone, together, strict=True):
+        assert (a.full == b.full).all() and (a.pruned == b.pruned).all()
+        assert np.array_equal(a.y["pruned"], b.y["pruned"])
+        assert np.array_equal(a.attributions, b.attributions)
+
+
+def test_region_goals_choose_and_impossible_constraints_give_a_row_with_a_fault(made):
+    places, tokens, *_ = made
+    chosen = step(region_goals={"r0": ["low"], "r1": ["high"]}, gc_range=(0.95, 1.0), max_edits=2)
+    found = design_chunk(models(), places, tokens, np.zeros(tokens.shape, bool), chosen, 7)
+    assert [(d.window, d.goal_set) for d in found] == [(0, "low"), (1, "high"), (2, "high"),
+                                                       (2, "low")]  # fmt: skip
+    rows = pd.DataFrame(design_rows(found, models(), places, tokens))
+    assert not rows["reached"].any()
+    assert rows["fault"].str.contains("GC in").all()
+
+
+def test_a_minus_window_is_designed_on_its_own_strand():
+    places, tokens = windows(1, "-")
+    turned = 3 - tokens[:, ::-1]
+    held = np.zeros((1, LENGTH), bool)
+    held[0, :30] = True
+    options = dict(goals={"low": step().model_dump()["goals"]["low"]}, n_references=2)
+    found = design_chunk(models(), places, tokens, held, step(**options), 3)[0]
+    assert (found.template == tokens[0]).all()
+    assert not (found.full != tokens[0])[:30].any()
+    with torch.no_grad():
+        onehot = (
+            torch.nn.functional.one_hot(
+                torch.from_numpy((3 - found.full[::-1]).astype(np.int64)), 4
+            )
+            .T[None]
+            .float()
+        )
+        assert np.allclose(models().oracles[0](onehot)[0], found.y["full"][:2], atol=1e-5)
+    assert (turned[0] == 3 - found.template[::-1]).all()
+
+
+def test_products_hold_what_was_designed(made, tmp_path):
+    places, tokens, found, rows = made
+    names = [f"{places.keys()[d.window]}|{d.goal_set}" for d in found]
+    histories = {n: (d.history, d.attributions) for n, d in zip(names, found)}
+    parts = []
+    for i, chosen in enumerate((slice(0, 3), slice(3, 6))):
+        part = tmp_path / f"{i}.h5"
+        write_histories(dict(list(histories.items())[chosen]), part, {"seed": 1})
+        parts.append(part)
+    merge_histories(parts, tmp_path / "history.h5", {"seed": 1})
+    history, attributions = read_history(tmp_path / "history.h5", names[4])
+    assert history["total_loss"] == histories[names[4]][0]["total_loss"]
+    assert all(
+        np.array_equal(a, np.asarray(b))
+        for x, y in zip(history["edits"], histories[names[4]][0]["edits"])
+        for a, b in zip(x, y)
+    )
+    assert attributions.shape == (3, LENGTH)
+    write_table(rows[:20], tmp_path / "0.parquet", {})
+    write_table(rows[20:], tmp_path / "1.parquet", {})
+    write_table([], tmp_path / "2.parquet", {})
+    table = merge_tables([tmp_path / f"{i}.parquet" for i in (0, 1, 2)], tmp_path / "t.parquet",
+                         {"seed": 1})  # fmt: skip
+    assert len(table) == len(rows)
+    write_fasta(table, tmp_path / "designs.fa")
+    text = (tmp_path / "designs.fa").read_text()
+    assert text.count(">") == 6
+    write_edits(table, tmp_path / "edits.vcf.gz", {"chr1": 5000}, "cisweep test")
+    records = list(pysam.VariantFile(str(tmp_path / "edits.vcf.gz")))
+    kept = sum(len(r.info.get("KEPT", ())) for r in records)
+    own = table[(table["method"] == "ledidi")].drop_duplicates("design")
+    assert kept == own["n_edits_pruned"].sum()
+    for r in records:
+        window = (r.start - 100) // 200
+        assert "ACGT"[tokens[window, r.start - places.start[window]]] == r.ref
+    assert (tmp_path / "edits.vcf.gz.tbi").is_file()
+    figures = [tmp_path / f"{n}.svg" for n in ("loss", "edits", "goals", "pruning", "logos")]
+    shown = {n: read_history(tmp_path / "history.h5", n) for n in names[:2]}
+    save_design_figures(table, shown, figures)
+    save_design_figures(table.iloc[:0], {}, figures)  # an empty run has empty figures
+    assert all(f.stat().st_size > 500 for f in figures)
+    with h5py.File(tmp_path / "history.h5") as file:
+        assert file.attrs["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(goals={}), "give goals"),
+        (dict(goals={"x": [{"model": "a", "target": "up"}]}), "needs `value`"),
+        (dict(judges=["a"]), "a takes part in the design"),
+        (dict(region_goals={"r0": ["none"]}), "no goals of the name none"),
+        (dict(gc_range=(0.6, 0.2)), "gc_range"),
+        (
+            dict(goals={"x": 2 * [{"model": "a", "target": "up", "kind": "keep"}]}),
+            "contradict each other",
+        ),
+    ],
+)
+def test_wrong_configs_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        step(**change)
