@@ -212,8 +212,9 @@ def merge_intervals(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 def overlaps(intervals: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Return (N,) bool: does [start, end) touch any of the merged, sorted `intervals`?"""
     position = np.searchsorted(intervals[:, 1], start, side="right")
-    inside = position < len(intervals)
-    return inside & (intervals[np.minimum(position, len(intervals) - 1), 0] < end)
+    touched = position < len(intervals)
+    touched[touched] = intervals[position[touched], 0] < end[touched]
+    return touched
 
 
 def to_windows(
