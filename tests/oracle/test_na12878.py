@@ -92,3 +92,24 @@ def test_the_largest_ctcf_effect_in_a_peak(effects, shared_data):
     largest = max(inside, key=lambda p: abs(inside[p]))
     assert largest == 937267
     assert 3.3 <= abs(inside[largest]) <= 3.9
+
+
+def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects):
+    """Where a variant changes a strong CTCF hit, its effect has the sign of the score's change."""
+    from cisweep.analysis.allele_hits import allele_hits
+    from cisweep.analysis.score_distribution import prepare_motifs
+    from cisweep.genome.motifs import load_motifs
+
+    _, _, found = effects
+    path = RESOURCES.parent / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme"
+    motifs = [m for m in load_motifs(path) if m.name == "MA0139.2"]
+    hits = allele_hits(found.alleles, prepare_motifs(motifs, threshold=1e-3), motifs)
+    delta = {v.key: d for v, d in zip(found.alleles.variants, found.delta[:, 0])}
+    strong = hits[hits[["p_ref", "p_alt"]].min(axis=1) < 1e-5]
+    assert len(strong) >= 2
+    agree = []
+    for row in strong.itertuples():
+        key = f"{row.chrom}:{row.pos + 1}:{row.ref}:{row.alt}"
+        change = np.nan_to_num(row.score_alt, nan=-99) - np.nan_to_num(row.score_ref, nan=-99)
+        agree.append(np.sign(change) == np.sign(delta[key]))
+    assert np.mean(agree) >= 0.9, (sum(agree), len(agree))

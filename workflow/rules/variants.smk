@@ -92,3 +92,37 @@ rule variants:
         settings=settings("variants"),
     script:
         "../../scripts/variants.py"
+
+
+rule variants_logos:
+    """Explain both alleles of the strongest variants; list the hits that they gain and lose."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        table=f"{RESULTS}/{{model}}/variants.parquet",
+        source=PLAN.source_files,
+        weights=weights,
+        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+    output:
+        logos=report(
+            f"{RESULTS}/{{model}}/figures/variants.{{target}}.svg",
+            caption="../report/allele_logos.rst",
+            category="Variants",
+        ),
+        hits=f"{RESULTS}/{{model}}/variants.{{target}}.hits.tsv",
+    log:
+        f"{RESULTS}/logs/variants_logos/{{model}}/{{target}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/variants_logos/{{model}}/{{target}}.tsv"
+    params:
+        root=ROOT,
+        settings=settings("variants"),
+        top_n=top_variants(),
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=60,
+    conda:
+        "../../envs/cisweep.yaml"
+    script:
+        "../../scripts/variants_logos.py"

@@ -60,7 +60,13 @@ STEP = Step(
             "variants.vcf.gz.tbi",
             "variants.dropped.tsv",
             "figures/variants.volcano.svg",
+            *(
+                path
+                for t in model.target_names
+                for path in (f"figures/variants.{t}.svg", f"variants.{t}.hits.tsv")
+                if config.top_n
+            ),
         ]
     ),
-    unscoped=frozenset({"batch_size", "path", "max_dropped"}),
+    unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n"}),
 )

@@ -1,0 +1,62 @@
+"""Explain both alleles of the strongest variants; list the motif hits that they gain and lose."""
+
+from cisweep.analysis.allele_hits import ALLELE_HIT_COLUMNS, allele_hits
+from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.variant_gather import Strongest
+from cisweep.contracts import Windows
+from cisweep.genome.alleles import WindowPlan, allele_windows
+from cisweep.genome.motifs import load_motifs
+from cisweep.genome.variants import Variant
+from cisweep.job import Job
+from cisweep.outputs.tables import write_tsv
+from cisweep.outputs.variants import effect_blocks
+from cisweep.plot.alleles import AlleleLogo, save_allele_logos
+
+THRESHOLD = 1e-4  # p-value of the hits that are compared
+
+with Job(snakemake) as job:  # noqa: F821
+    import numpy as np
+    import pandas as pd
+    from cisweep.analysis.averaging import FoldedModel, attribute_windows
+    from cisweep.analysis.references import make_references
+
+    plan, step, config = job.plan, job.plan.step_config("variants"), job.plan.models[job.model]
+    strongest = Strongest(step.top_n)
+    for table in effect_blocks(job.inputs("table")):
+        strongest.add(table)
+    regions, seed = plan.config.regions, plan.config.seed
+    windows = WindowPlan(config.window_bp, step.trim, regions.edge, regions.max_n)
+    references = make_references("dinucleotide", 20, seed, job.threads)
+    motifs = load_motifs(plan.config.motifs) if plan.config.motifs else []
+    target = job.wildcards.target
+    rows = strongest.table
+    rows = rows[rows["target"] == target] if len(rows) else rows
+    variants = [Variant(r.chrom, r.pos, r.ref, r.alt, r.id, r.group) for r in rows.itertuples()]
+    alleles = allele_windows(variants, plan.source, windows)
+    logos, hits = [], pd.DataFrame(columns=ALLELE_HIT_COLUMNS)
+    if len(alleles):
+        own = alleles.windows.take(alleles.ref_idx)
+        tokens = np.concatenate([alleles.ref[alleles.ref_idx], alleles.alt])
+        with job.device() as device:
+            found = attribute_windows(
+                FoldedModel.load(config, device),
+                Windows.concatenate([own, own]),
+                tokens,
+                [],
+                references,
+                batch_size=8,
+            )
+        one_hot = np.eye(5, 4, dtype=np.float32)[tokens].transpose(0, 2, 1)
+        values = found.projected[config.target_names.index(target)][:, None] * one_hot
+        n = len(alleles)
+        titles = [
+            f"{v.chrom}:{v.pos + 1} {v.ref}>{v.alt} {d:+.2f}"
+            for v, d in zip(alleles.variants, rows["delta"])
+        ]
+        logos = [AlleleLogo(*x) for x in zip(titles, values[:n], values[n:])]
+        if motifs:
+            hits = allele_hits(alleles, prepare_motifs(motifs, threshold=THRESHOLD), motifs)
+    with job.product("logos") as path:
+        save_allele_logos(logos, path)
+    with job.product("hits") as path:
+        write_tsv(hits, path)

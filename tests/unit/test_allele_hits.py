@@ -1,0 +1,75 @@
+"""Hits gained and lost, against scans of the two windows compared by hand."""
+
+import numpy as np
+import pytest
+from cisweep.analysis.allele_hits import ALLELE_HIT_COLUMNS, allele_hits
+from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.genome.alleles import WindowPlan, allele_windows
+from cisweep.genome.fasta import NamedSequences, tokens_of_text
+from cisweep.genome.motifs import Motif
+from cisweep.genome.variants import Variant
+from cisweep.plot.alleles import AlleleLogo, save_allele_logos
+
+
+def motif(name, letters):
+    pwm = np.full((4, len(letters)), 0.02)
+    for i, letter in enumerate(letters):
+        pwm["ACGT".index(letter), i] = 0.94
+    return Motif(name, name.upper(), pwm)
+
+
+#         0         10        20        30        40
+GENOME = "TTTTTTTTTTTTTTTTGATTACCATTTTTTTTTTTTTTTTTTTTTTTT"
+SOURCE = NamedSequences({"c": tokens_of_text(GENOME)})
+MOTIFS = [motif("m1", "GATTACCA"), motif("m2", "TTCCCCTT")]
+MODEL = prepare_motifs(MOTIFS, threshold=1e-3)
+
+
+def hits_of(*variants):
+    return allele_hits(allele_windows(variants, SOURCE, WindowPlan(30)), MODEL, MOTIFS)
+
+
+def test_a_substitution_loses_a_hit():
+    table = hits_of(Variant("c", 21, "C", "G"))
+    assert list(table.columns) == ALLELE_HIT_COLUMNS
+    row = table.iloc[0]
+    assert (row["change"], row["motif"], row["name"]) in {
+        ("lost", "m1", "M1"),
+        ("changed", "m1", "M1"),
+    }
+    assert (row["strand"], row["start"], row["end"]) == ("+", 16, 24)
+    assert np.isnan(row["score_alt"]) or row["score_alt"] < row["score_ref"]
+
+
+def test_an_insertion_gains_a_hit_and_the_shifted_ones_are_no_change():
+    table = hits_of(Variant("c", 30, "T", "TCCCC"))
+    row = table[table["motif"] == "m2"].iloc[0]
+    assert row["change"] == "gained"
+    assert (row["start"], row["end"]) == (29, 33)  # TT before and TT behind the inserted bases
+    assert np.isnan(row["score_ref"]) and row["p_alt"] < 1e-3
+    assert not (table["motif"] == "m1").any()  # m1 moves in the window, and is the same
+
+
+def test_a_deletion_makes_and_breaks_hits():
+    assert "lost" in hits_of(Variant("c", 17, "ATT", "A"))["change"].tolist()
+    other = NamedSequences({"c": tokens_of_text(GENOME.replace("GATTACCA", "GATTGGACCA"))})
+    variant = Variant("c", 19, "TGG", "T")
+    table = allele_hits(allele_windows([variant], other, WindowPlan(30)), MODEL, MOTIFS)
+    assert table.query("motif == 'm1'")["change"].tolist() == ["gained"]
+
+
+def test_variants_away_from_hits_change_nothing():
+    assert len(hits_of(Variant("c", 16 + 15, "T", "G"))) == 0
+    assert list(hits_of().columns) == ALLELE_HIT_COLUMNS
+
+
+def test_logos_of_both_alleles(tmp_path):
+    rng = np.random.default_rng(0)
+    logos = [AlleleLogo("c:5 A>G", rng.normal(size=(4, 30)), rng.normal(size=(4, 30)))]
+    save_allele_logos(logos, tmp_path / "a.svg", show_bp=20)
+    save_allele_logos([], tmp_path / "b.svg")
+    assert (tmp_path / "a.svg").stat().st_size > (tmp_path / "b.svg").stat().st_size
+    with pytest.raises(ValueError):
+        save_allele_logos(
+            [AlleleLogo("x", np.zeros((3, 30)), np.zeros((3, 30)))], tmp_path / "c.svg"
+        )
