@@ -474,3 +474,16 @@ def test_a_copy_of_the_model_still_works_afterwards():
     model = Net()
     attribute(model, X, REFERENCES)
     torch.testing.assert_close(copy.deepcopy(model).eval()(X), model.eval()(X))
+
+
+def test_a_compiled_model_runs_as_it_was_written():
+    model = Net().eval()
+    compiled = torch.compile(model, backend="eager")
+    found, wanted = attribute(compiled, X, REFERENCES), attribute(model, X, REFERENCES)
+    torch.testing.assert_close(found.hypothetical, wanted.hypothetical)
+
+
+def test_an_exported_program_of_one_batch_size_is_explained():
+    program = torch.export.export(Net().eval(), (X[:3],)).module()
+    with pytest.raises(AttributionError, match="export it with a dynamic batch axis"):
+        attribute(program, X, REFERENCES)

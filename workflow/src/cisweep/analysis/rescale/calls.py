@@ -1,5 +1,6 @@
 """What has to be seen at the level at which the model calls torch, above single operations."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -68,7 +69,7 @@ def followed(trace: Trace, device: torch.device) -> Iterator[None]:
         fused = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with _written_out(device), torch.no_grad(), ModelCalls(trace):
+            with _written_out(device), _eager(), torch.no_grad(), ModelCalls(trace):
                 yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fused)
@@ -81,3 +82,10 @@ def _written_out(device: torch.device) -> AbstractContextManager:
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     return sdpa_kernel(SDPBackend.MATH)
+
+
+def _eager() -> AbstractContextManager:
+    """Return the context in which what `torch.compile` made runs as it was written."""
+    if "torch._dynamo" not in sys.modules:
+        return nullcontext()
+    return torch.compiler.set_stance("force_eager")

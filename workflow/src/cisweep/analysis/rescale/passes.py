@@ -53,7 +53,16 @@ class Explainer:
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
 
     def _read(self, x: Tracked, args: tuple) -> list[Tensor]:
-        return read_scalars(self.call(x, *args), self.targets, x.shape[0])
+        try:
+            output = self.call(x, *args)
+        except AssertionError as error:
+            if "Guard failed" not in str(error):
+                raise
+            raise AttributionError(
+                f"the exported program does not take {tuple(x.shape)}: {error}",
+                mend="export it with a dynamic batch axis",
+            ) from error
+        return read_scalars(output, self.targets, x.shape[0])
 
 
 def _value(y: Tensor) -> Tensor:

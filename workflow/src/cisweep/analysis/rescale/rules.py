@@ -11,6 +11,7 @@ import torch
 from cisweep.analysis.rescale import composites as write_out
 from cisweep.analysis.rescale.elementwise import elementwise, exponential, relu, step_function
 from cisweep.analysis.rescale.linear import PRODUCTS, SHAPES, SUMS
+from cisweep.analysis.rescale.names import COMPARISONS, CURVES, FACTORIES, QUERIES
 from cisweep.analysis.rescale.pooling import maximum_of_two, maximum_over_axes, windows
 from cisweep.analysis.rescale.products import choice, product
 from cisweep.analysis.rescale.softmax import logsumexp, softmax
@@ -26,115 +27,6 @@ from cisweep.analysis.rescale.tracing import (
 )
 from cisweep.errors import AttributionError
 from cisweep.models.convolution import conv1d
-
-_CURVES = [
-    "abs",
-    "absolute",
-    "sqrt",
-    "rsqrt",
-    "reciprocal",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "exp2",
-    "expm1",
-    "square",
-    "sigmoid",
-    "logit",
-    "tanh",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "asin",
-    "acos",
-    "atan",
-    "asinh",
-    "acosh",
-    "atanh",
-    "erf",
-    "erfc",
-    "erfinv",
-    "sinc",
-    "lgamma",
-    "digamma",
-    "softplus",
-    "silu",
-    "mish",
-    "gelu",
-    "elu",
-    "celu",
-    "selu",
-    "relu6",
-    "leaky_relu",
-    "hardtanh",
-    "hardsigmoid",
-    "hardswish",
-    "hardshrink",
-    "softshrink",
-    "threshold",
-    "log_sigmoid",
-    "log_sigmoid_forward",
-    "_prelu_kernel",
-    "prelu",
-    "special_erfcx",
-    "special_log_ndtr",
-    "special_ndtr",
-    "special_xlog1py",
-    "clamp_min",
-    "clamp_max",
-    "clamp",
-    "clip",
-    "nan_to_num",
-    "rrelu_with_noise",
-    "deg2rad",
-    "rad2deg",
-    "i0",
-    "special_i0e",
-    "special_entr",
-    "xlogy",
-    "frac",
-    "sign",
-    "sgn",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-]
-_FACTORIES = frozenset(
-    [
-        "zeros_like",
-        "ones_like",
-        "full_like",
-        "new_zeros",
-        "new_ones",
-        "new_full",
-        "new_empty",
-        "new_empty_strided",
-        "empty_like",
-        "rand_like",
-        "randn_like",
-    ]
-)
-_COMPARISONS = [
-    "gt",
-    "ge",
-    "lt",
-    "le",
-    "eq",
-    "ne",
-    "greater",
-    "greater_equal",
-    "less",
-    "less_equal",
-    "not_equal",
-    "isnan",
-]
-_QUERIES = frozenset(
-    ["is_same_size", "sym_size", "sym_stride", "sym_numel", "size", "stride", "numel", "dim"]
-)
 
 
 def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -285,7 +177,9 @@ def _one_curve(handler: Handler, both: Handler) -> Handler:
     """Choose between a function of one activation and an operation on two."""
 
     def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-        chosen = handler if len(tracked_in(args, kwargs)) == 1 else both
+        if tracked_in(kwargs):
+            return refuse(trace, func, args, kwargs)
+        chosen = handler if len(tracked_in(args)) == 1 else both
         return chosen(trace, func, args, kwargs)
 
     return handle
@@ -358,10 +252,10 @@ def _table() -> dict[str, Handler]:
     table: dict[str, Handler] = {name: _shape for name in SHAPES}
     table.update({name: _floating(linear) for name in SUMS})
     table.update({name: product(name, linear) for name in PRODUCTS})
-    table.update({name: _one_curve(elementwise, refuse) for name in _CURVES})
-    table.update({name: _compare for name in _COMPARISONS})
-    table.update({name: _factory for name in _FACTORIES})
-    table.update({name: _query for name in _QUERIES})
+    table.update({name: _one_curve(elementwise, refuse) for name in CURVES})
+    table.update({name: _compare for name in COMPARISONS})
+    table.update({name: _factory for name in FACTORIES})
+    table.update({name: _query for name in QUERIES})
     two = _one_curve(elementwise, maximum_of_two)
     table.update(dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), two))
     table.update(dict.fromkeys(("clamp_min", "clamp_max"), two))
