@@ -212,7 +212,7 @@ class Whole:
 
 def make_plan(tape: Tape) -> Plan:
     """Return how a change goes through each operation that depends on the sequence."""
-    from cisweep.models.change_rules import local_step
+    from cisweep.models.change_parsing import local_step
 
     local, steps = {0}, []
     for call in (c for c in tape.calls if c.active):
