@@ -27,20 +27,17 @@ def words(trained: TrainedFold) -> set[str]:
 
 @pytest.fixture(scope="module")
 def reduced(root):
-    """All 7-mers, a quarter of the data."""
+    """All 8-mers at half the epochs: seconds."""
     made = {}
     for name, recipe in recipes(root).items():
-        data = recipe.data.model_copy(update={"k": 7})
-        fit = recipe.fit.model_copy(update={"epochs": 25, "batch_size": 64})
-        made[name] = train_fold(
-            recipe.model_copy(update={"data": data, "fit": fit, "spot_check": []})
-        )
+        fit = recipe.fit.model_copy(update={"epochs": 5})
+        made[name] = train_fold(recipe.model_copy(update={"fit": fit}))
     return made
 
 
 def test_cnn_learns_words_that_a_linear_model_cannot(reduced):
     assert r2(reduced["kmers_cnn"]) > 0.94
-    assert 0.2 < r2(reduced["kmers_linear"]) < 0.35
+    assert 0.25 <= r2(reduced["kmers_linear"]) <= 0.29
 
 
 def test_filters_are_the_words(reduced):

@@ -179,10 +179,10 @@ def test_peaks_against_background(genome):
                 "test": part | {"stretches": ["chr3"]},
             },
             "task": "multilabel", "module": "CNN",
-            "module_args": {"n_filters": 8, "first_width": 7, "dilations": []},
+            "module_args": {"n_filters": 64, "first_width": 9, "dilations": []},
             "split": {"by": "regions", "validation": ["chr2"], "test": ["chr3"]},
             "jitter_bp": 4,
-            "fit": {"epochs": 15, "batch_size": 16, "learning_rate": 0.003, "weight_decay": 0.1},
+            "fit": {"epochs": 8, "batch_size": 16, "learning_rate": 0.006, "weight_decay": 0.1},
         }
     )  # fmt: skip
     (trained,) = train_model("ap1", made, genome / "out", RunOptions(scratch=genome / "scratch"))
