@@ -1,7 +1,7 @@
 """Edits of a design that are not needed, taken back one by one (greedy pruning)."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,15 +15,11 @@ from cisweep.analysis.design_oracle import (
     one_hot,
     tokens_of,
 )
+from cisweep.analysis.revert_changes import RevertChanges
 from cisweep.errors import DesignError
-from cisweep.models.changes import Example, make_plan, propagate
-from cisweep.models.tape import Ref, Untraceable, record, walk
 
 PROPAGATE_FROM_BP = 1000
 """Window from which a revert is propagated as a change; in shorter ones a batch is faster."""
-NEIGHBOURS = 8
-TOLERANCE = 1e-4
-"""Largest relative difference from the model's own prediction that propagation may have."""
 
 
 class Holds(Protocol):
@@ -135,7 +131,7 @@ def pruning_paths(
     oracle = Oracle(model, target, like, windows_per_call or call_size(like, X.shape[-1]))
     with frozen(oracle.models):
         if designs.shape[1] >= PROPAGATE_FROM_BP and constraints is None:
-            changes = _Changes.of(oracle, designs[:1])
+            changes = RevertChanges.of(oracle, designs[0])
             if changes is not None:
                 return [
                     _prune_by_changes(changes, template, design.copy(), threshold)
@@ -194,84 +190,15 @@ def _reverts(
     return owner[allowed], position[allowed], windows[allowed]
 
 
-class _Changes:
-    """Predictions of single reverts by propagating only what each changes (models/changes.py)."""
-
-    def __init__(self, oracle: Oracle, plan: Any):
-        self.oracle, self.plan = oracle, plan
-
-    @classmethod
-    def of(cls, oracle: Oracle, window: np.ndarray) -> "_Changes | None":
-        """Return the propagation for an oracle of one module, or None where it cannot be used."""
-        like = oracle.like
-        if len(oracle.models) != 1 or like.dtype not in (torch.float32, torch.float64):
-            return None
-        try:
-            plan = make_plan(record(oracle.models[0], one_hot(window, like)))
-        except Untraceable:
-            return None
-        changes = cls(oracle, plan)
-        return changes if changes.agrees(window[0]) else None
-
-    @torch.no_grad()
-    def agrees(self, window: np.ndarray) -> bool:
-        """Return whether propagated substitutions are the model's own predictions."""
-        places = np.unique(np.linspace(0, len(window) - 1, 4).round().astype(int))
-        places = places[window[places] != 4]
-        if not len(places):
-            return False
-        changed = window.copy()
-        changed[places] = (changed[places] + 1) % 4
-        _, found = self.predict(window, changed, places)
-        trials = np.repeat(window[None], len(places), 0)
-        trials[np.arange(len(places)), places] = changed[places]
-        expected = self.oracle.predict(trials)
-        limit = TOLERANCE * expected.abs().max().clamp_min(1e-30)
-        return found.shape == expected.shape and bool((found - expected).abs().max() <= limit)
-
-    @torch.no_grad()
-    def predict(
-        self, window: np.ndarray, other: np.ndarray, places: np.ndarray
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the prediction (K,) of `window`, and (n, K) with one base of `other` each."""
-        x = one_hot(window[None], self.oracle.like)
-        example = Example(self.plan.tape, [x], NEIGHBOURS)
-        steps = one_hot(other[None], x)[0].T - x[0].T
-        output = walk(
-            self.plan.tape.output, lambda v: example.values[v.number] if isinstance(v, Ref) else v
-        )
-        parts = []
-        for first, n in _runs(places):
-            change = steps[first : first + n][:, None, None]
-            parts.append(self._slice(propagate(self.plan, example, first, change), n))
-        return self._slice(output, 1)[0], torch.cat(parts)
-
-    def _slice(self, output: Any, n: int) -> torch.Tensor:
-        y = output.reshape(n, -1)
-        target = self.oracle.target
-        return y if target is None else y[:, target : target + 1]
-
-
-def _runs(places: np.ndarray) -> list[tuple[int, int]]:
-    """Return (first, number) of runs of neighbouring places, NEIGHBOURS at most."""
-    runs: list[tuple[int, int]] = []
-    for p in places.tolist():
-        if runs and p == sum(runs[-1]) and runs[-1][1] < NEIGHBOURS:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
-        else:
-            runs.append((p, 1))
-    return runs
-
-
 def _prune_by_changes(
-    changes: _Changes, template: np.ndarray, design: np.ndarray, threshold: float
+    changes: RevertChanges, template: np.ndarray, design: np.ndarray, threshold: float
 ) -> PruningPath:
     edits = (design != template) & (template != 4)
     y_full = changes.oracle.predict(design[None])
     path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
     while edits.any():
         places = np.flatnonzero(edits)
-        _, y = changes.predict(design, template, places)
+        y = changes.predict(design, template, places)
         drift = (y - y_full).abs().sum(1).numpy(force=True)
         best = int(np.argmin(drift))  # the first of equal ones: the lowest position
         if not drift[best] < threshold:
