@@ -1,0 +1,91 @@
+"""Predicted peaks: streamed blocks give what the whole gives, and that is what a loop gives."""
+
+import numpy as np
+import pytest
+from cisweep.analysis.peaks import local_maxima, predicted_peaks, streamed_maxima
+from cisweep.contracts import Windows
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+ORDER = ["chr2", "chr1"]
+
+
+@st.composite
+def swept(draw):
+    """Windows in genome order, their values (few, so that ties happen), and cuts into blocks."""
+    places = draw(
+        st.lists(st.tuples(st.sampled_from(ORDER), st.integers(0, 60)), max_size=25, unique=True)
+    )
+    places = sorted(places, key=lambda p: (ORDER.index(p[0]), p[1]))
+    n = len(places)
+    values = draw(st.lists(st.sampled_from([0.0, 1.0, 2.0, 2.5, np.nan]), min_size=n, max_size=n))
+    start = [x for _, x in places]
+    windows = Windows.build([c for c, _ in places], start, [s + 9 for s in start])
+    cuts = sorted(draw(st.sets(st.integers(0, n), max_size=6)))
+    return windows, np.array(values, dtype=np.float32), [0, *cuts, n]
+
+
+def blocks(windows, values, cuts):
+    return [(windows.take(slice(a, b)), values[a:b]) for a, b in zip(cuts, cuts[1:])]
+
+
+def by_loop(windows, values, distance) -> list[bool]:
+    found = []
+    for i in range(len(windows)):
+        near = [
+            j
+            for j in range(len(windows))
+            if j != i
+            and windows.chrom[j] == windows.chrom[i]
+            and abs(windows.centre[j] - windows.centre[i]) < distance
+        ]
+        beaten = any(values[j] > values[i] or (values[j] == values[i] and j < i) for j in near)
+        found.append(bool(np.isfinite(values[i])) and not beaten)
+    return found
+
+
+@given(swept(), st.integers(1, 30))
+@settings(max_examples=200, deadline=None)
+def test_streamed_is_whole_is_loop(case, distance):
+    windows, values, cuts = case
+    wanted = by_loop(windows, values, distance)
+    assert local_maxima(windows, values, distance).tolist() == wanted
+    parts = list(streamed_maxima(blocks(windows, values, cuts), distance))
+    keys = [key for w, _ in parts for key in w.keys()]  # noqa: SIM118
+    assert keys == windows.take(np.array(wanted, dtype=bool)).keys()
+    got = np.concatenate([v for _, v in parts]) if parts else np.zeros(0)
+    np.testing.assert_array_equal(got, values[np.array(wanted, dtype=bool)])
+
+
+@given(swept(), st.integers(1, 30), st.sampled_from([None, 1, 3]), st.sampled_from([None, 1.0]))
+@settings(max_examples=100, deadline=None)
+def test_peaks_are_the_best_of_each_target(case, distance, top_n, threshold):
+    windows, values, cuts = case
+    tables = {"a": values, "b": -values}
+    found = predicted_peaks(
+        lambda t: blocks(windows, tables[t], cuts), ["a", "b"], top_n=top_n, threshold=threshold,
+        min_distance_bp=distance, order=ORDER,
+    )  # fmt: skip
+    wanted: dict[str, list[tuple[str, float]]] = {}
+    for target, of in tables.items():
+        rows = [i for i, peak in enumerate(by_loop(windows, of, distance)) if peak]
+        rows = [i for i in rows if threshold is None or of[i] >= threshold]
+        rows = sorted(rows, key=lambda i: (-of[i], i))[:top_n]
+        for i in rows:
+            wanted.setdefault(windows.keys()[i], []).append((target, float(of[i])))
+    keys = [f"{r.chrom}:{r.start}-{r.end}({r.strand})" for r in found.itertuples()]
+    assert keys == [k for k in windows.keys() if k in wanted]  # noqa: SIM118
+    for key, row in zip(keys, found.itertuples()):
+        assert row.name == ",".join(t for t, _ in wanted[key])
+        assert row.score == max(v for _, v in wanted[key])
+
+
+@pytest.mark.parametrize("cuts", [[0, 0], [0, 0, 0]])
+def test_no_windows_give_no_peaks(cuts):
+    none = Windows.build([], [], [])
+    given_blocks = blocks(none, np.zeros(0), cuts)
+    found = predicted_peaks(
+        lambda t: given_blocks, ["a"], top_n=3, threshold=None, min_distance_bp=5, order=ORDER
+    )
+    assert list(found.columns) == ["chrom", "start", "end", "name", "score", "strand"]
+    assert not len(found)

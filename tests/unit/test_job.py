@@ -1,0 +1,181 @@
+"""Job: atomic products, reuse of unchanged ones, provenance, devices."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from cisweep.errors import ConfigError, RegionError
+from cisweep.job import Job, atomic
+
+
+class Names(dict):
+    """Snakemake's named lists: by name, and iterated over values."""
+
+    __getattr__ = dict.get
+
+    def __iter__(self):
+        return iter(self.values())
+
+    def __len__(self):
+        return dict.__len__(self)
+
+    def keys(self):
+        return dict.keys(self)
+
+
+class Params(dict):
+    """Snakemake's params and wildcards."""
+
+    def __getattr__(self, name):
+        if name not in self:
+            raise AttributeError(name)
+        return self[name]
+
+
+def snakemake(root, folder, config=None, **changes):
+    """Return what a script finds as `snakemake`."""
+    data = yaml.safe_load((root / "config" / "config.yaml").read_text()) | (config or {})
+    found = {
+        "params": Params(root=str(root), settings="s1"),
+        "input": Names(a=str(folder / "in.txt")),
+        "output": Names(x=str(folder / "out.txt"), y=str(folder / "sub" / "more.txt")),
+        "wildcards": Params(model="ctcf_pu1", chunk="c000001"),
+        "threads": 1,
+        "rule": "try_it",
+        "config": data,
+        "log": [str(folder / "logs" / "log.txt")],
+    }
+    return SimpleNamespace(**(found | changes))
+
+
+def test_a_product_takes_its_name_once_complete(root, tmp_path):
+    (tmp_path / "in.txt").write_text("1")
+    with Job(snakemake(root, tmp_path)) as job:
+        with job.product("x") as path:
+            path.write_text("done")
+            assert path.suffix == ".txt" and not (tmp_path / "out.txt").exists()
+        assert (tmp_path / "out.txt").read_text() == "done" and not path.exists()
+        print("to the log")
+    log = (tmp_path / "logs" / "log.txt").read_text()
+    assert "rule try_it" in log and "to the log" in log and "done after" in log
+
+
+def test_a_failed_writer_leaves_nothing(tmp_path):
+    (tmp_path / "out.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic(tmp_path / "out.txt") as path:
+        path.write_text("half")
+        raise ZeroDivisionError
+    assert [p.name for p in tmp_path.iterdir()] == ["out.txt"]
+    assert (tmp_path / "out.txt").read_text() == "old"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_writer_leaves_no_product(tmp_path, sign):
+    code = (
+        "import sys, time; from pathlib import Path; from cisweep.job import atomic\n"
+        "with atomic(Path(sys.argv[1])) as path:\n"
+        "    path.write_text('half'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out.txt")]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(sign)
+    process.wait(timeout=30)
+    left = [p.name for p in tmp_path.iterdir()]
+    # A kill that cannot be caught leaves the temporary file, under a name that nothing reads.
+    assert left == ([] if sign == signal.SIGINT else [f".tmp{process.pid}.out.txt"])
+
+
+def test_errors_of_the_user_are_one_line(root, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped, Job(snakemake(root, tmp_path)):
+        raise RegionError("no rows", where="x.bed", mend="give one")
+    assert stopped.value.code == 1
+    assert capsys.readouterr().err == "cisweep: try_it: x.bed: no rows. Mend: give one\n"
+    log = (tmp_path / "logs" / "log.txt").read_text()
+    assert "failed after" in log and "RegionError" in log
+
+
+def make(root, folder, parts=(), leave_out=(), **changes) -> bool:
+    """Run a job that writes both outputs unless they are reused; return whether they were."""
+    with Job(snakemake(root, folder, **changes)) as job:
+        with job.reuse(*parts, leave_out=leave_out) as unchanged:
+            if not unchanged:
+                for name in ("x", "y"):
+                    with job.product(name) as path:
+                        path.write_text(name)
+        return unchanged
+
+
+def test_equal_inputs_and_params_reuse_the_product(root, tmp_path):
+    source = tmp_path / "in.txt"
+    source.write_text("1")
+    assert not make(root, tmp_path, ("p",))
+    before = (tmp_path / "out.txt").stat().st_mtime_ns
+    os.utime(source, (time.time() + 100, time.time() + 100))
+    assert make(root, tmp_path, ("p",))
+    assert (tmp_path / "out.txt").stat().st_mtime_ns == before
+    assert not make(root, tmp_path, ("q",))
+    assert not make(root, tmp_path, ("q",), params=Params(root=str(root), settings="s2"))
+    assert make(root, tmp_path, ("q",), params=Params(root=str(root), settings="s2"))
+    source.write_text("2")
+    assert not make(root, tmp_path, ("q",))
+    source.write_text("3")
+    assert not make(root, tmp_path, ("q",), leave_out=("a",))
+    source.write_text("4")
+    assert make(root, tmp_path, ("q",), leave_out=("a",))
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+def test_a_damaged_product_is_made_again(root, tmp_path, damage):
+    (tmp_path / "in.txt").write_text("1")
+    assert not make(root, tmp_path)
+    product = tmp_path / "sub" / "more.txt"
+    product.unlink() if damage == "gone" else product.write_text("")
+    assert not make(root, tmp_path)
+    assert product.read_text() == "y" and make(root, tmp_path)
+
+
+def test_a_job_that_fails_is_not_reused(root, tmp_path):
+    (tmp_path / "in.txt").write_text("1")
+    assert not make(root, tmp_path)
+    job = Job(snakemake(root, tmp_path))
+    with pytest.raises(OSError), job.reuse("other") as unchanged:
+        assert not unchanged
+        raise OSError
+    assert not make(root, tmp_path)
+
+
+def test_provenance_and_inputs(root, tmp_path):
+    note = tmp_path / "prepared.json"
+    note.write_text('{"model_sha256": "abc"}')
+    given = Names(prepared=str(note), many=["a", "b"])
+    job = Job(snakemake(root, tmp_path, {"seed": 5}, input=given))
+    made = job.provenance()
+    assert made["model_sha256"] == "abc" and made["seed"] == 5 and made["settings"] == "s1"
+    assert [p.name for p in job.inputs("many")] == ["a", "b"] and job.inputs("none") == []
+    assert job.model == "ctcf_pu1" and job.chunk == "c000001"
+    assert job.plan.config.seed == 5
+
+
+def test_a_missing_gpu_is_an_error(root, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
+    try:
+        job = Job(snakemake(root, tmp_path, {"device": "cuda"}))
+        message = r"device: device is 'cuda' but torch .* sees no GPU.*Mend: set device: cpu"
+        with pytest.raises(ConfigError, match=message), job.device():
+            pass
+        with Job(snakemake(root, tmp_path)).device() as device:
+            assert device == "cpu"
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.set_num_threads(before[1])
