@@ -177,6 +177,12 @@ def variant_chunks(suffix):
     return paths
 
 
+def top_variants():
+    """Return how many of the strongest variants are explained."""
+    step = PLAN.step_config("variants")
+    return 0 if step is None else step.top_n
+
+
 def variant_predictions(wildcards):
     """Return the predictions among which the alleles are ranked, if they are made."""
     return [f"{RESULTS}/{wildcards.model}/predictions.h5"] if PLAN.is_on("predict") else []

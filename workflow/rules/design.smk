@@ -52,18 +52,18 @@ rule design_chunk:
         f"{RESULTS}/logs/design_chunk/{{chunk}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/design_chunk/{{chunk}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("design"),
-        models=lambda wildcards: [PLAN.model_key(name) for name in design_models()],
-        regions=lambda wildcards: [windows_digest(w) for w in design_chunks(PLAN).values()],
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(6000),
         runtime=240,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("design"),
+        models=lambda wildcards: [PLAN.model_key(name) for name in design_models()],
+        regions=lambda wildcards: [windows_digest(w) for w in design_chunks(PLAN).values()],
     script:
         "../../scripts/design_chunk.py"
 
@@ -92,13 +92,13 @@ rule design:
         f"{RESULTS}/logs/design.log",
     benchmark:
         f"{RESULTS}/benchmarks/design.tsv"
-    params:
-        root=ROOT,
-        settings=settings("design"),
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(3000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("design"),
     script:
         "../../scripts/design.py"

@@ -113,16 +113,16 @@ rule variants_logos:
         f"{RESULTS}/logs/variants_logos/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/variants_logos/{{model}}/{{target}}.tsv"
-    params:
-        root=ROOT,
-        settings=settings("variants"),
-        top_n=top_variants(),
+    conda:
+        "../../envs/cisweep.yaml"
     threads: 1
     resources:
         gpu=device_resources(),
         mem_mb=mem_mb(4000),
         runtime=60,
-    conda:
-        "../../envs/cisweep.yaml"
+    params:
+        root=root_folder,
+        settings=settings("variants"),
+        top_n=top_variants(),
     script:
         "../../scripts/variants_logos.py"
