@@ -9,50 +9,56 @@ TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 CORES ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Snakemake does not quote the path of its Python: below a folder with a space in its name the
+# environment lies in the user's cache, and .venv is a link to it.
+space := $(subst ,, )
+VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shell printf %s "$(CURDIR)" | cksum | cut -d" " -f1),.venv)
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-test demo test test-all lint docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-install: .venv/.installed  ## Create .venv and install the package with pinned dependencies
+install: $(VENV)/.installed  ## Create .venv and install the package with pinned dependencies
 
-install-test: .venv/.installed-test
+install-test: $(VENV)/.installed-test
 
-demo: .venv/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
-	.venv/bin/snakemake --cores $(CORES)
+demo: $(VENV)/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
+	$(VENV)/bin/snakemake --cores $(CORES)
 	@echo "Open results/demo/report.html"
 
-test: .venv/.installed-test  ## Run the tests that take seconds (under 15 minutes on 2 cores)
-	.venv/bin/python -m pytest -q -m "not slow and not slurm and not browser and not long and not gpu"
+test: $(VENV)/.installed-test  ## Run the tests that take seconds (under 15 minutes on 2 cores)
+	$(VENV)/bin/python -m pytest -q -m "not slow and not slurm and not browser and not long and not gpu"
 
-test-all: .venv/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
-	.venv/bin/python -m pytest -q -m "not long and not gpu"
+test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
+	$(VENV)/bin/python -m pytest -q -m "not long and not gpu"
 
-lint: .venv/.installed-test  ## Style, import directions, Snakemake's own lint
-	.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/snakefmt --check Snakefile workflow
-	.venv/bin/lint-imports && .venv/bin/snakemake --lint
+lint: $(VENV)/.installed-test  ## Style, import directions, Snakemake's own lint
+	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/snakefmt --check Snakefile workflow
+	$(VENV)/bin/lint-imports && $(VENV)/bin/snakemake --lint
 
-docs: .venv/.installed  ## Write config/README.md and the schemas from the config models
-	.venv/bin/python -m cisweep.config.document
+docs: $(VENV)/.installed  ## Write config/README.md and the schemas from the config models
+	$(VENV)/bin/python -m cisweep.config.document
 
-accept: .venv/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
-	.venv/bin/python -m pytest -q -m "long"
+accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
+	$(VENV)/bin/python -m pytest -q -m "long"
 
 bench: .venv-bench/.installed  ## Benchmarks beside the peers; writes benchmarks/RESULTS.md
 	.venv-bench/bin/python -m benchmarks.run
 
 # torch stands outside the hashed part of the lock: its CPU and CUDA builds have different hashes.
-.venv/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard workflow/src/cisweep/_csrc/*)
-	"$(PYTHON)" -m venv .venv
-	.venv/bin/python -m pip install -q "$(TORCH)" $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
-	.venv/bin/python -m pip install -q --require-hashes -r requirements/run.lock
-	.venv/bin/python -m pip install -q --no-deps --no-build-isolation -e .
-	.venv/bin/python -m cisweep.warm
+$(VENV)/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard workflow/src/cisweep/_csrc/*)
+	"$(PYTHON)" -m venv "$(VENV)"
+	@[ "$(VENV)" = .venv ] || ln -sfn "$(VENV)" .venv
+	$(VENV)/bin/python -m pip install -q "$(TORCH)" $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
+	$(VENV)/bin/python -m pip install -q --require-hashes -r requirements/run.lock
+	$(VENV)/bin/python -m pip install -q --no-deps --no-build-isolation -e .
+	$(VENV)/bin/python -m cisweep.warm
 	touch "$@"
 
-.venv/.installed-test: .venv/.installed requirements/test.lock
-	.venv/bin/python -m pip install -q --require-hashes -r requirements/test.lock
+$(VENV)/.installed-test: $(VENV)/.installed requirements/test.lock
+	$(VENV)/bin/python -m pip install -q --require-hashes -r requirements/test.lock
 	touch "$@"
 
 .venv-bench/.installed: pyproject.toml requirements/bench.lock
@@ -63,4 +69,4 @@ bench: .venv-bench/.installed  ## Benchmarks beside the peers; writes benchmarks
 	touch "$@"
 
 clean:  ## Delete the environment and all results
-	rm -rf .venv .venv-bench build results .snakemake
+	rm -rf $(VENV) .venv .venv-bench build results .snakemake
