@@ -12,12 +12,10 @@ from cisweep.analysis.attribution import (
     deep_lift_shap,
     input_x_gradient,
     integrated_gradients,
-    references_by_name,
 )
 from cisweep.config.model import TargetConfig
 from cisweep.errors import AttributionError
 from cisweep.models.targets import TargetModule, centered_logits
-from cisweep.sequence import dinucleotide_shuffle
 from torch import nn
 
 LENGTH = 40
@@ -292,42 +290,6 @@ def test_unneeded_heads_are_not_computed_for_references():
     assert len(plain) == 1, "once for the examples, never for references"
 
 
-def test_references_from_a_function_are_those_of_the_seeds():
-    drawn = torch.stack(
-        [dinucleotide_shuffle(X, n=1, random_state=[7 + k] * 5)[:, 0] for k in range(4)], 1
-    )
-    wanted = deep_lift_shap(Net(), X, references=drawn)
-    found = deep_lift_shap(Net(), X, n_shuffles=4, random_state=7, return_references=True)
-    assert torch.equal(found.references, drawn)
-    torch.testing.assert_close(found.attributions, wanted)
-    slow = lambda x, n, random_state: dinucleotide_shuffle(x, n=n, random_state=random_state)  # noqa: E731
-    torch.testing.assert_close(
-        deep_lift_shap(Net(), X, references=slow, n_shuffles=4, random_state=7, batch_size=1),
-        wanted,
-    )
-    new = deep_lift_shap(Net(), X, n_shuffles=4)
-    assert not torch.equal(new, wanted)
-
-
-@pytest.mark.parametrize("name", ["dinucleotide", "shuffle", "zeros", "uniform"])
-def test_references_by_name(name):
-    x = X.clone()
-    x[1, :, 12:15] = 0
-    drawn = references_by_name(name)(x, n=3, random_state=1)
-    assert drawn.shape == (5, 3, 4, LENGTH)
-    assert (drawn[1, :, :, 12:15] == 0).all()
-    if name in ("dinucleotide", "shuffle"):
-        assert torch.equal(drawn.sum(-1), x.sum(-1)[:, None].expand(-1, 3, -1))
-        assert torch.equal(drawn, references_by_name(name)(x, n=3, random_state=1))
-    part = references_by_name(name, span=(10, 20))(x, n=2, random_state=1)
-    assert torch.equal(part[..., :10], x[:, None, :, :10].expand(-1, 2, -1, -1))
-    found = attribute(Net(), x, part)
-    assert (found.projected[..., 20:] == 0).all() and (found.projected[..., 10:20] != 0).any()
-    torch.testing.assert_close(
-        found.projected.sum(-1), found.delta_y.mean(-1), rtol=1e-4, atol=1e-6
-    )
-
-
 def test_named_results_deltas_and_warnings(capsys):
     result = deep_lift_shap(
         Net(), X, references=REFERENCES, return_references=True, return_deltas=True,
@@ -487,3 +449,35 @@ def test_an_exported_program_of_one_batch_size_is_explained():
     program = torch.export.export(Net().eval(), (X[:3],)).module()
     with pytest.raises(AttributionError, match="export it with a dynamic batch axis"):
         attribute(program, X, REFERENCES)
+
+
+def test_a_buffer_made_in_the_first_call_serves_later_ones():
+    class Cached(Net):
+        kept = None
+
+        def forward(self, x):
+            if self.kept is None:
+                self.kept = torch.zeros(1, 4, LENGTH)
+                self.kept[:, 1] = 0.5
+            return super().forward(x + self.kept)
+
+    model = Cached().eval()
+    fresh = Cached().eval()
+    fresh(X)
+    for _ in range(2):
+        found = attribute(model, X, REFERENCES, batch_size=2)
+        wanted = attribute(fresh, X, REFERENCES, batch_size=2)
+        torch.testing.assert_close(found.hypothetical, wanted.hypothetical)
+    torch.testing.assert_close(model(X), fresh(X))
+
+
+def test_activations_kept_from_an_earlier_call_are_refused():
+    class Remembers(Net):
+        kept = None
+
+        def forward(self, x):
+            before, self.kept = self.kept, x
+            return super().forward(x if before is None else x + before)
+
+    with pytest.raises(AttributionError, match="ran something else|keeps activations"):
+        attribute(Remembers(), X, REFERENCES)

@@ -83,7 +83,8 @@ class Tracked(torch.Tensor):
         _depth.value = getattr(_depth, "value", 0) + 1
         try:
             found = tracked_in(args, kwargs)
-            return found[0].trace.call(func, args, kwargs, found)
+            first = next((tensor for tensor in found if tensor.memory.active), found[0])
+            return first.trace.call(func, args, kwargs, found)
         finally:
             _depth.value -= 1
 
@@ -214,6 +215,12 @@ class Trace:
             first = 1 if func._schema.is_mutable else 0
             args = (*args[:first], *tree_map_only(Tracked, _without_constants, args[first:]))
             kwargs = tree_map_only(Tracked, _without_constants, kwargs)
+        elif not self.open or any(tensor.trace is not self for tensor in found):
+            raise AttributionError(
+                "the model keeps activations of an earlier call",
+                where=calling_line(),
+                mend="let it forget them (a cache, a recurrent state) before each call",
+            )
         return self.handler_of(func)(self, func, args, kwargs)
 
     def constant(self, value: torch.Tensor, storage: Storage | None = None) -> torch.Tensor:
