@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 
 from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
+from cisweep.genome.design_windows import design_chunks
 from cisweep.genome.plan import Plan
 from cisweep.steps.train import data_files, n_folds
 
@@ -200,3 +201,33 @@ def zero_shot_variants():
     step = PLAN.step_config("zero_shot")
     wanted = step is not None and not step.pairs and PLAN.is_on("variants")
     return [f"{RESULTS}/variants/selected.parquet"] if wanted else []
+
+
+def design_files(*names):
+    """Return the files of the step's config, or nothing if the step is off."""
+    step = PLAN.step_config("design")
+    found = [] if step is None else [getattr(step, name) for name in names]
+    return [str(path) for path in found if path is not None]
+
+
+def design_models():
+    """Return the ids of the models that take part."""
+    step = PLAN.step_config("design")
+    return [] if step is None else [*step.oracles, *step.judges]
+
+
+def design_weights(wildcards):
+    """Return the files that determine the output of the models that take part."""
+    return [str(path) for name in design_models() for path in PLAN.models[name].files()]
+
+
+def design_parts(suffix):
+    """Return the input function that lists the chunk files of the designs."""
+    return lambda wildcards: [
+        f"{RESULTS}/design/chunks/{chunk}.{suffix}" for chunk in design_chunks(PLAN)
+    ]
+
+
+def design_motifs():
+    """Return the motif file, if there is one."""
+    return [str(PLAN.config.motifs)] if PLAN.config.motifs else []

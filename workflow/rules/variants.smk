@@ -104,7 +104,7 @@ rule variants_logos:
         motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
     output:
         logos=report(
-            f"{RESULTS}/{{model}}/figures/variants.{{target}}.svg",
+            f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",
             caption="../report/allele_logos.rst",
             category="Variants",
         ),
