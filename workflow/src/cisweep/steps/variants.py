@@ -63,7 +63,7 @@ STEP = Step(
             *(
                 path
                 for t in model.target_names
-                for path in (f"figures/variants.{t}.svg", f"variants.{t}.hits.tsv")
+                for path in (f"figures/variants.{t}.logos.svg", f"variants.{t}.hits.tsv")
                 if config.top_n
             ),
         ]
