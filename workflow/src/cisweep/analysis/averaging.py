@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from cisweep.analysis.attribution import attribute
 from cisweep.analysis.prediction import predict
@@ -138,6 +139,7 @@ def predict_windows(
             args=_args(inputs, minus, rows),
             batch_size=batch_size,
             device=model.device,
+            verbose=True,
         )
         values = values.double().numpy()
         total[rows] += values
@@ -174,7 +176,8 @@ def attribute_windows(
     x_all = np.eye(5, 4, dtype=np.float32)[tokens].transpose(0, 2, 1)
     for fold, module in enumerate(model.folds):
         rows_of_fold = np.flatnonzero(used[fold])
-        for begin in range(0, len(rows_of_fold), batch_size):
+        steps = range(0, len(rows_of_fold), batch_size)
+        for begin in tqdm(steps, desc=f"attribute, fold {fold}", mininterval=5):
             rows = rows_of_fold[begin : begin + batch_size]
             part = _explain_block(
                 module,
