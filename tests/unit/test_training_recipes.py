@@ -1,4 +1,4 @@
-"""Recipes end to end on small data: tables, peaks and signal, up to a model that load_model reads."""
+"""Recipes end to end on small data: tables, peaks, signal, up to what load_model reads."""
 
 import numpy as np
 import pandas as pd
@@ -6,8 +6,6 @@ import pyBigWig
 import pytest
 import torch
 import yaml
-from pydantic import ValidationError
-
 from cisweep.config.model import ModelConfig
 from cisweep.errors import TrainingError
 from cisweep.models import load_model
@@ -18,6 +16,7 @@ from cisweep.train.filters import consensus, filter_matrices, match_filters
 from cisweep.train.loading import load_examples
 from cisweep.train.products import train_model
 from cisweep.train.recipes import RunOptions
+from pydantic import ValidationError
 
 FIT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01}
 

@@ -54,7 +54,10 @@ def test_attributions_add_up(demo):
 
 def test_tracks_agree_with_the_arrays(demo):
     model = demo / "ctcf_pu1"
-    with h5py.File(model / "predictions.h5") as file, pyBigWig.open(str(model / "tracks/ctcf.pred.bw")) as track:
+    with (
+        h5py.File(model / "predictions.h5") as file,
+        pyBigWig.open(str(model / "tracks/ctcf.pred.bw")) as track,
+    ):
         assert track.chroms() == {"chr20": 1_000_000}
         row = 4321
         centre = int(file["regions/start"][row]) + 100
@@ -64,8 +67,10 @@ def test_tracks_agree_with_the_arrays(demo):
 
 def test_the_page_says_it_all_and_needs_no_internet(demo):
     html = (demo / "report.html").read_text()
-    for part in ("What was run", "Which known motifs drive ctcf", "Which spans the model", "Run time",
-                 "too many n", "MA0139.2", "predict_chunk"):  # fmt: skip
+    for part in (
+        "What was run", "Which known motifs drive ctcf", "Which spans the model", "Run time",
+        "too many n", "MA0139.2", "predict_chunk",
+    ):  # fmt: skip
         assert part in html, part
     for outside in ("<script src", "<link", "@import", "url(http"):
         assert outside not in html
@@ -88,7 +93,9 @@ def test_the_export_is_what_tf_modiscolite_reads(demo):
     assert one_hot.shape == shap.shape == (300, 4, 200) and len(regions) == 300
     with h5py.File(demo / "ctcf_pu1" / "attributions.h5") as file:
         stored = file["attributions/ctcf"][:]
-    np.testing.assert_allclose(projected.astype(float).sum(1), stored, atol=2e-3 * np.abs(stored).max())
+    np.testing.assert_allclose(
+        projected.astype(float).sum(1), stored, atol=2e-3 * np.abs(stored).max()
+    )
     modiscolite = pytest.importorskip("modiscolite")
     track = modiscolite.core.TrackSet(
         one_hot=one_hot.transpose(0, 2, 1), contrib_scores=projected.transpose(0, 2, 1),

@@ -83,7 +83,8 @@ def match_filters(
 
     Columns of little information at the ends are cut off first, since they match anything; a
     filter with fewer than three left has no row. Rows have filter, sites, consensus, motif,
-    p_value; `motif` is "" where no p-value is at most `max_p`. Source: Tomtom (Gupta 2007) by memelite.
+    p_value; `motif` is "" where no p-value is at most `max_p`.
+    Source: Tomtom (Gupta 2007) by memelite.
     """
     from memelite import tomtom
 
