@@ -98,6 +98,22 @@ def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     return trace.step(func, (x,), lambda: (run(), []), run)
 
 
+def _addmm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
+    """Let a linear layer pass, on sizes for which a row's bits do not depend on its place."""
+    bias, x, weight = args[:3]
+    uneven = any(size % 16 for size in weight.shape)
+    if not uneven or kwargs or x.device.type != "cpu" or tracked_in((bias, weight)):
+        return product("addmm", linear)(trace, func, args, kwargs)
+
+    def run(_: Any = None) -> Any:
+        n_in, n_out = weight.shape
+        padded = torch.nn.functional.pad(bare(weight), (0, -n_out % 16, 0, -n_in % 16))
+        value = torch.nn.functional.pad(x.inner, (0, -n_in % 16)) @ padded
+        return value[:, :n_out] + bare(bias)
+
+    return trace.step(func, (x,), lambda: (run(), []), run)
+
+
 def _batch_norm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     """Scale and shift by running statistics; torch writes instance norm as training on one row."""
     x, weight, bias, mean, var, *training, _, eps = args
@@ -264,6 +280,7 @@ def _table() -> dict[str, Handler]:
     table.update(max=max_like, min=max_like)
     table.update(
         convolution=_convolution,
+        addmm=_addmm,
         native_batch_norm=_batch_norm,
         cudnn_batch_norm=_batch_norm,
         miopen_batch_norm=_batch_norm,
