@@ -14,7 +14,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cisweep.analysis.attribution import attribute
+from cisweep.analysis.attribution import (
+    attribute,
+    attribute_along_path,
+    attribute_by_gradient,
+)
 from cisweep.analysis.prediction import predict
 from cisweep.analysis.references import ReferenceMaker
 from cisweep.config.model import ModelConfig
@@ -86,7 +90,11 @@ class WindowAttributions:
     dy: np.ndarray
 
 
-METHODS: dict[str, Callable] = {"deep_lift_shap": attribute}
+METHODS: dict[str, Callable] = {
+    "deep_lift_shap": attribute,
+    "integrated_gradients": attribute_along_path,
+    "input_x_gradient": attribute_by_gradient,
+}
 """Name in the config: (module, X, references, targets, *, args, device) -> Attributions."""
 
 

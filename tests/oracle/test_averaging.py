@@ -1,0 +1,159 @@
+"""Averages over folds and strands: sums of attributions are differences of mean predictions."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.references import make_references, shuffled_windows
+from cisweep.config.model import ModelConfig
+from cisweep.contracts import Windows
+from cisweep.errors import ModelError
+from cisweep.models import CNN
+from cisweep.sequence.encoding import one_hot_tokens
+
+ARGS = {"n_filters": 6, "first_width": 5, "dilations": [2], "n_outputs": 2}
+
+
+@pytest.fixture(scope="module")
+def modules():
+    torch.manual_seed(0)
+    return [CNN(**ARGS).eval() for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def config(modules, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folds")
+    for i, module in enumerate(modules):
+        save_file(module.state_dict(), folder / f"{i}.safetensors")
+    return {
+        "adapter": "state_dict",
+        "module": "CNN",
+        "module_args": ARGS,
+        "window_bp": 40,
+        "targets": [{"name": "a", "tasks": [0]}, {"name": "b", "tasks": [1]}],
+        "rc": {"average": True, "task_permutation": [1, 0]},
+        "folds": [
+            {"weights": str(folder / f"{i}.safetensors"), "test_chroms": [c]}
+            for i, c in enumerate(("chr1", "chr2"))
+        ],
+    }
+
+
+@pytest.fixture(scope="module")
+def data():
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 4, (7, 40)).astype(np.uint8)
+    tokens[2, 5:8] = 4
+    start = np.arange(7) * 50
+    windows = Windows.build(
+        ["chr1"] * 4 + ["chr2"] * 3, start, start + 40, ["+", "-", ".", "-", "+", "-", "."]
+    )
+    return windows, tokens
+
+
+def by_hand(modules, windows, tokens, used):
+    """Float64, window by window: the mean over used folds and both strands, tasks swapped."""
+    out = np.zeros((len(windows), 2))
+    for i in range(len(windows)):
+        x = one_hot_tokens(torch.from_numpy(tokens[i : i + 1])).double()
+        if windows.strand[i] == "-":
+            x = x.flip(1, 2)
+        values = [
+            (m.double()(x)[0] + m.double()(x.flip(1, 2))[0].flip(0)) / 2
+            for m, use in zip(modules, used[i])
+            if use
+        ]
+        out[i] = torch.stack(values).mean(0).detach().numpy()
+    for m in modules:
+        m.float()
+    return out
+
+
+@pytest.mark.parametrize("policy", ["mean", "held_out"])
+def test_predictions_are_means_over_folds_and_strands(modules, config, data, policy):
+    windows, tokens = data
+    model = FoldedModel.load(ModelConfig.model_validate(config | {"fold_policy": policy}), "cpu")
+    found = predict_windows(model, windows, tokens, [], batch_size=3)
+    used = [(policy == "mean" or c == "chr1", policy == "mean" or c == "chr2") for c in windows.chrom]
+    np.testing.assert_allclose(found.mean, by_hand(modules, windows, tokens, used), atol=1e-5)
+    assert (found.sd > 0).any() == (policy == "mean")
+
+
+def test_sums_of_attributions_are_differences_of_predictions(config, data):
+    windows, tokens = data
+    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    references = make_references("dinucleotide", 3, 0, 1)
+    found = attribute_windows(model, windows, tokens, [], references, batch_size=2)
+    y = predict_windows(model, windows, tokens, [], batch_size=2).mean
+    refs = references(windows, tokens)
+    as_tokens = np.where(refs.sum(2).numpy() > 0, refs.argmax(2).numpy(), 4).astype(np.uint8)
+    y_refs = np.mean(
+        [predict_windows(model, windows, as_tokens[:, k], [], batch_size=2).mean for k in range(3)], 0
+    )
+    np.testing.assert_allclose(found.projected.sum(2).T, y - y_refs, atol=1e-5)
+    assert found.deltas.max() < 1e-5
+    # A window and its - strand are the same place: same attribution in + orientation, since both
+    # strands are averaged, but for the tasks, which swap.
+    turned = Windows(windows.chrom, windows.start, windows.end,
+                     np.where(windows.strand == "-", "+", "-").astype(object), windows.name)  # fmt: skip
+    model_refs = make_references("zeros", 1, 0, 1)
+    a = attribute_windows(model, windows, tokens, [], model_refs, batch_size=2)
+    b = attribute_windows(model, turned, tokens, [], model_refs, batch_size=2)
+    np.testing.assert_allclose(a.projected[0], b.projected[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 16])
+def test_batches_do_not_change_attributions(config, data, size):
+    windows, tokens = data
+    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    references = make_references("shuffle", 2, 5, 1)
+    whole = attribute_windows(model, windows, tokens, [], references, batch_size=5)
+    part = attribute_windows(model, windows, tokens, [], references, batch_size=size)
+    np.testing.assert_allclose(whole.hypothetical, part.hypothetical, atol=1e-6)
+    np.testing.assert_allclose(whole.sd, part.sd, atol=1e-5)
+
+
+def test_a_chromosome_that_no_fold_holds_out_is_an_error(config, data):
+    windows, tokens = data
+    model = FoldedModel.load(ModelConfig.model_validate(config | {"fold_policy": "held_out"}), "cpu")
+    lost = Windows.build(["chr3"], [0], [40])
+    with pytest.raises(ModelError, match="no fold holds out chromosome 'chr3'.*test_chroms"):
+        predict_windows(model, lost, tokens[:1], [], batch_size=1)
+
+
+@pytest.mark.parametrize("kind", ["dinucleotide", "shuffle", "zeros", "uniform"])
+def test_references_depend_on_the_window_alone_and_keep_n(data, kind):
+    windows, tokens = data
+    make = make_references(kind, 4, 1, 1)
+    whole = make(windows, tokens)
+    part = make(windows.take(slice(2, 4)), tokens[2:4])
+    assert torch.equal(whole[2:4], part)
+    assert (whole[2, :, :, 5:8] == 0).all()
+    if kind in ("dinucleotide", "shuffle"):
+        assert not torch.equal(whole[0, 0], whole[0, 1])
+        counts = whole[0].sum(2)
+        assert (counts == counts[0]).all()
+    elif kind == "uniform":
+        assert (whole[0] == 0.25).all()
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "input_x_gradient"])
+def test_gradient_methods_run_on_the_same_windows(config, data, method):
+    windows, tokens = data
+    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    found = attribute_windows(
+        model, windows, tokens, [], make_references("zeros", 1, 0, 1), batch_size=3, method=method
+    )
+    assert found.projected.shape == (2, 7, 40) and np.abs(found.projected).max() > 0
+
+
+def test_shuffled_windows_are_a_share_chosen_by_place(data):
+    windows, tokens = data
+    all_windows, all_tokens = shuffled_windows(windows, tokens, 0, 1.0)
+    some, some_tokens = shuffled_windows(windows, tokens, 0, 0.5)
+    assert len(all_windows) == 7 and 0 < len(some) < 7
+    keys = all_windows.keys()
+    for key, row in zip(some.keys(), some_tokens):
+        np.testing.assert_array_equal(row, all_tokens[keys.index(key)])
