@@ -154,7 +154,15 @@ def make_module(recipe: Recipe, examples: Examples) -> tuple[nn.Module, dict[str
             "n_control_tracks": 0 if data.controls is None else data.controls.shape[1],
             "trimming": (data.window_bp - output_bp) // 2,
         }
-    takes = inspect.signature(cls).parameters
+    takes = dict(inspect.signature(cls).parameters)
+    length = takes.get("length_bp")
+    if (
+        length is not None
+        and length.default is None
+        and recipe.module_args.get("pooling") != "flatten"
+    ):
+        # A length that the class can do without would tie the model to it.
+        del takes["length_bp"]
     arguments = {k: v for k, v in known.items() if k in takes} | recipe.module_args
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "train", "weights") & (2**63 - 1))
