@@ -1,7 +1,5 @@
 """Merge the effects of all variants: p-values, ranks among peaks, tables, VCF, volcano plot."""
 
-import os
-
 import numpy as np
 from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
@@ -10,7 +8,7 @@ from cisweep.job import Job
 from cisweep.outputs.h5 import prediction_blocks
 from cisweep.outputs.tables import merge_tsv
 from cisweep.outputs.variants import GATHERED_COLUMNS, EffectWriter, effect_blocks, peak_values
-from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter
+from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, move_index
 from cisweep.plot.effects import plot_volcano, save_figure
 
 SHOWN = 20_000  # points a target in the volcano plot
@@ -49,7 +47,7 @@ with Job(snakemake) as job:  # noqa: F821
                 writer.append(table)
                 records.append(table)
                 strongest.add(table)
-        os.replace(f"{vcf}.tbi", tbi)
+        move_index(vcf, tbi)
     with job.product("dropped") as path:
         n = merge_tsv([*job.inputs("unread"), *job.inputs("dropped")], path)
         job.say(f"{n} variants have no effect, with reasons")

@@ -1,14 +1,13 @@
 """Pairs of sequences for language models: from two FASTA files, or from variants and a genome."""
 
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 
 from cisweep.errors import SequenceError
 from cisweep.genome.alleles import AlleleWindows
-from cisweep.genome.variants import Variant
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,3 @@ def all_substitutions(sequence: str) -> list[str]:
         for base in "ACGT"
         if base != sequence[i]
     ]
-
-
-def first_variants(variants: Sequence[Variant], limit: int | None) -> list[Variant]:
-    """Return the first `limit` of the variants that can be scored; None for all."""
-    return [v for v in variants if not v.reason][:limit]
