@@ -1,6 +1,6 @@
 """One epoch of BPNet training against bpnet-lite 1.1's own loop, on the same windows.
 
-bpnet-lite is no dependency (it builds macs3): put its package on PYTHONPATH, else there are no rows.
+bpnet-lite is no dependency (it builds macs3): put its package on PYTHONPATH, else no rows come.
 """
 
 import contextlib
@@ -9,12 +9,11 @@ import tempfile
 
 import numpy as np
 import torch
-from common import compare
-
 from cisweep.models.modules import BPNet
 from cisweep.train.datasets import SignalDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import profile_objective
+from common import compare
 
 
 def rows(quick: bool) -> list[dict]:
