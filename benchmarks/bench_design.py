@@ -35,7 +35,7 @@ def rows(quick: bool = False) -> list[dict]:
     tokens = np.random.default_rng(0).integers(0, 4, (1, 2114)).astype(np.uint8)
     X = one_hot(tokens, LIKE)
     y_bar = model(X).detach() + 1
-    n_iter, n_edits, repeats = (6, 12, 1) if quick else (12, 30, 3)
+    n_iter, n_edits, repeats = (6, 12, 1) if quick else (40, 30, 2)
     options = dict(max_iter=n_iter, random_state=0, return_history=True)
 
     def ours(n: int = n_iter):

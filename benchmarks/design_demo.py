@@ -23,8 +23,19 @@ from cisweep.genome.fasta import Genome, tokens_of_text
 from cisweep.genome.motifs import load_motifs
 from cisweep.models import CNN
 
-WINDOW_BP, SEED, EDIT_COST, REPEATS = 100, 1, 1.0, 4
+WINDOW_BP, SEED, EDIT_COST, REPEATS = 100, 1, 1.0, 3
 LIKE = torch.zeros(0)
+
+
+class BothStrands(torch.nn.Module):
+    """The mean over a window and its reverse complement, as the demo's config has it."""
+
+    def __init__(self, model: torch.nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        return (self.model(X) + self.model(X.flip(1, 2))) / 2
 
 
 def demo_model(data: Path) -> torch.nn.Module:
@@ -35,7 +46,7 @@ def demo_model(data: Path) -> torch.nn.Module:
     weights = {names[k[:2]] + k[2:]: v for k, v in load_file(
         data / "models" / "ctcf_pu1.safetensors").items()}  # fmt: skip
     model.load_state_dict(weights)
-    return model.eval()
+    return BothStrands(model).eval()
 
 
 def peaks(path: Path, wanted) -> np.ndarray:
@@ -87,7 +98,7 @@ def second_model(data: Path, seconds: float = 90) -> torch.nn.Module:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    return model.eval()
+    return BothStrands(model).eval()
 
 
 def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) -> dict:
@@ -188,7 +199,7 @@ def to_nothing(data: Path, model: torch.nn.Module) -> dict:
     path = pruning_paths(model, X, best, target=0)[0]
     below = path.predictions[:, 0] < 0
     fewest = int(path.edits_kept[below].min()) if below.any() else None
-    return dict(start=float(y.max()), after_full=float(model(best)[0, 0]),
+    return dict(start=float(y.max()), after_full=float(model(best)[0, 0].detach()),
                 edits_full=int(path.n_edits), fewest_edits_below_zero=fewest)  # fmt: skip
 
 
