@@ -1,6 +1,7 @@
 """The workflow on a cluster: the same products as on one machine, and what faults do to it."""
 
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +13,8 @@ from support import assert_same
 pytestmark = pytest.mark.slurm
 
 PREDICTIONS = "results/small/ctcf_pu1/predictions.h5"
+ATTRIBUTIONS = "results/small/ctcf_pu1/attributions.h5"
+TRACK = "results/small/ctcf_pu1/tracks/ctcf.attr.bw"
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +39,11 @@ def recipe(root: Path, prefix: str) -> str:
     return commands[0].replace("cisweep_", f"{prefix}_")
 
 
-def test_same_products_and_resources(cluster, driver, settings, tmp_path, snakemake):
-    snakemake(settings, tmp_path / "local")
-    driver.run(settings)
+def test_same_products_and_resources(cluster, driver, settings, predicted, tmp_path, snakemake):
+    shutil.copytree(predicted, tmp_path / "local")
+    wanted = (PREDICTIONS, ATTRIBUTIONS, TRACK)
+    snakemake(settings, tmp_path / "local", *wanted)
+    driver.run(settings, *wanted)
     assert_same(tmp_path / "local", driver.folder)
     limits = {"predict_chunk": ("4000M", "01:00:00"), "attribute_chunk": ("4000M", "02:00:00")}
     for rule, (memory, time) in limits.items():
