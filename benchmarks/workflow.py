@@ -1,4 +1,4 @@
-"""Wall time, overhead and memory of whole runs; writes WORKFLOW.md: `python -m benchmarks.workflow`.
+"""Wall time, overhead and memory of whole runs: `python -m benchmarks.workflow`, WORKFLOW.md.
 
 Overhead is the wall time of the demo's workflow over two regions, in as many chunks: the same jobs
 with next to nothing to do. Memory is the largest max_rss of a rule's jobs, of a run and of one with
@@ -27,10 +27,13 @@ def run(folder: Path, config: dict) -> float:
     (folder / "overlay.yaml").write_text(yaml.safe_dump(config))
     start = time.monotonic()
     subprocess.run(
-        [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory", str(folder),
-         "--configfile", str(folder / "overlay.yaml"), "--cores", "2", "--quiet", "all"],
+        [
+            *(sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile")),
+            *("--directory", str(folder), "--configfile", str(folder / "overlay.yaml")),
+            *("--cores", "2", "--quiet", "all"),
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return time.monotonic() - start
 
 
@@ -74,9 +77,14 @@ def main() -> None:
                 "genome": {"fasta": str(genome(folder, length))},
                 "regions": {"tile": {"stride_bp": 100}},
                 "chunk_bp": 90_000,
-                "steps": {"select": None, "seqlets": None, "hits": None, "report": None,
-                          "attribute": {"n_references": 2}},
-            }  # fmt: skip
+                "steps": {
+                    "select": None,
+                    "seqlets": None,
+                    "hits": None,
+                    "report": None,
+                    "attribute": {"n_references": 2},
+                },
+            }
             run(folder / str(length), config)
             memory[length] = jobs(folder / str(length)).groupby("rule")["mb"].max()
     times = whole.groupby("rule").agg(
@@ -94,11 +102,12 @@ def main() -> None:
     ]
     (ROOT / "benchmarks" / "WORKFLOW.md").write_text(
         "# The workflow as a whole\n\nRepeat: `python -m benchmarks.workflow`.\n\n"
-        f"Machine: {machine()}.\n\nThe demo (2 cores): **{wall:.0f} s** wall, goal 180 s. The same jobs over two "
+        f"Machine: {machine()}.\n\nThe demo (2 cores): **{wall:.0f} s** wall, goal 180 s. "
+        "The same jobs over two "
         f"regions, which is Snakemake's overhead and imports: **{idle:.0f} s**, goal 60 s.\n\n"
         "| rule | jobs | seconds, summed | peak MB |\n|---|---|---|---|\n"
         + "\n".join(lines)
-        + "\n\nPeak memory (MB) of a job with 900 and with 9,000 regions, 1 and 10 chunks of 90 kb:\n\n"
+        + "\n\nPeak memory (MB) of a job with 900 and with 9,000 regions (1 and 10 chunks):\n\n"
         "| rule | 900 | 9,000 |\n|---|---|---|\n" + "\n".join(ram) + "\n"
     )
 

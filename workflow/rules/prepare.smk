@@ -31,6 +31,7 @@ rule dropped_regions:
             f"{RESULTS}/{model}/chunks/{PLAN.first_map_step}/{chunk}.dropped.tsv"
             for model in PLAN.models
             for chunk in PLAN.chunk_set(model)
+            if PLAN.first_map_step
         ],
     output:
         table=report(

@@ -218,9 +218,9 @@ class Plan:
         return step in all_steps() and self.is_on(step)
 
     @property
-    def first_map_step(self) -> str:
-        """The first step that reads the regions' sequences; it accounts for those dropped for N."""
-        return next((s for s in ("predict", "attribute", "hits") if self.is_on(s)), "predict")
+    def first_map_step(self) -> str | None:
+        """The first step that sweeps the regions; it accounts for those dropped for N."""
+        return next((s for s in ("predict", "attribute", "hits") if self.is_on(s)), None)
 
     def step_config(self, step: str) -> Any:
         """Return the config of a step that is on."""
