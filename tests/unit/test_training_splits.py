@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from cisweep.errors import TrainingError
 from cisweep.train.splitting import (
     Split,
