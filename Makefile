@@ -15,7 +15,7 @@ space := $(subst ,, )
 VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shell printf %s "$(CURDIR)" | cksum | cut -d" " -f1),.venv)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test test-all lint docs accept bench clean
+.PHONY: help install install-test demo demo-train test test-all lint docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -28,8 +28,11 @@ demo: $(VENV)/.installed  ## Run the workflow on the embedded demo; the page is 
 	$(VENV)/bin/snakemake --cores $(CORES)
 	@echo "Open results/demo/report.html"
 
+demo-train: $(VENV)/.installed  ## The second demo: learn two words in 8-mers; needs no data
+	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/examples/train_kmers.yaml
+
 test: $(VENV)/.installed-test  ## Run the tests that take seconds (under 15 minutes on 2 cores)
-	$(VENV)/bin/python -m pytest -q -m "not slow and not slurm and not browser and not long and not gpu"
+	$(VENV)/bin/python -m pytest -q -n $(CORES) --dist loadfile -m "not slow and not slurm and not browser and not long and not gpu"
 
 test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
 	$(VENV)/bin/python -m pytest -q -m "not long and not gpu"

@@ -7,11 +7,11 @@ and gains nothing from that. References are given, so that only the attribution 
 import torch
 import torch.nn.functional as F
 from captum.attr import DeepLiftShap
-from cisweep.analysis import deep_lift_shap
 from tangermeme.deep_lift_shap import deep_lift_shap as tangermeme_deep_lift_shap
 from torch import nn
 
 from benchmarks.common import compare
+from cisweep.analysis import deep_lift_shap
 
 LENGTH = 2114
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
+
+from benchmarks.common import compare
 from cisweep.analysis import design, greedy_pruning
 from cisweep.analysis.design_oracle import one_hot
 from cisweep.models import BPNet
 from cisweep.models.wrappers import CountWrapper
-
-from benchmarks.common import compare
 
 LIKE = torch.zeros(0)
 

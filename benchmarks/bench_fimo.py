@@ -6,10 +6,10 @@ timed from prepared matrices and an encoded sequence to the hits in memory.
 
 import numba
 import numpy as np
-from cisweep.analysis.scanning import fimo, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
 
 from benchmarks.common import compare
+from cisweep.analysis.scanning import fimo, scan_tokens
+from cisweep.analysis.score_distribution import prepare_motifs
 
 
 def make_motifs(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -4,10 +4,10 @@ import copy
 import warnings
 
 import torch
-from cisweep.analysis import saturation_mutagenesis
 
 from benchmarks.common import compare
 from benchmarks.networks import Counts, PaddedBPNet, ResidualNet, difference, one_hot, tokens
+from cisweep.analysis import saturation_mutagenesis
 
 
 def rows(quick: bool) -> list[dict]:

@@ -1,11 +1,11 @@
 """predict against tangermeme 1.6: BPNet, a residual net with batch norm, the demo-sized CNN."""
 
 import torch
-from cisweep.analysis import predict
-from cisweep.models.modules import CNN, BPNet
 
 from benchmarks.common import compare
 from benchmarks.networks import PaddedBPNet, ResidualNet, difference, one_hot, tokens
+from cisweep.analysis import predict
+from cisweep.models.modules import CNN, BPNet
 
 
 def rows(quick: bool) -> list[dict]:

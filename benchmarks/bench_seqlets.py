@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import torch
-from cisweep.analysis import recursive_seqlets, tfmodisco_seqlets
 
 from benchmarks.common import compare
+from cisweep.analysis import recursive_seqlets, tfmodisco_seqlets
 
 SPANS = ["example_idx", "start", "end"]
 FIRST_CALL = """

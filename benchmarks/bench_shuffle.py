@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from cisweep.sequence import dinucleotide_shuffle, random_one_hot, shuffle_seeds, shuffle_tokens
-from cisweep.sequence.encoding import tokens_of
 
 from benchmarks.common import compare
+from cisweep.sequence import dinucleotide_shuffle, random_one_hot, shuffle_seeds, shuffle_tokens
+from cisweep.sequence.encoding import tokens_of
 
 
 def rows(quick: bool) -> list[dict]:

@@ -1,10 +1,10 @@
 """Long tiles against windows: the profile of a stretch of a chromosome, every 1000 bp."""
 
 import torch
-from cisweep.analysis import predict, predict_tiles
 
 from benchmarks.common import compare
 from benchmarks.networks import PaddedBPNet, difference, one_hot, tokens
+from cisweep.analysis import predict, predict_tiles
 
 
 def rows(quick: bool) -> list[dict]:

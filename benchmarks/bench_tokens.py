@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyfaidx
-from cisweep.genome.fasta import Genome
-from cisweep.sequence import decode_tokens, one_hot_encode, tokenize
 
 from benchmarks.common import compare
+from cisweep.genome.fasta import Genome
+from cisweep.sequence import decode_tokens, one_hot_encode, tokenize
 
 
 def rows(quick: bool) -> list[dict]:

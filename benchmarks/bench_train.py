@@ -9,11 +9,12 @@ import tempfile
 
 import numpy as np
 import torch
+from common import compare
+
 from cisweep.models.modules import BPNet
 from cisweep.train.datasets import SignalDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import profile_objective
-from common import compare
 
 
 def rows(quick: bool) -> list[dict]:

@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from cisweep.analysis.effects import substitution_effect
-from cisweep.models.modules.bpnet import BPNet
 
 from benchmarks.common import compare
+from cisweep.analysis.effects import substitution_effect
+from cisweep.models.modules.bpnet import BPNet
 
 
 class Counts(torch.nn.Module):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from cisweep.analysis import design, fimo
 from cisweep.analysis.design_baselines import BaselineTask, beam, greedy_motifs, random_edits
 from cisweep.analysis.design_goals import Goal, goal_objective, reached

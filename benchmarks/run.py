@@ -13,7 +13,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PACKAGES = ("cisweep", "torch", "numpy", "tangermeme", "memelite", "ledidi", "modisco", "captum", "lightmotif")
+PACKAGES = (
+    "cisweep",
+    "torch",
+    "numpy",
+    "tangermeme",
+    "memelite",
+    "ledidi",
+    "modisco",
+    "captum",
+    "lightmotif",
+)
 
 
 def machine() -> str:
@@ -21,7 +31,11 @@ def machine() -> str:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        names = [x.split(":", 1)[1].strip() for x in info.read_text().splitlines() if x.startswith("model name")]
+        names = [
+            x.split(":", 1)[1].strip()
+            for x in info.read_text().splitlines()
+            if x.startswith("model name")
+        ]
         cpu = f"{names[0]}, {len(names)} cores" if names else cpu
     found = []
     for package in PACKAGES:
@@ -39,9 +53,17 @@ def one(task: str, quick: bool) -> list[dict]:
         f"from benchmarks import bench_{task} as b; "
         f"print('ROWS ' + json.dumps(b.rows({quick})))"
     )
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=HERE.parent, env=environment, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=HERE.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     lines = [x for x in done.stdout.splitlines() if x.startswith("ROWS ")]
     if not lines:
@@ -56,12 +78,17 @@ def as_time(seconds: float) -> str:
 
 def table(rows: list[dict]) -> str:
     """Return the rows as Markdown."""
-    out = ["| task | rival | cisweep | rival's time | ratio | goal | equal |", "|---|---|---|---|---|---|---|"]
+    out = [
+        "| task | rival | cisweep | rival's time | ratio | goal | equal |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         ours = next(iter(row["medians"]))
         for rival, ratio in row["ratios"].items():
             goal = row["goals"].get(rival)
-            verdict = "" if goal is None else f"{goal:g}× {'reached' if ratio >= goal else 'missed'}"
+            verdict = (
+                "" if goal is None else f"{goal:g}× {'reached' if ratio >= goal else 'missed'}"
+            )
             out.append(
                 f"| {row['task']} | {rival} | {as_time(row['medians'][ours])} | "
                 f"{as_time(row['medians'][rival])} | {ratio:.2f}× | {verdict} | {row['check']} |"
@@ -75,14 +102,17 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("tasks", nargs="*")
     arguments = parser.parse_args()
-    tasks = arguments.tasks or sorted(p.stem.removeprefix("bench_") for p in HERE.glob("bench_*.py"))
+    tasks = arguments.tasks or sorted(
+        p.stem.removeprefix("bench_") for p in HERE.glob("bench_*.py")
+    )
     rows = []
     for task in tasks:
         print(f"benchmark {task} …", flush=True)
         rows += one(task, arguments.quick)
         print(table(rows[-len(rows) :]).splitlines()[-1], flush=True)
     text = (
-        "# Benchmarks\n\nMedian process CPU seconds of interleaved runs in one process, one thread; "
+        "# Benchmarks\n\n"
+        "Median process CPU seconds of interleaved runs in one process, one thread; "
         "the ratio is rival / cisweep.\nRepeat: `make bench` (the peers have an environment of "
         f"their own).\n\nMachine: {machine()}.\n\n{table(rows)}\n\n"
         "GPU: not measured (no GPU was at hand); the code path is the one that the CPU tests run.\n"

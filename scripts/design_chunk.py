@@ -1,6 +1,7 @@
 """Design the windows of one chunk."""
 
 import numpy as np
+
 from cisweep.genome.design_windows import design_chunks, design_tokens, frozen_positions
 from cisweep.genome.motifs import read_meme
 from cisweep.job import Job

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from cisweep.analysis.chunk_hits import background_of
 from cisweep.analysis.hit_gather import HitGather, merge_sums
 from cisweep.analysis.hits import HitSums

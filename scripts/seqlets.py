@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+
 from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, merge_tallies
 from cisweep.analysis.seqlet_tables import in_genome_order, name_seqlets
 from cisweep.genome.motifs import load_motifs

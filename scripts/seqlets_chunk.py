@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+
 from cisweep.analysis.seqlet_background import Background
 from cisweep.analysis.seqlet_tables import call_chunk
 from cisweep.job import Job

@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+
 from cisweep.job import Job, atomic
 from cisweep.plot.training import training_figures
 

@@ -3,6 +3,7 @@
 import json
 
 import pandas as pd
+
 from cisweep.job import Job
 from cisweep.outputs.tables import write_tsv
 from cisweep.plot.training import save_loss

@@ -1,6 +1,7 @@
 """Merge the effects of all variants: p-values, ranks among peaks, tables, VCF, volcano plot."""
 
 import numpy as np
+
 from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
 from cisweep.genome.chunk_windows import read_peaks

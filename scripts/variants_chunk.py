@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
 from cisweep.contracts import digest
 from cisweep.genome.alleles import WindowPlan

@@ -17,6 +17,7 @@ THRESHOLD = 1e-4  # p-value of the hits that are compared
 with Job(snakemake) as job:  # noqa: F821
     import numpy as np
     import pandas as pd
+
     from cisweep.analysis.averaging import FoldedModel, attribute_windows
     from cisweep.analysis.references import make_references
 

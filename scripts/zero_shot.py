@@ -4,6 +4,7 @@ from itertools import chain
 
 import numpy as np
 import pandas as pd
+
 from cisweep.analysis.group_tests import compare_groups, principal_components
 from cisweep.errors import ConfigError
 from cisweep.genome.alleles import WindowPlan, allele_windows

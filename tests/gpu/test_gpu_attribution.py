@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from cisweep.analysis import deep_lift_shap
 from cisweep.models import BPNet, CountWrapper
 from cisweep.sequence import dinucleotide_shuffle, random_one_hot

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from cisweep.analysis import predict, predict_tiles, saturation_mutagenesis
 from cisweep.models.modules import CNN, BPNet
 

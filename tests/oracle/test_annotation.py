@@ -11,11 +11,12 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import false_discovery_control
+
 from cisweep.analysis import annotation
 from cisweep.analysis.annotation import annotate_seqlets, match_motifs, token_matrix
 from cisweep.errors import MotifError, SequenceError
 from cisweep.genome.motifs import Motif
-from scipy.stats import false_discovery_control
 
 RNG = np.random.default_rng(0)
 MOTIFS = [Motif(f"M{i}", "", RNG.dirichlet([0.3] * 4, size=int(w)).T)

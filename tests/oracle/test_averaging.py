@@ -76,7 +76,9 @@ def test_predictions_are_means_over_folds_and_strands(modules, config, data, pol
     windows, tokens = data
     model = FoldedModel.load(ModelConfig.model_validate(config | {"fold_policy": policy}), "cpu")
     found = predict_windows(model, windows, tokens, [], batch_size=3)
-    used = [(policy == "mean" or c == "chr1", policy == "mean" or c == "chr2") for c in windows.chrom]
+    used = [
+        (policy == "mean" or c == "chr1", policy == "mean" or c == "chr2") for c in windows.chrom
+    ]
     np.testing.assert_allclose(found.mean, by_hand(modules, windows, tokens, used), atol=1e-5)
     assert (found.sd > 0).any() == (policy == "mean")
 
@@ -90,14 +92,15 @@ def test_sums_of_attributions_are_differences_of_predictions(config, data):
     refs = references(windows, tokens)
     as_tokens = np.where(refs.sum(2).numpy() > 0, refs.argmax(2).numpy(), 4).astype(np.uint8)
     y_refs = np.mean(
-        [predict_windows(model, windows, as_tokens[:, k], [], batch_size=2).mean for k in range(3)], 0
+        [predict_windows(model, windows, as_tokens[:, k], [], batch_size=2).mean for k in range(3)],
+        0,
     )
     np.testing.assert_allclose(found.projected.sum(2).T, y - y_refs, atol=1e-5)
     assert found.deltas.max() < 1e-5
     # A window and its - strand are the same place: same attribution in + orientation, since both
     # strands are averaged, but for the tasks, which swap.
-    turned = Windows(windows.chrom, windows.start, windows.end,
-                     np.where(windows.strand == "-", "+", "-").astype(object), windows.name)  # fmt: skip
+    other = np.where(windows.strand == "-", "+", "-").astype(object)
+    turned = Windows(windows.chrom, windows.start, windows.end, other, windows.name)
     model_refs = make_references("zeros", 1, 0, 1)
     a = attribute_windows(model, windows, tokens, [], model_refs, batch_size=2)
     b = attribute_windows(model, turned, tokens, [], model_refs, batch_size=2)
@@ -117,7 +120,9 @@ def test_batches_do_not_change_attributions(config, data, size):
 
 def test_a_chromosome_that_no_fold_holds_out_is_an_error(config, data):
     windows, tokens = data
-    model = FoldedModel.load(ModelConfig.model_validate(config | {"fold_policy": "held_out"}), "cpu")
+    model = FoldedModel.load(
+        ModelConfig.model_validate(config | {"fold_policy": "held_out"}), "cpu"
+    )
     lost = Windows.build(["chr3"], [0], [40])
     with pytest.raises(ModelError, match="no fold holds out chromosome 'chr3'.*test_chroms"):
         predict_windows(model, lost, tokens[:1], [], batch_size=1)

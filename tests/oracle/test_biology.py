@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+
 from cisweep.analysis.prediction import predict
 from cisweep.config.model import ModelConfig, file_sha256
 from cisweep.models import load_model, target_module

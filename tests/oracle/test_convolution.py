@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
+
 from cisweep.models.convolution import conv1d, fast_convolutions, linear
 
 SHAPES = [

@@ -3,8 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from cisweep.analysis.attribution import attribute, deep_lift_shap, input_x_gradient
 from torch import nn
+
+from cisweep.analysis.attribution import attribute, deep_lift_shap, input_x_gradient
 
 tangermeme = pytest.importorskip("tangermeme.deep_lift_shap")
 captum = pytest.importorskip("captum.attr")

@@ -5,12 +5,13 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import nn
+
 from cisweep.analysis.attribution import attribute, references_by_name
 from cisweep.genome.fasta import Genome
 from cisweep.models import CNN, BPNet, ChromBPNet
 from cisweep.models.wrappers import CountWrapper
-from safetensors.torch import load_file
-from torch import nn
 
 MUTAGENESIS_CORRELATION = 0.5
 

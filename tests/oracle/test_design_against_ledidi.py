@@ -4,9 +4,10 @@ import ledidi
 import numpy as np
 import pytest
 import torch
+from ledidi.pruning import greedy_pruning as reference_pruning
+
 from cisweep.analysis import design, greedy_pruning
 from cisweep.analysis.pruning import pruning_paths
-from ledidi.pruning import greedy_pruning as reference_pruning
 
 
 class Net(torch.nn.Module):

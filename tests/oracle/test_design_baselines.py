@@ -5,6 +5,7 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 import torch
+
 from cisweep.analysis.design_baselines import BaselineTask, beam, greedy_motifs, random_edits
 from cisweep.analysis.design_goals import Goal, goal_objective
 from cisweep.analysis.design_oracle import Oracle, one_hot

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 import torch
+
 from cisweep.analysis.experiments import (
     Backgrounds,
     ablation_table,

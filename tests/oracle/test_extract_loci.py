@@ -5,6 +5,7 @@ import pandas as pd
 import pyBigWig
 import pysam
 import pytest
+
 from cisweep.errors import RegionError
 from cisweep.genome import extract_loci, load_fasta
 

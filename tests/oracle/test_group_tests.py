@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import scipy.stats
+
 from cisweep.analysis.group_tests import cohens_d, compare_groups, principal_components
 
 

@@ -9,6 +9,8 @@ import torch
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")
 
+from safetensors.torch import load_file, save_file  # noqa: E402
+
 from cisweep.analysis.embedding import (  # noqa: E402
     EmbeddingOptions,
     embedding_distance,
@@ -21,7 +23,6 @@ from cisweep.analysis.embedding import (  # noqa: E402
 )
 from cisweep.errors import ModelError, SequenceError  # noqa: E402
 from cisweep.models.adapters.hf_lm import load_language_model  # noqa: E402
-from safetensors.torch import load_file, save_file  # noqa: E402
 
 WILD = "ATTAAAGAAAATATCATCTTTGGTGTTTCCTAT"
 SILENT = "ATAAAAGAAAATATCATCTTTGGTGTTTCCTAT"

@@ -7,8 +7,9 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from cisweep import plot
 from matplotlib.path import Path
+
+from cisweep import plot
 
 peer = pytest.importorskip("tangermeme.plot")
 

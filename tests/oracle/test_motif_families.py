@@ -1,6 +1,7 @@
 """Similarity against an explicit loop over offsets and strands; families; shuffled copies."""
 
 import numpy as np
+
 from cisweep.analysis.motif_families import (
     centred_information,
     motif_families,

@@ -5,13 +5,14 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from cisweep.analysis import mutagenesis, saturation_mutagenesis
 from cisweep.errors import ModelError, SequenceError
 from cisweep.models.modules import CNN, BPNet, Linear
 from cisweep.models.running import dtype_of
 from cisweep.models.tape import record
 from cisweep.models.wrappers import CountWrapper
-from torch import nn
 
 
 def windows(n, length, seed=0):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file
+
 from cisweep.analysis.effect_model import EffectModel
 from cisweep.analysis.variant_effect import variant_effects
 from cisweep.config.model import ModelConfig
 from cisweep.genome.fasta import Genome
 from cisweep.genome.variants import read_vcf
-from safetensors.torch import load_file
 
 RESOURCES = Path(__file__).parents[2] / "workflow" / "resources" / "models"
 

@@ -7,6 +7,7 @@ import tangermeme.product
 import tangermeme.space
 import tangermeme.variant_effect
 import torch
+
 from cisweep.analysis import effects, perturbation
 from cisweep.errors import SequenceError
 from cisweep.sequence import dinucleotide_shuffle, random_one_hot

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.stats import false_discovery_control
+
 from cisweep.analysis.qvalues import bh_qvalues, cell_qvalues, count_hits
 from cisweep.analysis.scanning import count_tests, fimo, scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.errors import MotifError
-from scipy.stats import false_discovery_control
 
 
 def test_equal_to_scipy_when_every_test_is_given():

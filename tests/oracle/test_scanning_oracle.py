@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from cisweep.analysis.scanning import count_tests, fimo, has_avx2, scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
 

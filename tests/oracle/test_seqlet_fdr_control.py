@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cisweep.analysis.seqlet_background import call, merge, summarise
 from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, within_sequence_null
 from cisweep.analysis.seqlet_spans import SpanRules

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from cisweep import sequence
 from cisweep.sequence.tokens import tokenize
 

@@ -4,8 +4,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_tokens, tokenize
 from scipy.stats import chisquare
+
+from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_tokens, tokenize
 
 MASK = (1 << 64) - 1
 

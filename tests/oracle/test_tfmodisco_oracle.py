@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cisweep.analysis import tfmodisco_seqlets
 from cisweep.analysis.tfmodisco import WindowRules, fit_thresholds, window_sums
 

@@ -3,13 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from cisweep.analysis import predict, predict_tiles, tiling
 from cisweep.config.model import TargetConfig
 from cisweep.errors import ModelError, SequenceError
 from cisweep.models.modules import CNN, BPNet, ChromBPNet
 from cisweep.models.targets import TargetModule, TrackModule
 from cisweep.models.wrappers import ControlWrapper
-from torch import nn
 
 
 def tokens(length):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+
 from cisweep.errors import TrainingError
 from cisweep.train import losses
 

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from cisweep.train import metrics
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics as sk
+
+from cisweep.train import metrics
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.spatial.distance
 import scipy.stats
+
 from cisweep.analysis.variant_scores import (
     NullPool,
     active_allele_quantile,

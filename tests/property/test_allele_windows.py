@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cisweep.genome.alleles import Edit, WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.normalize import trim
 from cisweep.genome.variants import Variant
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 W = 12
 

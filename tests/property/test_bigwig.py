@@ -3,10 +3,11 @@
 import numpy as np
 import pyBigWig
 import pytest
-from cisweep.contracts import Windows
-from cisweep.outputs.bigwig import track_of, write_bigwig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from cisweep.contracts import Windows
+from cisweep.outputs.bigwig import track_of, write_bigwig
 
 LENGTHS = {"chr2": 80, "chr1": 50}
 quiet = settings(

@@ -3,6 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cisweep.analysis.chunk_hits import (
     Attributed,
     Scan,
@@ -16,8 +19,6 @@ from cisweep.contracts import Windows
 from cisweep.genome.chunks import Layout
 from cisweep.genome.fasta import NamedSequences
 from cisweep.genome.motifs import Motif
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LENGTHS = {"chr2": 400, "chr1": 250}
 WIDTH = 40

@@ -5,12 +5,13 @@ import re
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cisweep.analysis import design, fimo
 from cisweep.analysis.design_constraints import Constraints
 from cisweep.analysis.design_motifs import IUPAC, motif_rules
 from cisweep.errors import DesignError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LETTERS = "ACGTN"
 COMPLEMENT = str.maketrans("ACGTRYKMBDHVSWN", "TGCAYRMKVHDBSWN")

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from cisweep.analysis.peaks import local_maxima, predicted_peaks, streamed_maxima
-from cisweep.contracts import Windows
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cisweep.analysis.peaks import local_maxima, predicted_peaks, streamed_maxima
+from cisweep.contracts import Windows
 
 ORDER = ["chr2", "chr1"]
 

@@ -5,6 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cisweep.errors import RegionError
 from cisweep.genome.regions import (
     Regions,
@@ -19,8 +22,6 @@ from cisweep.genome.regions import (
     tiles,
     to_windows,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LENGTHS = {"chr2": 90, "chr1": 140, "chr10": 20}
 

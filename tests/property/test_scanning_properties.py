@@ -1,10 +1,11 @@
 """Any tiling gives each hit and each test once; any portable run the same bytes."""
 
 import numpy as np
-from cisweep.analysis.scanning import count_tests, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cisweep.analysis.scanning import count_tests, scan_tokens
+from cisweep.analysis.score_distribution import prepare_motifs
 
 RNG = np.random.default_rng(0)
 MOTIFS = {f"m{w}": RNG.dirichlet([0.5] * 4, size=w).T for w in (3, 6, 9, 14, 21)}

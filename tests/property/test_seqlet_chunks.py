@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from cisweep.analysis.grid_counts import GridCounts, load_counts, merge_counts, on_grid, save_counts
 from cisweep.analysis.seqlet_background import Background, call, merge, summarise
 from cisweep.analysis.seqlet_fdr import (
@@ -15,8 +18,6 @@ from cisweep.analysis.seqlet_fdr import (
 )
 from cisweep.analysis.seqlet_spans import SpanRules
 from cisweep.analysis.seqlets import recursive_seqlets
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def planted(n, length, seed):

@@ -1,6 +1,9 @@
 """What holds for every sequence of tokens."""
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cisweep.sequence.tokens import (
     decode_tokens,
     mono_shuffle_tokens,
@@ -8,8 +11,6 @@ from cisweep.sequence.tokens import (
     shuffle_tokens,
     tokenize,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 sequences = st.text("ACGTN", max_size=120)
 seeds = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=9)

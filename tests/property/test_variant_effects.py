@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from cisweep.analysis.effect_model import EffectModel
 from cisweep.analysis.variant_effect import EFFECT_COLUMNS, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig

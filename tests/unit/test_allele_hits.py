@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cisweep.analysis.allele_hits import ALLELE_HIT_COLUMNS, allele_hits
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.genome.alleles import WindowPlan, allele_windows

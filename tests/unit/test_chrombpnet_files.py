@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models import load_model

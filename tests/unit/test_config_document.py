@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+
 from cisweep.config.document import (
     CONFIG_SCHEMA,
     MODEL_SCHEMA,

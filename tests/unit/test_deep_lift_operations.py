@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from cisweep.analysis.attribution import attribute
-from cisweep.errors import AttributionError
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from cisweep.analysis.attribution import attribute
+from cisweep.errors import AttributionError
 
 N, N_REFERENCES, LENGTH, CHANNELS = 2, 3, 12, 8
 

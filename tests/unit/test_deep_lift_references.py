@@ -3,10 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from cisweep.analysis.attribution import attribute, deep_lift_shap, references_by_name
 from cisweep.errors import AttributionError
 from cisweep.sequence import dinucleotide_shuffle
-from torch import nn
 
 LENGTH = 40
 X = F.one_hot(torch.randint(0, 4, (5, LENGTH), generator=torch.Generator().manual_seed(1)), 4)

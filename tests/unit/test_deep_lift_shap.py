@@ -6,6 +6,8 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
+
 from cisweep.analysis.attribution import (
     attribute,
     attribute_along_path,
@@ -16,7 +18,6 @@ from cisweep.analysis.attribution import (
 from cisweep.config.model import TargetConfig
 from cisweep.errors import AttributionError
 from cisweep.models.targets import TargetModule, centered_logits
-from torch import nn
 
 LENGTH = 40
 

@@ -4,6 +4,7 @@ import pandas as pd
 import pysam
 import pytest
 import torch
+
 from cisweep.analysis.averaging import FoldedModel
 from cisweep.analysis.design_job import DesignModels, _Member, design_chunk
 from cisweep.analysis.design_rows import design_rows

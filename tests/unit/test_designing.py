@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+
 from cisweep.analysis import design, greedy_pruning
 from cisweep.analysis.design_constraints import Constraints
 from cisweep.analysis.design_goals import Goal, goal_objective, reached, window_losses

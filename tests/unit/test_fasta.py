@@ -3,6 +3,7 @@
 import numpy as np
 import pysam
 import pytest
+
 from cisweep.errors import GenomeError
 from cisweep.genome.fasta import (
     Genome,

@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+
 from cisweep.contracts import Windows
 from cisweep.errors import ProductError
 from cisweep.outputs import h5

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from cisweep.analysis.hits import (
     HitSums,
     hit_attributions,

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+
 from cisweep.errors import ConfigError, RegionError
 from cisweep.job import Job, atomic
 

@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 
 import numpy as np
 import pytest
+
 from cisweep.errors import SequenceError
 from cisweep.plot import logo_svg, logo_symbols
 from cisweep.plot.letters import OUTLINES, stack_letters

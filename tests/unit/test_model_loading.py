@@ -10,12 +10,13 @@ import zipfile
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models import load_model
 from cisweep.models.modules import CNN, BPNet, ChromBPNet, Linear
-from safetensors.torch import load_file, save_file
-from torch import nn
 
 DEMO_NAMES = {"c.": "conv.", "d.": "dilated.", "o.": "output."}
 

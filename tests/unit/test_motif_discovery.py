@@ -3,6 +3,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+
 from cisweep.analysis.motif_discovery import (
     DiscoveryOptions,
     Pattern,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif, load_motifs, read_meme
 

@@ -4,6 +4,7 @@ import gzip
 
 import numpy as np
 import pytest
+
 from cisweep.errors import SequenceError
 from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.colors import to_rgba
+
 from cisweep import plot
 from cisweep.errors import SequenceError
 from cisweep.plot.annotations import pack_rows
-from matplotlib.colors import to_rgba
 
 rng = np.random.default_rng(0)
 

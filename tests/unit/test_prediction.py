@@ -2,12 +2,13 @@
 
 import pytest
 import torch
+from torch import nn
+
 from cisweep.analysis import predict, prediction
 from cisweep.analysis.prediction import predict_stream
 from cisweep.errors import ModelError
 from cisweep.models.modules import CNN, BPNet
 from cisweep.models.replay import replay_of
-from torch import nn
 
 
 def windows(n, length, seed=0, dtype=torch.float32):

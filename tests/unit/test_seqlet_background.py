@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from cisweep.analysis.grid_counts import GridCounts, load_counts, merge_counts
 from cisweep.analysis.seqlet_background import CALL_COLUMNS, Background, call, merge, summarise
 from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, merge_tallies

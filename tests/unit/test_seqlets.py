@@ -3,6 +3,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from cisweep.analysis import recursive_seqlets
 from cisweep.errors import AttributionError
 

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+
 from cisweep import sequence
 from cisweep.errors import SequenceError
 from cisweep.sequence.encoding import tokens_of

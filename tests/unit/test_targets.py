@@ -2,6 +2,9 @@
 
 import pytest
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
 from cisweep.config.model import RcConfig, TargetConfig
 from cisweep.errors import ModelError
 from cisweep.models.modules import CNN, BPNet
@@ -14,8 +17,6 @@ from cisweep.models.targets import (
     track_module,
 )
 from cisweep.models.wrappers import ControlWrapper, CountWrapper, EnformerWrapper, ProfileWrapper
-from torch import nn
-from torch.overrides import TorchFunctionMode
 
 
 class Heads(nn.Module):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+
 from cisweep.errors import SequenceError
 from cisweep.sequence.tokens import (
     decode_tokens,

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from cisweep.errors import TrainingError
 from cisweep.sequence.tokens import reverse_complement_tokens, tokenize
 from cisweep.train.datasets import SignalDataset, TableDataset

@@ -8,12 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from cisweep.errors import TrainingError
 from cisweep.models.modules import CNN, Linear
 from cisweep.train.datasets import TableDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import scalar_objective
-from torch import nn
 
 CONFIG = FitConfig(epochs=6, batch_size=16, learning_rate=0.01, progress=False, seed=3)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from cisweep.steps.train import Recipe, TrainConfig
 from cisweep.train.filters import consensus
 from cisweep.train.recipes import TrainedFold, train_fold

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
 from cisweep.genome.fasta import NamedSequences

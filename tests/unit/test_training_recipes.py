@@ -6,6 +6,8 @@ import pyBigWig
 import pytest
 import torch
 import yaml
+from pydantic import ValidationError
+
 from cisweep.config.model import ModelConfig
 from cisweep.errors import TrainingError
 from cisweep.models import load_model
@@ -16,7 +18,6 @@ from cisweep.train.filters import consensus, filter_matrices, match_filters
 from cisweep.train.loading import load_examples
 from cisweep.train.products import train_model
 from cisweep.train.recipes import RunOptions
-from pydantic import ValidationError
 
 FIT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01}
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from cisweep.errors import TrainingError
 from cisweep.train.splitting import (
     Split,

@@ -5,6 +5,7 @@ import re
 
 import pysam
 import pytest
+
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import Genome, NamedSequences, tokens_of_text
 from cisweep.genome.variants import (

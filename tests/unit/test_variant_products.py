@@ -5,6 +5,7 @@ import pandas as pd
 import pysam
 import pytest
 import scipy.stats
+
 from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
 from cisweep.errors import ProductError

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from cisweep.errors import CisweepError
 from cisweep.genome.plan import Plan
 

@@ -83,6 +83,7 @@ def test_a_minus_window_is_read_reverse_complemented(tmp_path, small_genome, sna
     assert abs(values[0] - values[1]).max() > 1e-3
 
     import torch
+
     from cisweep.analysis import deep_lift_shap, predict
     from cisweep.config.run import read_model_config
     from cisweep.models import load_model, target_module

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pysam
+
 from cisweep.analysis.scanning import scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.genome.fasta import Genome

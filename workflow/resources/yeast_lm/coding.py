@@ -12,6 +12,7 @@ import argparse
 import numpy as np
 import pandas as pd
 import torch
+
 from cisweep.analysis.embedding import EmbeddingOptions, embedding_distance, likelihood_ratio
 from cisweep.analysis.group_tests import compare_groups
 from cisweep.genome.fasta import Genome

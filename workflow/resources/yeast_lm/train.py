@@ -16,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cisweep.genome.fasta import Genome
 from tokenizers import Tokenizer, models, processors, trainers
 from transformers import MixtralConfig, MixtralForCausalLM, PreTrainedTokenizerFast
+
+from cisweep.genome.fasta import Genome
 
 HELD_OUT = "chrXVI"
 VOCABULARY = 512

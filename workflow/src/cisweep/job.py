@@ -234,9 +234,11 @@ def _free_gpu(count: int) -> Iterator[int]:
     folder = Path(os.environ.get("TMPDIR", "/tmp"))
     while True:
         for index in range(count):
-            # CUDA_VISIBLE_DEVICES renumbers, so the lock carries what the job sees.
-            seen = os.environ.get("CUDA_VISIBLE_DEVICES", "all").replace(",", "_")
-            with open(folder / f"cisweep_gpu_{os.getuid()}_{seen}_{index}.lock", "w") as lock:
+            # CUDA_VISIBLE_DEVICES renumbers, so the lock carries what the job sees. A scheduler
+            # gives each job its own GPUs, all perhaps called 0: the job's number tells them apart.
+            seen = "_".join(os.environ.get(v, "") for v in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
+            name = f"cisweep_gpu_{os.getuid()}_{seen.replace(',', '_')}_{index}.lock"
+            with open(folder / name, "w") as lock:
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:

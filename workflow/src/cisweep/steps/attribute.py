@@ -10,9 +10,7 @@ from cisweep.steps.base import Step, StepConfig
 class AttributeConfig(StepConfig):
     """Attributions of the selected regions."""
 
-    method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient"] = (
-        "deep_lift_shap"
-    )
+    method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient"] = "deep_lift_shap"
     """How bases are given their share of the prediction. The gradient methods are for models of
     hundreds of kilobases; they do not add up exactly, so set on_incomplete: warn."""
     references: Literal["dinucleotide", "shuffle", "zeros", "uniform"] = "dinucleotide"
