@@ -53,7 +53,7 @@ def test_the_default_config_is_sound(root, folder):
         ({"models": {"ctcf_pu1": "no.yaml"}}, ["models.ctcf_pu1 (no.yaml): no such file"]),
         ({"steps": {"select": {"top_n": None}}}, ["steps.select: give top_n, threshold, or both"]),
         ({"steps": {"attribute": None}}, ["steps.seqlets: needs the step attribute"]),
-        ({"motifs": None}, ["motifs: missing; the steps seqlets and hits need a MEME file"]),
+        ({"motifs": None}, ["motifs: missing; needed by seqlets, hits (a file in MEME format)"]),
         ({"steps": {"select": {"targets": ["gata1"]}}}, ["no model has the target 'gata1'", "pu1"]),
         ({"chunk_bp": 300}, ["chunk_bp: 300 is less than twice the window of ctcf_pu1 (200 bp)"]),
         ({"device": "gpu"}, ["device: String should match pattern", "got 'gpu'"]),

@@ -188,8 +188,9 @@ def _check_logic(config: Any) -> list[str]:
     for name in sorted(on):
         missing = [n for n in all_steps()[name].needs if n not in on]
         found += [f"steps.{name}: needs the step {n}; add it under steps" for n in missing]
-    if on & {"seqlets", "hits"} and config.motifs is None:
-        found.append("motifs: missing; the steps seqlets and hits need a MEME file")
+    wanting = [name for name, step in all_steps().items() if name in on and step.needs_motifs]
+    if wanting and config.motifs is None:
+        found.append(f"motifs: missing; needed by {', '.join(wanting)} (a file in MEME format)")
     return found
 
 

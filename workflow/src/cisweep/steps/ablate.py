@@ -26,4 +26,5 @@ STEP = Step(
     title="Ablation of motif hits",
     products=lambda config, model: ["ablate.parquet", "figures/ablate.svg"],
     needs=("hits",),
+    needs_motifs=True,
 )

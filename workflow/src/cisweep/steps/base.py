@@ -18,7 +18,8 @@ class Step:
     name: its key under `steps`; version: raised only when results change, so that finished jobs
     rerun then and only then; config: its config model; order: its place in the run and the report;
     products: (step config, model config) -> paths under results/<run>/<model>/; run_products: paths
-    under results/<run>/; needs: steps that must be on; title: heading of its part of the report;
+    under results/<run>/; needs: steps that must be on; needs_motifs: must the run name
+    a motif file; title: heading of its part of the report;
     unscoped: config fields that do not determine results (sizes of batches).
     """
 
@@ -30,6 +31,7 @@ class Step:
     products: Callable[[StepConfig, ModelConfig], list[str]] = lambda config, model: []
     run_products: Callable[[StepConfig], list[str]] = lambda config: []
     needs: tuple[str, ...] = ()
+    needs_motifs: bool = False
     unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
 
     def settings(self, config: StepConfig) -> dict:

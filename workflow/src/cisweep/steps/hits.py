@@ -31,4 +31,5 @@ STEP = Step(
     config=HitsConfig,
     title="Motif hits",
     products=lambda config, model: ["hits.bed", "hits.parquet", "motif_ranking.tsv"],
+    needs_motifs=True,
 )

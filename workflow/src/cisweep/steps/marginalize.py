@@ -32,4 +32,5 @@ STEP = Step(
     config=MarginalizeConfig,
     title="Marginal effects of motifs",
     products=lambda config, model: ["marginalize.parquet", "figures/marginalize.svg"],
+    needs_motifs=True,
 )

@@ -37,4 +37,5 @@ STEP = Step(
     title="Seqlets",
     products=lambda config, model: ["seqlets.bed", "seqlets.parquet"],
     needs=("attribute",),
+    needs_motifs=True,
 )

@@ -38,4 +38,5 @@ STEP = Step(
     config=SpaceConfig,
     title="Spacing of motifs",
     products=lambda config, model: ["space.parquet", "figures/space.svg"],
+    needs_motifs=True,
 )
