@@ -12,7 +12,9 @@ from pydantic import Field, model_validator
 
 from cisweep.config.base import Name, Strict
 
-LOG_SCALES = frozenset({"log_counts", "log1p_counts"})
+_ADAPTERS = Path(__file__).parent.parent / "models" / "adapters"
+ADAPTERS = sorted(p.stem for p in _ADAPTERS.glob("*.py") if not p.stem.startswith("_"))
+"""Names of the adapters: the files of that folder, listed without importing them (torch)."""
 
 
 class InputConfig(Strict):
@@ -79,7 +81,7 @@ class FoldConfig(Strict):
 class ModelConfig(Strict):
     """A trained model."""
 
-    adapter: Literal["state_dict", "export", "bpnet", "chrombpnet", "hf_lm", "python"]
+    adapter: Literal[*ADAPTERS]
     """How the files are read; one file an adapter in cisweep/models/adapters."""
     module: str | None = None
     """Built-in module (Linear, CNN, BPNet, ChromBPNet) or import path `package.module:Class`."""
