@@ -5,8 +5,7 @@ package attribute can only be one of the two. Loading is lazy so that motif scan
 calling do not pay for torch.
 """
 
-from importlib import import_module
-from typing import Any
+from cisweep.lazy import exports
 
 _MODULE_OF = {
     "predict": "prediction",
@@ -31,14 +30,4 @@ _MODULE_OF = {
     "greedy_pruning": "pruning",
 }
 
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cisweep.analysis' has no attribute {name!r}")
-    return getattr(import_module(f"cisweep.analysis.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

@@ -4,8 +4,7 @@ Names are loaded when first used. What peers return as tensors comes as NumPy ar
 `torch.from_numpy` takes them without a copy.
 """
 
-from importlib import import_module
-from typing import Any
+from cisweep.lazy import exports
 
 _MODULE_OF = {
     "Genome": "fasta",
@@ -17,14 +16,4 @@ _MODULE_OF = {
     "read_vcf": "variants",
 }
 
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cisweep.genome' has no attribute {name!r}")
-    return getattr(import_module(f"cisweep.genome.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

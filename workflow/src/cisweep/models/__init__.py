@@ -1,7 +1,6 @@
 """Models: built-in modules, adapters of model files, targets, wrappers, fast convolutions."""
 
-from importlib import import_module
-from typing import Any
+from cisweep.lazy import exports
 
 _MODULE_OF = {
     "load_model": "loading",
@@ -20,14 +19,4 @@ _MODULE_OF = {
     "fast_convolutions": "convolution",
 }
 
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cisweep.models' has no attribute {name!r}")
-    return getattr(import_module(f"cisweep.models.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

@@ -4,8 +4,7 @@ Functions that tangermeme 1.6 or Ledidi 2.2 have too take their main arguments. 
 `ax`, or on the current axes, and returns them. Tensors are taken as arrays, without torch.
 """
 
-from importlib import import_module
-from typing import Any
+from cisweep.lazy import exports
 
 _MODULE_OF = {
     "plot_logo": "logo",
@@ -21,14 +20,4 @@ _MODULE_OF = {
     "pwm_information": "letters",
 }
 
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cisweep.plot' has no attribute {name!r}")
-    return getattr(import_module(f"cisweep.plot.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

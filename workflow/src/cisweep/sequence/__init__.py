@@ -5,8 +5,7 @@ for N (`cisweep.sequence.tokens`). The functions for tensors have the names, arg
 shapes of tangermeme 1.6.
 """
 
-from importlib import import_module
-from typing import Any
+from cisweep.lazy import exports
 
 _MODULE_OF = {
     "one_hot_encode": "encoding",
@@ -30,14 +29,4 @@ _MODULE_OF = {
     "mono_shuffle_tokens": "tokens",
 }
 
-__all__ = sorted(_MODULE_OF)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cisweep.sequence' has no attribute {name!r}")
-    return getattr(import_module(f"cisweep.sequence.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

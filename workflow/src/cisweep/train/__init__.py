@@ -4,8 +4,7 @@ Modules carry nouns because the functions carry the verbs; loading is lazy, so t
 which only needs metrics does not pay for torch.
 """
 
-from importlib import import_module
-from typing import Any
+from cisweep.lazy import exports
 
 _MODULE_OF = {
     "Split": "splitting",
@@ -32,16 +31,4 @@ _MODULE_OF = {
 }
 _MODULES = {"datasets", "losses", "metrics", "baselines", "products"}
 
-__all__ = sorted(_MODULE_OF) + sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"cisweep.train.{name}")
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'cisweep.train' has no attribute {name!r}")
-    return getattr(import_module(f"cisweep.train.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF, _MODULES)
