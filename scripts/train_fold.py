@@ -11,7 +11,7 @@ with Job(snakemake) as job:  # noqa: F821
 
     recipe = job.plan.step_config("train").models[job.model]
     scratch = Path(job.params.scratch)
-    with job.device() as device:
+    with job.device(torch_threads=job.threads) as device:
         options = RunOptions(device, scratch, progress=True)
         trained = train_fold(recipe, int(job.wildcards.fold), options)
     job.say(f"{trained.summary}")

@@ -17,6 +17,14 @@ def pytest_configure():
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Products of matrices differ in their last bits with the number of threads: keep it at 1,
+    also after a test that set it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The folder of the project."""

@@ -174,7 +174,7 @@ class Job:
     # ---- devices -------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def device(self, *, tf32: bool = False) -> Iterator[str]:
+    def device(self, *, tf32: bool = False, torch_threads: int = 1) -> Iterator[str]:
         """Yield the torch device of the config, its precision and threads set.
 
         `cuda` takes a GPU that no other job of this machine holds, by a lock file; a missing GPU
@@ -182,7 +182,9 @@ class Job:
         """
         import torch
 
-        torch.set_num_threads(self.threads)
+        # With more than one, a row's last bits depend on how a product was split among them, and
+        # threads would decide bytes. Jobs side by side use the cores better anyway.
+        torch.set_num_threads(torch_threads)
         config = self.plan.config
         torch.use_deterministic_algorithms(config.deterministic)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
