@@ -16,7 +16,7 @@ with Job(snakemake) as job:  # noqa: F821
     ) as unchanged:
         if not unchanged:
             from cisweep.analysis.averaging import FoldedModel, attribute_windows
-            from cisweep.analysis.references import make_references
+            from cisweep.analysis.references import references_of
             from cisweep.genome.signal import model_inputs
 
             with job.device() as device:
@@ -25,9 +25,7 @@ with Job(snakemake) as job:  # noqa: F821
                     found.windows,
                     found.tokens,
                     model_inputs(config, found.windows),
-                    make_references(
-                        step.references, step.n_references, job.plan.config.seed, job.threads
-                    ),
+                    references_of(step, job.plan.config.seed, job.threads),
                     batch_size=step.batch_size,
                     method=step.method,
                 )

@@ -7,7 +7,7 @@ from cisweep.outputs.h5 import open_rows, read_windows
 with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
         from cisweep.analysis.averaging import FoldedModel, attribute_windows
-        from cisweep.analysis.references import make_references, shuffled_windows
+        from cisweep.analysis.references import references_of, shuffled_windows
         from cisweep.genome.signal import model_inputs
 
         step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
@@ -23,7 +23,7 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
                 windows,
                 tokens,
                 model_inputs(config, windows),
-                make_references(step.references, step.n_references, seed, job.threads),
+                references_of(step, seed, job.threads),
                 batch_size=step.batch_size,
                 method=step.method,
             )

@@ -9,7 +9,7 @@ from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_w
 from cisweep.analysis.references import make_references, shuffled_windows
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
-from cisweep.errors import ModelError
+from cisweep.errors import AttributionError, ModelError
 from cisweep.models import CNN
 from cisweep.sequence.encoding import one_hot_tokens
 
@@ -162,3 +162,40 @@ def test_shuffled_windows_are_a_share_chosen_by_place(data):
     keys = all_windows.keys()
     for key, row in zip(some.keys(), some_tokens):
         np.testing.assert_array_equal(row, all_tokens[keys.index(key)])
+
+
+def alternating(tokens, seeds):
+    """A user's references: A and T in turns, the same for each draw."""
+    turns = np.arange(tokens.shape[1], dtype=np.uint8) % 2 * 3
+    return np.broadcast_to(turns, (len(tokens), seeds.shape[1], tokens.shape[1]))
+
+
+def wrong_shape(tokens, seeds):
+    return tokens
+
+
+@pytest.mark.parametrize("kind", ["dinucleotide", "zeros", "alternating"])
+def test_references_of_a_span_keep_the_rest(data, kind, monkeypatch):
+    windows, tokens = data
+    import sys
+
+    monkeypatch.setitem(sys.modules, "users_references", sys.modules[__name__])
+    name = f"users_references:{kind}" if kind == "alternating" else kind
+    made = make_references(name, 3, 0, 1, (10, 30))(windows, tokens)
+    x = one_hot_tokens(torch.from_numpy(tokens))[:, None].expand_as(made)
+    assert torch.equal(made[..., :10], x[..., :10]) and torch.equal(made[..., 30:], x[..., 30:])
+    assert not torch.equal(made[..., 10:30], x[..., 10:30])
+    if kind == "alternating":
+        assert made[0, 0, 0, 10] == made[0, 0, 3, 11] == 1
+
+
+def test_faults_of_a_users_references(data, monkeypatch):
+    import sys
+
+    windows, tokens = data
+    with pytest.raises(AttributionError, match="cannot be imported.*package.module:function"):
+        make_references("no_such_module:f", 2, 0, 1)
+    monkeypatch.setitem(sys.modules, "users_references", sys.modules[__name__])
+    make = make_references("users_references:wrong_shape", 2, 0, 1)
+    with pytest.raises(AttributionError, match=r"shape \(7, 40\), not \(7, 2, 40\)"):
+        make(windows, tokens)

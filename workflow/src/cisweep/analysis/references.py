@@ -1,35 +1,79 @@
 """References of DeepLIFT/SHAP by name, each a function of the window alone."""
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cisweep.contracts import TOKEN_N, Windows, window_seeds
+from cisweep.errors import AttributionError
 from cisweep.sequence.encoding import one_hot_tokens
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_tokens
 
 ReferenceMaker = Callable[[Windows, np.ndarray], Tensor]
 
 
-def make_references(kind: str, n: int, seed: int, threads: int) -> ReferenceMaker:
+def make_references(
+    kind: str, n: int, seed: int, threads: int, span_bp: tuple[int, int] | None = None
+) -> ReferenceMaker:
     """Return the function (windows, tokens (N, L) uint8) -> references (N, n, 4, L) float32.
 
-    The shuffles' seeds depend on the window's coordinates and the draw alone, so targets, folds
-    and models share references. N stays in place. `zeros` and `uniform` give one reference.
+    kind: dinucleotide, shuffle, zeros, uniform (the last two give one reference), or the path
+    `package.module:function` of the user's (tokens (N, L) uint8, seeds (N, n) uint64) -> (N, n, L)
+    uint8; span_bp: [start, end) of the window (+ orientation) that is replaced, None for all. The seeds depend on the window's coordinates and the draw alone, so targets,
+    folds and models share references. N stays in place.
+    Raises AttributionError for a function that cannot be imported or gives another shape.
     """
-    shuffles = {"dinucleotide": shuffle_tokens, "shuffle": mono_shuffle_tokens}
+    shuffles: dict[str, Callable] = {
+        "dinucleotide": lambda t, s: shuffle_tokens(t, s, threads=threads),
+        "shuffle": lambda t, s: mono_shuffle_tokens(t, s, threads=threads),
+    }
+    made = shuffles.get(kind) or (_imported(kind) if ":" in kind else None)
 
     def references(windows: Windows, tokens: np.ndarray) -> Tensor:
-        if kind in shuffles:
-            seeds = window_seeds(seed, "reference", windows, n)
-            shuffled = shuffles[kind](np.ascontiguousarray(tokens), seeds, threads=threads)
-            return one_hot_tokens(torch.from_numpy(shuffled))
-        known = torch.from_numpy(tokens != TOKEN_N)[:, None, None, :].float()
-        return (0.25 if kind == "uniform" else 0.0) * known.expand(-1, -1, 4, -1)
+        start, end = span_bp or (0, tokens.shape[1])
+        part = np.ascontiguousarray(tokens[:, start:end])
+        if made is None:
+            whole = one_hot_tokens(torch.from_numpy(np.ascontiguousarray(tokens)))[:, None]
+            known = torch.from_numpy(part != TOKEN_N)[:, None, None, :].float()
+            whole[..., start:end] = (0.25 if kind == "uniform" else 0.0) * known
+            return whole
+        seeds = window_seeds(seed, "reference", windows, n)
+        drawn = np.asarray(made(part, seeds), dtype=np.uint8)
+        if drawn.shape != (len(part), n, part.shape[1]):
+            wanted = (len(part), n, part.shape[1])
+            raise AttributionError(
+                f"{kind} gave references of shape {drawn.shape}, not {wanted}",
+                where="steps.attribute.references",
+                mend="return uint8 tokens (windows, draws, length)",
+            )
+        whole = np.repeat(tokens[:, None], n, axis=1)
+        whole[..., start:end] = np.where(part[:, None] == TOKEN_N, TOKEN_N, drawn)
+        return one_hot_tokens(torch.from_numpy(whole))
 
     return references
+
+
+def references_of(step: Any, seed: int, threads: int) -> ReferenceMaker:
+    """Return the references that the attribute step's config asks for."""
+    return make_references(
+        step.references, step.n_references, seed, threads, step.references_span_bp
+    )
+
+
+def _imported(path: str) -> Callable:
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise AttributionError(
+            f"{path!r} cannot be imported ({error})",
+            where="steps.attribute.references",
+            mend="name a function as package.module:function, on PYTHONPATH",
+        ) from None
 
 
 def shuffled_windows(

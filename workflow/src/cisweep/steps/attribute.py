@@ -1,8 +1,8 @@
 """attribute: which bases drive each target (DeepLIFT/SHAP and relatives)."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cisweep.steps.base import Step, StepConfig
 
@@ -13,9 +13,14 @@ class AttributeConfig(StepConfig):
     method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient"] = "deep_lift_shap"
     """How bases are given their share of the prediction. The gradient methods are for models of
     hundreds of kilobases; they do not add up exactly, so set on_incomplete: warn."""
-    references: Literal["dinucleotide", "shuffle", "zeros", "uniform"] = "dinucleotide"
+    references: str = Field(
+        "dinucleotide", pattern=r"^(dinucleotide|shuffle|zeros|uniform|[\w.]+:\w+)$"
+    )
     """Background sequences: shuffles of the window that keep dinucleotides or bases, all zeros,
-    or 0.25 everywhere."""
+    0.25 everywhere, or the user's function as package.module:function, which is given tokens
+    (N, L) uint8 and seeds (N, n) uint64 and returns tokens (N, n, L)."""
+    references_span_bp: tuple[int, int] | None = None
+    """Replace only [start, end) of the window; null = all of it."""
     n_references: int = Field(20, ge=1)
     """References a window (zeros and uniform need one)."""
     batch_size: int = Field(16, ge=1)
@@ -34,6 +39,13 @@ class AttributeConfig(StepConfig):
     export: bool = True
     """Write ChromBPNet's H5 layout and a narrowPeak file for tf-modiscolite and finemo (needs
     hypothetical)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        span = self.references_span_bp
+        if span is not None and not 0 <= span[0] < span[1]:
+            raise ValueError(f"references_span_bp {span} is not 0 <= start < end")
+        return self
 
 
 def _products(config: AttributeConfig, model) -> list[str]:
