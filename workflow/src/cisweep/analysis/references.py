@@ -22,9 +22,10 @@ def make_references(
     """Return the function (windows, tokens (N, L) uint8) -> references (N, n, 4, L) float32.
 
     kind: dinucleotide, shuffle, zeros, uniform (the last two give one reference), or the path
-    `package.module:function` of the user's (tokens (N, L) uint8, seeds (N, n) uint64) -> (N, n, L)
-    uint8; span_bp: [start, end) of the window (+ orientation) that is replaced, None for all. The seeds depend on the window's coordinates and the draw alone, so targets,
-    folds and models share references. N stays in place.
+    `package.module:function` of the user's (tokens (N, L), seeds (N, n) uint64) -> (N, n, L) uint8;
+    span_bp: [start, end) of the window (+ orientation) that is replaced, None for all.
+    The seeds depend on the window's coordinates and the draw alone, so targets, folds and models
+    share references. N stays in place.
     Raises AttributionError for a function that cannot be imported or gives another shape.
     """
     shuffles: dict[str, Callable] = {
