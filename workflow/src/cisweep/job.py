@@ -108,10 +108,10 @@ class Job:
         }
 
     def _model_hash(self) -> str:
-        path = getattr(self.input, "prepared", None)
-        if not path or Path(str(path)).suffix != ".json":
+        paths = self.inputs("prepared")
+        if len(paths) != 1:  # a product that joins several models names them itself
             return ""
-        return json.loads(Path(str(path)).read_text()).get("model_sha256", "")
+        return json.loads(paths[0].read_text()).get("model_sha256", "")
 
     @contextlib.contextmanager
     def product(self, name: str) -> Iterator[Path]:
