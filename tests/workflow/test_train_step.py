@@ -60,7 +60,8 @@ def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
     assert "sha256" in (train / "words" / "card.md").read_text()
     assert not list((train / ".scratch").glob("*/*.checkpoint"))
     record = json.loads((train / "words" / "fold0.json").read_text())
-    assert record["summary"]["rows"]["train"] == 2621
+    # 4096 words: 819 tested and 655 validated, the nearest to 20 % and 16 %.
+    assert record["summary"]["rows"]["train"] == 2622
 
 
 def test_a_fault_in_the_data_is_one_readable_line(tmp_path, snakemake):
