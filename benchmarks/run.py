@@ -110,11 +110,12 @@ def main() -> None:
         print(f"benchmark {task} …", flush=True)
         rows += one(task, arguments.quick)
         print(table(rows[-len(rows) :]).splitlines()[-1], flush=True)
+    reduced = "; this run used the reduced sizes of --quick" if arguments.quick else ""
     text = (
         "# Benchmarks\n\n"
         "Median process CPU seconds of interleaved runs in one process, one thread; "
         "the ratio is rival / cisweep.\nRepeat: `make bench` (the peers have an environment of "
-        f"their own).\n\nMachine: {machine()}.\n\n{table(rows)}\n\n"
+        f"their own){reduced}.\n\nMachine: {machine()}.\n\n{table(rows)}\n\n"
         "GPU: not measured (no GPU was at hand); the code path is the one that the CPU tests run.\n"
     )
     (HERE / "RESULTS.md").write_text(text)
