@@ -49,7 +49,7 @@ def chunk_paths(step, suffix):
     def paths(wildcards):
         return [
             f"{RESULTS}/{wildcards.model}/chunks/{step}/{chunk}.{suffix}"
-            for chunk in PLAN.chunk_set(wildcards.model)
+            for chunk in PLAN.chunks(wildcards.model)
         ]
 
     return paths
@@ -80,14 +80,6 @@ def settings(step):
 def chunk_key(wildcards):
     """Return the hash of the regions of the job's chunk."""
     return PLAN.chunk_key(wildcards.model, wildcards.chunk)
-
-
-def target_paths(pattern):
-    """Return the paths of a pattern with {target}, for the models' targets of the job's model."""
-    return lambda wildcards: [
-        pattern.format(model=wildcards.model, target=target)
-        for target in PLAN.models[wildcards.model].target_names
-    ]
 
 
 def device_resources():

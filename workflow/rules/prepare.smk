@@ -30,7 +30,7 @@ rule dropped_regions:
         chunks=[
             f"{RESULTS}/{model}/chunks/{PLAN.first_map_step}/{chunk}.dropped.tsv"
             for model in PLAN.models
-            for chunk in PLAN.chunk_set(model)
+            for chunk in PLAN.chunks(model)
             if PLAN.first_map_step
         ],
     output:

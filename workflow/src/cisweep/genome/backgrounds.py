@@ -102,7 +102,7 @@ def region_windows(plan: Plan, model: str, peaks: Path | None = None) -> Windows
             where="regions.tile",
             mend="turn on the step select, or give regions.bed",
         )
-    parts = [plan.windows(model, chunk)[0] for chunk in plan.chunk_set(model)]
+    parts = [plan.windows(model, chunk)[0] for chunk in plan.chunks(model)]
     return Windows.concatenate(parts)
 
 

@@ -97,15 +97,17 @@ class Plan:
         return read_bed(self.config.regions.bed) if self.config.regions.bed else None
 
     @cached_property
-    def _resolved(self) -> dict[str, tuple[dict[str, Windows], pd.DataFrame]]:
-        return {}
+    def _placed(self) -> dict[str, tuple[dict[str, Windows], pd.DataFrame]]:
+        """Model -> (chunk -> windows, dropped rows) of given regions."""
+        found = {}
+        for model in self.models:
+            windows, dropped = to_windows(self.given, self.source.lengths, self.policy(model))
+            found[model] = (self.layout.split(windows), dropped)
+        return found
 
     def _rows(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
         """Return chunk -> windows, and the dropped rows, of given regions."""
-        if model not in self._resolved:
-            windows, dropped = to_windows(self.given, self.source.lengths, self.policy(model))
-            self._resolved[model] = (self.layout.split(windows), dropped)
-        return self._resolved[model]
+        return self._placed[model]
 
     def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
         policy, stride = self.policy(model), self.config.regions.tile.stride_bp
@@ -133,6 +135,14 @@ class Plan:
 
     def chunks(self, model: str) -> list[str]:
         """Return the ids of the chunks that hold regions, in genome order."""
+        return list(self._chunks[model])
+
+    @cached_property
+    def _chunks(self) -> dict[str, dict[str, None]]:
+        """Model -> its chunks in order, as a dict, which answers `in` at once."""
+        return {model: dict.fromkeys(self._find_chunks(model)) for model in self.models}
+
+    def _find_chunks(self, model: str) -> list[str]:
         if self.given is not None:
             return list(self._rows(model)[0])
         if not any(self.wanted(name) for name in self.source.lengths):
@@ -158,15 +168,8 @@ class Plan:
     def neighbours(self, model: str, chunk: str) -> list[str]:
         """Return the chunk and those directly beside it: windows reach over at most one border."""
         index = chunk_index(chunk)
-        near = {chunk_id(i) for i in (index - 1, index, index + 1) if i >= 0}
-        return [c for c in self.chunk_set(model) if c in near] if len(near) else []
-
-    def chunk_set(self, model: str) -> list[str]:
-        """Return chunks(model), computed once."""
-        key = f"_chunks_{model}"
-        if key not in self.__dict__:
-            self.__dict__[key] = self.chunks(model)
-        return self.__dict__[key]
+        near = (chunk_id(i) for i in (index - 1, index, index + 1) if i >= 0)
+        return [c for c in near if c in self._chunks[model]]
 
     def dropped(self, model: str) -> pd.DataFrame:
         """Return the rows that were dropped before any chunk (none for tiles)."""
@@ -194,7 +197,7 @@ class Plan:
                 where = str(self.config.regions.bed or self.config.sequences)
                 limit = self.config.regions.max_dropped
                 check_dropped(len(self.given), self._rows(model)[1], limit, where)
-            self.chunk_set(model)
+            self.chunks(model)
 
     def _check_writable(self) -> None:
         folder = Path(self.results)

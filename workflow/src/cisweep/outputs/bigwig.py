@@ -18,7 +18,7 @@ class OwnedSpans:
 
     A base belongs to the window whose centre is nearest (the earlier one on a tie), if that window
     covers it. `width_bp` None: the whole window may be owned; else the `width_bp` bases around
-    the centre (what a scalar prediction fills). Windows of equal coordinates: the first owns all.
+    the centre (what a scalar prediction fills). No two windows have equal coordinates.
     """
 
     def __init__(self, lengths: dict[str, int], width_bp: int | None = None):
@@ -46,14 +46,7 @@ class OwnedSpans:
         low = np.where(same[:-1], np.maximum(low, middle[:-1] + 1), low)
         high = np.where(same[1:], np.minimum(high, middle[1:] + 1), high)
         limit = np.array([self._lengths[c] for c in windows.chrom], dtype=np.int64)
-        low, high = np.maximum(low, 0), np.minimum(high, limit)
-        # The middle of two equal centres is the centre itself: the second would own nothing to its
-        # left and all to its right. It owns nothing, so that the first is whole.
-        twin = np.zeros(n, dtype=bool)
-        twin[1:] = same[1:n] & (centre[1:] == centre[:-1])
-        if before is not None and same[0] and before[1] == centre[0]:
-            twin[0] = True
-        return low, np.where(twin, low, high)
+        return np.maximum(low, 0), np.minimum(high, limit)
 
 
 def write_bigwig(
