@@ -1,43 +1,69 @@
-"""What the frozen first demo model has learnt; the figures belong to this file of weights."""
+"""What the demo model, and the frozen first one, have learnt of CTCF and PU.1."""
 
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
-import yaml
 
 from cisweep.analysis.prediction import predict
-from cisweep.config.model import ModelConfig, file_sha256
+from cisweep.config.model import file_sha256
+from cisweep.config.run import read_model_config
 from cisweep.models import load_model, target_module
 from cisweep.sequence import insert, random_one_hot, substitute
 
-FIRST_MODEL = "7568fe54c777473f2dd1ff981acdceaa9cb72839773403c1d5a60376d823bad6"
+FIRST = Path(__file__).parents[1] / "data" / "first_ctcf_pu1.yaml"
+FIRST_WEIGHTS = "7568fe54c777473f2dd1ff981acdceaa9cb72839773403c1d5a60376d823bad6"
 CTCF = "CCACCAGGGGGCGCT"
+PU1 = "AAAGAGGAAGTG"
 
 
-def load(resources: Path) -> torch.nn.Module:
-    data = yaml.safe_load((resources / "models" / "ctcf_pu1.yaml").read_text())
-    data["folds"][0]["weights"] = resources / "models" / "ctcf_pu1.safetensors"
-    assert file_sha256(data["folds"][0]["weights"]) == FIRST_MODEL
-    config = ModelConfig.model_validate(data)
+def load(path: Path) -> torch.nn.Module:
+    config = read_model_config(path)
     return target_module(load_model(config), config.targets, config.rc)
 
 
-def test_the_ctcf_consensus_raises_ctcf_and_not_pu1(resources):
+@pytest.fixture(scope="module")
+def first() -> torch.nn.Module:
+    return load(FIRST)
+
+
+@pytest.fixture(scope="module", params=["demo", "first"])
+def model(request, resources, first) -> torch.nn.Module:
+    return first if request.param == "first" else load(resources / "models" / "ctcf_pu1.yaml")
+
+
+def test_the_first_model_is_frozen():
+    assert file_sha256(FIRST.with_suffix(".safetensors")) == FIRST_WEIGHTS
+
+
+def change_by(model: torch.nn.Module, motif: str) -> np.ndarray:
+    """Return the change (20, 2) of both logits when `motif` is inserted into random windows."""
     windows = random_one_hot((20, 4, 200), random_state=0).float()
-    model = load(resources)
-    before = predict(model, windows)
     # Inserted, not written over: what was there moves aside, so nothing is lost but the ends.
-    after = predict(model, insert(windows, CTCF)[:, :, 7:207])
-    change = (after - before).numpy()
+    after = predict(model, insert(windows, motif)[:, :, 7:207])
+    return (after - predict(model, windows)).numpy()
+
+
+def test_the_ctcf_consensus_raises_ctcf_and_not_pu1(model):
+    change = change_by(model, CTCF)
     assert np.median(change[:, 0]) >= 8
     assert (change[:, 0] >= 5).sum() >= 18
-    assert (change[:, 1] < 1).all()
+    assert (change[:, 0] - change[:, 1] >= 6).all()
 
 
-def test_both_strands_of_the_consensus_count_the_same(resources):
+def test_in_the_first_model_the_ctcf_consensus_does_not_raise_pu1(first):
+    assert (change_by(first, CTCF)[:, 1] < 1).all()
+
+
+def test_the_pu1_consensus_raises_pu1_and_not_ctcf(model):
+    change = change_by(model, PU1)
+    assert np.median(change[:, 1]) >= 8
+    assert (change[:, 1] - change[:, 0] >= 6).all()
+
+
+def test_both_strands_of_the_consensus_count_the_same(model):
     windows = random_one_hot((4, 4, 200), random_state=1).float()
-    model = load(resources)
     edited = substitute(windows, CTCF)
     np.testing.assert_allclose(
         predict(model, edited).numpy(), predict(model, edited.flip(1, 2)).numpy(), atol=1e-5

@@ -1,36 +1,32 @@
-"""The variants of NA12878 on chr20:0-1 Mb against the demo model and a brute-force loop."""
+"""The variants of NA12878 on chr20:0-1 Mb: the first demo model against a brute-force loop."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import load_file
 
 from cisweep.analysis.effect_model import EffectModel
 from cisweep.analysis.variant_effect import variant_effects
-from cisweep.config.model import ModelConfig
+from cisweep.config.run import read_model_config
 from cisweep.genome.fasta import Genome
 from cisweep.genome.variants import read_vcf
 
-RESOURCES = Path(__file__).parents[2] / "workflow" / "resources" / "models"
+FIRST_MODEL = Path(__file__).parents[1] / "data" / "first_ctcf_pu1.yaml"
 
 
 @pytest.fixture(scope="module")
 def effects(shared_data):
     torch.set_num_threads(1)
-    data = yaml.safe_load((RESOURCES / "ctcf_pu1.yaml").read_text())
     # The figures below are of the frozen first demo model, at 200 bp.
-    weights = shared_data / "models" / "ctcf_pu1.safetensors"
-    data["folds"] = [{"weights": str(weights)}]
-    assert data["window_bp"] == 200
-    config = ModelConfig.model_validate(data)
+    config = read_model_config(FIRST_MODEL)
+    assert config.window_bp == 200
     folder = shared_data / "human_chr20"
     genome = Genome(folder / "chr20.fa.gz")
     variants = read_vcf(folder / "NA12878_0-1Mb.vcf.gz", genome)
     found = variant_effects(EffectModel.load(config), variants.kept, genome, batch_size=64)
-    return genome, load_file(weights), found
+    return genome, load_file(FIRST_MODEL.with_suffix(".safetensors")), found
 
 
 def test_every_variant_has_a_row(effects):
@@ -41,7 +37,7 @@ def test_every_variant_has_a_row(effects):
 
 
 def by_hand(state, X):
-    """The demo model's logits, from its weights alone (data/README.md)."""
+    """The model's logits, from its weights alone."""
     F = torch.nn.functional
     x = F.relu(F.conv1d(X, state["c.weight"], state["c.bias"], padding=9))
     for i, d in enumerate((2, 4, 8)):
@@ -95,14 +91,14 @@ def test_the_largest_ctcf_effect_in_a_peak(effects, shared_data):
     assert 3.3 <= abs(inside[largest]) <= 3.9
 
 
-def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects):
+def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects, resources):
     """Where a variant changes a strong CTCF hit, its effect has the sign of the score's change."""
     from cisweep.analysis.allele_hits import allele_hits
     from cisweep.analysis.score_distribution import prepare_motifs
     from cisweep.genome.motifs import load_motifs
 
     _, _, found = effects
-    path = RESOURCES.parent / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme"
+    path = resources / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme"
     motifs = [m for m in load_motifs(path) if m.name == "MA0139.2"]
     hits = allele_hits(found.alleles, prepare_motifs(motifs, threshold=1e-3), motifs)
     delta = {v.key: d for v, d in zip(found.alleles.variants, found.delta[:, 0])}

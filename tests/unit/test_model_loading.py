@@ -7,6 +7,7 @@ import pickle
 import sys
 import types
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -71,8 +72,8 @@ def test_lightning_checkpoint(cnn, windows, tmp_path):
         load_model(config_of(tmp_path / "m.ckpt", key="state_dict", strip_prefix="net."))
 
 
-def test_demo_model_by_published_names(shared_data):
-    path = shared_data / "models/ctcf_pu1.safetensors"
+def test_demo_model_by_published_names():
+    path = Path(__file__).parents[1] / "data" / "first_ctcf_pu1.safetensors"
     config = config_of(path, module_args={}, rename_prefix=DEMO_NAMES, window_bp=100)
     loaded = load_model(config)
     state = load_file(path)

@@ -90,7 +90,8 @@ def test_the_export_is_what_tf_modiscolite_reads(demo):
         one_hot, shap = file["raw/seq"][:], file["shap/seq"][:]
         projected = file["projected_shap/seq"][:]
     regions = (demo / "ctcf_pu1" / "export" / "regions.narrowPeak").read_text().splitlines()
-    assert one_hot.shape == shap.shape == (300, 4, 200) and len(regions) == 300
+    # 150 a target; a window that both targets select is stored once.
+    assert one_hot.shape == shap.shape == (len(regions), 4, 200) and 290 <= len(regions) <= 300
     with h5py.File(demo / "ctcf_pu1" / "attributions.h5") as file:
         stored = file["attributions/ctcf"][:]
     np.testing.assert_allclose(
