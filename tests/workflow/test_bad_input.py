@@ -39,14 +39,17 @@ def test_the_default_config_is_sound(root, folder):
 @pytest.mark.parametrize(
     ("changes", "messages"),
     [
-        ({"sede": 3}, ["sede: unknown key"]),
+        ({"sede": 3}, ["sede: unknown key (did you mean seed?)"]),
         ({"seed": "many"}, ["seed: Input should be a valid integer", "got 'many'"]),
-        ({"run": "My Run"}, ["run: String should match pattern", "got 'My Run'"]),
-        ({"steps": {"predict": {"batch_sise": 3}}}, ["steps.predict.batch_sise: unknown key"]),
-        ({"steps": {"prdict": {}}}, ["steps.prdict: unknown key"]),
+        ({"run": "My Run"}, ["run: lower-case letters, digits and _ only", "got 'My Run'"]),
+        (
+            {"steps": {"predict": {"batch_sise": 3}}},
+            ["predict.batch_sise: unknown key (did you mean batch_size?)"],
+        ),
+        ({"steps": {"prdict": {}}}, ["steps.prdict: unknown key (did you mean predict?)"]),
         ({"regions": {"edge": "cut"}}, ["regions.edge", "'drop' or 'pad'", "got 'cut'"]),
         ({"regions": {"chroms": "chr("}}, ["regions.chroms: not a regular expression"]),
-        ({"regions": {"bed": "x.bed"}}, ["regions: give tile or bed, not both"]),
+        ({"regions": {"bed": "x.bed"}}, ["regions: give tile or bed, not both", "tile: null"]),
         ({"regions": {"tile": None}}, ["regions: give tile or bed"]),
         ({"genome": None}, ["genome: missing; give genome and regions, or sequences"]),
         ({"models": {"ctcf_pu1": None}}, ["models: at least one model is needed"]),
@@ -55,8 +58,12 @@ def test_the_default_config_is_sound(root, folder):
         ({"steps": {"attribute": None}}, ["steps.seqlets: needs the step attribute"]),
         ({"motifs": None}, ["motifs: missing; needed by seqlets, hits (a file in MEME format)"]),
         ({"steps": {"select": {"targets": ["gata1"]}}}, ["no model has the target 'gata1'", "pu1"]),
+        (
+            {"steps": {"zero_shot": {}}},
+            ["no model of the run is a language model"],
+        ),
         ({"chunk_bp": 300}, ["chunk_bp: 300 is less than twice the window of ctcf_pu1 (200 bp)"]),
-        ({"device": "gpu"}, ["device: String should match pattern", "got 'gpu'"]),
+        ({"device": "gpu"}, ["device: cpu, cuda or cuda:N", "got 'gpu'"]),
         (
             {"sede": 3, "seed": "many", "steps": {"hits": {"threshold": 2}}},
             ["3 fault(s)", "sede: unknown key", "seed: ", "steps.hits.threshold: ", "got 2"],
@@ -97,6 +104,7 @@ def test_gzip_instead_of_bgzip_is_told(root, folder, resources):
     ("text", "message"),
     [
         ("chr20\t500\t400\n", r"regions.bed, line 1: start 500 and end 400 of chr20 are not 0 <="),
+        ("chr20\t1\t9\tx\t0\tplus\n", r"regions.bed, line 1: strand 'plus' \(column 6\) is not"),
         ("chr20\t100\t300\nchr20\tten\t400\n", r"regions.bed, line 2: start 'ten' is not a whole"),
         ("chr20\t-5\t400\n", r"line 1: start -5 and end 400"),
         ("chr20\t5\n", r"line 1: a BED row needs chrom, start, end; got 2 column"),

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+$")]
+NAME = r"^[a-z0-9_]+$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 """Names of runs, models and targets stand in paths: lower case letters, digits, underscore."""
 
 

@@ -5,14 +5,22 @@ the beginning of a path stands for the folder of this workflow.
 """
 
 import re
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
-from cisweep.config.base import Name, Strict
+from cisweep.config.base import NAME, Name, Strict
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
@@ -62,7 +70,9 @@ class RegionsConfig(Strict):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if self.tile is not None and self.bed is not None:
-            raise ValueError("give tile or bed, not both")
+            raise ValueError(
+                "give tile or bed, not both (beside a default config with tiles: tile: null)"
+            )
         return self
 
 
@@ -95,12 +105,19 @@ class RunConfigBase(Strict):
     """Bases of the genome (or of all sequences) whose regions one job handles."""
     seed: int = Field(0, ge=0)
     """Seed of the run."""
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    device: str = "cpu"
     """cpu, cuda (a free GPU is taken), or cuda:N. There is no silent fall-back."""
     deterministic: bool = True
     """Use torch's deterministic algorithms."""
     tf32: bool = False
     """Allow TF32 on the GPU for predictions; attribution and design never use it."""
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+            raise ValueError(f"cpu, cuda or cuda:N (N the GPU's number), got {value!r}")
+        return value
 
 
 @cache
@@ -124,7 +141,26 @@ def _expand(value: Any, root: Path) -> Any:
     return value
 
 
-def _messages(error: ValidationError, prefix: str = "") -> list[str]:
+def _inner_models(annotation: Any) -> list[type[BaseModel]]:
+    """Return the config models that `annotation` (a union, a list, a mapping, one) names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _inner_models(part)]
+
+
+def _meant(model: type[BaseModel], loc: tuple) -> str:
+    """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
+    models = [model]
+    for step in loc[:-1]:
+        fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
+        # An index of a list, or the tag of a union, leads to the same models.
+        models = [inner for f in fields for inner in _inner_models(f)] or models
+    known = sorted({name for m in models for name in m.model_fields})
+    close = get_close_matches(str(loc[-1]), known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for item in error.errors():
         key = ".".join(
@@ -132,7 +168,9 @@ def _messages(error: ValidationError, prefix: str = "") -> list[str]:
         )
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
-            text = "unknown key"
+            text = "unknown key" + _meant(model, item["loc"])
+        elif item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
+            text = f"lower-case letters, digits and _ only (it names files), got {item['input']!r}"
         elif item["type"] not in ("value_error", "missing"):
             text += f", got {item['input']!r}"
         found.append(f"{key or '(config)'}: {text}")
@@ -162,7 +200,7 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
     try:
         return ModelConfig.model_validate(data), []
     except ValidationError as error:
-        return None, _messages(error, where)
+        return None, _messages(error, ModelConfig, where)
 
 
 def read_model_config(path: str | Path) -> ModelConfig:
@@ -173,7 +211,7 @@ def read_model_config(path: str | Path) -> ModelConfig:
     return model
 
 
-def _check_logic(config: Any) -> list[str]:
+def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     """Return what single fields cannot know: sources, needed steps, needed files."""
     found = []
     on = {n for n in all_steps() if getattr(config.steps, n) is not None}
@@ -188,6 +226,7 @@ def _check_logic(config: Any) -> list[str]:
     for name in sorted(on):
         missing = [n for n in all_steps()[name].needs if n not in on]
         found += [f"steps.{name}: needs the step {n}; add it under steps" for n in missing]
+        found += all_steps()[name].faults(config, models)
     wanting = [name for name, step in all_steps().items() if name in on and step.needs_motifs]
     if wanting and config.motifs is None:
         found.append(f"motifs: missing; needed by {', '.join(wanting)} (a file in MEME format)")
@@ -206,7 +245,7 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
     try:
         config = run_model().model_validate(data)
     except ValidationError as error:
-        faults += _messages(error)
+        faults += _messages(error, run_model())
     given = data.get("models") if isinstance(data.get("models"), dict) else {}
     models: dict[str, ModelConfig] = {}
     for model_id, path in given.items():
@@ -217,16 +256,7 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
         if model is not None:
             models[str(model_id)] = model
     if config is not None:
-        faults += _check_logic(config)
-        targets = {t for m in models.values() for t in m.target_names}
-        select = config.steps.select
-        wanted = (select.targets or []) if select is not None else []
-        faults += [
-            f"steps.select.targets: no model has the target {t!r} (there are: "
-            f"{', '.join(sorted(targets))})"
-            for t in wanted
-            if models and t not in targets
-        ]
+        faults += _check_logic(config, models)
         for model_id, model in models.items():
             if config.chunk_bp < 2 * model.window_bp:
                 faults.append(

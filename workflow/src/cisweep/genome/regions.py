@@ -105,9 +105,7 @@ def read_bed(path: Path, summits: bool | None = None) -> Regions:
         chrom=np.array([r[0] for r in fields], dtype=object),
         start=start,
         end=end,
-        strand=np.array(
-            [r[5] if len(r) > 5 and r[5] in ("+", "-") else "." for r in fields], dtype=object
-        ),
+        strand=_strands(fields, number, path),
         name=np.array([r[3] if len(r) > 3 else "" for r in fields], dtype=object),
         centre=_centres(path, fields, number, start, end, summits),
         line=number,
@@ -124,6 +122,19 @@ def _integers(values: list[str], number: np.ndarray, what: str, path: Path) -> n
                     f"{what} {value!r} is not a whole number", where=f"{path}, line {n}"
                 ) from None
         return np.array([int(v) for v in values], dtype=np.int64)
+
+
+def _strands(fields: list[list[str]], number: np.ndarray, path: Path) -> np.ndarray:
+    """Return column 6: + - or . (a row without it, and R's word *, have no strand)."""
+    strand = [r[5] if len(r) > 5 else "." for r in fields]
+    for n, value in zip(number, strand):
+        if value not in ("+", "-", ".", "*"):
+            raise RegionError(
+                f"strand {value!r} (column 6) is not + - or .",
+                where=f"{path}, line {n}",
+                mend="a file whose column 6 means something else: keep its columns 1 to 4",
+            )
+    return np.array([s if s in ("+", "-") else "." for s in strand], dtype=object)
 
 
 def _centres(path, fields, number, start, end, summits) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from cisweep.config.base import Strict
 from cisweep.config.model import ModelConfig
@@ -20,6 +21,7 @@ class Step:
     products: (step config, model config) -> paths under results/<run>/<model>/; run_products: paths
     under results/<run>/; needs: steps that must be on; needs_motifs: must the run name
     a motif file; title: heading of its part of the report;
+    faults: (config of the run, id -> model config) -> what its own config cannot know to be wrong;
     unscoped: config fields that do not determine results (sizes of batches).
     """
 
@@ -32,6 +34,7 @@ class Step:
     run_products: Callable[[StepConfig], list[str]] = lambda config: []
     needs: tuple[str, ...] = ()
     needs_motifs: bool = False
+    faults: Callable[[Any, dict[str, ModelConfig]], list[str]] = lambda run, models: []
     unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
 
     def settings(self, config: StepConfig) -> dict:

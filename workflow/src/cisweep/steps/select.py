@@ -1,9 +1,10 @@
 """select: the predicted peaks of a sweep, on which the later steps work."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
 
@@ -26,6 +27,16 @@ class SelectConfig(StepConfig):
         return self
 
 
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    known = {t for model in models.values() for t in model.target_names}
+    return [
+        f"steps.select.targets: no model has the target {t!r} (there are: "
+        f"{', '.join(sorted(known))})"
+        for t in run.steps.select.targets or []
+        if models and t not in known
+    ]
+
+
 STEP = Step(
     name="select",
     version=1,
@@ -34,4 +45,5 @@ STEP = Step(
     title="Predicted peaks",
     products=lambda config, model: ["peaks.bed"],
     needs=("predict",),
+    faults=_faults,
 )

@@ -1,11 +1,12 @@
 """zero_shot: how far a DNA language model puts two sequences apart, without training."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cisweep.config.base import Strict
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
 
@@ -52,12 +53,22 @@ class ZeroShotConfig(StepConfig):
         return self
 
 
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    found = []
+    if models and all(model.adapter != "hf_lm" for model in models.values()):
+        found.append("steps.zero_shot: no model of the run is a language model (adapter: hf_lm)")
+    if not run.steps.zero_shot.pairs and run.steps.variants is None:
+        found.append("steps.zero_shot: give pairs, or turn on the step variants")
+    return found
+
+
 STEP = Step(
     name="zero_shot",
     version=1,
     order=65,
     config=ZeroShotConfig,
     title="Zero-shot with a DNA language model",
+    faults=_faults,
     products=lambda config, model: (
         []
         if model.adapter != "hf_lm"
