@@ -221,7 +221,7 @@ def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
         found.append("sequences: give genome or sequences, not both")
     if config.genome is not None and config.regions.tile is None and config.regions.bed is None:
         found.append("regions: give tile or bed")
-    if not any(path is not None for path in config.models.values()) and on - {"train"}:
+    if not any(path is not None for path in config.models.values()) and on - {"train", "report"}:
         found.append("models: at least one model is needed")
     for name in sorted(on):
         missing = [n for n in all_steps()[name].needs if n not in on]

@@ -281,7 +281,8 @@ class Plan:
     @property
     def page_key(self) -> str:
         """Hash of what the page shows beside the products."""
-        return digest(self.summary(), self.config.model_dump(mode="json")["steps"]["report"])
+        step = all_steps()["report"]
+        return digest(self.summary(), step.version, step.settings(self.step_config("report")))
 
     def summary(self) -> dict[str, str]:
         """Return label -> value: what was run, for a reader."""
@@ -304,7 +305,7 @@ class Plan:
             if self.is_on(name) and name != "report":
                 options = step.settings(self.step_config(name)).items()
                 found[step.title.lower()] = ", ".join(
-                    f"{k.replace('_', ' ')} {v}" for k, v in options if v is not None
+                    f"{k.replace('_', ' ')} {_words(v)}" for k, v in options if v not in (None, [], {})
                 )
         return found
 
@@ -315,17 +316,37 @@ class Plan:
         """results/<run>"""
         return f"results/{self.config.run}"
 
+    def products_of(self, step: str, model: str | None = None) -> list[str]:
+        """Return what a step that is on leaves for a model, or (None) for the whole run.
+
+        Paths are relative to results/<run>/<model> and results/<run>.
+        """
+        declared, config = all_steps()[step], self.step_config(step)
+        paths = (
+            declared.run_products(config)
+            if model is None
+            else declared.products(config, self.models[model])
+        )
+        return [p for p in paths if self.is_genome or not p.startswith("tracks/")]
+
     def products(self) -> list[str]:
         """Return the paths of all merged products of the run."""
-        found = []
-        for name, step in all_steps().items():
-            if not self.is_on(name):
-                continue
-            config = self.step_config(name)
-            found += [f"{self.results}/{p}" for p in step.run_products(config)]
-            for model_id, model in self.models.items():
-                paths = step.products(config, model)
-                if not self.is_genome:
-                    paths = [p for p in paths if not p.startswith("tracks/")]
-                found += [f"{self.results}/{model_id}/{p}" for p in paths]
-        return found
+        return [
+            "/".join(part for part in (self.results, model, path) if part)
+            for step in all_steps()
+            if self.is_on(step)
+            for model in (None, *self.models)
+            for path in self.products_of(step, model)
+        ]
+
+
+def _words(value: Any) -> str:
+    """Return a setting as a reader wants it: files by their names, no brackets where one can do."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        inner = (f"{k} {_words(v)}".strip() for k, v in value.items() if v not in (None, "", [], {}))
+        return f"({', '.join(inner)})"
+    if isinstance(value, list):
+        return " ".join(_words(v) for v in value)
+    return Path(value).name if isinstance(value, str) and "/" in value else str(value)

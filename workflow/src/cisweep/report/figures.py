@@ -9,7 +9,17 @@ import numpy as np
 WIDTH = 960
 
 
-def histogram(values: np.ndarray, marks: Sequence[float] = (), *, unit: str, bins: int = 80) -> str:
+def _open(kind: str, height: float, label: str, top: float = 0) -> str:
+    """Return the start of a figure as wide as the page, with what a screen reader says."""
+    return (
+        f'<svg class="{kind}" viewBox="0 {top:g} {WIDTH} {height:g}" role="img" '
+        f'aria-label="{escape(label, quote=True)}">'
+    )
+
+
+def histogram(
+    values: np.ndarray, marks: Sequence[float] = (), *, unit: str, label: str, bins: int = 80
+) -> str:
     """Return an SVG histogram of finite values on a log count axis; `marks` are vertical lines."""
     finite = values[np.isfinite(values)]
     if not len(finite):
@@ -36,8 +46,9 @@ def histogram(values: np.ndarray, marks: Sequence[float] = (), *, unit: str, bin
         if edges[0] <= m <= edges[-1]
     )
     ticks = "".join(
-        f'<text x="{x(v):.1f}" y="{height + 14}" text-anchor="middle">{v:.3g}</text>'
-        for v in np.linspace(edges[0], edges[-1], 7)
+        f'<text x="{x(v):.1f}" y="{height + 14}" text-anchor="middle">'
+        f"{format(v, 'g').replace('-', '−')}</text>"
+        for v in round_ticks(edges[0], edges[-1])
     )
     counts_axis = "".join(
         f'<text x="{left - 6}" y="{height * (1 - np.log10(10**k + 1) / top) + 4:.1f}" '
@@ -45,13 +56,26 @@ def histogram(values: np.ndarray, marks: Sequence[float] = (), *, unit: str, bin
         for k in range(int(np.log10(max(counts.max(), 1))) + 1)
     )
     return (
-        f'<svg class="histogram" viewBox="0 -6 {WIDTH} {height + bottom + 6}" role="img">{bars}'
+        f"{_open('histogram', height + bottom + 6, label, -6)}{bars}"
         f'{lines}{ticks}{counts_axis}<text x="{left}" y="{height + 30}">{escape(unit)}; '
         f"windows on a log axis</text></svg>"
     )
 
 
-def bars(values: np.ndarray, start: int, *, highlight: tuple[int, int] | None = None) -> str:
+def round_ticks(low: float, high: float, about: int = 8) -> list[float]:
+    """Return some `about` round numbers between low and high: multiples of 1, 2 or 5 × 10ⁿ."""
+    if not high > low:
+        return [float(low)]
+    rough = (high - low) / about
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
+    first = int(np.ceil(low / step - 1e-9))
+    return [round(i * step, 12) for i in range(first, int(np.floor(high / step + 1e-9)) + 1)]
+
+
+def bars(
+    values: np.ndarray, start: int, *, label: str, highlight: tuple[int, int] | None = None
+) -> str:
     """Return an SVG of one bar a base; `start`: genome coordinate of the first (0-based)."""
     length, height = len(values), 70
     top, low = max(float(values.max(initial=0)), 0), min(float(values.min(initial=0)), 0)
@@ -76,7 +100,7 @@ def bars(values: np.ndarray, start: int, *, highlight: tuple[int, int] | None = 
             f'height="{height}"/>'
         )
     return (
-        f'<svg class="bars" viewBox="0 0 {WIDTH} {height + 16}">{zoom}'
+        f"{_open('bars', height + 16, label)}{zoom}"
         f'<line class="axis" x1="0" x2="{WIDTH}" y1="{zero:.1f}" y2="{zero:.1f}"/>{"".join(made)}'
         f'<text x="0" y="{height + 13}">{start:,}</text>'
         f'<text x="{WIDTH}" y="{height + 13}" text-anchor="end">{start + length:,}</text></svg>'
@@ -94,7 +118,7 @@ class Span:
     title: str = ""
 
 
-def spans(items: Sequence[Span], length: int) -> str:
+def spans(items: Sequence[Span], length: int, *, label: str) -> str:
     """Return an SVG of boxes, each in the first row in which it overlaps no other."""
     rows: list[float] = []
     made = []
@@ -115,14 +139,62 @@ def spans(items: Sequence[Span], length: int) -> str:
         )
     if not made:
         return ""
-    return f'<svg class="spans" viewBox="0 0 {WIDTH} {18 * len(rows)}">{"".join(made)}</svg>'
+    return f"{_open('spans', 18 * len(rows), label)}{''.join(made)}</svg>"
 
 
-def proportion_bars(rows: Sequence[tuple[str, float, str]]) -> str:
-    """Return an HTML table of labels, bars and values; the largest value fills its cell."""
-    top = max((value for _, value, _ in rows), default=0) or 1
-    return "".join(
-        f'<tr><td>{escape(label)}</td><td class="bar"><span style="width:{100 * value / top:.1f}%">'
-        f"</span></td><td class=number>{escape(text)}</td></tr>"
-        for label, value, text in rows
+def interval(value: float, low: float, high: float, span: tuple[float, float]) -> str:
+    """Return a small SVG of a value and its interval, on the scale [span[0], span[1]]."""
+    width, height = 220, 18
+    scale = (width - 8) / ((span[1] - span[0]) or 1.0)
+
+    def x(at: float) -> float:
+        return 4 + (min(max(at, span[0]), span[1]) - span[0]) * scale
+
+    line = ""
+    if np.isfinite(low) and np.isfinite(high):
+        line = f'<line class="reach" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="9" y2="9"/>'
+    zero = f'<line class="zero" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="0" y2="{height}"/>'
+    return (
+        f'<svg class="interval" width="{width}" height="{height}" aria-hidden="true">{zero}{line}'
+        f'<circle cx="{x(value):.1f}" cy="9" r="3.5"/></svg>'
     )
+
+
+def share_bar(share: float) -> str:
+    """Return a bar that fills `share` (0 to 1) of its cell."""
+    return f'<span class="share" style="width:{100 * share:.1f}%"></span>'
+
+
+
+
+def edit_map(
+    rows: Sequence[tuple[str, Sequence[tuple[int, str, str]]]], length: int, *, label: str
+) -> str:
+    """Return an SVG with one line a design: its name, and each edit at its place.
+
+    rows: (name, edits (position in the window, old base, new base)).
+    """
+    left, step_y = 270, 26
+    step = (WIDTH - left - 12) / max(length, 1)
+    made = []
+    for i, (name, edits) in enumerate(rows):
+        y = 6 + i * step_y
+        made.append(
+            f'<text class="name" x="0" y="{y + 15}">{escape(name[:44])}</text>'
+            f'<line class="axis" x1="{left}" x2="{left + step * length:.1f}" y1="{y + 18}" '
+            f'y2="{y + 18}"/>'
+        )
+        for at, old, new in edits:
+            x = left + (at + 0.5) * step
+            made.append(
+                f'<g class="edit"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y + 14}" y2="{y + 21}"/>'
+                f'<text class="base-{new}" x="{x:.1f}" y="{y + 12}" text-anchor="middle">{new}'
+                f"</text><title>{old}{at}{new}: {old} to {new} at {at:,} of the window (0-based)"
+                "</title></g>"
+            )
+    bottom = 10 + step_y * len(rows)
+    ticks = "".join(
+        f'<text x="{left + v * step:.1f}" y="{bottom + 10}" text-anchor="middle">{v:,}</text>'
+        for v in range(0, length + 1, max(length // 5, 1))
+    )
+    return f"{_open('edits', bottom + 16, label)}{''.join(made)}{ticks}</svg>"

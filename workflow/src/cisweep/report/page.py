@@ -1,98 +1,159 @@
-"""The page results/<run>/report.html: one file, no internet."""
+"""The page results/<run>/report.html: one file, no internet.
 
-from dataclasses import dataclass
+Its parts come from the steps that are on, in their order: cisweep.report.sections.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from cisweep.plot.letters import pwm_information
-from cisweep.plot.svg import logo_svg, logo_symbols
-from cisweep.report.content import ModelContent, Region, TargetContent
-from cisweep.report.figures import Span, bars, histogram, proportion_bars, spans
+from cisweep.genome.accounting import n_regions
+from cisweep.genome.plan import Plan
+from cisweep.plot.svg import logo_symbols
+from cisweep.report.blocks import Column, Section, Table, number, plural
+from cisweep.report.figures import share_bar
+from cisweep.report.sections import section_of
+from cisweep.report.view import Motifs, View
+from cisweep.steps import all_steps
 
-ZOOM_BP = 100
-UNITS = {
-    "logit": "logit",
-    "probability": "probability",
-    "log_counts": "log counts",
-    "log1p_counts": "log(1 + counts)",
-    "counts": "counts",
-}
+
+SWEEP = all_steps()["predict"].order
+
+
+@dataclass(frozen=True)
+class Part:
+    """A step's section on the page: its anchor, title and files (path relative to the page)."""
+
+    anchor: str
+    title: str
+    section: Section
+    files: list[str]
+
+
+@dataclass
+class Chapter:
+    """The parts of one model, or of the run as a whole, with its table of counts."""
+
+    anchor: str
+    title: str
+    parts: list[Part] = field(default_factory=list)
+    counts: Table | None = None
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the page is made of.
-
-    run: name; models: content by model; matrices: motif name -> (4, W) probabilities; settings:
-    label -> value, what was run; times: (rule, seconds, text); provenance: provenance.json.
-    """
+    """What the page is made of."""
 
     run: str
-    models: list[ModelContent]
-    matrices: dict[str, np.ndarray]
     settings: dict[str, str]
-    times: list[tuple[str, float, str]]
+    chapters: list[Chapter]
+    times: Table
     provenance: dict[str, Any]
+    files: list[str]
+
+    @property
+    def headlines(self) -> list[tuple[str, str]]:
+        """(anchor, sentence) of all parts, in order."""
+        parts = [p for chapter in self.chapters for p in chapter.parts]
+        return [(p.anchor, line) for p in parts for line in p.section.headlines]
 
 
-def motif_logo(matrix: np.ndarray) -> Markup:
-    """Return the logo of a motif, letters as high as their information in bits."""
-    return Markup(
-        logo_svg(
-            pwm_information(matrix).T, height_px=44, width_px=13 * matrix.shape[1], symbols=False
-        )
+def read_page(
+    plan: Plan, dropped: pd.DataFrame, provenance: dict[str, Any], files: Iterable[str] = ()
+) -> Page:
+    """Return the page of a run whose products are complete.
+
+    files: further products of the run to link, relative to the page.
+    """
+    motifs = Motifs(plan.config.motifs)
+    steps = [s for s in all_steps().values() if plan.is_on(s.name) and s.name != "report"]
+    chapters = []
+    for model in plan.models:
+        chapter = Chapter(f"model-{model}", f"Model {model}")
+        chapter.parts = _parts([View(plan, step, model, motifs) for step in steps], model)
+        counts = [
+            ("regions", n_regions(plan, model), "given, or tiles of the genome"),
+            ("dropped", *_reasons(dropped[dropped["model"] == model])),
+            *(row for part in chapter.parts for row in part.section.counts),
+        ]
+        chapter.counts = _counts(counts)
+        chapters.append(chapter)
+    # What concerns the whole run is a chapter of its own; a training comes before the models.
+    first, last = [], []
+    for step in steps:
+        for part in _parts([View(plan, step, None, motifs)], "run"):
+            (first if step.order < SWEEP else last).append(Chapter(part.anchor, part.title, [part]))
+    return Page(
+        plan.config.run,
+        plan.summary(),
+        [*first, *chapters, *last],
+        _times(run_times(Path(plan.results))),
+        provenance,
+        list(files),
     )
 
 
-def region_figure(region: Region, target: str) -> Markup:
-    """Return the track of a window and, zoomed to its strongest stretch, logo, seqlets and hits."""
-    low, high = strongest_stretch(region.attributions, ZOOM_BP)
-    items = [
-        Span(int(s.start) - region.start - low, int(s.end) - region.start - low,
-             f"{s.motif or 'seqlet'}", "seqlet",
-             f"seqlet, {s.attribution:+.2f}, q {s.q_value:.2g}; closest motif {s.motif}")
-        for s in region.seqlets.itertuples()
-    ] if len(region.seqlets) else []  # fmt: skip
-    if len(region.hits):
-        value = f"attribution_{target}"
-        for h in region.hits.itertuples():
-            items.append(
-                Span(
-                    int(h.start) - region.start - low,
-                    int(h.end) - region.start - low,
-                    h.name,
-                    "hit",
-                    f"{h.motif} {h.name} {h.strand}, p {h.p_value:.2g}, attribution "
-                    f"{getattr(h, value):+.2f}",
-                )  # fmt: skip
+def _parts(views: list[View], prefix: str) -> list[Part]:
+    found = []
+    for view in views:
+        section = section_of(view)
+        if section is not None:
+            files = [view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))]
+            anchor = f"{prefix}-{view.step.name}"
+            found.append(Part(anchor, view.step.title, section, files))
+    return found
+
+
+def _reasons(dropped: pd.DataFrame) -> tuple[int, str]:
+    counts = dropped["reason"].value_counts()
+    text = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in counts.items())
+    return len(dropped), (f"{text} (each one: dropped_regions.tsv)" if text else "none")
+
+
+def _counts(rows: list[tuple[str, int, str]]) -> Table:
+    columns = [Column("what"), Column("count", True), Column("")]
+    cells = [[what, f"{n:,}", text] for what, n, text in rows]
+    return Table("What became of the regions", columns, cells)
+
+
+def run_times(folder: Path) -> list[tuple[str, int, float, float]]:
+    """Return (rule, jobs, summed seconds, largest memory in MB) from the benchmark files."""
+    rows: dict[str, list[tuple[float, float]]] = {}
+    for path in sorted((folder / "benchmarks").rglob("*.tsv")):
+        rule = path.relative_to(folder / "benchmarks").parts[0].removesuffix(".tsv")
+        table = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
+        if len(table):
+            last = table.iloc[-1]
+            rows.setdefault(rule, []).append(
+                (float(last["s"]), float(np.nan_to_num(last["max_rss"])))
             )
-    shown = [i for i in items if i.start < high - low and i.end > 0]
-    return Markup(
-        bars(region.attributions, region.start, highlight=(low, high))
-        + logo_svg(region.logo[low:high], height_px=90, width_px=960, symbols=False)
-        + spans(shown, high - low)
-    )
+    found = [
+        (rule, len(jobs), sum(s for s, _ in jobs), max(m for _, m in jobs))
+        for rule, jobs in rows.items()
+    ]
+    return sorted(found, key=lambda row: -row[2])
 
 
-def strongest_stretch(values: np.ndarray, width: int) -> tuple[int, int]:
-    """Return [low, high) of the `width` positions with the largest sum of absolute values."""
-    if len(values) <= width:
-        return 0, len(values)
-    total = np.concatenate([[0.0], np.cumsum(np.abs(values))])
-    low = int(np.argmax(total[width:] - total[:-width]))
-    return low, low + width
-
-
-def prediction_figure(target: TargetContent) -> Markup:
-    """Return the histogram of a target's predictions, the weakest selected peak marked."""
-    marks = [float(target.peaks.min())] if len(target.peaks) else []
-    return Markup(
-        histogram(target.predictions, marks, unit=f"{target.name}, {UNITS[target.scale]}")
-    )
+def _times(rows: list[tuple[str, int, float, float]]) -> Table:
+    columns = [
+        Column("rule"), Column("jobs", True), Column("seconds", True, "all jobs together"),
+        Column("a job (s)", True, "mean"), Column("memory (MB)", True, "largest of its jobs"),
+        Column(""),
+    ]  # fmt: skip
+    longest = max((seconds for _, _, seconds, _ in rows), default=0) or 1
+    cells = [
+        [rule, f"{jobs:,}", number(s), number(s / jobs), f"{m:,.0f}", Markup(share_bar(s / longest))]
+        for rule, jobs, s, m in rows
+    ]
+    total = sum(seconds for _, _, seconds, _ in rows)
+    n = plural(sum(jobs for _, jobs, _, _ in rows), "job")
+    return Table(f"{n}, {number(total)} s of work in all", columns, cells)
 
 
 def render(page: Page, path: Path) -> None:
@@ -100,16 +161,8 @@ def render(page: Page, path: Path) -> None:
     environment = Environment(
         loader=PackageLoader("cisweep.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters["count"] = lambda n: f"{int(n):,}"
     template = environment.get_template("page.html.j2")
-    html = template.render(
-        page=page,
-        prediction_figure=prediction_figure,
-        region_figure=region_figure,
-        motif_logo=lambda name: motif_logo(page.matrices[name]) if name in page.matrices else "",
-        run_times=Markup(proportion_bars(page.times)),
-        symbols=Markup(logo_symbols()),
-        units=UNITS,
-    )
-    path.write_text(html, encoding="utf-8")
+    path.write_text(template.render(page=page, symbols=Markup(logo_symbols())), encoding="utf-8")

@@ -1,0 +1,125 @@
+"""What a part of the page is made of: notes, headings, tables and figures, and how numbers read."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from math import isfinite, isnan
+from pathlib import Path
+from typing import Any, ClassVar
+
+from markupsafe import Markup
+
+MAX_EMBEDDED = 3 << 20
+"""Bytes of a figure that is put into the page; a larger one is linked."""
+_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section, one target for example."""
+
+    kind: ClassVar[str] = "heading"
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """A paragraph: what the reader sees next, its units, how to read it."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its head, whether it holds numbers, and what it means (a tool tip)."""
+
+    name: str
+    number: bool = False
+    meaning: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of cells, which are text or Markup; caption: what the table shows; empty: said instead
+    of a table without rows."""
+
+    kind: ClassVar[str] = "table"
+    caption: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[str]]
+    empty: str = "There are none."
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its legend; folded: shown once the reader asks for it."""
+
+    kind: ClassVar[str] = "figure"
+    drawing: Markup
+    caption: str
+    folded: bool = False
+
+
+Block = Heading | Note | Table | Figure
+
+
+@dataclass
+class Section:
+    """A step's part of the page.
+
+    blocks: what it shows, in order; headlines: sentences for the top of the page; counts: (what,
+    how many, remark) for the table of counts of its model.
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    headlines: list[str] = field(default_factory=list)
+    counts: list[tuple[str, int, str]] = field(default_factory=list)
+
+
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number as a reader wants it: `digits` significant digits, true minus, thousands."""
+    value = float(value)
+    if isnan(value):
+        return "–"
+    if not isfinite(value):
+        return "∞" if value > 0 else "−∞"
+    if value and not 1e-3 <= abs(value) < 1e7:
+        mantissa, power = f"{value:.{digits - 1}e}".split("e")
+        text = f"{mantissa} × 10{str(int(power)).translate(_SUPERSCRIPT)}"
+    elif value == int(value) or abs(value) >= 10 ** (digits - 1):
+        text = f"{value:,.0f}"
+    else:
+        text = f"{value:#.{digits}g}".rstrip(".")
+    return text.replace("-", "−", 1) if text.startswith("-") else text
+
+
+def signed(value: Any, digits: int = 3) -> str:
+    """Return a number with its sign, also where it is positive."""
+    text = number(value, digits)
+    return f"+{text}" if float(value) > 0 and text not in ("0", "–") else text
+
+
+def place(chrom: str, start: int, end: int, strand: str = ".") -> str:
+    """Return `chrom:start–end` (0-based, half-open) with thousands, and the strand if there is one."""
+    return f"{chrom}:{start:,}–{end:,}" + (f" {strand.replace('-', '−')}" if strand != "." else "")
+
+
+def plural(n: int, noun: str) -> str:
+    """Return `1 noun` or `1,234 nouns`."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def embedded(path: Path, alt: str, href: str) -> Markup:
+    """Return a figure's file as an <img> that needs no other file, or a link if it is too large."""
+    if path.stat().st_size > MAX_EMBEDDED:
+        size = path.stat().st_size / 1e6
+        return Markup(
+            f'<p><a href="{escape(href)}">{escape(alt)}</a> ({size:.0f} MB, not in this page)</p>'
+        )
+    data = base64.b64encode(path.read_bytes()).decode()
+    return Markup(
+        f'<img src="data:{_TYPES[path.suffix]};base64,{data}" alt="{escape(alt, quote=True)}">'
+    )

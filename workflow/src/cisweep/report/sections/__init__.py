@@ -1,0 +1,35 @@
+"""The parts of the page, one file a step: its name is the step's.
+
+A file has `of_model(view)`, called for each model, or `of_run(view)`, called once; both return a
+Section, or None where there is nothing to say. A step without a file has a part that shows its
+figures and lists its products.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from cisweep.report.blocks import Section
+from cisweep.report.view import View
+
+_NAMES = frozenset(m.name for m in iter_modules(__path__))
+
+
+@cache
+def _maker(step: str, scope: str) -> Callable[[View], Section | None] | None:
+    if step not in _NAMES:
+        return _plain
+    return getattr(import_module(f"{__name__}.{step}"), scope, None)
+
+
+def section_of(view: View) -> Section | None:
+    """Return a step's part of the page; None if it has no product or nothing to say."""
+    maker = _maker(view.step.name, "of_model" if view.model else "of_run")
+    return maker(view) if maker is not None and view.products else None
+
+
+def _plain(view: View) -> Section:
+    pictures = [p for p in view.products if p.endswith((".svg", ".png"))]
+    names = [p.rsplit("/", 1)[-1].rsplit(".", 1)[0].replace("_", " ") for p in pictures]
+    return Section([view.figure(p, n, f"{n}.") for p, n in zip(pictures, names)])

@@ -1,0 +1,201 @@
+"""Attributions: do they add up, and the strongest regions base by base."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from cisweep.contracts import Windows
+from cisweep.outputs.h5 import blocks as h5_blocks
+from cisweep.outputs.h5 import n_rows, open_rows, prediction_blocks, read_windows
+from cisweep.plot.svg import logo_svg
+from cisweep.report.blocks import (
+    Block,
+    Column,
+    Figure,
+    Heading,
+    Note,
+    Section,
+    Table,
+    number,
+    place,
+    signed,
+)
+from cisweep.report.figures import Span, bars, spans
+from cisweep.report.view import View, parquet_blocks
+
+ZOOM_BP = 100
+OPEN = 4  # regions that are shown without asking
+_LEGEND = (
+    "The strongest regions by {by}. Above: the attribution of each base over the whole window, up "
+    "where the base raises the prediction, down where it lowers it. Below: the shaded stretch as "
+    "letters, as high as their attribution ({unit}), with seqlets (green) and motif matches (blue); "
+    "point at one for its values. Coordinates are 0-based."
+)
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region to show: its window, strength, attributions (L,) and logo (L, 4), + orientation."""
+
+    chrom: str
+    start: int
+    end: int
+    strand: str
+    strength: float
+    attributions: np.ndarray
+    logo: np.ndarray
+
+
+def of_model(view: View) -> Section:
+    """Return how exactly attributions add up, and the strongest regions of each target."""
+    summary = view.table("attribution_summary.tsv").set_index("target")
+    section = Section([_completeness(view, summary)])
+    with open_rows(view.folder / "attributions.h5") as file:
+        n = n_rows(file)
+        section.counts.append(("attributed", n, "windows with attributions"))
+        by = "prediction" if view.plan.is_on("predict") else "summed attribution"
+        for target in view.targets:
+            regions = _strongest(view, file, target.name) if n else []
+            if regions:
+                section.blocks += [
+                    Heading(f"Target {target.name}: strongest regions"),
+                    Note(_LEGEND.format(by=by, unit=view.unit(target.name))),
+                ]
+                section.blocks += _figures(view, target.name, regions, by)
+    return section
+
+
+def _completeness(view: View, summary: pd.DataFrame) -> Block:
+    rows = [
+        [
+            t.name,
+            number(summary.loc[t.name, "max_delta_share"], 2),
+            number(summary.loc[t.name, "mean_abs_delta_y"]),
+        ]
+        for t in view.targets
+        if t.name in summary.index
+    ]
+    columns = [
+        Column("target"),
+        Column("largest error", True, "share of the mean change; 0 is exact"),
+        Column("mean change", True, "mean |prediction(window) − prediction(reference)|"),
+    ]
+    return Table("Attributions add up to the change of the prediction", columns, rows)
+
+
+def _strongest(view: View, file: h5py.File, target: str) -> list[Region]:
+    windows = read_windows(file)
+    strength = _strength(view, file, target, windows)
+    found = []
+    for i in np.argsort(-strength, kind="stable")[: view.page.top_regions].tolist():
+        values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
+        found.append(
+            Region(
+                windows.chrom[i],
+                int(windows.start[i]),
+                int(windows.end[i]),
+                windows.strand[i],
+                float(strength[i]),
+                values,
+                np.eye(5, 4)[tokens] * values[:, None],
+            )
+        )
+    return found
+
+
+def _strength(view: View, file: h5py.File, target: str, windows: Windows) -> np.ndarray:
+    """Return each attributed window's prediction, or its summed attribution without predictions."""
+    path = f"attributions/{target}"
+    if not view.plan.is_on("predict"):
+        return np.concatenate([rows[path].sum(axis=1) for _, rows in h5_blocks(file, [path])])
+    wanted = {key: i for i, key in enumerate(windows.keys())}
+    strength = np.full(len(windows), np.nan)
+    for block, values in prediction_blocks(view.folder / "predictions.h5", target):
+        for key, value in zip(block.keys(), values):
+            if key in wanted:
+                strength[wanted[key]] = value
+    return strength
+
+
+def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
+    """Return the rows of a table that touch each region, read block by block."""
+    found: list[list[pd.DataFrame]] = [[] for _ in regions]
+    for table in parquet_blocks(path):
+        for part, r in zip(found, regions):
+            rows = table[
+                (table["chrom"] == r.chrom) & (table["start"] < r.end) & (table["end"] > r.start)
+            ]
+            if len(rows):
+                part.append(rows)
+    return [pd.concat(part) if part else pd.DataFrame() for part in found]
+
+
+def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Block]:
+    nothing = [pd.DataFrame()] * len(regions)
+    paths = [view.folder / f"{step}.parquet" for step in ("seqlets", "hits")]
+    tables = [
+        _inside(path, regions) if view.plan.is_on(path.stem) else nothing for path in paths
+    ]
+    found: list[Block] = []
+    for i, (region, seqlets, hits) in enumerate(zip(regions, *tables)):
+        where = place(region.chrom, region.start, region.end, region.strand)
+        items = _seqlet_spans(seqlets, target) + _hit_spans(hits, target)
+        text = f"{where}, {by} {number(region.strength)}"
+        found.append(Figure(_drawing(region, items, text), text, folded=i >= OPEN))
+    return found
+
+
+def _seqlet_spans(seqlets: pd.DataFrame, target: str) -> list[Span]:
+    mine = seqlets[seqlets["target"] == target] if len(seqlets) else seqlets
+    return [
+        Span(
+            int(s.start), int(s.end), s.motif or "seqlet", "seqlet",
+            f"seqlet, {signed(s.attribution)}, q {number(s.q_value, 2)}; closest motif "
+            f"{s.motif or 'none'}",
+        )
+        for s in mine.itertuples()
+    ]  # fmt: skip
+
+
+def _hit_spans(hits: pd.DataFrame, target: str) -> list[Span]:
+    if f"best_{target}" not in hits:
+        return []
+    mine = hits[hits[f"best_{target}"]]
+    values = mine[f"attribution_{target}"]
+    return [
+        Span(
+            int(h.start), int(h.end), h.name, "hit",
+            f"{h.motif} {h.name} {h.strand}, p {number(h.p_value, 2)}, attribution {signed(value)}",
+        )
+        for h, value in zip(mine.itertuples(), values)
+    ]  # fmt: skip
+
+
+def _drawing(region: Region, items: list[Span], text: str) -> Markup:
+    """Return the track of a window and, zoomed to its strongest stretch, logo, seqlets, hits."""
+    low, high = strongest_stretch(region.attributions, ZOOM_BP)
+    start = region.start + low
+    moved = [Span(s.start - start, s.end - start, s.label, s.kind, s.title) for s in items]
+    shown = [s for s in moved if s.start < high - low and s.end > 0]
+    names = list(dict.fromkeys(s.label for s in shown if s.kind == "hit"))
+    label = f"{text}. Letters of {start:,} to {region.start + high:,}"
+    return Markup(
+        bars(region.attributions, region.start, highlight=(low, high), label=f"Track of {text}")
+        + logo_svg(
+            region.logo[low:high], height_px=90, width_px=960, title=label, symbols=False
+        )
+        + spans(shown, high - low, label=f"Matches: {', '.join(names) or 'none'}")
+    )
+
+
+def strongest_stretch(values: np.ndarray, width: int) -> tuple[int, int]:
+    """Return [low, high) of the `width` positions with the largest sum of absolute values."""
+    if len(values) <= width:
+        return 0, len(values)
+    total = np.concatenate([[0.0], np.cumsum(np.abs(values))])
+    low = int(np.argmax(total[width:] - total[:-width]))
+    return low, low + width

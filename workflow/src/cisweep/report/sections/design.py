@@ -1,0 +1,158 @@
+"""Designs: which edits bring each window to its goal, and does another model agree?"""
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, plural, signed
+from cisweep.report.figures import edit_map
+from cisweep.report.view import View
+
+SHOWN = 20
+_NOTE = (
+    "Windows were edited until the oracle models predict what is wanted; then edits were taken back "
+    "one by one as long as the goals stay reached (pruned). A goal counts as reached within its "
+    "tolerance. A judge took no part in the design: where it agrees, the edits say more than how "
+    "to please one model."
+)
+
+
+def of_run(view: View) -> Section:
+    """Return edits, predictions before and after beside the goals, and the cross-check."""
+    table = view.table("design/designs.parquet")
+    own = table[(table["method"] == "ledidi") & (table["fault"] == "")]
+    designs = list(dict.fromkeys(own["design"]))
+    goals = own[own["role"] == "goal"]
+    reached = goals.groupby("design", sort=False)["reached"].all()
+    edits = own.drop_duplicates("design")["n_edits_pruned"]
+    section = Section([Note(_NOTE)])
+    if not designs:
+        section.blocks.append(Note("There is no design: see design/dropped.tsv."))
+        return section
+    section.headlines.append(
+        f"{int(reached.sum())} of {plural(len(designs), 'design')} reach their goals, with "
+        f"{number(edits.median())} edits in the median (of {number(own['n_edits'].median())} "
+        "proposed)."
+    )
+    section.blocks += [_edits(own, designs), _goals(goals, designs)]
+    section.blocks += _others(own, designs) + _methods(table)
+    for name, alt, caption, folded in _FIGURES:
+        section.blocks.append(view.figure(f"design/figures/{name}.svg", alt, caption, folded))
+    return section
+
+
+_FIGURES = (
+    (
+        "logos", "Attribution logos of the first designs before, designed and pruned.",
+        "Attributions of the first designs: before, designed, pruned; edits in colour.", False,
+    ),
+    (
+        "goals", "Histograms of predictions before and after the design, with the goals.",
+        "Predictions at the start, designed and pruned, in the target's unit; lines: goals.", True,
+    ),
+    (
+        "pruning", "Prediction against the number of edits kept.",
+        "Prediction against the number of edits kept; the dot is where pruning stopped.", True,
+    ),
+    (
+        "loss", "Loss over the iterations of the first designs.",
+        "Loss over the iterations: total, and its part for the edits.", True,
+    ),
+)  # fmt: skip
+
+
+def _edits(own: pd.DataFrame, designs: list[str]) -> Block:
+    first = own.drop_duplicates("design").set_index("design")
+    rows = []
+    for design in designs[:SHOWN]:
+        row = first.loc[design]
+        before, after = row["sequence_before"], row["sequence_pruned"]
+        found = [(i, a, b) for i, (a, b) in enumerate(zip(before, after)) if a != b]
+        rows.append((f"{_title(row)} → {row['goal']}", found))
+    length = max(len(first.loc[d, "sequence_before"]) for d in designs)
+    more = f" (the first {SHOWN} of {len(designs):,} designs)" if len(designs) > SHOWN else ""
+    text = (
+        f"Edits that are kept{more}: one line a design, the whole window of {length:,} bp; a letter "
+        "is the new base. edits.vcf.gz has them in genome coordinates."
+    )
+    return Figure(Markup(edit_map(rows, length, label=text)), text)
+
+
+def _title(row: pd.Series) -> str:
+    name = str(row["name"] or "")
+    window = f"{row['chrom']}:{row['start']:,}"
+    return window if name in ("", ".") else name
+
+
+def _goals(goals: pd.DataFrame, designs: list[str]) -> Table:
+    columns = [
+        Column("design"), Column("goal"), Column("target"), Column("before", True),
+        Column("wanted", True), Column("after", True, "all proposed edits"),
+        Column("pruned", True, "the edits that are kept"), Column("reached"),
+        Column("edits", True, "kept of proposed"), Column("gains hits of"), Column("loses hits of"),
+    ]  # fmt: skip
+    shown = goals[goals["design"].isin(designs[:SHOWN])]
+    rows = []
+    for _, r in shown.iterrows():
+        wanted = f"{r['kind']} {number(r['wanted'])}" if r["wanted"] == r["wanted"] else r["kind"]
+        rows.append(
+            [
+                _title(r), r["goal"], f"{r['model']} {r['target']}", number(r["before"]), wanted,
+                number(r["after"]), number(r["after_pruned"]), "yes" if r["reached"] else "no",
+                f"{r['n_edits_pruned']} of {r['n_edits']}", _few(r["hits_gained"]),
+                _few(r["hits_lost"]),
+            ]
+        )  # fmt: skip
+    more = f", first {SHOWN} designs" if len(designs) > SHOWN else ""
+    return Table(f"Predictions before and after, beside the goals{more}", columns, rows)
+
+
+def _few(names: object, n: int = 4) -> Markup:
+    found = [x for x in str(names or "").replace(";", ",").split(",") if x.strip()]
+    text = ", ".join(x.strip() for x in found[:n])
+    more = f" and {len(found) - n} more" if len(found) > n else ""
+    return Markup("<small>{}</small>").format(text + more or "–")
+
+
+def _others(own: pd.DataFrame, designs: list[str]) -> list[Block]:
+    others = own[own["role"].isin(["judge", "other"])]
+    if not len(others):
+        return []
+    columns = [
+        Column("role", meaning="judge: a model that took no part; other: a target without a goal"),
+        Column("model"), Column("target"), Column("designs", True),
+        Column("median before", True), Column("median pruned", True), Column("median change", True),
+    ]  # fmt: skip
+    rows = []
+    for (role, model, target), part in others.groupby(["role", "model", "target"], sort=False):
+        change = (part["after_pruned"] - part["before"]).median()
+        rows.append(
+            [
+                role, model, target, f"{part['design'].nunique():,}",
+                number(part["before"].median()), number(part["after_pruned"].median()),
+                signed(change),
+            ]
+        )  # fmt: skip
+    return [Table("Cross-check: what the edits do elsewhere", columns, rows)]
+
+
+def _methods(table: pd.DataFrame) -> list[Block]:
+    rows = table[(table["role"] == "goal") & (table["fault"] == "")]
+    if rows["method"].nunique() < 2:
+        return []
+    columns = [
+        Column("method"), Column("target"), Column("median before", True),
+        Column("median after", True), Column("reached", meaning="of the designs"),
+    ]  # fmt: skip
+    cells = []
+    for (method, model, target), part in rows.groupby(["method", "model", "target"], sort=False):
+        after = np.where(part["after_pruned"].notna(), part["after_pruned"], part["after"])
+        cells.append(
+            [
+                method.replace("_", " "), f"{model} {target}", number(part["before"].median()),
+                number(np.nanmedian(after)),
+                f"{int(part['reached'].fillna(False).astype(bool).sum())} of {len(part)}",
+            ]
+        )  # fmt: skip
+    caption = "The method beside simpler ones with as many edits as the pruned design"
+    return [Table(caption, columns, cells)]

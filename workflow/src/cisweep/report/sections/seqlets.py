@@ -1,0 +1,55 @@
+"""Seqlets: which spans the model itself picks out."""
+
+import pandas as pd
+
+from cisweep.report.blocks import Column, Heading, Note, Section, Table, number, signed
+from cisweep.report.view import View
+
+_NOTE = (
+    "Seqlets are spans of high attribution, called without knowing any motif; each is named by its "
+    "closest matrix (Tomtom). A small model's seqlets are fragments, often a core of 4 to 8 bases "
+    "that many factors share, so the name is a resemblance and not an identification: read it "
+    "together with the ranking of the motif hits."
+)
+
+
+def frequent(seqlets: pd.DataFrame, top: int) -> pd.DataFrame:
+    """Return the most frequent closest motifs of each sign, + first."""
+    grouped = seqlets.groupby(["motif", "motif_id", "sign"], dropna=False).agg(
+        n=("start", "size"), attribution=("attribution", "mean"), q=("motif_q_value", "median")
+    )
+    found = grouped.reset_index().sort_values(
+        ["sign", "n", "attribution"], ascending=[True, False, False], kind="stable"
+    )  # "+" sorts before "-"
+    return found.groupby("sign", sort=False).head(top)
+
+
+def of_model(view: View) -> Section:
+    """Return the most frequent closest motifs of each target's seqlets."""
+    seqlets = view.table("seqlets.parquet")
+    section = Section([Note(_NOTE)], counts=[("seqlets", len(seqlets), "all targets, both signs")])
+    for target in view.targets:
+        mine = seqlets[seqlets["target"] == target.name]
+        columns = [
+            Column("closest motif"),
+            Column("logo"),
+            Column("sign", meaning="+ raises the prediction, − lowers it"),
+            Column("seqlets", True),
+            Column(f"mean attribution ({view.unit(target.name)})", True, "summed over a seqlet"),
+            Column("median Tomtom q", True, "how well matrix and seqlet agree; small is good"),
+        ]
+        rows = [
+            [
+                row.motif or "none",
+                view.motifs.logo(row.motif_id),
+                row.sign.replace("-", "−"),
+                f"{row.n:,}",
+                signed(row.attribution),
+                number(row.q, 2),
+            ]
+            for row in frequent(mine, view.page.top_motifs).itertuples()
+        ]
+        caption = f"{len(mine):,} seqlets of {target.name}, by closest motif"
+        empty = "No seqlet passes the false discovery rate."
+        section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows, empty)]
+    return section

@@ -1,0 +1,144 @@
+"""Variants: what each of them changes, the strongest first."""
+
+import pandas as pd
+
+from cisweep.report.blocks import Block, Column, Heading, Note, Section, Table, number, plural, signed
+from cisweep.report.view import View, largest
+
+SHOWN = 10
+LONGEST = 12  # bases of an allele that are written out
+
+
+def of_model(view: View) -> Section:
+    """Return the volcano plot, and the strongest variants of each target with both alleles."""
+    table, n = largest(view.folder / "variants.parquet", "delta", SHOWN)
+    dropped = view.table("variants.dropped.tsv")
+    variants = n // max(len(view.targets), 1)
+    section = Section(
+        counts=[
+            ("variants", variants, "with an effect on each target"),
+            ("variants left out", len(dropped), _reasons(dropped)),
+        ]
+    )
+    section.blocks += [_note(view, table)]
+    if not len(table):
+        section.blocks.append(Note("No variant has an effect: see variants.dropped.tsv."))
+        return section
+    section.blocks.append(
+        view.figure(
+            "figures/variants.volcano.svg",
+            "Each variant's effect against its significance, one panel a target.",
+            "Each dot is a variant: its effect (right: the alternate allele raises the prediction) "
+            "against its significance, or, without nulls, how active the place is. The largest "
+            "effects are named.",
+        )
+    )
+    for target in view.targets:
+        mine = table[table["target"] == target.name]
+        section.blocks += _target(view, target.name, mine)
+        if len(mine):
+            first = mine.iloc[0]
+            section.headlines.append(
+                f"Of {plural(variants, 'variant')}, {name_of(first)} changes {target.name} most: "
+                f"{signed(first['delta'])} {view.unit(target.name)}."
+            )
+    return section
+
+
+def _reasons(dropped: pd.DataFrame) -> str:
+    counts = dropped["reason"].value_counts()
+    return ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in counts.items()) or "none"
+
+
+def _note(view: View, table: pd.DataFrame) -> Note:
+    text = (
+        "Effect: prediction of the alternate allele − prediction of the reference allele, each in "
+        "a window centred on the variant, in the target's unit."
+    )
+    if view.config.n_nulls:
+        text += (
+            f" p: how often shuffled flanks ({view.config.n_nulls} draws a variant) give as large "
+            "an effect; q: the same over all variants (Benjamini–Hochberg)."
+        )
+    if len(table) and table["active_allele_quantile"].notna().any():
+        text += (
+            " Activity: the rank of the more active allele among the selected peaks (or all "
+            "windows), 1 is the most active."
+        )
+    return Note(text + " Positions here are 1-based, as in VCF.")
+
+
+def _target(view: View, target: str, rows: pd.DataFrame) -> list[Block]:
+    optional = {
+        "log2fc": Column("log₂ fold", True, "log2 of alternate / reference counts"),
+        "delta_probability": Column("Δ probability", True),
+        "active_allele_quantile": Column("activity", True, "rank among the peaks, 0 to 1"),
+        "p_value": Column("p", True),
+        "q_value": Column("q", True),
+    }
+    there = {c: column for c, column in optional.items() if rows[c].notna().any()}
+    grouped = (rows["group"] != "").any()
+    columns = [Column("variant"), Column("id")] + ([Column("group")] if grouped else [])
+    columns += [
+        Column("reference", True, f"prediction, {view.unit(target)}"),
+        Column("alternate", True, f"prediction, {view.unit(target)}"),
+        Column("effect", True, "alternate − reference"),
+        *there.values(),
+    ]
+    cells = [
+        [
+            name_of(row),
+            "" if row["id"] == "." else str(row["id"]),
+            *([row["group"]] if grouped else []),
+            number(row["prediction_ref"]),
+            number(row["prediction_alt"]),
+            signed(row["delta"]),
+            *(_value(c, row[c]) for c in there),
+        ]
+        for _, row in rows.iterrows()
+    ]
+    unit = view.unit(target)
+    caption = f"The {len(rows)} variants with the largest effects on {target} ({unit})"
+    blocks: list[Block] = [Heading(f"Target {target}"), Table(caption, columns, cells)]
+    logos = f"figures/variants.{target}.logos.svg"
+    if logos in view.products:
+        blocks += [_logos(view, target, logos)]
+        blocks += _hits(view, target)
+    return blocks
+
+
+def _value(column: str, value: float) -> str:
+    return signed(value) if column in ("log2fc", "delta_probability") else number(value, 2)
+
+
+def _logos(view: View, target: str, path: str) -> Block:
+    return view.figure(
+        path,
+        f"Attribution logos of both alleles of the strongest variants for {target}.",
+        f"Both alleles of the strongest variants, the middle 60 bp: letters as high as their "
+        f"attribution ({view.unit(target)}). Left: reference; right: alternate, on one scale.",
+    )
+
+
+def _hits(view: View, target: str) -> list[Block]:
+    hits = view.table(f"variants.{target}.hits.tsv")
+    hits = hits[hits["change"].isin(["gained", "lost"])]
+    if not len(hits):
+        return []
+    rows = []
+    for _, mine in hits.groupby(["chrom", "pos", "ref", "alt"], sort=False):
+        parts = [
+            ", ".join(dict.fromkeys(mine.loc[mine["change"] == change, "name"])) or "–"
+            for change in ("gained", "lost")
+        ]
+        rows.append([name_of(mine.iloc[0]), *parts])
+    columns = [Column("variant"), Column("gained"), Column("lost")]
+    return [Table("Motif matches that the alternate allele gains and loses", columns, rows)]
+
+
+def name_of(row: pd.Series) -> str:
+    """Return `chrom:position ref>alt`, 1-based as in VCF; long alleles are cut."""
+    ref, alt = (
+        a if len(a) <= LONGEST else f"{a[:LONGEST]}… ({len(a)} bp)" for a in (row["ref"], row["alt"])
+    )
+    return f"{row['chrom']}:{int(row['pos']) + 1:,} {ref}>{alt}"

@@ -1,0 +1,145 @@
+"""What a section may look at: its step's products, config and model, and the motif file."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from cisweep.config.model import ModelConfig, TargetConfig
+from cisweep.genome.motifs import load_motifs
+from cisweep.genome.plan import Plan
+from cisweep.outputs.tables import read_tsv
+from cisweep.plot.letters import pwm_information
+from cisweep.plot.svg import logo_svg
+from cisweep.report.blocks import Figure, embedded
+from cisweep.steps import Step
+
+UNITS = {
+    "logit": "logit",
+    "probability": "probability",
+    "log_counts": "log counts",
+    "log1p_counts": "log(1 + counts)",
+    "counts": "counts",
+}
+
+
+@dataclass(frozen=True)
+class Motifs:
+    """The motif file of the run: logos and names by id."""
+
+    path: Path | None
+
+    @cached_property
+    def _found(self) -> dict[str, Any]:
+        return {m.name: m for m in load_motifs(self.path)} if self.path else {}
+
+    def logo(self, motif: str) -> Markup | str:
+        """Return a motif's logo, letters as high as their information (0 to 2 bits); "" if the
+        file does not have it."""
+        if motif not in self._found:
+            return ""
+        return matrix_logo(self._found[motif].pwm, f"logo of {motif}")
+
+
+def matrix_logo(matrix: np.ndarray, title: str) -> Markup:
+    """Return the logo of probabilities (4, W)."""
+    letters, width = pwm_information(matrix).T, min(13 * matrix.shape[1], 260)
+    return Markup(logo_svg(letters, height_px=40, width_px=width, title=title, symbols=False))
+
+
+@dataclass(frozen=True)
+class View:
+    """One step of one model (or of the run, model None) as the page sees it.
+
+    folder: where its products lie, results/<run>/<model> or results/<run>.
+    """
+
+    plan: Plan
+    step: Step
+    model: str | None
+    motifs: Motifs
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the products."""
+        return Path(self.plan.results) / (self.model or "")
+
+    @property
+    def config(self) -> Any:
+        """The step's config."""
+        return self.plan.step_config(self.step.name)
+
+    @property
+    def page(self) -> Any:
+        """The config of the step `report`."""
+        return self.plan.step_config("report")
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The model's config."""
+        return self.plan.models[self.model]
+
+    @property
+    def targets(self) -> list[TargetConfig]:
+        """The model's targets."""
+        return self.model_config.targets
+
+    @property
+    def products(self) -> list[str]:
+        """The step's products, relative to `folder`."""
+        return self.plan.products_of(self.step.name, self.model)
+
+    def has(self, product: str) -> bool:
+        """Is there this product, of this step or another one that is on?"""
+        return (self.folder / product).exists()
+
+    def href(self, product: str) -> str:
+        """Return the product's path relative to the page."""
+        return f"{self.model}/{product}" if self.model else product
+
+    def table(self, product: str) -> pd.DataFrame:
+        """Return a product that is a table, TSV or Parquet."""
+        path = self.folder / product
+        return pd.read_parquet(path) if path.suffix == ".parquet" else read_tsv(path)
+
+    def figure(self, product: str, alt: str, caption: str, folded: bool = False) -> Figure:
+        """Return a product that is a figure, as part of the page.
+
+        alt: what it shows, for those who cannot see it; caption: its units and how to read it.
+        """
+        drawing = embedded(self.folder / product, alt, self.href(product))
+        return Figure(drawing, caption, folded)
+
+    def unit(self, target: str) -> str:
+        """Return the unit of a target of the model."""
+        return UNITS[next((t.scale for t in self.targets if t.name == target), "logit")]
+
+
+def largest(path: Path, by: str, n: int, split: str = "target") -> tuple[pd.DataFrame, int]:
+    """Return the n rows of each `split` with the largest |by|, largest first, and the number of all
+    rows, from a Parquet file that is read block by block. Ties: the row that comes first."""
+    best: list[pd.DataFrame] = []
+    total = 0
+    for block in parquet_blocks(path):
+        total += len(block)
+        best = [_largest(pd.concat([*best, block], ignore_index=True), by, n, split)]
+    return (best[0] if best else pd.read_parquet(path)), total
+
+
+def _largest(table: pd.DataFrame, by: str, n: int, split: str) -> pd.DataFrame:
+    order = table[by].abs().sort_values(ascending=False, kind="stable", na_position="last").index
+    return table.loc[order].groupby(split, sort=False).head(n)
+
+
+def parquet_blocks(path: Path, columns: list[str] | None = None) -> Iterable[pd.DataFrame]:
+    """Yield the rows of a Parquet file, 65,536 at a time."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(65536, columns=columns):
+            yield batch.to_pandas()
