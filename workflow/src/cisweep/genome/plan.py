@@ -305,7 +305,9 @@ class Plan:
             if self.is_on(name) and name != "report":
                 options = step.settings(self.step_config(name)).items()
                 found[step.title.lower()] = ", ".join(
-                    f"{k.replace('_', ' ')} {_words(v)}" for k, v in options if v not in (None, [], {})
+                    f"{k.replace('_', ' ')} {_words(v)}"
+                    for k, v in options
+                    if v not in (None, [], {})
                 )
         return found
 
@@ -345,7 +347,9 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        inner = (f"{k} {_words(v)}".strip() for k, v in value.items() if v not in (None, "", [], {}))
+        inner = (
+            f"{k} {_words(v)}".strip() for k, v in value.items() if v not in (None, "", [], {})
+        )
         return f"({', '.join(inner)})"
     if isinstance(value, list):
         return " ".join(_words(v) for v in value)

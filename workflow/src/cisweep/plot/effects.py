@@ -11,7 +11,7 @@ def plot_volcano(
     significance: np.ndarray,
     labels: Sequence[str] | None = None,
     *,
-    n_labels: int = 10,
+    n_labels: int = 6,
     effect_name: str = "effect",
     significance_name: str = "-log10 q",
     ax: Any = None,
@@ -29,12 +29,32 @@ def plot_volcano(
     ax.axvline(0, color="0.7", lw=0.8, zorder=0)
     if labels is not None:
         order = np.argsort(-np.where(ok, np.abs(effect), -1), kind="stable")[:n_labels]
-        for i in order[ok[order]]:
-            place = (effect[i], significance[i])
-            ax.annotate(labels[i], place, fontsize=6, xytext=(2, 2), textcoords="offset points")
+        _name_points(ax, effect, significance, labels, order[ok[order]])
     ax.set_xlabel(effect_name)
     ax.set_ylabel(significance_name)
     return ax
+
+
+def _name_points(
+    ax: Any, x: np.ndarray, y: np.ndarray, labels: Sequence[str], rows: np.ndarray
+) -> None:
+    """Write the names of points in two lists above them, left and right, each with a line to its
+    point: the strongest often lie side by side, where names would hide each other."""
+    sides = ([i for i in rows if x[i] < 0], [i for i in rows if x[i] >= 0])
+    lines = max(map(len, sides))
+    if not lines:
+        return
+    low, high = ax.get_ylim()
+    step = 0.055
+    ax.set_ylim(low, low + (high - low) / (1 - step * (lines + 0.5)))
+    for side, at, align in zip(sides, (0.02, 0.98), ("left", "right")):
+        # The outermost point has the lowest name, so that lines do not cross.
+        for k, i in enumerate(sorted(side, key=lambda i: abs(x[i]))):
+            ax.annotate(
+                labels[i], (x[i], y[i]), xytext=(at, 1 - step * (k + 0.7)),
+                textcoords="axes fraction", ha=align, va="center", fontsize=6.5,
+                arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "0.6"},
+            )  # fmt: skip
 
 
 def plot_groups(

@@ -103,7 +103,7 @@ def signed(value: Any, digits: int = 3) -> str:
 
 
 def place(chrom: str, start: int, end: int, strand: str = ".") -> str:
-    """Return `chrom:start–end` (0-based, half-open) with thousands, and the strand if there is one."""
+    """Return `chrom:start–end` (0-based, half-open) with thousands; a strand if there is one."""
     return f"{chrom}:{start:,}–{end:,}" + (f" {strand.replace('-', '−')}" if strand != "." else "")
 
 

@@ -165,8 +165,6 @@ def share_bar(share: float) -> str:
     return f'<span class="share" style="width:{100 * share:.1f}%"></span>'
 
 
-
-
 def edit_map(
     rows: Sequence[tuple[str, Sequence[tuple[int, str, str]]]], length: int, *, label: str
 ) -> str:
@@ -174,27 +172,39 @@ def edit_map(
 
     rows: (name, edits (position in the window, old base, new base)).
     """
-    left, step_y = 270, 26
+    left, y = 200, 0
     step = (WIDTH - left - 12) / max(length, 1)
     made = []
-    for i, (name, edits) in enumerate(rows):
-        y = 6 + i * step_y
+    for name, edits in rows:
+        levels = _levels([at * step for at, _, _ in edits])
+        line = y + 16 + 11 * max(levels, default=0)
         made.append(
-            f'<text class="name" x="0" y="{y + 15}">{escape(name[:44])}</text>'
-            f'<line class="axis" x1="{left}" x2="{left + step * length:.1f}" y1="{y + 18}" '
-            f'y2="{y + 18}"/>'
+            f'<text class="name" x="0" y="{line + 3}">{escape(name[:34])}</text>'
+            f'<line class="axis" x1="{left}" x2="{left + step * length:.1f}" y1="{line}" '
+            f'y2="{line}"/>'
         )
-        for at, old, new in edits:
-            x = left + (at + 0.5) * step
+        for (at, old, new), level in zip(edits, levels):
+            x, top = left + (at + 0.5) * step, line - 4 - 11 * level
             made.append(
-                f'<g class="edit"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y + 14}" y2="{y + 21}"/>'
-                f'<text class="base-{new}" x="{x:.1f}" y="{y + 12}" text-anchor="middle">{new}'
+                f'<g class="edit"><line x1="{x:.1f}" x2="{x:.1f}" y1="{top + 1}" y2="{line + 3}"/>'
+                f'<text class="base-{new}" x="{x:.1f}" y="{top}" text-anchor="middle">{new}'
                 f"</text><title>{old}{at}{new}: {old} to {new} at {at:,} of the window (0-based)"
                 "</title></g>"
             )
-    bottom = 10 + step_y * len(rows)
+        y = line + 10
     ticks = "".join(
-        f'<text x="{left + v * step:.1f}" y="{bottom + 10}" text-anchor="middle">{v:,}</text>'
-        for v in range(0, length + 1, max(length // 5, 1))
+        f'<text x="{left + v * step:.1f}" y="{y + 10}" text-anchor="middle">{v:,.0f}</text>'
+        for v in round_ticks(0, length)
     )
-    return f"{_open('edits', bottom + 16, label)}{''.join(made)}{ticks}</svg>"
+    return f"{_open('edits', y + 16, label)}{''.join(made)}{ticks}</svg>"
+
+
+def _levels(places: Sequence[float], width: float = 10, most: int = 4) -> list[int]:
+    """Return the lowest level of each letter (places from left to right) where it hides none."""
+    ends = [-width] * most
+    found = []
+    for x in places:
+        level = next((i for i, end in enumerate(ends) if end <= x), int(np.argmin(ends)))
+        ends[level] = x + width
+        found.append(level)
+    return found

@@ -22,7 +22,6 @@ from cisweep.report.sections import section_of
 from cisweep.report.view import Motifs, View
 from cisweep.steps import all_steps
 
-
 SWEEP = all_steps()["predict"].order
 
 
@@ -83,7 +82,8 @@ def read_page(
             *(row for part in chapter.parts for row in part.section.counts),
         ]
         chapter.counts = _counts(counts)
-        chapters.append(chapter)
+        if chapter.parts:
+            chapters.append(chapter)
     # What concerns the whole run is a chapter of its own; a training comes before the models.
     first, last = [], []
     for step in steps:
@@ -104,7 +104,9 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
     for view in views:
         section = section_of(view)
         if section is not None:
-            files = [view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))]
+            files = [
+                view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
+            ]
             anchor = f"{prefix}-{view.step.name}"
             found.append(Part(anchor, view.step.title, section, files))
     return found
@@ -148,7 +150,14 @@ def _times(rows: list[tuple[str, int, float, float]]) -> Table:
     ]  # fmt: skip
     longest = max((seconds for _, _, seconds, _ in rows), default=0) or 1
     cells = [
-        [rule, f"{jobs:,}", number(s), number(s / jobs), f"{m:,.0f}", Markup(share_bar(s / longest))]
+        [
+            rule,
+            f"{jobs:,}",
+            number(s),
+            number(s / jobs),
+            f"{m:,.0f}",
+            Markup(share_bar(s / longest)),
+        ]
         for rule, jobs, s, m in rows
     ]
     total = sum(seconds for _, _, seconds, _ in rows)

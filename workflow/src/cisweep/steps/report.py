@@ -16,7 +16,7 @@ class ReportConfig(StepConfig):
 
 STEP = Step(
     name="report",
-    version=1,
+    version=2,
     order=90,
     config=ReportConfig,
     title="Report",

@@ -1,7 +1,7 @@
 """Ablation: what the matches in real windows are worth."""
 
 from cisweep.report.blocks import Heading, Note, Section, signed
-from cisweep.report.sections.effects import SHOWN, effects_table, strongest
+from cisweep.report.effects import SHOWN, effects_table, strongest
 from cisweep.report.view import View
 
 MIN_HITS = 3
@@ -21,7 +21,9 @@ def of_model(view: View) -> Section:
     for target in view.targets:
         mine = table[(table["target"] == target.name) & (table["n"] >= MIN_HITS)]
         best = strongest(mine, SHOWN)[::-1]
-        caption = f"The {len(best)} of {len(mine):,} motifs whose matches weigh most for {target.name}"
+        caption = (
+            f"The {len(best)} of {len(mine):,} motifs whose matches weigh most for {target.name}"
+        )
         shown = effects_table(view, best, target.name, caption, "matches")
         section.blocks += [Heading(f"Target {target.name}"), shown]
         if len(best) and best["ci_high"].iloc[0] < 0:

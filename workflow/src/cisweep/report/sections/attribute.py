@@ -32,7 +32,7 @@ OPEN = 4  # regions that are shown without asking
 _LEGEND = (
     "The strongest regions by {by}. Above: the attribution of each base over the whole window, up "
     "where the base raises the prediction, down where it lowers it. Below: the shaded stretch as "
-    "letters, as high as their attribution ({unit}), with seqlets (green) and motif matches (blue); "
+    "letters as high as their attribution ({unit}), with seqlets (green) and motif matches (blue): "
     "point at one for its values. Coordinates are 0-based."
 )
 
@@ -137,9 +137,7 @@ def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
 def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Block]:
     nothing = [pd.DataFrame()] * len(regions)
     paths = [view.folder / f"{step}.parquet" for step in ("seqlets", "hits")]
-    tables = [
-        _inside(path, regions) if view.plan.is_on(path.stem) else nothing for path in paths
-    ]
+    tables = [_inside(path, regions) if view.plan.is_on(path.stem) else nothing for path in paths]
     found: list[Block] = []
     for i, (region, seqlets, hits) in enumerate(zip(regions, *tables)):
         where = place(region.chrom, region.start, region.end, region.strand)
@@ -185,9 +183,7 @@ def _drawing(region: Region, items: list[Span], text: str) -> Markup:
     label = f"{text}. Letters of {start:,} to {region.start + high:,}"
     return Markup(
         bars(region.attributions, region.start, highlight=(low, high), label=f"Track of {text}")
-        + logo_svg(
-            region.logo[low:high], height_px=90, width_px=960, title=label, symbols=False
-        )
+        + logo_svg(region.logo[low:high], height_px=90, width_px=960, title=label, symbols=False)
         + spans(shown, high - low, label=f"Matches: {', '.join(names) or 'none'}")
     )
 

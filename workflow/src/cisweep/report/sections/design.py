@@ -4,13 +4,23 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, plural, signed
+from cisweep.report.blocks import (
+    Block,
+    Column,
+    Figure,
+    Note,
+    Section,
+    Table,
+    number,
+    plural,
+    signed,
+)
 from cisweep.report.figures import edit_map
 from cisweep.report.view import View
 
 SHOWN = 20
 _NOTE = (
-    "Windows were edited until the oracle models predict what is wanted; then edits were taken back "
+    "Windows were edited until the oracles predict what is wanted; then edits were taken back "
     "one by one as long as the goals stay reached (pruned). A goal counts as reached within its "
     "tolerance. A judge took no part in the design: where it agrees, the edits say more than how "
     "to please one model."
@@ -72,8 +82,8 @@ def _edits(own: pd.DataFrame, designs: list[str]) -> Block:
     length = max(len(first.loc[d, "sequence_before"]) for d in designs)
     more = f" (the first {SHOWN} of {len(designs):,} designs)" if len(designs) > SHOWN else ""
     text = (
-        f"Edits that are kept{more}: one line a design, the whole window of {length:,} bp; a letter "
-        "is the new base. edits.vcf.gz has them in genome coordinates."
+        f"Edits that are kept{more}: one line a design, the whole window of {length:,} bp; "
+        "each letter is the new base. edits.vcf.gz has them in genome coordinates."
     )
     return Figure(Markup(edit_map(rows, length, label=text)), text)
 
@@ -92,26 +102,28 @@ def _goals(goals: pd.DataFrame, designs: list[str]) -> Table:
         Column("edits", True, "kept of proposed"), Column("gains hits of"), Column("loses hits of"),
     ]  # fmt: skip
     shown = goals[goals["design"].isin(designs[:SHOWN])]
-    rows = []
+    rows, seen = [], set()
     for _, r in shown.iterrows():
+        hits = ["", ""] if r["design"] in seen else [r["hits_gained"], r["hits_lost"]]
+        seen.add(r["design"])
         wanted = f"{r['kind']} {number(r['wanted'])}" if r["wanted"] == r["wanted"] else r["kind"]
         rows.append(
             [
                 _title(r), r["goal"], f"{r['model']} {r['target']}", number(r["before"]), wanted,
                 number(r["after"]), number(r["after_pruned"]), "yes" if r["reached"] else "no",
-                f"{r['n_edits_pruned']} of {r['n_edits']}", _few(r["hits_gained"]),
-                _few(r["hits_lost"]),
+                f"{r['n_edits_pruned']} of {r['n_edits']}", *map(_few, hits),
             ]
         )  # fmt: skip
     more = f", first {SHOWN} designs" if len(designs) > SHOWN else ""
     return Table(f"Predictions before and after, beside the goals{more}", columns, rows)
 
 
-def _few(names: object, n: int = 4) -> Markup:
-    found = [x for x in str(names or "").replace(";", ",").split(",") if x.strip()]
-    text = ", ".join(x.strip() for x in found[:n])
-    more = f" and {len(found) - n} more" if len(found) > n else ""
-    return Markup("<small>{}</small>").format(text + more or "–")
+def _few(hits: str, n: int = 6) -> Markup:
+    """Return the names of the first n of hits such as `MA0139.2 CTCF, MA0080.7 Spi1`."""
+    ids = [h.split() for h in str(hits or "").replace(";", ",").split(",") if h.strip()]
+    names = list(dict.fromkeys(h[-1] for h in ids))
+    more = f" and {len(names) - n} more" if len(names) > n else ""
+    return Markup("<small>{}</small>").format(", ".join(names[:n]) + more)
 
 
 def _others(own: pd.DataFrame, designs: list[str]) -> list[Block]:

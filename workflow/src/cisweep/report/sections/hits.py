@@ -8,11 +8,11 @@ from cisweep.report.view import View, parquet_blocks
 
 OTHERS = 8
 _NOTE = (
-    "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution of "
-    "its bases. Motifs are ranked by the mean per match: what one match contributes where it is. "
+    "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution "
+    "of its bases. Motifs are ranked by the mean per match: what one match contributes. "
     "The sum is what all matches contribute together. z compares the mean with copies of the "
-    "matrix whose columns are shuffled. Matrices of one family stand as one group under the best of "
-    "them, because the bases cannot tell relatives apart."
+    "matrix whose columns are shuffled. Matrices of one family stand as one group under the best "
+    "of them, because the bases cannot tell relatives apart."
 )
 
 
@@ -37,9 +37,7 @@ def of_model(view: View) -> Section:
     ranking = view.table("motif_ranking.tsv")
     if "rank_mean" not in ranking:
         section.blocks.append(
-            Note(
-                "Without attributions the motifs are not ranked; hits.parquet lists the matches."
-            )
+            Note("Without attributions the motifs are not ranked; hits.parquet lists the matches.")
         )
         return section
     section.blocks.append(Note(_NOTE))

@@ -1,7 +1,7 @@
 """Marginal effects: what each motif does by itself."""
 
 from cisweep.report.blocks import Heading, Note, Section, signed
-from cisweep.report.sections.effects import SHOWN, effects_table, strongest
+from cisweep.report.effects import SHOWN, effects_table, strongest
 from cisweep.report.view import View
 
 _KINDS = {
@@ -25,7 +25,9 @@ def of_model(view: View) -> Section:
     for target in view.targets:
         mine = table[table["target"] == target.name]
         best = strongest(mine, SHOWN)
-        caption = f"The {len(best)} of {len(mine):,} motifs with the largest effects on {target.name}"
+        caption = (
+            f"The {len(best)} of {len(mine):,} motifs with the largest effects on {target.name}"
+        )
         shown = effects_table(view, best, target.name, caption, "windows")
         section.blocks += [Heading(f"Target {target.name}"), shown]
         if len(mine):

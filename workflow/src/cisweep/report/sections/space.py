@@ -8,9 +8,10 @@ from cisweep.report.view import View
 SHOWN = 20
 _NOTE = (
     "Two motifs stand in the middle of background windows, the first on the left. Effect: mean of "
-    "prediction with both − prediction without. Interaction: that effect − the effects of each motif "
-    "alone at the same place; above 0 the two do more together than apart. + and − are the strands "
-    "of the first and the second motif. Bands and brackets: 95 % confidence interval of the mean."
+    "prediction with both − prediction without. Interaction: that effect − the effects of each "
+    "motif alone at the same place; above 0 the two do more together than apart. + and − are the "
+    "strands of the first and the second motif. Bands and brackets: 95 % confidence interval of "
+    "the mean."
 )
 
 

@@ -23,8 +23,8 @@ _HEADLINE = ("r2", "auroc", "accuracy", "pearson")
 ROWS = 60
 _NOTE = (
     "All numbers are of rows that the model has not seen (the test part of the split). The scorer "
-    "model is the network; the other scorers are baselines or ceilings on the same rows: a matrix, GC "
-    "content, the mean profile, or what counting noise alone would allow."
+    "model is the network; the other scorers are baselines or ceilings on the same rows: a matrix, "
+    "GC content, the mean profile, or what counting noise alone would allow."
 )
 
 

@@ -2,7 +2,17 @@
 
 import pandas as pd
 
-from cisweep.report.blocks import Block, Column, Heading, Note, Section, Table, number, plural, signed
+from cisweep.report.blocks import (
+    Block,
+    Column,
+    Heading,
+    Note,
+    Section,
+    Table,
+    number,
+    plural,
+    signed,
+)
 from cisweep.report.view import View, largest
 
 SHOWN = 10
@@ -78,7 +88,9 @@ def _target(view: View, target: str, rows: pd.DataFrame) -> list[Block]:
     }
     there = {c: column for c, column in optional.items() if rows[c].notna().any()}
     grouped = (rows["group"] != "").any()
-    columns = [Column("variant"), Column("id")] + ([Column("group")] if grouped else [])
+    named = (~rows["id"].isin([".", ""])).any()
+    columns = [Column("variant"), *([Column("id")] if named else [])]
+    columns += [Column("group")] if grouped else []
     columns += [
         Column("reference", True, f"prediction, {view.unit(target)}"),
         Column("alternate", True, f"prediction, {view.unit(target)}"),
@@ -88,7 +100,7 @@ def _target(view: View, target: str, rows: pd.DataFrame) -> list[Block]:
     cells = [
         [
             name_of(row),
-            "" if row["id"] == "." else str(row["id"]),
+            *(["" if row["id"] == "." else str(row["id"])] if named else []),
             *([row["group"]] if grouped else []),
             number(row["prediction_ref"]),
             number(row["prediction_alt"]),
@@ -139,6 +151,7 @@ def _hits(view: View, target: str) -> list[Block]:
 def name_of(row: pd.Series) -> str:
     """Return `chrom:position ref>alt`, 1-based as in VCF; long alleles are cut."""
     ref, alt = (
-        a if len(a) <= LONGEST else f"{a[:LONGEST]}… ({len(a)} bp)" for a in (row["ref"], row["alt"])
+        a if len(a) <= LONGEST else f"{a[:LONGEST]}… ({len(a)} bp)"
+        for a in (row["ref"], row["alt"])
     )
     return f"{row['chrom']}:{int(row['pos']) + 1:,} {ref}>{alt}"

@@ -67,7 +67,11 @@ def _tests(tests) -> Table:
 def _pairs(view: View, table, score: str) -> Table:
     far = table.loc[table[score].sort_values(ascending=False, kind="stable").index[:SHOWN]]
     grouped = (table["group"] != "").any()
-    columns = [Column("pair"), *([Column("group")] if grouped else []), Column("lengths (bp)", True)]
+    columns = [
+        Column("pair"),
+        *([Column("group")] if grouped else []),
+        Column("lengths (bp)", True),
+    ]
     columns += [Column(s.replace("_", " "), True, _MEANINGS[s]) for s in view.config.scores]
     ranked = "edit_rank" in table
     if ranked:

@@ -1,0 +1,234 @@
+"""The page: numbers as a reader wants them, sections from products, and that all may read it."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cisweep.contracts import Windows
+from cisweep.genome.plan import Plan
+from cisweep.outputs.predictions import write_chunk
+from cisweep.outputs.tables import write_tsv
+from cisweep.report.blocks import MAX_EMBEDDED, embedded, number, place, plural, signed
+from cisweep.report.figures import edit_map, histogram, interval, round_ticks
+from cisweep.report.page import read_page, render
+from cisweep.report.sections.hits import families
+from cisweep.report.sections.train import wide_metrics
+from cisweep.report.view import largest
+from cisweep.steps import all_steps
+
+MOTIF = "MA0139.2"
+
+
+@pytest.mark.parametrize(
+    ("value", "want"),
+    [(0, "0"), (3, "3"), (3.14159, "3.14"), (-0.5, "−0.500"), (1234.5, "1,234"), (12.345, "12.3"),
+     (1.5e-7, "1.50 × 10⁻⁷"), (2.5e9, "2.50 × 10⁹"), (float("nan"), "–"), (float("inf"), "∞"),
+     (-1e-5, "−1.00 × 10⁻⁵"), (0.0123, "0.0123"), (99.96, "100")],
+)  # fmt: skip
+def test_numbers_read_well(value, want):
+    assert number(value) == want
+
+
+def test_signs_places_and_nouns():
+    assert (signed(2.0), signed(-2.5), signed(0)) == ("+2", "−2.50", "0")
+    assert signed(float("nan")) == "–"
+    assert place("chr1", 1000, 2000) == "chr1:1,000–2,000"
+    assert place("chr1", 0, 5, "-") == "chr1:0–5 −"
+    assert (plural(1, "design"), plural(1200, "design")) == ("1 design", "1,200 designs")
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (-12.2, 9.9), (3, 3.0001), (0, 1e6), (-1e-5, 0)])
+def test_ticks_are_round_few_and_inside(low, high):
+    ticks = round_ticks(low, high)
+    assert 3 <= len(ticks) <= 12
+    assert all(low - 1e-9 <= t <= high + 1e-9 for t in ticks)
+    steps = np.diff(ticks)
+    assert np.allclose(steps, steps[0])
+    assert re.fullmatch(r"[125]0*(e[+-]\d+)?|0\.0*[125]|[125](\.0)?e-\d+", f"{steps[0]:.6g}")
+    assert round_ticks(2, 2) == [2]
+
+
+def test_drawings_stay_inside_and_name_themselves():
+    assert 'aria-label="a &lt; b"' in histogram(np.arange(9.0), unit="logit", label="a < b")
+    assert histogram(np.array([np.nan]), unit="", label="") == "<p>no values</p>"
+    circles = [
+        float(x)
+        for v in (-9, 0, 3, 99)
+        for x in re.findall(r'cx="([\d.]+)"', interval(v, v - 1, v + 1, (-5, 5)))
+    ]
+    assert circles == sorted(circles) and circles[0] == 4 and circles[-1] == 216
+    drawn = edit_map([("one", [(0, "A", "C"), (1, "G", "T")])], 10, label="edits")
+    assert "A0C" in drawn and "G1T" in drawn and 'class="base-T"' in drawn
+
+
+def test_a_figure_too_large_for_the_page_is_linked(tmp_path):
+    small, large = tmp_path / "a.svg", tmp_path / "b.png"
+    small.write_text("<svg/>")
+    large.write_bytes(b"0" * (MAX_EMBEDDED + 1))
+    assert embedded(small, 'an "alt"', "a.svg").startswith('<img src="data:image/svg+xml;base64,')
+    assert 'alt="an &quot;alt&quot;"' in embedded(small, 'an "alt"', "a.svg")
+    assert '<a href="m/b.png">' in embedded(large, "big", "m/b.png")
+
+
+def test_the_largest_rows_of_a_table_read_in_blocks(tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    table = pd.DataFrame({"target": ["a", "b"] * 500, "delta": generator.normal(size=1000)})
+    table.loc[7, "delta"] = np.nan
+    table.to_parquet(tmp_path / "t.parquet", row_group_size=64)
+    found, n = largest(tmp_path / "t.parquet", "delta", 3)
+    assert n == 1000
+    for target in "ab":
+        mine = table[table["target"] == target]["delta"].dropna()
+        want = sorted(mine, key=abs, reverse=True)[:3]
+        assert found[found["target"] == target]["delta"].tolist() == want
+
+
+def test_families_and_metrics():
+    ranking = pd.DataFrame({"name": ["A", "B", "C"], "family": [1, 1, 2], "rank_mean": [1, 2, 3]})
+    best = families(ranking, 5)
+    assert best["name"].tolist() == ["A", "C"] and best["others"].tolist() == [["B"], []]
+    tidy = pd.DataFrame(
+        [
+            {"fold": 0, "task": "t", "scorer": s, "metric": m, "value": v, "n": 9}
+            for s, m, v in (("model", "auroc", 0.9), ("gc", "auroc", 0.6), ("model", "auprc", 0.5))
+        ]
+    )
+    wide = wide_metrics(tidy)
+    assert wide["scorer"].tolist() == ["model", "gc"] and wide["n"].tolist() == [9, 9]
+    assert wide.loc[0, "auprc"] == 0.5 and np.isnan(wide.loc[1, "auprc"])
+
+
+# ---- a whole page, from products made here -------------------------------------------------
+
+
+def config(steps: dict) -> dict:
+    workflow = str(Path(__file__).resolve().parents[2] / "workflow")
+    return {
+        "run": "small",
+        "genome": {"fasta": f"{workflow}/resources/genome/chr20_0_1Mb.fa.gz"},
+        "regions": {"tile": {"stride_bp": 1000}},
+        "models": {"m": f"{workflow}/resources/models/ctcf_pu1.yaml"},
+        "motifs": f"{workflow}/resources/motifs/JASPAR2026_CORE_vertebrates_nr.meme",
+        "steps": steps | {"report": {}},
+    }
+
+
+def effect_rows(**more) -> pd.DataFrame:
+    rows = [
+        {"motif": MOTIF, "name": "CTCF", "target": t, "n": 20, "effect": e, "effect_sd": 1.0,
+         "ci_low": e - 0.5, "ci_high": e + 0.5, "rank": 1} | more
+        for t, e in (("ctcf", 8.25), ("pu1", -1.5))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def figure(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run with predictions and the experiments, its products written by hand."""
+    monkeypatch.chdir(tmp_path)
+    steps = {"predict": {}, "marginalize": {}, "space": {"pairs": [[MOTIF, MOTIF]]}}
+    plan = Plan.from_config(config(steps), Path())
+    folder = Path("results/small/m")
+    folder.mkdir(parents=True)
+    n = 50
+    windows = Windows.build(["chr20"] * n, np.arange(n) * 1000, np.arange(n) * 1000 + 200)
+    values = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
+    tokens = np.zeros((n, 200), np.uint8)
+    write_chunk(folder / "predictions.h5", windows, tokens, ["ctcf", "pu1"], values, 0 * values, {})
+    effect_rows().to_parquet(folder / "marginalize.parquet")
+    space = effect_rows(
+        motif_a=MOTIF, name_a="CTCF", motif_b=MOTIF, name_b="CTCF", orientation="+-",
+        distance_bp=10, interaction=0.75, interaction_ci_low=0.5, interaction_ci_high=1.0,
+    )  # fmt: skip
+    space.to_parquet(folder / "space.parquet")
+    figure(folder / "figures/space.svg")
+    write_tsv(pd.DataFrame({"s": [2.0], "max_rss": [100.0]}), folder / "b.tsv")
+    benchmarks = Path("results/small/benchmarks/predict_chunk/m")
+    benchmarks.mkdir(parents=True)
+    (folder / "b.tsv").rename(benchmarks / "c000000.tsv")
+    return plan
+
+
+PROVENANCE = {
+    "cisweep_version": "0", "settings": "x", "seed": 0, "models": {"m": {"model_sha256": "f"}},
+    "packages": {"torch": "2"},
+}  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Collects what a screen reader, a keyboard and a browser without internet need."""
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.links, self.faults, self.headings = set(), [], [], []
+        self.nameless = {}
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.ids.add(given.get("id"))
+        if tag == "a":
+            self.links.append(given["href"])
+        if tag == "img" and not given.get("alt"):
+            self.faults.append("img without alt")
+        if tag == "th" and "scope" not in given:
+            self.faults.append("th without scope")
+        if self.nameless and tag != "title":
+            self.faults.append(f"svg without a name: {self.nameless}")
+        self.nameless = {}
+        if tag == "svg" and given.get("role") == "img" and "aria-label" not in given:
+            self.nameless = given  # its first child must be its title
+        if re.fullmatch(r"h\d", tag):
+            self.headings.append(int(tag[1]))
+        if tag in ("script", "link", "iframe"):
+            self.faults.append(tag)
+        for name in ("src", "href"):
+            if str(given.get(name, "")).startswith(("http", "//")):
+                self.faults.append(given[name])
+
+
+def test_the_page_of_a_run(run):
+    dropped = pd.DataFrame({"model": ["m"], "reason": ["too_many_n"]})
+    page = read_page(run, dropped, PROVENANCE)
+    render(page, Path("results/small/report.html"))
+    html = Path("results/small/report.html").read_text()
+    reader = Reader()
+    reader.feed(html)
+    assert not reader.faults
+    assert all(b - a <= 1 for a, b in zip(reader.headings, reader.headings[1:]))
+    for link in reader.links:
+        if link.startswith("#"):
+            assert link[1:] in reader.ids, link
+    assert [c.title for c in page.chapters] == ["Model m"]
+    titles = [p.title for p in page.chapters[0].parts]
+    order = [s.title for s in all_steps().values()]
+    assert titles == sorted(titles, key=order.index) and len(titles) == 3
+    assert any("CTCF raises ctcf most: +8.25 logit" in line for _, line in page.headlines)
+    for words in ("+0.750", "too many n 1", "+8.25", "predict_chunk", "+7.75 to +8.75", "50"):
+        assert words in html, words
+
+
+def test_a_step_without_a_section_shows_its_figures(run, monkeypatch):
+    from cisweep.report import sections
+
+    monkeypatch.setattr(sections, "_NAMES", sections._NAMES - {"space"})
+    sections._maker.cache_clear()
+    page = read_page(run, pd.DataFrame({"model": [], "reason": []}), PROVENANCE)
+    sections._maker.cache_clear()
+    part = next(p for p in page.chapters[0].parts if p.title == "Spacing of motifs")
+    assert [b.kind for b in part.section.blocks] == ["figure"]
+    assert part.files == ["m/space.parquet"]
+
+
+def test_each_section_belongs_to_a_step():
+    from cisweep.report.sections import _NAMES
+
+    assert _NAMES <= set(all_steps())
