@@ -88,7 +88,7 @@ def test_a_killed_writer_leaves_no_product(tmp_path, sign):
     )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(sign)
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     left = [p.name for p in tmp_path.iterdir()]
     # A kill that cannot be caught leaves the temporary file, under a name that nothing reads.
     assert left == ([] if sign == signal.SIGINT else [f".tmp{process.pid}.out.txt"])
