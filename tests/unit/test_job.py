@@ -84,11 +84,16 @@ def test_a_killed_writer_leaves_no_product(tmp_path, sign):
     )
     command = [sys.executable, "-c", code, str(tmp_path / "out.txt")]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # A shell without job control starts what is behind `&` with SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout.readline() == "ready\n"
     process.send_signal(sign)
-    process.wait(timeout=120)
+    process.wait(timeout=30)
     left = [p.name for p in tmp_path.iterdir()]
     # A kill that cannot be caught leaves the temporary file, under a name that nothing reads.
     assert left == ([] if sign == signal.SIGINT else [f".tmp{process.pid}.out.txt"])
