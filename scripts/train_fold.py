@@ -4,12 +4,14 @@ import shutil
 from pathlib import Path
 
 from cisweep.job import Job
+from cisweep.steps.train import with_tracks
 
 with Job(snakemake) as job:  # noqa: F821
     from cisweep.train import RunOptions, train_fold
     from cisweep.train.products import write_fold
 
-    recipe = job.plan.step_config("train").models[job.model]
+    folder = Path(job.plan.results) / "train" / job.model / "tracks"
+    recipe = with_tracks(job.plan.step_config("train").models[job.model], folder)
     scratch = Path(job.params.scratch)
     with job.device(torch_threads=job.threads) as device:
         options = RunOptions(device, scratch, progress=True)

@@ -1,10 +1,19 @@
 """The train step in a workflow: it runs before the others, and says why it refuses."""
 
 import json
+import sys
+from pathlib import Path
 
+import h5py
+import numpy as np
 import pandas as pd
+import pyBigWig
+import pysam
 import pytest
 import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+from support import jobs_run
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +85,98 @@ def test_a_fault_in_the_data_is_one_readable_line(tmp_path, snakemake):
     config["steps"]["train"]["models"]["bad"] = RECIPE | {"task": "rank"}
     done = snakemake(config, tmp_path / "run", check=False)
     assert "steps.train.models.bad.task" in done.stdout + done.stderr
+
+
+def random_reads(genome, path, n=9000):
+    """Write a sorted BAM with an index; its 5' ends stand after every GG more than elsewhere."""
+    generator = np.random.default_rng(0)
+    fasta = pysam.FastaFile(str(genome))
+    header = {"HD": {"VN": "1.6"}, "SQ": [
+        {"SN": c, "LN": fasta.get_reference_length(c)} for c in fasta.references]}  # fmt: skip
+    with pysam.AlignmentFile(str(path), "wb", header=header) as file:
+        for i, chrom in enumerate(fasta.references):
+            text = fasta.fetch(chrom)
+            places = [p for p in range(len(text) - 40) if text[p : p + 2].upper() == "GG"]
+            places += generator.integers(0, len(text) - 40, 300).tolist()
+            for place in np.sort(generator.choice(places, n)):
+                read = pysam.AlignedSegment(file.header)
+                read.query_name, read.query_sequence = "r", "A" * 30
+                read.reference_id, read.reference_start = i, int(place)
+                read.cigar, read.flag = [(0, 30)], 0x10 * int(generator.integers(2))
+                file.write(read)
+    pysam.index(str(path))
+
+
+FOLDS = [
+    {"validation": ["chrA:0-6000"], "test": ["chrB"]},
+    {"validation": ["chrB:0-3000"], "test": ["chrA"]},
+]
+
+
+def test_folds_from_reads_are_predicted_held_out(tmp_path, small_genome, snakemake):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    random_reads(small_genome, folder / "reads.bam")
+    network = {"n_filters": 4, "n_layers": 1, "first_width": 5, "profile_width": 9}
+    recipe = {
+        "data": {
+            "kind": "signal", "genome": str(small_genome), "signal": ["reads.bam"],
+            "reads": {"stranded": True, "minus_shift_bp": 1},
+            "tiles": {"stride_bp": 50, "min_reads": 5},
+            "window_bp": 100, "output_bp": 60, "jitter_bp": 4,
+        },
+        "task": "profile", "module": "BPNet", "module_args": network,
+        "split": {"by": "regions"}, "folds": FOLDS, "fit": {"epochs": 2, "batch_size": 32},
+    }  # fmt: skip
+    model = {
+        "adapter": "state_dict", "module": "BPNet", "window_bp": 100,
+        "module_args": network | {"n_outputs": 2, "trimming": 20},
+        "targets": [{"name": "counts", "head": 1, "tasks": [0], "scale": "log1p_counts"}],
+        "rc": {"task_permutation": [1, 0]}, "fold_policy": "held_out",
+        "folds": [
+            {"weights": f"results/t/train/tss/fold{i}.safetensors", "test_chroms": fold["test"]}
+            for i, fold in enumerate(FOLDS)
+        ],
+    }  # fmt: skip
+    (folder / "tss.yaml").write_text(yaml.safe_dump(model))
+    config = overlay(
+        genome={"fasta": str(small_genome)},
+        regions={"tile": {"stride_bp": 200}, "chroms": ".*"},
+        motifs=None,
+    )
+    config["models"] = {"ctcf_pu1": None, "tss": "tss.yaml"}
+    config["steps"] |= {"predict": {"tracks": False}, "train": {"models": {"tss": recipe}}}
+    done = snakemake(config, folder)
+    assert jobs_run(done.stderr)["train_fold"] == 2
+    train = folder / "results" / "t" / "train" / "tss"
+    written = yaml.safe_load((train / "model.yaml").read_text())
+    assert written["fold_policy"] == "held_out"
+    assert [f["test_chroms"] for f in written["folds"]] == [["chrB"], ["chrA"]]
+    assert "0.*.bw: 5' ends of reads.bam" in (train / "card.md").read_text()
+    with pyBigWig.open(str(train / "tracks" / "0.minus.bw")) as track:
+        ends = track.stats("chrB", 0, 12_000, type="sum", exact=True)[0]
+    with pysam.AlignmentFile(str(folder / "reads.bam")) as file:
+        assert ends == sum(read.is_reverse for read in file.fetch("chrB"))
+    predicted_held_out(folder, small_genome)
+
+
+def predicted_held_out(folder, genome):
+    """Each chromosome's predictions are those of the fold that has not seen it."""
+    import torch
+
+    from cisweep.config.run import read_model_config
+    from cisweep.genome.fasta import Genome, window_tokens
+    from cisweep.models import load_model
+
+    config = read_model_config(folder / "tss.yaml")
+    with h5py.File(folder / "results" / "t" / "tss" / "predictions.h5") as file:
+        chrom = file["regions/chrom"].asstr()[:]
+        start, end = file["regions/start"][:], file["regions/end"][:]
+        found = file["predictions/counts"][:]
+    for fold, name in enumerate(("chrB", "chrA")):
+        model = load_model(config, fold)
+        rows = np.flatnonzero(chrom == name)[:20]
+        tokens = window_tokens(Genome(genome), chrom[rows], start[rows], end[rows])
+        one_hot = torch.eye(5)[tokens.astype(int)][:, :, :4].transpose(1, 2)
+        both = (model(one_hot)[1] + model(one_hot.flip(1, 2))[1]) / 2
+        np.testing.assert_allclose(found[rows].ravel(), both[:, 0].numpy(), atol=1e-5)

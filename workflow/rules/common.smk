@@ -8,7 +8,7 @@ from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
 from cisweep.genome.plan import Plan
-from cisweep.steps.train import data_files, n_folds
+from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
@@ -138,6 +138,17 @@ def near_chunk_keys(wildcards):
 def recipe_key(wildcards):
     """Return the hash of a model's recipe, without the names of its files."""
     return RECIPES[wildcards.model].key()
+
+
+def counted_recipe(model):
+    """Return a model's recipe, with the tracks that the run makes in place of reads."""
+    return with_tracks(RECIPES[model], Path(TRAIN) / model / "tracks")
+
+
+def counted_reads(wildcards, suffix):
+    """Return the file of reads that a track is made from; or its index, if it is a BAM."""
+    path = str(read_files(RECIPES[wildcards.model])[int(wildcards.file)])
+    return path + suffix if not suffix or path.endswith(".bam") else []
 
 
 def folds(pattern):

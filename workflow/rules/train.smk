@@ -3,10 +3,37 @@
 from cisweep.steps.train import FIGURES, TABLES
 
 
+rule train_track:
+    """Count the 5' ends of a BAM or of fragments, on one strand or both."""
+    input:
+        reads=lambda wildcards: counted_reads(wildcards, ""),
+        index=lambda wildcards: counted_reads(wildcards, ".bai"),
+        genome=lambda wildcards: f"{RECIPES[wildcards.model].data.genome}.fai",
+    output:
+        track=f"{TRAIN}/{{model}}/tracks/{{file}}.{{strand}}.bw",
+    log:
+        f"{RESULTS}/logs/train_track/{{model}}/{{file}}.{{strand}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/train_track/{{model}}/{{file}}.{{strand}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    wildcard_constraints:
+        file="[0-9]+",
+        strand="plus|minus|both",
+    resources:
+        mem_mb=mem_mb(6000),
+        runtime=240,
+    params:
+        root=root_folder,
+        settings=lambda wildcards: RECIPES[wildcards.model].data.reads.model_dump_json(),
+    script:
+        "../../scripts/train_track.py"
+
+
 rule train_fold:
     """Train one fold and judge it on what it held out; a killed job goes on from its last epoch."""
     input:
-        data=lambda wildcards: data_files(RECIPES[wildcards.model]),
+        data=lambda wildcards: data_files(counted_recipe(wildcards.model)),
     output:
         weights=f"{TRAIN}/{{model}}/fold{{fold}}.safetensors",
         heldout=f"{TRAIN}/{{model}}/fold{{fold}}.heldout.tsv",

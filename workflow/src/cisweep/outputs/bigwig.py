@@ -82,6 +82,31 @@ def write_bigwig(
             _add(file, *held, spans(held[0], None, before))
 
 
+def write_counts(
+    path: Path, lengths: dict[str, int], blocks: Iterable[tuple[str, int, np.ndarray]]
+) -> None:
+    """Write one track of counts; bases without any have no entry.
+
+    lengths: chromosome -> bp, in the order of the blocks. blocks: (chrom, start, counts (bp,)),
+    ascending, no overlap.
+    """
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader(list(lengths.items()), maxZooms=7)
+        for chrom, start, counts in blocks:
+            edges = np.flatnonzero(np.diff(counts, prepend=0, append=0))
+            # A run ends where the next begins, or before zeros.
+            low, high = edges[:-1], edges[1:]
+            kept = counts[low] > 0
+            low, high = low[kept], high[kept]
+            if len(low):
+                file.addEntries(
+                    [chrom] * len(low),
+                    (low + start).tolist(),
+                    ends=(high + start).tolist(),
+                    values=counts[low].astype(float).tolist(),
+                )
+
+
 def _first_of_twins(windows: Windows, values: np.ndarray, held):
     """Return the rows without those at the coordinates of the row before (other strand)."""
     keep = np.ones(len(windows), dtype=bool)

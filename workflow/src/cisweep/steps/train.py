@@ -102,6 +102,21 @@ class TilesConfig(Strict):
     """Least sum of the signal over the output of a window."""
 
 
+class ReadsConfig(Strict):
+    """How BAM and fragment files become counts of 5' ends."""
+
+    stranded: bool = False
+    """Two tracks for each file, plus and minus strand, instead of one with both."""
+    plus_shift_bp: int = 0
+    """Added to the 5' end of a plus read and to a fragment's start; 4 for unshifted ATAC."""
+    minus_shift_bp: int = 0
+    """Added to the 5' end of a minus read and to a fragment's last base; ChromBPNet: -4 for
+    unshifted ATAC, 1 for DNase."""
+    min_mapq: int = Field(0, ge=0)
+    """Reads of lower mapping quality are left out (unmapped, secondary, supplementary, duplicate
+    ones and those that failed quality control are always)."""
+
+
 class SignalData(Strict):
     """Base-resolution counts from bigWigs, for BPNet."""
 
@@ -110,9 +125,12 @@ class SignalData(Strict):
     genome: Path
     """FASTA of the genome."""
     signal: list[Path] = Field(min_length=1)
-    """bigWigs of counts; two = plus and minus strand."""
+    """bigWigs of counts; two = plus and minus strand. Or BAM (with its index) or fragment files
+    (.tsv, .bed, plain or .gz), whose 5' ends are counted first; see reads."""
     controls: list[Path] = []
-    """bigWigs of control tracks."""
+    """Control tracks, likewise."""
+    reads: ReadsConfig = ReadsConfig()
+    """How BAM and fragment files are counted."""
     peaks: Path | None = None
     """BED or narrowPeak; windows are centred on it."""
     tiles: TilesConfig | None = None
@@ -273,6 +291,42 @@ FIGURES = (
     "filters.png",
     "filter_weights.png",
 )
+
+
+def is_reads(path: Path) -> bool:
+    """Return whether a file's name says BAM or fragments."""
+    return path.name.endswith((".bam", ".tsv", ".tsv.gz", ".bed", ".bed.gz"))
+
+
+def read_files(recipe: Recipe) -> list[Path]:
+    """Return the BAM and fragment files of a recipe, in the order in which they are numbered."""
+    data = recipe.data
+    if data.kind != "signal":
+        return []
+    return [path for path in dict.fromkeys([*data.signal, *data.controls]) if is_reads(path)]
+
+
+def with_tracks(recipe: Recipe, folder: Path) -> Recipe:
+    """Return the recipe with the bigWigs that are made in `folder` in place of reads.
+
+    They are called 0.both.bw, or 0.plus.bw and 0.minus.bw, with the number of the file.
+    """
+    files = read_files(recipe)
+    if not files:
+        return recipe
+    strands = ("plus", "minus") if recipe.data.reads.stranded else ("both",)
+
+    def replaced(paths: list[Path]) -> list[Path]:
+        made = [
+            [folder / f"{files.index(path)}.{strand}.bw" for strand in strands]
+            if path in files
+            else [path]
+            for path in paths
+        ]
+        return [path for group in made for path in group]
+
+    changed = {name: replaced(getattr(recipe.data, name)) for name in ("signal", "controls")}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=changed)})
 
 
 def n_folds(recipe: Recipe) -> int:

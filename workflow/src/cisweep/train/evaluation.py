@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from cisweep.genome.motifs import Motif
 from cisweep.train import metrics
 from cisweep.train.baselines import best_matrix_score, mean_profile
+from cisweep.train.convolution import fast_training
 from cisweep.train.datasets import Batch, SignalDataset, TableDataset, flip_tracks
 
 Row = dict[str, object]
@@ -43,9 +44,10 @@ def predict_dataset(
     for begin in range(0, len(data), how.batch_size):
         rows = np.arange(begin, min(begin + how.batch_size, len(data)))
         batch = data.batch(rows).to(device)
-        outputs = _outputs(model, batch)
-        if how.both_strands:
-            outputs = [(a + b) / 2 for a, b in zip(outputs, _other_strand(model, batch, data))]
+        with fast_training():
+            outputs = _outputs(model, batch)
+            if how.both_strands:
+                outputs = [(a + b) / 2 for a, b in zip(outputs, _other_strand(model, batch, data))]
         blocks.append([o.float().cpu() for o in outputs])
     return [torch.cat(parts).numpy() for parts in zip(*blocks)]
 

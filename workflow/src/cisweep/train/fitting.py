@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from cisweep.contracts import digest, seed_of
 from cisweep.errors import TrainingError
+from cisweep.train.convolution import fast_training
 from cisweep.train.datasets import Batch, Dataset
 
 Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
@@ -219,7 +220,7 @@ def _train_rows(
     for block in _blocks(rows, config.batch_size):
         batch = train.batch(block, generator).to(device)
         state.optimizer.zero_grad(set_to_none=True)
-        with _precision(config):
+        with _arithmetic(config):
             parts = objective(state.model, batch)
         parts["loss"].backward()
         if config.gradient_clip is not None:
@@ -240,7 +241,7 @@ def mean_losses(
     device = torch.device(config.device)
     sums: dict[str, Tensor] = {}
     for block in _blocks(np.arange(len(data)), config.batch_size):
-        with _precision(config):
+        with _arithmetic(config):
             parts = objective(model, data.batch(block).to(device))
         for name, value in parts.items():
             sums[name] = sums.get(name, 0) + value * len(block)
@@ -252,7 +253,10 @@ def _blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:
         yield rows[begin : begin + size]
 
 
-def _precision(config: FitConfig) -> Any:
+def _arithmetic(config: FitConfig) -> Any:
+    """Return the context of a forward pass: mixed precision on a GPU, fast kernels on a CPU."""
+    if config.device == "cpu":
+        return fast_training()
     if config.mixed_precision and config.device.startswith("cuda"):
         return torch.autocast("cuda", dtype=torch.bfloat16)
     return nullcontext()

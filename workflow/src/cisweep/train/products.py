@@ -1,13 +1,14 @@
 """What a training leaves behind: weights, model.yaml, tables and a model card."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from cisweep import __version__
 from cisweep.config.model import (
@@ -18,7 +19,7 @@ from cisweep.config.model import (
     TargetConfig,
     file_sha256,
 )
-from cisweep.steps.train import Recipe, n_folds
+from cisweep.steps.train import Recipe, n_folds, read_files, with_tracks
 from cisweep.train.recipes import DEFAULT_OPTIONS, RunOptions, TrainedFold, train_fold
 
 WEIGHTS = "fold{fold}.safetensors"
@@ -44,19 +45,24 @@ def fold_record(trained: TrainedFold) -> dict[str, Any]:
 
 
 def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) -> ModelConfig:
-    """Return the config with which `load_model` reads the weights of all folds."""
+    """Return the config with which `load_model` reads the weights of all folds.
+
+    weights: files of the folds in the folder of model.yaml; all paths in it are relative to that.
+    """
+    folder = weights[0].parent
+    tests = [fold.test for fold in recipe.folds]
+    if not tests:
+        tests = [recipe.split.test if recipe.split.by == "regions" else []]
     folds = [
-        FoldConfig(
-            weights=path,
-            test_chroms=[c for c in (recipe.folds[i].test if recipe.folds else []) if ":" not in c],
-        )
-        for i, path in enumerate(weights)
+        FoldConfig(weights=path.name, test_chroms=[c for c in test if ":" not in c])
+        for path, test in zip(weights, tests)
     ]
     profile = recipe.task == "profile"
+    recipe = with_tracks(recipe, folder / "tracks")
     stranded = profile and len(recipe.data.signal) == len(recipe.data.strand_swap) > 1
     inputs = []
     if profile and recipe.data.controls:
-        paths = list(recipe.data.controls)
+        paths = [os.path.relpath(path, folder) for path in recipe.data.controls]
         inputs.append(InputConfig(name="controls", kind="bigwig", channels=len(paths), paths=paths))
     held_out = len(folds) > 1 and all(f.test_chroms for f in folds)
     return ModelConfig(
@@ -118,6 +124,7 @@ def card_text(
     lines += [f"- {file}: sha256 `{sha}`" for file, sha in weights.items()]
     lines += ["", "## Data", ""]
     lines += [f"- {file}: sha256 `{sha}`" for file, sha in first["summary"]["files"].items()]
+    lines += [f"- {i}.*.bw: 5' ends of {path.name}" for i, path in enumerate(read_files(recipe))]
     lines += ["- made up by the recipe, no files"] if not first["summary"]["files"] else []
     lines += [f"- {note}" for note in first["summary"]["notes"]]
     lines += ["", "## Split", ""]
@@ -188,7 +195,7 @@ def model_tables(
     ----------
     records: of each fold, from `fold_record`. weights: its weights file, beside model.yaml.
     """
-    config = model_config(recipe, records[0], [Path(p.name) for p in weights])
+    config = model_config(recipe, records[0], weights)
     dropped = [{"fold": i} | row for i, r in enumerate(records) for row in r["dropped"]]
     columns = ["fold", "name", "reason", "detail"]
     return {
@@ -208,7 +215,8 @@ def _tsv(table: pd.DataFrame) -> str:
 
 def write_fold(trained: TrainedFold, weights: Path, heldout: Path, record: Path) -> None:
     """Write the weights, the held-out rows (TSV) and the evidence (JSON) of a fold."""
-    save_file(trained.state, weights)
+    # Its own writer makes files that only their owner reads.
+    weights.write_bytes(save(trained.state))
     heldout.write_text(_tsv(trained.heldout))
     record.write_text(json.dumps(fold_record(trained), default=float))
 

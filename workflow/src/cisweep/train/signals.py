@@ -32,7 +32,12 @@ class SignalTracks:
             try:
                 self._files.append(pyBigWig.open(str(path)))
             except RuntimeError:
-                raise TrainingError("no readable bigWig", where=str(path)) from None
+                raise TrainingError(
+                    "no readable bigWig",
+                    where=str(path),
+                    mend="the workflow counts BAM and fragment files by itself; in Python use "
+                    "genome.reads.count_ends and outputs.bigwig.write_counts",
+                ) from None
         found = [f.chroms() for f in self._files]
         shared = set(found[0]).intersection(*found[1:])
         self.lengths = {c: min(f[c] for f in found) for c in found[0] if c in shared}
