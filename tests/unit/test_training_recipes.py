@@ -262,6 +262,14 @@ def test_signal_of_tiles_with_enough_reads(genome):
     examples = load_examples(signal_recipe(genome, **data))
     batch = examples.data.batch(np.arange(len(examples.data)))
     assert (batch.targets["counts"].sum(dim=(1, 2)) >= 60).all()
+    assert examples.data.is_peak.all()
+    more = load_examples(signal_recipe(genome, **(data | {"negatives": 0.5})))
+    peak, total = more.data.is_peak, more.data.signal[:, :, 10:-10].sum(axis=(1, 2))
+    assert peak.sum() == len(examples.data) and (~peak).sum() == round(peak.sum() / 2)
+    assert (total[peak] >= 60).all() and (total[~peak] < 60).all()
+    assert set(more.origin[~peak]) == {"few_reads"}
+    again = load_examples(signal_recipe(genome, **(data | {"negatives": 0.5})))
+    assert np.array_equal(again.names, more.names)
     with pytest.raises(TrainingError, match="no tile has 1e[+]09 reads"):
         load_examples(
             signal_recipe(genome, **(data | {"tiles": {"stride_bp": 30, "min_reads": 1e9}}))

@@ -99,7 +99,10 @@ class TilesConfig(Strict):
     stride_bp: int = Field(ge=1)
     """Distance between the starts of two windows."""
     min_reads: float = Field(20, ge=0)
-    """Least sum of the signal over the output of a window."""
+    """Least sum of the signal, …"""
+    min_reads_over: Literal["output", "window"] = "output"
+    """… over the output of a window, or over all of it: then some outputs have few reads, and the
+    counts to predict a wider range."""
 
 
 class ReadsConfig(Strict):
@@ -142,7 +145,8 @@ class SignalData(Strict):
     jitter_bp: int = Field(128, ge=0)
     """Peaks move by up to this much while training."""
     negatives: float = Field(0, ge=0)
-    """GC-matched windows without a peak, per peak."""
+    """Windows that train the counts only, per peak: GC-matched ones without a peak; with tiles,
+    those with fewer reads."""
     negative_ratio: float = Field(0.333, ge=0)
     """Negatives drawn for each epoch, per peak."""
     outlier_quantile: float = Field(0.99, gt=0, le=1)
@@ -160,8 +164,6 @@ class SignalData(Strict):
     def _one_source(self) -> Self:
         if (self.peaks is None) == (self.tiles is None):
             raise ValueError("give peaks or tiles, and not both")
-        if self.tiles is not None and self.negatives:
-            raise ValueError("negatives need peaks; with tiles every window has signal")
         if self.output_bp > self.window_bp:
             raise ValueError(
                 f"output_bp {self.output_bp} is longer than window_bp {self.window_bp}"

@@ -206,7 +206,8 @@ def profile_rows(
     Profile Pearson r and Jensen-Shannon distance are medians over peaks with at least
     `min_reads` reads: of the model, of the mean training profile, of the other windows' profiles
     dealt out at random, and of a Poisson redraw of the data (the ceiling). Count r is over log1p
-    of the counts, on peaks alone and with negatives.
+    of the counts, on peaks alone and with negatives; with several tracks also of the counts of
+    each track, over all tracks at once (the predicted total, shared out by the profile).
     """
     counts = data.batch(np.arange(len(data))).targets["counts"].numpy()
     peak = np.asarray(data.is_peak[data.rows])
@@ -232,7 +233,28 @@ def profile_rows(
         )
         rows.append(_row("profile", name, "pearson", np.nanmedian(r), n))
         rows.append(_row("profile", name, "jensen_shannon_distance", np.nanmedian(d), n))
-    return rows + _count_rows(outputs[1][:, 0], counts.sum(axis=(1, 2)), peak, random_state)
+    rows += _count_rows(outputs[1][:, 0], counts.sum(axis=(1, 2)), peak, random_state)
+    if counts.shape[1] > 1:
+        rows += _track_count_rows(outputs, counts, peak, random_state)
+    return rows
+
+
+def _track_count_rows(
+    outputs: list[np.ndarray], counts: np.ndarray, peak: np.ndarray, random_state: int
+) -> list[Row]:
+    logits = outputs[0][peak].astype(np.float64)
+    logits -= logits.max(axis=(1, 2), keepdims=True)
+    weight = np.exp(logits).sum(axis=2)
+    share = weight / weight.sum(axis=1, keepdims=True)
+    total = np.expm1(outputs[1][peak, 0].astype(np.float64)).clip(min=0)
+    predicted, own = np.log1p(total[:, None] * share).ravel(), counts[peak].sum(axis=2).ravel()
+    more, n = {"subset": "peaks, each track"}, len(own)
+    rows = [
+        _row("counts", "model", name, getattr(metrics, name)(predicted, np.log1p(own)), n, **more)
+        for name in ("pearson", "spearman", "mse")
+    ]
+    ceiling = metrics.poisson_count_ceiling(own, random_state=random_state)
+    return [*rows, _row("counts", "poisson_ceiling", "pearson", ceiling, n, **more)]
 
 
 def _count_rows(

@@ -1,6 +1,7 @@
 """From a recipe to a trained model and the evidence of how good it is."""
 
 import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,8 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = DEFAULT_OPTI
         for name in ("train", "validation", "test")
     }
     weight = _count_weight(recipe, parts["train"])
+    if recipe.task == "profile":
+        _start_counts(model, parts["train"])
     objective = (
         profile_objective(weight) if recipe.task == "profile" else scalar_objective(recipe.task)
     )
@@ -193,6 +196,25 @@ def _count_weight(recipe: Recipe, train: TableDataset | SignalDataset) -> float:
         for b in range(0, len(rows), 4096)
     ]
     return float(sum(sums) / max(len(rows), 1))
+
+
+@torch.no_grad()
+def _start_counts(model: nn.Module, train: SignalDataset) -> None:
+    """Set the constant of a BPNet's count head to the mean log count of the training windows.
+
+    From 0 it would take Adam some thousand steps to get there.
+    """
+    head = getattr(model, "count_linear", None)
+    if isinstance(head, nn.Linear) and head.bias is not None:
+        head.bias.fill_(float(np.concatenate(list(_log_counts(train))).mean()))
+
+
+def _log_counts(train: SignalDataset, block: int = 4096) -> Iterator[np.ndarray]:
+    """Yield log1p of the total counts of the training windows, block by block."""
+    j = train.jitter_bp
+    for begin in range(0, len(train), block):
+        rows = train.rows[begin : begin + block]
+        yield np.log1p(train.signal[rows, :, j : train.signal.shape[2] - j].sum(axis=(1, 2)))
 
 
 def undo_standardization(model: nn.Module, offset: np.ndarray, scale: np.ndarray) -> None:
@@ -311,12 +333,7 @@ def label_histograms(
 ) -> dict[str, tuple[list[int], list[float]]]:
     """Return task -> (counts, bin edges) of the training labels, in the unit of the data."""
     if isinstance(train, SignalDataset):
-        j = train.jitter_bp
-        total = [
-            train.signal[train.rows[b : b + 4096], :, j : train.signal.shape[2] - j]
-            .sum(axis=(1, 2)) for b in range(0, len(train), 4096)
-        ]  # fmt: skip
-        values = {"log1p_counts": np.log1p(np.concatenate(total))}
+        values = {"log1p_counts": np.concatenate(list(_log_counts(train)))}
     else:
         scaled = train.values
         if examples.scale is not None:

@@ -90,9 +90,12 @@ def signal_examples(
     genome = Genome(data.genome)
     tracks = SignalTracks(data.signal)
     controls = SignalTracks(data.controls) if data.controls else None
-    chosen = _peaks(data, genome, tracks) if data.peaks else _tiles(data, genome, tracks)
-    if data.negatives:
-        chosen = _with_negatives(chosen, data, genome, tracks, recipe.seed)
+    if data.peaks:
+        chosen = _peaks(data, genome, tracks)
+        if data.negatives:
+            chosen = _with_negatives(chosen, data, genome, tracks, recipe.seed)
+    else:
+        chosen = _tiles(data, genome, tracks, recipe.seed)
     windows = chosen.windows
     tokens, signal, control = _read(windows, data, genome, tracks, controls, workspace)
     total = _totals(signal)
@@ -115,7 +118,7 @@ def signal_examples(
         Split.from_labels(part),
         ["profile", "counts"],
         np.array(windows.keys(), dtype=str),
-        np.where(chosen.is_peak, "positive", "gc_matched"),
+        np.where(chosen.is_peak, "positive", "gc_matched" if data.peaks else "few_reads"),
         hashes(paths),
         dropped,
         test_chroms=list(test),
@@ -150,33 +153,46 @@ def _peaks(data: SignalData, genome: Genome, tracks: SignalTracks) -> _Chosen:
     return _Chosen(windows, np.ones(len(windows), bool), dropped)
 
 
-def _tiles(data: SignalData, genome: Genome, tracks: SignalTracks) -> _Chosen:
-    """Return the tiles whose output holds enough reads; margins must lie on the chromosome."""
-    chrom: list[str] = []
+def _tiles(data: SignalData, genome: Genome, tracks: SignalTracks, seed: int) -> _Chosen:
+    """Return the tiles that hold enough reads, and as negatives a share of the others.
+
+    Margins must lie on the chromosome.
+    """
+    names = list(tracks.lengths)
+    which: list[np.ndarray] = []
     starts: list[np.ndarray] = []
-    margin = (_width(data) - data.output_bp) // 2
+    enough: list[np.ndarray] = []
+    # The span whose reads are counted lies in the middle, as the output does.
+    span = data.output_bp if data.tiles.min_reads_over == "output" else data.window_bp
+    margin = (_width(data) - span) // 2
     step = max(_BLOCK_BP // data.tiles.stride_bp, 1) * data.tiles.stride_bp
-    for name, length in tracks.lengths.items():
-        length = min(length, genome.lengths.get(name, 0))
+    for number, name in enumerate(names):
+        length = min(tracks.lengths[name], genome.lengths.get(name, 0))
         for low in range(0, max(length - _width(data) + 1, 0), step):
             high = min(low + step, length - _width(data) + 1)
             start = np.arange(low, high, data.tiles.stride_bp)
-            end = int(start[-1]) + margin + data.output_bp
+            end = int(start[-1]) + margin + span
             summed = tracks.counts(name, low + margin, end).sum(axis=0, dtype=np.float64)
             running = np.concatenate([[0], np.cumsum(summed)])
-            reads = running[start - low + data.output_bp] - running[start - low]
-            kept = start[reads >= data.tiles.min_reads]
-            starts.append(kept)
-            chrom += [name] * len(kept)
+            reads = running[start - low + span] - running[start - low]
+            starts.append(start)
+            enough.append(reads >= data.tiles.min_reads)
+            which.append(np.full(len(start), number, np.int32))
     start = np.concatenate(starts) if starts else np.zeros(0, np.int64)
-    if not len(start):
+    is_peak = np.concatenate(enough) if enough else np.zeros(0, bool)
+    if not is_peak.any():
         raise TrainingError(
             f"no tile has {data.tiles.min_reads:g} reads",
             where=", ".join(map(str, data.signal)),
             mend="lower tiles.min_reads; check that genome and bigWigs name chromosomes alike",
         )
-    windows = Windows.build(chrom, start, start + _width(data))
-    return _Chosen(windows, np.ones(len(windows), bool), [])
+    others = np.flatnonzero(~is_peak)
+    wanted = min(int(round(data.negatives * is_peak.sum())), len(others))
+    drawn = np.random.default_rng(seed).choice(others, wanted, replace=False)
+    rows = np.union1d(np.flatnonzero(is_peak), drawn)
+    chrom = np.array(names)[np.concatenate(which)[rows]]
+    windows = Windows.build(chrom, start[rows], start[rows] + _width(data))
+    return _Chosen(windows, is_peak[rows], [])
 
 
 def _with_negatives(
