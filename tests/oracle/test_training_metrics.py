@@ -7,6 +7,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics as sk
 
 from cisweep.train import metrics
+from cisweep.train.datasets import SignalDataset
+from cisweep.train.evaluation import profile_rows
 
 
 @pytest.fixture
@@ -103,3 +105,25 @@ def test_poisson_ceiling_is_what_an_oracle_reaches():
 def test_gc_content_counts_known_bases_only():
     tokens = np.array([[1, 2, 0, 4], [4, 4, 4, 4]], dtype=np.uint8)
     np.testing.assert_allclose(metrics.gc_content(tokens), [2 / 3, 0.5])
+
+
+def test_counts_of_each_track_are_the_total_shared_out_by_the_profile():
+    generator = np.random.default_rng(3)
+    counts = generator.poisson(3.0, (6, 2, 5)).astype(np.float32)
+    data = SignalDataset(np.zeros((6, 9), np.uint8), counts, np.array([True] * 5 + [False]))
+    logits = generator.normal(0, 2, (6, 2, 5)).astype(np.float32)
+    log_total = generator.normal(3, 1, (6, 1)).astype(np.float32)
+    predicted, observed = [], []
+    for window in range(5):
+        probability = np.exp(logits[window]) / np.exp(logits[window]).sum()
+        for track in range(2):
+            share = probability[track].sum()
+            predicted.append(np.log1p(np.expm1(log_total[window, 0]) * share))
+            observed.append(np.log1p(counts[window, track].sum()))
+    rows = profile_rows([logits, log_total], data, None, 0)
+    (row,) = [
+        r for r in rows if r.get("subset") == "peaks, each track"
+        and (r["scorer"], r["metric"]) == ("model", "pearson")
+    ]  # fmt: skip
+    assert row["n"] == 10
+    assert row["value"] == pytest.approx(np.corrcoef(predicted, observed)[0, 1], abs=1e-6)

@@ -252,8 +252,8 @@ class Recipe(Strict):
     """Targets of the written model.yaml; null = one for each task or head."""
 
     def key(self) -> str:
-        """Return a hash of the recipe without the folders of its files."""
-        return digest(_names_only(self.model_dump()))
+        """Return a hash of the recipe and the step's version, without the folders of its files."""
+        return digest(STEP.version, _names_only(self.model_dump()))
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -349,7 +349,7 @@ def data_files(recipe: Recipe) -> list[str]:
 
 STEP = Step(
     name="train",
-    version=1,
+    version=2,
     order=0,
     config=TrainConfig,
     title="Training",
