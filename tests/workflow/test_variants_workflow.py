@@ -1,4 +1,4 @@
-"""Variants and experiments in the workflow: products, chunk invariance, bad input."""
+"""Variants, mutagenesis and experiments in the workflow: products, chunk invariance, bad input."""
 
 import gzip
 import sys
@@ -41,7 +41,8 @@ def steps(vcf, **changes):
         "marginalize": {"n_backgrounds": 3},
         "space": {"n_backgrounds": 3, "pairs": [["Spi1", "MA0139.2"]], "distances": [0, 9]},
     }
-    on = {"predict": {}, "select": {"top_n": 12}, **experiments}
+    ism = {"ism": {"top_n": 2, "top_figures": 2, "span_bp": 60}}
+    on = {"predict": {}, "select": {"top_n": 12}, **ism, **experiments}
     return off | on | {"variants": {"path": str(vcf), "n_nulls": 2, **changes}}
 
 
@@ -64,6 +65,10 @@ def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake, vcf
     assert table["active_allele_quantile"].between(0, 1).all()
     with gzip.open(products[0] / "variants.vcf.gz", "rt") as handle:
         assert sum(not line.startswith("#") for line in handle) == len(table) // 2
+    everything = pd.read_csv(folders[0] / "results/small/dropped_regions.tsv", sep="\t")
+    assert (everything["step"] == "variants").sum() == len(dropped)
+    for name in ("ism.h5", "figures/ism.ctcf.svg", "tracks/pu1.ism.bw"):
+        assert (products[0] / name).read_bytes() == (products[1] / name).read_bytes(), name
     effects = pd.read_parquet(products[0] / "marginalize.parquet").query("target == 'ctcf'")
     assert effects.sort_values("rank")["name"].iloc[0] == "CTCF"
     assert len(pd.read_parquet(products[0] / "space.parquet")) == 4 * 2 * 2

@@ -159,14 +159,55 @@ def folds(pattern):
     ]
 
 
+def ism_option(name):
+    """Return an option of the step ism, or nothing if it is off."""
+    return getattr(PLAN.step_config("ism"), name) if PLAN.is_on("ism") else None
+
+
+def ism_peaks(wildcards):
+    """Return the peaks that are mutated, or nothing if a BED says which regions are, or all."""
+    chosen = PLAN.is_on("select") and ism_option("bed") is None
+    return [f"{RESULTS}/{wildcards.model}/ism/regions.bed"] if chosen else []
+
+
+def ism_chunks(suffix):
+    """Return the input function that lists the step's chunk files of the job's model."""
+    return lambda wildcards: [
+        f"{RESULTS}/{wildcards.model}/chunks/ism/{chunk}.{suffix}"
+        for chunk in ISM.chunks(wildcards.model)
+    ]
+
+
+def ism_dropped(wildcards):
+    """Return the dropped rows of the step's own BED; regions of the run are told by others."""
+    if ism_option("bed") is None:
+        return []
+    return [
+        f"{RESULTS}/{model}/chunks/ism/{chunk}.dropped.tsv"
+        for model in PLAN.models
+        for chunk in ISM.chunks(model)
+    ]
+
+
+def dropped_variants(wildcards):
+    """Return the tables of the variants that have no effect: unread ones, then by model."""
+    if not PLAN.is_on("variants"):
+        return []
+    models = [name for name, model in PLAN.models.items() if model.adapter != "hf_lm"]
+    return [
+        f"{RESULTS}/variants/unread.tsv",
+        *(path for m in models for path in variant_chunks("dropped.tsv", m)(wildcards)),
+    ]
+
+
 def variant_file():
     """Return the variant file of the config, or nothing if the step is off."""
     step = PLAN.step_config("variants")
     return [] if step is None else [str(step.path)]
 
 
-def variant_chunks(suffix):
-    """Return the input function that lists the variants' chunk files of the job's model.
+def variant_chunks(suffix, model=None):
+    """Return the input function that lists the variants' chunk files of a model, or the job's.
 
     Which bins hold variants is known only once the file is read, so every bin of a wanted
     chromosome has a job; one without variants is over at once.
@@ -175,7 +216,7 @@ def variant_chunks(suffix):
     def paths(wildcards):
         bins = range(PLAN.layout.n_bins)
         wanted = [i for i in bins if any(PLAN.wanted(c) for c, _, _ in PLAN.layout.stretches(i))]
-        folder = f"{RESULTS}/{wildcards.model}/chunks/variants"
+        folder = f"{RESULTS}/{model or wildcards.model}/chunks/variants"
         return [f"{folder}/{chunk_id(i)}.{suffix}" for i in wanted]
 
     return paths

@@ -33,6 +33,8 @@ rule dropped_regions:
             for chunk in PLAN.chunks(model)
             if PLAN.first_map_step
         ],
+        ism=ism_dropped,
+        variants=dropped_variants,
     output:
         table=report(
             f"{RESULTS}/dropped_regions.tsv",

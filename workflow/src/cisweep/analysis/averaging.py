@@ -21,6 +21,7 @@ from cisweep.analysis.attribution import (
 )
 from cisweep.analysis.prediction import predict
 from cisweep.analysis.references import ReferenceMaker
+from cisweep.analysis.saturation import attribute_by_mutagenesis
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
@@ -94,6 +95,7 @@ METHODS: dict[str, Callable] = {
     "deep_lift_shap": attribute,
     "integrated_gradients": attribute_along_path,
     "input_x_gradient": attribute_by_gradient,
+    "ism": attribute_by_mutagenesis,
 }
 """Name in the config: (module, X, references, targets, *, args, device) -> Attributions."""
 

@@ -10,7 +10,10 @@ COLUMNS = ["step", "model", *DROPPED_COLUMNS]
 
 
 def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return all dropped regions in genome order: those of the plan and those of the chunk jobs."""
+    """Return all dropped regions: those of the plan and those of the chunk jobs.
+
+    By model, in genome order, the regions of the step ism (its own BED) after the run's.
+    """
     planned = [plan.dropped(m).assign(step="plan", model=m) for m in plan.models]
     tables = [t for t in (*planned, *parts) if len(t)]
     if not tables:
@@ -19,7 +22,8 @@ def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
     rank = {name: i for i, name in enumerate(plan.source.lengths)}
     place = table["chrom"].map(lambda c: rank.get(c, len(rank))).to_numpy()
     model = table["model"].map({m: i for i, m in enumerate(plan.models)}).to_numpy()
-    order = np.lexsort((table["reason"], table["strand"], table["start"], place, model))
+    keys = ("reason", "strand", "start")
+    order = np.lexsort((*(table[k] for k in keys), place, table["step"] == "ism", model))
     return table.iloc[order].reset_index(drop=True)
 
 
@@ -36,9 +40,13 @@ def n_regions(plan: Plan, model: str) -> int:
 
 
 def check_share(plan: Plan, table: pd.DataFrame) -> None:
-    """Raise RegionError if more than max_dropped of a model's regions were dropped."""
+    """Raise RegionError if more than max_dropped of a model's regions were dropped.
+
+    Only the steps that sweep the run's regions count; others have their own.
+    """
     for model in plan.models:
-        rows = table[table["model"] == model]
+        swept = table["step"].isin(("plan", plan.first_map_step))
+        rows = table[swept & (table["model"] == model)]
         check_dropped(
             n_regions(plan, model),
             rows,

@@ -5,6 +5,7 @@ and positions, and reduces them to one value a window.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -204,11 +205,16 @@ class ReverseComplement(nn.Module):
 
     def forward(self, X: Tensor, *args: Tensor) -> Any:
         """Return the model's output of the reverse complement of X (N, 4, length)."""
-        output = self.model(X.flip(1, 2), *(self._turn(a) for a in args))
-        turned = tuple(self._turn(head) for head in heads_of(output))
+        return self.answer(X.flip(1, 2), *(self.turn(a) for a in args))
+
+    def answer(self, X: Tensor, *args: Tensor) -> Any:
+        """Return the model's output of inputs that are reverse complements already."""
+        output = self.model(X, *args)
+        turned = tuple(self.turn(head) for head in heads_of(output))
         return turned[0] if isinstance(output, Tensor) else turned
 
-    def _turn(self, head: Tensor) -> Tensor:
+    def turn(self, head: Tensor) -> Tensor:
+        """Return an output or a track input in the other orientation."""
         permutation = self.task_permutation
         if permutation is not None and head.ndim > 1 and head.shape[1] == len(permutation):
             head = head[:, permutation]
@@ -245,6 +251,44 @@ class StrandMean(nn.Module):
         if isinstance(plus, Tensor):
             return (plus + minus) / 2
         return tuple((a + b) / 2 for a, b in zip(plus, minus))
+
+
+class _Answer(nn.Module):
+    """What a ReverseComplement says of inputs that are reverse complements already."""
+
+    def __init__(self, turned: ReverseComplement):
+        super().__init__()
+        self.turned = turned
+
+    def forward(self, X: Tensor, *args: Tensor) -> Any:
+        return self.turned.answer(X, *args)
+
+
+@dataclass(frozen=True)
+class Strand:
+    """One strand of a target module: a module, and what turns its inputs (None: nothing).
+
+    The inputs are turned before the module, not in it: so a change of one base stays a change of
+    one base in all that the module does.
+    """
+
+    module: nn.Module
+    turned: ReverseComplement | None = None
+
+    def inputs(self, X: Tensor, args: Sequence[Tensor]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return one-hot windows X (N, 4, length) and further inputs as the module reads them."""
+        if self.turned is None:
+            return X, tuple(args)
+        return X.flip(1, 2), tuple(self.turned.turn(a) for a in args)
+
+
+def strands_of(module: nn.Module) -> list[Strand]:
+    """Return the strands whose mean a target module is; itself, if it averages none."""
+    if not isinstance(module, StrandMean):
+        return [Strand(module)]
+    reverse = module.reverse_strand
+    answer = type(reverse)(_Answer(reverse.model), reverse.targets)
+    return [Strand(module.forward_strand), Strand(answer.eval(), reverse.model)]
 
 
 def target_module(model: nn.Module, targets: Sequence[TargetConfig], rc: RcConfig) -> nn.Module:

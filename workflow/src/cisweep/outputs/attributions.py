@@ -96,7 +96,8 @@ def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
             total, largest = 0.0, 0.0
             for _, rows in blocks(file, [f"delta/{target}", f"delta_y/{target}"]):
                 total += float(rows[f"delta_y/{target}"].astype(np.float64).sum())
-                largest = max(largest, float(rows[f"delta/{target}"].max(initial=0)))
+                # NaN (a method that does not add up to anything) stays NaN.
+                largest = float(np.maximum(largest, rows[f"delta/{target}"].max(initial=0)))
             n = n_rows(file)
             mean = total / n if n else 0.0
             share = largest / mean if mean else 0.0

@@ -1,6 +1,6 @@
 """Tables: TSV, Parquet, BED and narrowPeak, with the same bytes for the same rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -21,17 +21,20 @@ def read_tsv(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=["NaN", "nan"])
 
 
-def merge_tsv(parts: Iterable[Path], out: Path) -> int:
-    """Append the rows of all parts under one header, line by line; return the number of rows."""
+def merge_tsv(parts: Sequence[Path], out: Path) -> int:
+    """Write the rows of all parts under one header, line by line; return the number of rows."""
+    with open(parts[0]) as first:
+        out.write_text(first.readline())
+    return append_tsv(parts, out)
+
+
+def append_tsv(parts: Iterable[Path], out: Path) -> int:
+    """Append the rows of all parts to a table with the same header; return their number."""
     n = 0
-    with open(out, "w") as target:
-        header = None
+    with open(out, "a") as target:
         for part in parts:
             with open(part) as source:
-                first = source.readline()
-                if header is None:
-                    header = first
-                    target.write(header)
+                source.readline()
                 for line in source:
                     target.write(line)
                     n += 1

@@ -15,6 +15,7 @@ _MODULE_OF = {
     "plot_edits": "edits",
     "plot_history": "edits",
     "plot_filters": "filters",
+    "plot_mutagenesis": "mutagenesis",
     "logo_svg": "svg",
     "logo_symbols": "svg",
     "pwm_information": "letters",

@@ -72,13 +72,15 @@ def read_page(
     """
     motifs = Motifs(plan.config.motifs)
     steps = [s for s in all_steps().values() if plan.is_on(s.name) and s.name != "report"]
+    # Those of the steps ism and variants are not regions of the run.
+    swept = dropped[~dropped["step"].isin(["ism", "variants"])]
     chapters = []
     for model in plan.models:
         chapter = Chapter(f"model-{model}", f"Model {model}")
         chapter.parts = _parts([View(plan, step, model, motifs) for step in steps], model)
         counts = [
             ("regions", n_regions(plan, model), "given, or tiles of the genome"),
-            ("dropped", *_reasons(dropped[dropped["model"] == model])),
+            ("dropped", *_reasons(swept[swept["model"] == model])),
             *(row for part in chapter.parts for row in part.section.counts),
         ]
         chapter.counts = _counts(counts)

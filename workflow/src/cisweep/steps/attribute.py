@@ -10,9 +10,13 @@ from cisweep.steps.base import Step, StepConfig
 class AttributeConfig(StepConfig):
     """Attributions of the selected regions."""
 
-    method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient"] = "deep_lift_shap"
+    method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient", "ism"] = (
+        "deep_lift_shap"
+    )
     """How bases are given their share of the prediction. The gradient methods are for models of
-    hundreds of kilobases; they do not add up exactly, so set on_incomplete: warn."""
+    hundreds of kilobases; they do not add up exactly, so set on_incomplete: warn. `ism`: every
+    substitution is predicted; a base's value is its prediction less the mean over the four bases.
+    It needs no references, and there is no sum to which it would add up."""
     references: str = Field(
         "dinucleotide", pattern=r"^(dinucleotide|shuffle|zeros|uniform|[\w.]+:\w+)$"
     )

@@ -1,0 +1,37 @@
+"""Predict every substitution of the chosen windows of one chunk."""
+
+from cisweep.contracts import digest
+from cisweep.genome.chunks import windows_digest
+from cisweep.genome.ism_windows import IsmRegions
+from cisweep.job import Job
+from cisweep.outputs.mutagenesis import write_chunk
+from cisweep.outputs.tables import write_dropped
+
+with Job(snakemake) as job:  # noqa: F821
+    regions, config = IsmRegions(job.plan), job.plan.models[job.model]
+    peaks = job.inputs("peaks")
+    found = regions.windows(job.model, job.chunk, peaks[0] if peaks else None)
+    with job.reuse(
+        windows_digest(found.windows), digest(found.tokens.tobytes().hex()), leave_out=("peaks",)
+    ) as unchanged:
+        if not unchanged:
+            from cisweep.analysis.averaging import FoldedModel
+            from cisweep.analysis.saturation import mutate_windows
+            from cisweep.genome.signal import model_inputs
+
+            span = regions.span(job.model)
+            with job.device() as device:
+                mutants = mutate_windows(
+                    FoldedModel.load(config, device),
+                    found.windows,
+                    found.tokens,
+                    model_inputs(config, found.windows),
+                    span=span,
+                    batch_size=regions.step.batch_size,
+                )
+            job.say(f"{len(found.windows)} windows mutated")
+            attrs = {**job.provenance(), "span_start": span[0], "span_end": span[1]}
+            with job.product("h5") as path:
+                write_chunk(path, found.windows, found.tokens, config.target_names, mutants, attrs)
+            with job.product("dropped") as path:
+                write_dropped(found.dropped, "ism", job.model, path)

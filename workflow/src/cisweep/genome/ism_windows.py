@@ -1,0 +1,105 @@
+"""The windows whose bases the step ism mutates: rows of its BED, selected peaks, or all regions."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cisweep.contracts import Windows
+from cisweep.errors import ConfigError
+from cisweep.genome.chunk_windows import ChunkWindows, usable_windows
+from cisweep.genome.chunks import chunk_index, windows_digest
+from cisweep.genome.fasta import window_tokens
+from cisweep.genome.plan import Plan
+from cisweep.genome.regions import check_dropped, drop_n, read_bed, to_windows
+
+
+class IsmRegions:
+    """The regions of the step ism; its BED is read once for all chunks."""
+
+    def __init__(self, plan: Plan):
+        self.plan, self.step = plan, plan.step_config("ism")
+        self._placed = cache(self._place)
+
+    def check(self) -> None:
+        """Raise a CisweepError if the step's BED or span cannot be used."""
+        for name, model in self.plan.models.items():
+            span = self.step.span_bp
+            if span is not None and span > model.window_bp:
+                raise ConfigError(
+                    f"span_bp {span} is more than the window of {name} ({model.window_bp} bp)",
+                    where="steps.ism.span_bp",
+                    mend="set at most window_bp, or null for the whole window",
+                )
+            if self.step.bed is not None:
+                self._placed(name)
+
+    def _place(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
+        """Return chunk -> windows of the BED, and the dropped rows."""
+        if not self.plan.is_genome:
+            raise ConfigError(
+                "the run has sequences, in which a BED has no place",
+                where="steps.ism.bed",
+                mend="leave bed out: all sequences are mutated",
+            )
+        rows = read_bed(self.step.bed)
+        windows, dropped = to_windows(rows, self.plan.source.lengths, self.plan.policy(model))
+        limit = self.plan.config.regions.max_dropped
+        check_dropped(len(rows), dropped, limit, str(self.step.bed))
+        return self.plan.layout.split(windows), dropped
+
+    def chunks(self, model: str) -> list[str]:
+        """Return the ids of the chunks that may hold regions, in genome order."""
+        if self.step.bed is None:
+            return self.plan.chunks(model)
+        return list(self._placed(model)[0])
+
+    def key(self, model: str, chunk: str) -> str:
+        """Return a hash of the chunk's regions, as far as they are known before the run."""
+        if self.step.bed is None:
+            return self.plan.chunk_key(model, chunk)
+        return windows_digest(self._placed(model)[0][chunk])
+
+    def windows(self, model: str, chunk: str, peaks: Path | None) -> ChunkWindows:
+        """Return a chunk's windows with their tokens, and the dropped rows.
+
+        peaks: the chosen peaks; None for the BED or all regions. Rows of the BED that got no
+        window are told by the first chunk. Regions of the run were accounted for before.
+        """
+        if self.step.bed is None:
+            return usable_windows(self.plan, model, chunk, peaks)
+        placed, dropped = self._placed(model)
+        windows = placed[chunk]
+        width = self.plan.models[model].window_bp
+        tokens = window_tokens(self.plan.source, windows.chrom, windows.start, windows.end)
+        tokens = tokens.reshape(len(windows), width)
+        kept, tokens, too_many_n = drop_n(windows, tokens, self.plan.config.regions.max_n)
+        first = chunk_index(chunk) == min(map(chunk_index, placed))
+        parts = [d for d in (dropped if first else dropped[:0], too_many_n) if len(d)]
+        table = pd.concat(parts, ignore_index=True) if parts else too_many_n
+        return ChunkWindows(kept, tokens, table)
+
+    def span(self, model: str) -> tuple[int, int]:
+        """Return the positions [start, end) of the model's window that are mutated."""
+        width = self.plan.models[model].window_bp
+        kept = self.step.span_bp or width
+        start = width // 2 - kept // 2
+        return start, start + kept
+
+
+def strongest_peaks(
+    windows: Windows, predictions: dict[str, np.ndarray], top_n: int | None
+) -> np.ndarray:
+    """Return the rows of the top_n peaks of each target, in their order.
+
+    windows: peaks whose names are the targets of which they are peaks, joined by commas;
+    predictions: target -> (N,). Ties go to the peak that stands first.
+    """
+    names = [set(name.split(",")) for name in windows.name]
+    chosen: set[int] = set()
+    for target, values in predictions.items():
+        mine = np.flatnonzero([target in name for name in names])
+        order = np.argsort(-values[mine], kind="stable")
+        chosen.update(mine[order][:top_n].tolist())
+    return np.array(sorted(chosen), dtype=np.int64)

@@ -1,0 +1,92 @@
+"""ism.h5: what every substitution of a region changes, and where its strongest regions are.
+
+Beside regions and tokens (the whole window), for each target, at the S mutated positions of the
+window (attributes span_start, span_end), float32:
+
+- `effects/<t>` (N, 4, S): mutant − original, 0 at the observed base;
+- `hypothetical/<t>` (N, 4, S): the effects less their mean over the four bases;
+- `attributions/<t>` (N, S): the hypothetical value of the observed base;
+- `attributions_sd/<t>` (N, S): its standard deviation over strands and folds;
+- `predictions/<t>` (N,): of the window as it is.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cisweep.contracts import Windows
+from cisweep.outputs.h5 import (
+    Column,
+    RowWriter,
+    blocks,
+    open_rows,
+    read_windows,
+    region_columns,
+    region_rows,
+)
+
+
+def write_chunk(
+    path: Path,
+    windows: Windows,
+    tokens: np.ndarray,
+    targets: list[str],
+    found: Any,
+    attrs: dict[str, Any],
+) -> None:
+    """Write the mutants of one chunk.
+
+    found: original (T, N), effects, hypothetical (T, N, 4, S), projected, sd (T, N, S).
+    """
+    columns = [*region_columns(), Column("tokens", tokens.shape[1:], np.uint8)]
+    rows = {**region_rows(windows), "tokens": tokens}
+    parts = {
+        "effects": found.effects,
+        "hypothetical": found.hypothetical,
+        "attributions": found.projected,
+        "attributions_sd": found.sd,
+        "predictions": found.original,
+    }
+    for name, values in parts.items():
+        for target, mine in zip(targets, values):
+            columns.append(Column(f"{name}/{target}", mine.shape[1:], np.float32))
+            rows[f"{name}/{target}"] = mine
+    with RowWriter(path, columns, attrs) as writer:
+        writer.append(rows)
+
+
+def span_blocks(path: Path, target: str) -> Iterator[tuple[Windows, np.ndarray]]:
+    """Yield (windows, attributions) of one target, the windows cut to the mutated positions."""
+    name = f"attributions/{target}"
+    with open_rows(path) as file:
+        start, end = int(file.attrs["span_start"]), int(file.attrs["span_end"])
+        for rows, values in blocks(file, [name]):
+            whole = read_windows(file, rows)
+            cut = (whole.start + start, whole.start + end)
+            yield Windows(whole.chrom, *cut, whole.strand, whole.name), values[name]
+
+
+def strongest_regions(
+    path: Path, target: str, n: int
+) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+    """Return the n regions with the highest predictions, the highest first.
+
+    Each is (title, effects (4, S), attributions (S,), one_hot (4, S) of the region).
+    """
+    with open_rows(path) as file:
+        values = file[f"predictions/{target}"][:]
+        start, end = int(file.attrs["span_start"]), int(file.attrs["span_end"])
+        found = []
+        for i in np.argsort(-values, kind="stable")[:n].tolist():
+            window = read_windows(file, slice(i, i + 1))
+            begin = int(window.start[0])
+            # Titles are 1-based, as genome browsers write a place.
+            place = f"{window.chrom[0]}:{begin + start + 1:,}-{begin + end:,}"
+            strand = "" if window.strand[0] == "." else f" ({window.strand[0]})"
+            title = f"{place}{strand}, prediction {values[i]:.3g}"
+            one_hot = np.eye(5, 4)[file["tokens"][i, start:end]].T
+            arrays = (file[f"effects/{target}"][i], file[f"attributions/{target}"][i], one_hot)
+            found.append((title, *arrays))
+        return found

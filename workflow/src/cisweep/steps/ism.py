@@ -1,0 +1,45 @@
+"""ism: what every single substitution in chosen regions does to each target."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from cisweep.steps.base import Step, StepConfig
+
+
+class IsmConfig(StepConfig):
+    """Saturation mutagenesis of the strongest selected peaks, of a BED file, or of all regions."""
+
+    bed: Path | None = None
+    """BED3 to BED12 or narrowPeak of the regions to mutate; null = the selected peaks, or all
+    regions of the run if the step select is off."""
+    top_n: int | None = Field(20, ge=1)
+    """Of the selected peaks, the strongest of each target; null = all. Not used with bed."""
+    span_bp: int | None = Field(None, ge=1)
+    """Central bases that are mutated; null = the whole window."""
+    batch_size: int = Field(32, ge=1)
+    """Mutants that go to the device at once."""
+    top_figures: int = Field(5, ge=0)
+    """Regions a target, those with the highest predictions, drawn as heat map and logo."""
+    tracks: bool = True
+    """Write one bigWig a target (genome source only)."""
+
+
+def _products(config: IsmConfig, model) -> list[str]:
+    paths = ["ism.h5"]
+    if config.tracks:
+        paths += [f"tracks/{t}.ism.bw" for t in model.target_names]
+    if config.top_figures:
+        paths += [f"figures/ism.{t}.svg" for t in model.target_names]
+    return paths
+
+
+STEP = Step(
+    name="ism",
+    version=1,
+    order=35,
+    config=IsmConfig,
+    title="Saturation mutagenesis",
+    products=lambda config, model: [] if model.adapter == "hf_lm" else _products(config, model),
+    unscoped=frozenset({"batch_size", "bed", "top_n", "top_figures", "tracks"}),
+)
