@@ -30,9 +30,9 @@ def genome(tmp_path_factory):
 
 @pytest.fixture
 def regions(genome, root, tmp_path):
-    def make(bed: str | None = None, **step) -> IsmRegions:
-        if bed is not None:
-            (tmp_path / "r.bed").write_text(bed)
+    def make(rows: str | None = None, **step) -> IsmRegions:
+        if rows is not None:
+            (tmp_path / "r.bed").write_text(rows)
             step["bed"] = str(tmp_path / "r.bed")
         data = yaml.safe_load((root / "config" / "config.yaml").read_text())
         data["genome"], data["chunk_bp"] = {"fasta": str(genome)}, 600
@@ -84,7 +84,7 @@ def test_faults_of_the_config(regions):
     with pytest.raises(RegionError, match="no region lies on a chromosome"):
         regions("chr7\t5\t9\n").check()
     with pytest.raises(RegionError, match="no such BED file"):
-        regions(bed=None, **{"bed": "none.bed"}).check()
+        regions(bed="none.bed").check()
     assert regions(span_bp=51).span("ctcf_pu1") == (75, 126)
     assert regions().span("ctcf_pu1") == (0, 200)
 
@@ -95,8 +95,8 @@ def test_the_strongest_peaks_of_each_target(tmp_path):
     path.write_text("".join(f"c\t{s}\t{s + 9}\t{n}\t0\t.\n" for n, s in rows))
     predictions = {"a": np.array([5.0, 1, 9, 7, 7]), "b": np.array([9.0, 2, 1, 9, 9])}
     peaks = read_peaks(path)
-    assert strongest_peaks(peaks, predictions, 2).tolist() == [0, 1, 2, 3]
-    assert strongest_peaks(peaks, predictions, 1).tolist() == [0, 1]
+    assert strongest_peaks(peaks, predictions, 2).tolist() == [1, 2, 3, 4]
+    assert strongest_peaks(peaks, predictions, 1).tolist() == [1, 3]
     assert strongest_peaks(peaks, predictions, None).tolist() == [0, 1, 2, 3, 4]
 
 
