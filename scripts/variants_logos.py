@@ -6,10 +6,9 @@ from cisweep.analysis.variant_gather import Strongest
 from cisweep.contracts import Windows
 from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.variants import Variant
 from cisweep.job import Job
 from cisweep.outputs.tables import write_tsv
-from cisweep.outputs.variants import effect_blocks
+from cisweep.outputs.variants import effect_blocks, read_selected
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
 
 THRESHOLD = 1e-4  # p-value of the hits that are compared
@@ -25,15 +24,25 @@ with Job(snakemake) as job:  # noqa: F821
     strongest = Strongest(step.top_n)
     for table in effect_blocks(job.inputs("table")):
         strongest.add(table)
-    regions, seed = plan.config.regions, plan.config.seed
-    windows = WindowPlan(config.window_bp, step.trim, regions.edge, regions.max_n)
+    regions, seed, width = plan.config.regions, plan.config.seed, config.window_bp
+    windows = WindowPlan(width, step.trim, regions.edge, regions.max_n, step.haplotype)
     references = make_references("dinucleotide", 20, seed, job.threads)
     motifs = load_motifs(plan.config.motifs) if plan.config.motifs else []
     target = job.wildcards.target
     rows = strongest.table
     rows = rows[rows["target"] == target] if len(rows) else rows
-    variants = [Variant(r.chrom, r.pos, r.ref, r.alt, r.id, r.group) for r in rows.itertuples()]
-    alleles = allele_windows(variants, plan.source, windows)
+    shown = {(r.chrom, r.pos, r.ref, r.alt, r.haplotype): r.delta for r in rows.itertuples()}
+    places = {key[:4]: (key[0], key[1] - width, key[1] + width) for key in shown}
+    # With haplotypes the windows carry what stands near, so all of it is read again.
+    near = [
+        v for place in places.values() for v in read_selected(job.inputs("selected")[0], [place])
+    ]
+    near = list({v.key: v for v in near}.values())
+    variants = [v for v in near if (v.chrom, v.pos, v.ref, v.alt) in places]
+    alleles = allele_windows(variants, plan.source, windows, others=near)
+    keys = [(v.chrom, v.pos, v.ref, v.alt, v.haplotype) for v in alleles.variants]
+    row_of = {key: i for i, key in enumerate(keys)}
+    alleles = alleles.take(np.array([row_of[key] for key in shown], dtype=np.int64))
     logos, hits = [], pd.DataFrame(columns=ALLELE_HIT_COLUMNS)
     if len(alleles):
         own = alleles.windows.take(alleles.ref_idx)
@@ -52,7 +61,7 @@ with Job(snakemake) as job:  # noqa: F821
         n = len(alleles)
         titles = [
             f"{v.chrom}:{v.pos + 1} {v.ref}>{v.alt} {d:+.2f}"
-            for v, d in zip(alleles.variants, rows["delta"])
+            for v, d in zip(alleles.variants, shown.values())
         ]
         logos = [AlleleLogo(*x) for x in zip(titles, values[:n], values[n:])]
         if motifs:

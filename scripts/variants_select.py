@@ -1,25 +1,31 @@
 """Read the variants, check them against the genome, and keep those that can be scored."""
 
-from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from cisweep.genome.variants import VariantPolicy, dropped_variants_table, iter_variants
+from cisweep.genome.selection import Selection
+from cisweep.genome.variants import VariantPolicy, dropped_variants_table
 from cisweep.job import Job
-from cisweep.outputs.tables import write_dropped
+from cisweep.outputs.tables import write_dropped_blocks
 from cisweep.outputs.variants import write_selected
 
-with Job(snakemake) as job:  # noqa: F821
+BLOCK = 50_000  # dropped variants that are written at once
+
+with (
+    Job(snakemake) as job,  # noqa: F821
+    job.product("selected") as selected,
+    job.product("dropped") as unread,
+    TemporaryDirectory(dir=unread.parent) as folder,
+):
     plan, step = job.plan, job.plan.step_config("variants")
     policy = VariantPolicy(
-        step.contig_aliases, step.max_allele_bp, step.group_info, step.max_dropped
+        step.contig_aliases, step.max_allele_bp, step.group_info, step.max_dropped, step.sample
     )
-    variants = [
-        v
-        if v.reason or plan.wanted(v.chrom)
-        else replace(v, reason="excluded_chromosome", detail="does not match regions.chroms")
-        for v in iter_variants(step.path, plan.source, policy)
-    ]
-    with job.product("selected") as path:
-        n = write_selected(variants, path, plan.source.lengths)
-    job.say(f"{n} of {len(variants)} variants can be scored")
-    with job.product("dropped") as path:
-        write_dropped(dropped_variants_table(variants), "variants", "", path)
+    found = Selection(step.path, plan.source, policy, plan.wanted, Path(folder))
+    n = write_selected(found.kept(), selected)
+    job.say(f"{n} of {n + found.n_dropped} variants can be scored")
+    rows = iter(found.dropped())
+    blocks = iter(lambda: list(islice(rows, BLOCK)), [])
+    tables = map(dropped_variants_table, chain([[]], blocks))
+    write_dropped_blocks(tables, "variants", "", unread)

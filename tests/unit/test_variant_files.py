@@ -140,6 +140,64 @@ def test_aliases_rename_contigs(tmp_path):
     assert read_vcf(path, GENOME, VariantPolicy({"1": "chr1"})).kept[0].chrom == "chr1"
 
 
+def phased(folder, *rows):
+    """A VCF of two samples; rows are (position, ref, alt, genotype of s1, of s2)."""
+    text = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=30>\n"
+    text += '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+    text += '##FORMAT=<ID=PS,Number=1,Type=Integer,Description="p">\n'
+    text += (
+        "#"
+        + "\t".join(
+            ["CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT", "s1", "s2"]
+        )
+        + "\n"
+    )
+    for pos, ref, alt, *calls in rows:
+        text += f"chr1\t{pos}\t.\t{ref}\t{alt}\t.\t.\t.\tGT:PS\t" + "\t".join(calls) + "\n"
+    (folder / "phased.vcf").write_text(text)
+    return folder / "phased.vcf"
+
+
+def test_genotypes_of_the_chosen_sample(tmp_path):
+    path = phased(
+        tmp_path,
+        (4, "A", "G", "0|0:.", "0|1:7"),
+        (5, "T", "G,C", "0/0:.", "1|2:7"),
+        (6, "T", "A", "0|0:.", "1/1:."),
+        (7, "T", "A", "1|1:.", "0/0:."),
+        (8, "T", "A", "0|0:.", "./.:."),
+        (9, "T", "A", "0|0:.", "1:."),
+        (10, "T", "A", "0|0:.", "1/0:."),
+    )
+    policy = VariantPolicy(sample="s2")
+    kept, dropped = read_vcf(path, GENOME, policy)
+    assert [(v.pos + 1, v.alt, v.genotype) for v in kept] == [
+        (4, "G", "0|1:7"),
+        (5, "G", "1|0:7"),
+        (5, "C", "0|1:7"),
+        (6, "A", "1/1"),
+        (9, "A", "1"),
+        (10, "A", "1/0"),
+    ]
+    assert [(v.pos + 1, v.reason) for v in dropped] == [(7, "not_in_sample"), (8, "no_genotype")]
+    assert {v.reason for v in dropped} <= set(VARIANT_DROP_REASONS)
+    # What a sample does not carry does not count as lost: s1 carries one of eight alleles.
+    assert len(read_vcf(path, GENOME, VariantPolicy(sample="s1")).kept) == 1
+    assert all(v.genotype == "" for v in read_vcf(path, GENOME).kept)
+
+
+def test_samples_that_are_not_there(tmp_path):
+    path = phased(tmp_path, (4, "A", "G", "0|0:.", "0|1:."))
+    stops(path, "there is no sample 's3' (there are: s1, s2)", VariantPolicy(sample="s3"))
+    stops(path, "sample 's1' carries none of the 1 variants", VariantPolicy(sample="s1"))
+    stops(
+        vcf(tmp_path, GOOD), "there is no sample 's1' (there are: none)", VariantPolicy(sample="s1")
+    )
+    table = tmp_path / "t.tsv"
+    table.write_text("chrom\tpos_1based\tref\talt\nchr1\t4\tA\tG\n")
+    stops(table, "a table has no samples, and sample is 's1'", VariantPolicy(sample="s1"))
+
+
 def stops(path, message, policy=None, genome=GENOME):
     with pytest.raises(VariantError, match=re.escape(message)) as caught:
         list(iter_variants(path, genome, policy))

@@ -36,6 +36,7 @@ def effects(n=8, seed=0):
         "chrom": chrom, "start": pos, "end": pos + 1, "pos": pos, "ref": "A", "alt": "G",
         "id": [f"rs{i}" if i % 2 else "." for i in range(n)], "group": "", "kind": "snv",
         "shifted_bp": 0, "source": [f"{c}:{p + 1}:A:G" for c, p in zip(chrom, pos)], "n_joined": 1,
+        "haplotype": "",
     }  # fmt: skip
     table = pd.DataFrame(rows).loc[np.repeat(np.arange(n), 2)].reset_index(drop=True)
     table["target"] = ["a", "b"] * n
@@ -50,18 +51,17 @@ def effects(n=8, seed=0):
 
 def test_selected_variants_are_read_by_place(tmp_path):
     variants = [
-        Variant("c1", 5, "A", "G", "x", "exon", 1, 0, "c1:6:A:G"),
         Variant("c2", 99, "A", "G", row=2),
-        Variant("c2", 100, "AT", "A", row=3, shifted_bp=4),
-        Variant("c2", 7, "A", "*", reason="star_allele", detail=""),
+        Variant("c2", 100, "AT", "A", row=3, shifted_bp=4, genotype="0|1:7"),
+        Variant("c1", 5, "A", "G", "x", "exon", 1, 0, "c1:6:A:G"),
     ]
     path = tmp_path / "selected.parquet"
-    assert write_selected(variants, path, LENGTHS) == 3
+    assert write_selected(iter(variants), path) == 3
     everything = read_selected(path, [("c2", 0, 500), ("c1", 0, 300)])
-    assert everything == [variants[1], variants[2], variants[0]]
-    assert read_selected(path, [("c2", 100, 200)]) == [variants[2]]
+    assert everything == variants
+    assert read_selected(path, [("c2", 100, 200)]) == [variants[1]]
     assert read_selected(path, [("c2", 200, 300)]) == []
-    write_selected([], path, LENGTHS)
+    write_selected([], path)
     assert read_selected(path, [("c2", 0, 500)]) == []
 
 

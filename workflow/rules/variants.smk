@@ -99,6 +99,7 @@ rule variants_logos:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         table=f"{RESULTS}/{{model}}/variants.parquet",
+        selected=f"{RESULTS}/variants/selected.parquet",
         source=PLAN.source_files,
         weights=weights,
         motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],

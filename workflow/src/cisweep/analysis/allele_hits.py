@@ -7,7 +7,8 @@ import pandas as pd
 
 from cisweep.analysis.scanning import scan_tokens
 from cisweep.analysis.score_distribution import ScoreModel
-from cisweep.genome.alleles import AlleleWindows, Edit
+from cisweep.genome.alleles import AlleleWindows
+from cisweep.genome.edits import Edit
 from cisweep.genome.motifs import Motif
 
 ALLELE_HIT_COLUMNS = [

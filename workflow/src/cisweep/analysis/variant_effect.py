@@ -22,13 +22,13 @@ from cisweep.analysis.variant_scores import (
 from cisweep.config.model import TargetConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.errors import VariantError
-from cisweep.genome.alleles import AlleleWindows, Edit, Trim, WindowPlan, allele_windows
+from cisweep.genome.alleles import AlleleWindows, Trim, WindowPlan, allele_windows
+from cisweep.genome.edits import Edit
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.variants import Variant
 from cisweep.sequence.tokens import shuffle_tokens
 
 _REFERENCES_AT_ONCE = 512
-_COPIED = ("pos", "ref", "alt", "id", "group", "kind", "shifted_bp", "source")
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,9 @@ class VariantEffects:
         """Return one row a variant and target, variants in their order.
 
         start, end: span of the trimmed reference allele, 0-based half-open (equal for an
-        insertion). log2fc, delta_probability and the profile's columns are NaN where the target has
-        none. Columns: EFFECT_COLUMNS.
+        insertion). haplotype: those of the sample that the row shows, "" without a sample. log2fc,
+        delta_probability and the profile's columns are NaN where the target has none.
+        Columns: EFFECT_COLUMNS.
         """
         variants, n_targets = self.alleles.variants, len(self.targets)
         edits = [Edit.of(v) for v in variants]
@@ -75,6 +76,7 @@ class VariantEffects:
             "shifted_bp": [v.shifted_bp for v in variants],
             "source": [v.source for v in variants],
             "n_joined": self.alleles.n_joined,
+            "haplotype": [v.haplotype for v in variants],
         }
         found = pd.DataFrame({k: np.repeat(np.asarray(v), n_targets) for k, v in sites.items()})
         found["target"] = np.tile([t.name for t in self.targets], len(variants))

@@ -15,8 +15,8 @@ PROFILE_COLUMNS = {
 
 EFFECT_COLUMNS = [
     *("chrom", "start", "end", "pos", "ref", "alt", "id", "group", "kind", "shifted_bp", "source"),
-    *("n_joined", "target", "scale", "prediction_ref", "prediction_alt", "delta", "delta_sd"),
-    *("log2fc", "delta_probability", *PROFILE_COLUMNS.values()),
+    *("n_joined", "haplotype", "target", "scale", "prediction_ref", "prediction_alt", "delta"),
+    *("delta_sd", "log2fc", "delta_probability", *PROFILE_COLUMNS.values()),
 ]
 """Columns of the table of effects, one row a variant and target; pos is 0-based, of `ref`."""
 

@@ -18,8 +18,9 @@ from typing import Literal
 import numpy as np
 
 from cisweep.contracts import TOKEN_N, Windows
-from cisweep.genome.fasta import SequenceSource, tokens_of_text, window_tokens
-from cisweep.genome.normalize import trim
+from cisweep.genome.edits import Edit
+from cisweep.genome.fasta import SequenceSource, window_tokens
+from cisweep.genome.haplotypes import Haplotype, Neighbours, NoHaplotype
 from cisweep.genome.variants import Variant
 
 Trim = Literal["left", "right", "centre"]
@@ -29,45 +30,12 @@ _INSERTED = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
-class Edit:
-    """A trimmed variant: at `pos` (0-based) n_ref bases become the tokens `alt`."""
-
-    pos: int
-    n_ref: int
-    alt: np.ndarray
-
-    @classmethod
-    def of(cls, variant: Variant) -> "Edit":
-        """Return the edit that a variant makes."""
-        pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
-        return cls(pos, len(ref), tokens_of_text(alt))
-
-    @property
-    def centre(self) -> int:
-        """Position that stands in the middle of the variant's window."""
-        return self.pos + self.n_ref // 2
-
-    def touches(self, begin: int, end: int) -> bool:
-        """Does it change a base of [begin, end), or insert between two of them?"""
-        if self.n_ref == 0:
-            return begin < self.pos < end
-        return begin < self.pos + self.n_ref and self.pos < end
-
-    def overlaps(self, other: "Edit") -> bool:
-        """Do both change the same bases, or insert at the same place?"""
-        if self.n_ref == other.n_ref == 0:
-            return self.pos == other.pos
-        first, second = sorted((self, other), key=lambda e: (e.pos, e.n_ref))
-        return second.pos < first.pos + first.n_ref
-
-
-@dataclass(frozen=True)
 class WindowPlan:
     """How windows of variants are made.
 
     window_bp: length; trim: see the module; edge: `drop` a window that leaves its chromosome, or
-    `pad` it with N; max_n: largest share of N; haplotype: put the other variants of the window into
-    the alternate allele too.
+    `pad` it with N; max_n: largest share of N; haplotype: put the other variants that stand on the
+    same haplotype (haplotypes.py) into the alternate allele too.
     """
 
     window_bp: int
@@ -81,10 +49,11 @@ class WindowPlan:
 class AlleleWindows:
     """Windows of V variants; those at one place share one of R reference windows.
 
-    variants: V; windows: R, strand "."; ref: (R, W) uint8; ref_idx: (V,) row of each variant's
-    reference; alt: (V, W) uint8; columns: (V, W) int32, the position in the reference window that
-    each base of alt comes from, or -1 (inserted, or from outside the window); n_joined: (V,) how
-    many variants alt carries; dropped: variants without a window, with reasons.
+    variants: V, each with the haplotype that its row shows (a variant on two haplotypes that differ
+    in its window has two rows); windows: R, strand "."; ref: (R, W) uint8; ref_idx: (V,) row of
+    each variant's reference; alt: (V, W) uint8; columns: (V, W) int32, the position in the
+    reference window that each base of alt comes from, or -1 (inserted, or from outside the window);
+    n_joined: (V,) how many variants alt carries; dropped: variants without a window, with reasons.
     """
 
     variants: list[Variant]
@@ -148,19 +117,40 @@ def allele_windows(
         Edit.of(v).centre - width // 2 if starts is None else int(starts[i])
         for i, v in enumerate(variants)
     ]
-    neighbours = _by_chrom(variants if others is None else others) if plan.haplotype else {}
+    neighbours = Neighbours(variants if others is None else others) if plan.haplotype else None
     kept, dropped = [], []
     for variant, begin in zip(variants, begins):
-        own = Edit.of(variant)
-        edits = [own, *_joined(own, variant.chrom, begin, width, neighbours)]
-        edits = [e for e in edits if e.touches(begin, begin + width)]
-        alt, columns, span = _edited(genome, variant.chrom, begin, edits, own, plan)
-        why = _why_not(genome.lengths[variant.chrom], own, span, plan, centred=starts is None)
-        if why is None:
-            kept.append((variant, begin, alt, columns, len(edits)))
+        try:
+            rows = _rows(genome, variant, begin, plan, neighbours, centred=starts is None)
+        except NoHaplotype as error:
+            dropped.append(variant.dropped(*error.args))
         else:
-            dropped.append(variant.dropped(*why))
+            kept += rows
     return _without_n(_assemble(kept, dropped, genome, width), plan)
+
+
+def _rows(
+    genome: SequenceSource,
+    variant: Variant,
+    begin: int,
+    plan: WindowPlan,
+    neighbours: Neighbours | None,
+    *,
+    centred: bool,
+) -> list[tuple]:
+    """Return (variant, begin, alt, columns, n_joined) of each of a variant's windows."""
+    own, width, found = Edit.of(variant), plan.window_bp, []
+    alone = [Haplotype("", [])]
+    haplotypes = neighbours.haplotypes(variant, begin, width) if neighbours else alone
+    for haplotype in haplotypes:
+        edits = [e for e in (own, *haplotype.others) if e.touches(begin, begin + width)]
+        alt, columns, span = _edited(genome, variant.chrom, begin, edits, own, plan)
+        why = _why_not(genome.lengths[variant.chrom], own, span, plan, centred=centred)
+        if why is not None:
+            raise NoHaplotype(*why)
+        row = replace(variant, haplotype=haplotype.name) if haplotype.name else variant
+        found.append((row, begin, alt, columns, len(edits)))
+    return found
 
 
 def _assemble(kept: list, dropped: list[Variant], genome: SequenceSource, width: int):
@@ -209,31 +199,6 @@ def _why_not(
     if plan.edge == "drop" and (span[0] < 0 or span[1] > length):
         return "off_chromosome_end", f"a window of {plan.window_bp} bp leaves it"
     return None
-
-
-def _by_chrom(variants: Sequence[Variant]) -> dict[str, tuple[np.ndarray, list[Edit]]]:
-    """Return chrom -> (positions, edits), sorted by place and allele: never by file order."""
-    found: dict[str, list[tuple[int, str, str, Edit]]] = {}
-    for v in variants:
-        edit = Edit.of(v)
-        found.setdefault(v.chrom, []).append((edit.pos, v.ref, v.alt, edit))
-    ordered = {c: sorted(rows, key=lambda r: r[:3]) for c, rows in found.items()}
-    return {
-        c: (np.array([r[0] for r in rows]), [r[3] for r in rows]) for c, rows in ordered.items()
-    }
-
-
-def _joined(own: Edit, chrom: str, begin: int, width: int, neighbours: dict) -> list[Edit]:
-    """Return the window's other variants that fit together, the leftmost first."""
-    if chrom not in neighbours:
-        return []
-    positions, edits = neighbours[chrom]
-    low, high = np.searchsorted(positions, [begin, begin + width])
-    chosen = [own]
-    for edit in edits[low:high]:
-        if not any(edit.overlaps(c) for c in chosen):
-            chosen.append(edit)
-    return chosen[1:]
 
 
 def _edited(

@@ -6,11 +6,10 @@ upper case, and indels are left-normalised (see normalize.py).
 
 import csv
 import gzip
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -19,6 +18,7 @@ from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource, tokens_of_text
 from cisweep.genome.normalize import normalize
 from cisweep.genome.regions import DROPPED_COLUMNS
+from cisweep.genome.variant_audit import VariantAudit, contig_alias
 
 VARIANT_DROP_REASONS = (
     "unknown_chromosome",
@@ -33,6 +33,10 @@ VARIANT_DROP_REASONS = (
     "ref_mismatch",
     "duplicate",
     "too_many_n",
+    "no_genotype",
+    "not_in_sample",
+    "unphased",
+    "overlapping_alleles",
 )
 """Why a variant has no effect in the products; each such variant has a row with one of these."""
 
@@ -47,7 +51,9 @@ class Variant:
     chrom: name in the genome; pos: 0-based position of ref's first base; id: the user's, or ".";
     group: the user's, or ""; row: number of the record in its file, from 1; shifted_bp: by how
     much left-normalisation moved it; source: chrom:pos_1based:ref:alt as the file has it;
-    reason, detail: why it cannot be scored, or "".
+    reason, detail: why it cannot be scored, or ""; genotype: of the chosen sample, 1 this allele
+    and 0 any other (`0|1`, `1/1`, `0|1:PS`), or "" without a sample; haplotype: those of the
+    sample that a window shows ("1", "2", "1,2"), or "".
     """
 
     chrom: str
@@ -61,6 +67,8 @@ class Variant:
     source: str = ""
     reason: str = ""
     detail: str = ""
+    genotype: str = ""
+    haplotype: str = ""
 
     @property
     def key(self) -> str:
@@ -76,6 +84,10 @@ class Variant:
         if min(a, b) > 1 or (self.ref[0] != self.alt[0] and self.ref[-1] != self.alt[-1]):
             return "delins"
         return "insertion" if b > a else "deletion"
+
+    def duplicate_of(self, row: int) -> "Variant":
+        """Return this variant as dropped, since an earlier row is the same."""
+        return self.dropped("duplicate", f"the same variant as row {row}")
 
     def dropped(self, reason: str, detail: str) -> "Variant":
         """Return this variant with a reason why it has no effect."""
@@ -95,13 +107,14 @@ class VariantPolicy:
 
     contig_aliases: name in the file -> name in the genome; max_allele_bp: longest allele;
     group_info: INFO field of a VCF that gives the group; max_dropped: largest share of rows
-    without an effect.
+    without an effect; sample: of a VCF, whose genotypes are read; what it lacks is dropped.
     """
 
     contig_aliases: dict[str, str] = field(default_factory=dict)
     max_allele_bp: int = 1000
     group_info: str | None = None
     max_dropped: float = 0.5
+    sample: str | None = None
 
 
 def read_vcf(
@@ -128,17 +141,27 @@ def iter_variants(
     last four at the end of the file.
     """
     path, policy = Path(path), policy or VariantPolicy()
-    audit = _Audit(path, genome, policy)
+    audit = VariantAudit(path, genome, policy)
     seen: dict[tuple[str, int, str, str], int] = {}
-    for raw in _records(path, policy):
-        variant = _checked(raw, genome, policy)
+    for variant in checked_variants(path, genome, policy):
         if not variant.reason:
-            first = seen.setdefault((variant.chrom, variant.pos, variant.ref, variant.alt), raw.row)
-            if first != raw.row:
-                variant = variant.dropped("duplicate", f"the same variant as row {first}")
+            place = (variant.chrom, variant.pos, variant.ref, variant.alt)
+            if place in seen:
+                variant = variant.duplicate_of(seen[place])
+            else:
+                seen[place] = variant.row
         audit.add(variant)
         yield variant
     audit.finish()
+
+
+def checked_variants(
+    path: str | Path, genome: SequenceSource, policy: VariantPolicy
+) -> Iterator[Variant]:
+    """Yield every alternate allele, checked and normalised, in file order; duplicates are not
+    looked for, and the file as a whole is not judged (VariantAudit does)."""
+    for raw in _records(Path(path), policy):
+        yield _checked(raw, genome, policy)
 
 
 def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
@@ -151,6 +174,12 @@ def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
     plain = name.removesuffix(".gz")
     for suffix, separator in _TABLE_SEPARATORS.items():
         if plain.endswith(suffix):
+            if policy.sample is not None:
+                raise VariantError(
+                    f"a table has no samples, and sample is {policy.sample!r}",
+                    where=str(path),
+                    mend="give a VCF or BCF, or leave sample out",
+                )
             return _table_records(path, separator)
     raise VariantError(
         "not a format for variants",
@@ -173,12 +202,19 @@ def _vcf_records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
                     f"group_info {key!r} is not a declared INFO field (declared: {declared})",
                     where=str(path),
                 )
+            if policy.sample is not None:
+                _choose_sample(handle, policy.sample, path)
             for row, record in enumerate(handle, 1):
                 group = "" if key is None else _text_of(record.info.get(key, ""))
-                yield from _split(
+                alleles = _split(
                     (record.chrom, record.start, record.ref or "", record.alts or (".",)),
                     (record.id or ".", group, row),
                 )
+                if policy.sample is None:
+                    yield from alleles
+                else:
+                    call = record.samples[0]
+                    yield from (_carried(v, i, call) for i, v in enumerate(alleles, 1))
     except VariantError:
         raise
     except (OSError, ValueError, UnicodeDecodeError) as error:
@@ -189,6 +225,31 @@ def _vcf_records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
         ) from None
     finally:
         pysam.set_verbosity(verbosity)
+
+
+def _choose_sample(handle: Any, sample: str, path: Path) -> None:
+    """Read the genotypes of one sample alone."""
+    names = list(handle.header.samples)
+    if sample not in names:
+        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        raise VariantError(
+            f"there is no sample {sample!r} (there are: {shown or 'none'})",
+            where=str(path),
+            mend="set steps.variants.sample to one of them, or leave it out",
+        )
+    handle.subset_samples([sample])
+
+
+def _carried(variant: Variant, number: int, call: Any) -> Variant:
+    """Return the allele with the sample's genotype, or dropped if the sample lacks it."""
+    calls = call.get("GT") or ()
+    if not calls or None in calls:
+        return variant.dropped("no_genotype", "the sample's genotype is missing")
+    if number not in calls:
+        return variant.dropped("not_in_sample", "the sample does not carry it")
+    text = ("|" if call.phased else "/").join(str(int(c == number)) for c in calls)
+    block = call.get("PS")
+    return replace(variant, genotype=text if block is None else f"{text}:{block}")
 
 
 def _text_of(value: object) -> str:
@@ -241,10 +302,12 @@ def _checked(raw: Variant, genome: SequenceSource, policy: VariantPolicy) -> Var
     """Return the variant normalised, or as it came with a reason."""
     chrom = policy.contig_aliases.get(raw.chrom, raw.chrom)
     if chrom not in genome.lengths:
-        alias = _alias(raw.chrom, genome.lengths)
+        alias = contig_alias(raw.chrom, genome.lengths)
         hint = f"; the genome has {alias!r}: set contig_aliases {{{raw.chrom}: {alias}}}"
         return raw.dropped("unknown_chromosome", "not in the genome" + (hint if alias else ""))
     variant = replace(raw, chrom=chrom)
+    if variant.reason:
+        return variant
     if why := _bad_alleles(variant, policy.max_allele_bp):
         return variant.dropped(*why)
     if not 0 <= variant.pos <= genome.lengths[chrom] - len(variant.ref):
@@ -277,78 +340,6 @@ def _bad_alleles(variant: Variant, max_allele_bp: int) -> tuple[str, str] | None
     if ref == alt:
         return "ref_equals_alt", "REF and ALT are equal"
     return None
-
-
-def _alias(name: str, lengths: Iterable[str]) -> str | None:
-    """Return the genome's contig that differs from `name` by naming only (chr20, 20; chrM, MT)."""
-
-    def bare(contig: str) -> str:
-        plain = contig.lower().removeprefix("chr")
-        return "m" if plain == "mt" else plain
-
-    return next((contig for contig in lengths if bare(contig) == bare(name)), None)
-
-
-class _Audit:
-    """Counts what was read and refuses a file that cannot belong to the genome."""
-
-    def __init__(self, path: Path, genome: SequenceSource, policy: VariantPolicy):
-        self.path, self.genome, self.policy = path, genome, policy
-        self.reasons: Counter[str] = Counter()
-        self.unknown: Counter[str] = Counter()
-        self.example = ""
-
-    def add(self, variant: Variant) -> None:
-        self.reasons[variant.reason] += 1
-        if variant.reason == "unknown_chromosome":
-            self.unknown[variant.chrom] += 1
-        if variant.reason == "ref_mismatch" and not self.example:
-            self.example = f"{variant.source}: {variant.detail}"
-
-    def finish(self) -> None:
-        total = sum(self.reasons.values())
-        if not total:
-            raise VariantError("the file has no variants", where=str(self.path))
-        if sum(self.unknown.values()) == total:
-            self._refuse_contigs()
-        wrong = self.reasons["ref_mismatch"]
-        compared = wrong + self.reasons[""] + self.reasons["duplicate"]
-        if 2 * wrong > compared:
-            raise VariantError(
-                f"REF differs from the genome in {wrong} of {compared} variants (first: "
-                f"{self.example}); the genome build is probably wrong",
-                where=str(self.path),
-                mend="use the genome that the variants were called on, or lift them over",
-            )
-        bad = total - self.reasons[""]
-        if bad > self.policy.max_dropped * total:
-            counts = ", ".join(
-                f"{n} {reason}" for reason, n in self.reasons.most_common() if reason
-            )
-            raise VariantError(
-                f"{bad} of {total} variants cannot be scored ({counts}), more than the share "
-                f"max_dropped {self.policy.max_dropped}",
-                where=str(self.path),
-                mend="correct the variants, or raise max_dropped",
-            )
-
-    def _refuse_contigs(self) -> None:
-        aliases = {c: _alias(c, self.genome.lengths) for c in self.unknown}
-        found = {c: a for c, a in aliases.items() if a is not None}
-        have = ", ".join(list(self.genome.lengths)[:5])
-        if found:
-            pairs = ", ".join(f"{c}: {a}" for c, a in found.items())
-            raise VariantError(
-                "the contigs of the variants and of the genome differ only by naming",
-                where=str(self.path),
-                mend=f"set contig_aliases {{{pairs}}}",
-            )
-        raise VariantError(
-            f"no contig of the variants ({', '.join(list(self.unknown)[:5])}) is in the genome "
-            f"({have}, …)",
-            where=str(self.path),
-            mend="use the genome that the variants were called on",
-        )
 
 
 def dropped_variants_table(variants: Iterable[Variant]) -> pd.DataFrame:

@@ -99,3 +99,14 @@ def write_dropped(table: pd.DataFrame, step: str, model: str, path: Path) -> Non
     """Write the dropped regions of one job, with step and model in front."""
     columns = ["step", "model", *table.columns]
     write_tsv(table.assign(step=step, model=model)[columns], path)
+
+
+def write_dropped_blocks(tables: Iterable[pd.DataFrame], step: str, model: str, path: Path) -> None:
+    """Write dropped rows that come in blocks, as write_dropped does; there is at least one block,
+    possibly empty."""
+    for i, table in enumerate(tables):
+        block = table.assign(step=step, model=model)[["step", "model", *table.columns]]
+        block.to_csv(
+            path, sep="\t", index=False, float_format="%.9g", na_rep="NaN", lineterminator="\n",
+            header=i == 0, mode="a" if i else "w",
+        )  # fmt: skip

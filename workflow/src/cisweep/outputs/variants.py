@@ -1,6 +1,7 @@
 """Tables of variants: the selected ones, and their effects as TSV and Parquet."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,26 @@ _FIELDS = [
     ("row", pa.int64()),
     ("shifted_bp", pa.int64()),
     ("source", pa.string()),
+    ("genotype", pa.string()),
 ]
 SELECTED_SCHEMA = pa.schema(_FIELDS)
 """Columns of selected.parquet; pos is 0-based."""
 
 _INTEGERS = ("start", "end", "pos", "shifted_bp", "n_joined")
-_TEXTS = ("chrom", "ref", "alt", "id", "group", "kind", "source", "target", "scale")
+_TEXTS = ("chrom", "ref", "alt", "id", "group", "kind", "source", "target", "scale", "haplotype")
 GATHERED_COLUMNS = ["active_allele_quantile", "p_value", "q_value"]
 """What the gather adds, since it needs all variants or all peaks."""
 
 
-def write_selected(variants: Sequence[Variant], path: Path, lengths: Iterable[str]) -> int:
-    """Write the variants that can be scored, in genome order; return their number."""
-    rank = {name: i for i, name in enumerate(lengths)}
-    kept = [v for v in variants if not v.reason]
-    kept.sort(key=lambda v: (rank[v.chrom], v.pos, v.ref, v.alt))
+def write_selected(variants: Iterable[Variant], path: Path) -> int:
+    """Write the variants that can be scored, which come in genome order; return their number."""
+    n, stream = 0, iter(variants)
     with ParquetWriter(path, SELECTED_SCHEMA, {}) as writer:
-        for begin in range(0, len(kept), 65536):
-            block = kept[begin : begin + 65536]
+        while block := list(islice(stream, 65536)):
             rows = {name: [getattr(v, name) for v in block] for name, _ in _FIELDS}
             writer.append(pd.DataFrame(rows))
-    return len(kept)
+            n += len(block)
+    return n
 
 
 def read_selected(path: Path, stretches: Iterable[tuple[str, int, int]]) -> list[Variant]:

@@ -52,6 +52,7 @@ class VcfWriter:
             header.contigs.add(name, length=length)
         header.info.add("SOURCE", 1, "String", "chrom:pos:ref:alt as in the input, if it differs")
         header.info.add("SHIFTED", 1, "Integer", "bases by which left-normalisation moved it")
+        header.info.add("HAPLOTYPE", ".", "String", "haplotypes of the sample that it is scored on")
         header.info.add("GROUP", 1, "String", "group given by the user")
         for target in self.targets:
             for column in self.columns:
@@ -75,6 +76,8 @@ class VcfWriter:
                 record.info["SOURCE"] = _value(row.source)
             if row.shifted_bp:
                 record.info["SHIFTED"] = int(row.shifted_bp)
+            if row.haplotype:
+                record.info["HAPLOTYPE"] = tuple(row.haplotype.split(","))
             if row.group:
                 record.info["GROUP"] = _value(row.group)
             for column in self.columns:

@@ -26,7 +26,12 @@ class VariantsConfig(StepConfig):
     """Where an indel's window loses bases or takes new ones in: on the right (its first base
     stays), on the left (its last base stays), or so that the allele's middle stays."""
     haplotype: bool = False
-    """Put the other variants of a window into the alternate allele too."""
+    """Put the other variants of a window into the alternate allele too: all that fit together, or
+    with `sample` those on the same haplotype."""
+    sample: str | None = None
+    """Sample of a VCF whose genotypes say which variants stand on one haplotype (`0|1`, phase sets
+    PS). What it does not carry is left out. Where variants of a window are heterozygous and not
+    phased to each other, the variant is dropped with the reason `unphased`. Needs haplotype."""
     n_nulls: int = Field(0, ge=0)
     """Draws of shuffled flanks a variant, for empirical p- and q-values; 0 for none."""
     max_nulls: int = Field(100_000, ge=100)
@@ -40,12 +45,14 @@ class VariantsConfig(StepConfig):
     def _check(self) -> Self:
         if self.haplotype and self.n_nulls:
             raise ValueError("n_nulls must be 0 with haplotype: nulls shuffle the flanks")
+        if self.sample is not None and not self.haplotype:
+            raise ValueError("sample says which variants share a haplotype: set haplotype: true")
         return self
 
 
 STEP = Step(
     name="variants",
-    version=1,
+    version=2,
     order=60,
     config=VariantsConfig,
     title="Variants",

@@ -1,0 +1,72 @@
+"""The selection of variants by blocks on disk equals the selection in memory."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cisweep.errors import VariantError
+from cisweep.genome.fasta import NamedSequences, tokens_of_text
+from cisweep.genome.selection import Selection, SortedOnDisk
+from cisweep.genome.variants import VariantPolicy, iter_variants
+
+GENOME = NamedSequences(
+    {
+        "b": tokens_of_text("GGGATTTTTTCACACACGATNNACGTTGCA"),
+        "a": tokens_of_text("ACGTACGTAAAAAAAAAC"),
+    }
+)
+POLICY = VariantPolicy(max_dropped=1.0)
+ROWS = st.lists(
+    st.sampled_from(
+        ["b\t4\tA\tG", "b\t4\tA\tG,G,*", "a\t1\tA\tC,T", "a\t13\tAA\tA", "a\t16\tAA\tA",
+         "a\t9\tA\tAA", "b\t10\tT\tTT", "b\t6\tT\t.", "z\t1\tA\tC", "b\t20\tT\tA", "a\t3\tG\tA", "a\t18\tC\tG"]
+    ),
+    min_size=3, max_size=25,
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=80)
+@given(ROWS, st.integers(1, 6), st.booleans())
+def test_blocks_on_disk_change_nothing(rows, block, only_a):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "v.tsv"
+        path.write_text("chrom\tpos_1based\tref\talt\n" + "\n".join([*rows, "b\t1\tG\tC"]) + "\n")
+        expected = list(iter_variants(path, GENOME, POLICY))
+        parts = Path(folder) / "parts"
+        parts.mkdir()
+
+        def wanted(chrom):
+            return chrom == "a" or not only_a
+
+        found = Selection(path, GENOME, POLICY, wanted, parts, block)
+        kept, dropped = list(found.kept()), list(found.dropped())
+    rank = list(GENOME.lengths)
+    good = [v for v in expected if not v.reason]
+    places = sorted(good, key=lambda v: (rank.index(v.chrom), v.pos, v.ref, v.alt))
+    assert kept == [v for v in places if wanted(v.chrom)]
+    as_it_was = [
+        (v.row, v.source, v.reason or "excluded_chromosome")
+        for v in expected
+        if v.reason or not wanted(v.chrom)
+    ]
+    assert [(v.row, v.source, v.reason) for v in dropped] == as_it_was
+    assert found.n_dropped == len(dropped)
+
+
+def test_faults_of_the_whole_file_are_told_at_the_end(tmp_path):
+    path = tmp_path / "v.tsv"
+    path.write_text("chrom\tpos_1based\tref\talt\n" + "a\t1\tC\tG\n" * 3 + "a\t1\tA\tG\n")
+    with pytest.raises(VariantError, match="REF differs from the genome in 3 of 4 variants"):
+        list(Selection(path, GENOME, POLICY, lambda c: True, tmp_path, 1).kept())
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers())), st.integers(1, 4))
+def test_sorting_on_disk_is_stable(items, block):
+    with tempfile.TemporaryDirectory() as folder:
+        found = SortedOnDisk(Path(folder), lambda item: item[0], block)
+        for item in items:
+            found.add(item)
+        assert list(found) == sorted(items, key=lambda item: item[0])

@@ -1,0 +1,91 @@
+"""Is a file of variants as a whole one that belongs to the genome?"""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cisweep.errors import VariantError
+from cisweep.genome.fasta import SequenceSource
+
+
+def contig_alias(name: str, lengths: Iterable[str]) -> str | None:
+    """Return the genome's contig that differs from `name` by naming only (chr20, 20; chrM, MT)."""
+
+    def bare(contig: str) -> str:
+        plain = contig.lower().removeprefix("chr")
+        return "m" if plain == "mt" else plain
+
+    return next((contig for contig in lengths if bare(contig) == bare(name)), None)
+
+
+class VariantAudit:
+    """Counts what was read and refuses a file that cannot belong to the genome."""
+
+    def __init__(self, path: Path, genome: SequenceSource, policy: Any):
+        self.path, self.genome, self.policy = path, genome, policy
+        self.reasons: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        self.example = ""
+
+    def add(self, variant: Any) -> None:
+        """Take note of a variant, kept or dropped."""
+        self.reasons[variant.reason] += 1
+        if variant.reason == "unknown_chromosome":
+            self.unknown[variant.chrom] += 1
+        if variant.reason == "ref_mismatch" and not self.example:
+            self.example = f"{variant.source}: {variant.detail}"
+
+    def finish(self) -> None:
+        """Raise VariantError if the file as a whole cannot be right."""
+        total = sum(self.reasons.values())
+        if not total:
+            raise VariantError("the file has no variants", where=str(self.path))
+        # What the chosen sample does not carry was never asked for.
+        total -= self.reasons["not_in_sample"]
+        if not total:
+            raise VariantError(
+                f"sample {self.policy.sample!r} carries none of the "
+                f"{self.reasons['not_in_sample']} variants",
+                where=str(self.path),
+                mend="choose another sample, or none",
+            )
+        if sum(self.unknown.values()) == total:
+            self._refuse_contigs()
+        wrong = self.reasons["ref_mismatch"]
+        compared = wrong + self.reasons[""] + self.reasons["duplicate"]
+        if 2 * wrong > compared:
+            raise VariantError(
+                f"REF differs from the genome in {wrong} of {compared} variants (first: "
+                f"{self.example}); the genome build is probably wrong",
+                where=str(self.path),
+                mend="use the genome that the variants were called on, or lift them over",
+            )
+        bad = total - self.reasons[""]
+        wanting = {k: n for k, n in self.reasons.items() if k not in ("", "not_in_sample")}
+        if bad > self.policy.max_dropped * total:
+            counts = ", ".join(f"{n} {reason}" for reason, n in Counter(wanting).most_common())
+            raise VariantError(
+                f"{bad} of {total} variants cannot be scored ({counts}), more than the share "
+                f"max_dropped {self.policy.max_dropped}",
+                where=str(self.path),
+                mend="correct the variants, or raise max_dropped",
+            )
+
+    def _refuse_contigs(self) -> None:
+        aliases = {c: contig_alias(c, self.genome.lengths) for c in self.unknown}
+        found = {c: a for c, a in aliases.items() if a is not None}
+        have = ", ".join(list(self.genome.lengths)[:5])
+        if found:
+            pairs = ", ".join(f"{c}: {a}" for c, a in found.items())
+            raise VariantError(
+                "the contigs of the variants and of the genome differ only by naming",
+                where=str(self.path),
+                mend=f"set contig_aliases {{{pairs}}}",
+            )
+        raise VariantError(
+            f"no contig of the variants ({', '.join(list(self.unknown)[:5])}) is in the genome "
+            f"({have}, …)",
+            where=str(self.path),
+            mend="use the genome that the variants were called on",
+        )
