@@ -19,13 +19,13 @@ GENOME = NamedSequences(
     }
 )
 POLICY = VariantPolicy(max_dropped=1.0)
+LINES = """b 4 A G|b 4 A G,G,*|a 1 A C,T|a 13 AA A|a 16 AA A|a 9 A AA|b 10 T TT|b 6 T .|z 1 A C
+b 20 T A|a 3 G A|a 18 C G"""
 ROWS = st.lists(
-    st.sampled_from(
-        ["b\t4\tA\tG", "b\t4\tA\tG,G,*", "a\t1\tA\tC,T", "a\t13\tAA\tA", "a\t16\tAA\tA",
-         "a\t9\tA\tAA", "b\t10\tT\tTT", "b\t6\tT\t.", "z\t1\tA\tC", "b\t20\tT\tA", "a\t3\tG\tA", "a\t18\tC\tG"]
-    ),
-    min_size=3, max_size=25,
-)  # fmt: skip
+    st.sampled_from([r.replace(" ", "\t") for r in LINES.replace("\n", "|").split("|")]),
+    min_size=3,
+    max_size=25,
+)
 
 
 @settings(deadline=None, max_examples=80)

@@ -196,7 +196,7 @@ class Reader(HTMLParser):
 
 
 def test_the_page_of_a_run(run):
-    dropped = pd.DataFrame({"model": ["m"], "reason": ["too_many_n"]})
+    dropped = pd.DataFrame({"step": ["predict"], "model": ["m"], "reason": ["too_many_n"]})
     page = read_page(run, dropped, PROVENANCE)
     render(page, Path("results/small/report.html"))
     html = Path("results/small/report.html").read_text()
