@@ -221,7 +221,7 @@ def test_a_step_without_a_section_shows_its_figures(run, monkeypatch):
 
     monkeypatch.setattr(sections, "_NAMES", sections._NAMES - {"space"})
     sections._maker.cache_clear()
-    page = read_page(run, pd.DataFrame({"model": [], "reason": []}), PROVENANCE)
+    page = read_page(run, pd.DataFrame({"step": [], "model": [], "reason": []}), PROVENANCE)
     sections._maker.cache_clear()
     part = next(p for p in page.chapters[0].parts if p.title == "Spacing of motifs")
     assert [b.kind for b in part.section.blocks] == ["figure"]
