@@ -13,8 +13,7 @@ with Job(snakemake) as job:  # noqa: F821
     recipe = job.plan.step_config("train").models[job.model]
     records = [json.loads(path.read_text()) for path in job.inputs("records")]
     weights = job.inputs("weights")
-    command = f"snakemake --cores 1 --configfile config/examples/{job.plan.config.run}.yaml"
-    tables = model_tables(job.model, recipe, records, weights, command)
+    tables = model_tables(job.model, recipe, records, weights, job.params.command)
     for final in job.products("tables"):
         with atomic(final) as path:
             path.write_text(tables[final.name])

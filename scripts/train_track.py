@@ -9,7 +9,7 @@ ROWS = {"plus": slice(0, 1), "minus": slice(1, 2), "both": slice(0, 2)}
 
 with Job(snakemake) as job:  # noqa: F821
     data = job.plan.step_config("train").models[job.model].data
-    (reads,) = job.inputs("reads")
+    reads, *_ = job.inputs("reads")
     counting = EndCounting(**data.reads.model_dump(exclude={"stranded"}))
     lengths = read_chromosomes(reads, Genome(data.genome).lengths)
     rows = ROWS[job.wildcards.strand]

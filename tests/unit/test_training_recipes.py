@@ -9,15 +9,17 @@ import yaml
 from pydantic import ValidationError
 
 from cisweep.config.model import ModelConfig
+from cisweep.config.run import read_model_config
 from cisweep.errors import TrainingError
 from cisweep.models import load_model
 from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe, TrainConfig, data_files
+from cisweep.train import fitting
 from cisweep.train.datasets import TableDataset
 from cisweep.train.filters import consensus, filter_matrices, match_filters
 from cisweep.train.loading import load_examples
 from cisweep.train.products import train_model
-from cisweep.train.recipes import RunOptions
+from cisweep.train.recipes import RunOptions, train_fold
 
 FIT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01}
 
@@ -242,6 +244,50 @@ def test_bpnet_from_signal_beats_its_baselines(genome):
     assert config.rc.task_permutation == [1, 0] and config.target_names == ["counts", "profile"]
     profile, log_counts = model(torch.zeros(1, 4, 120))
     assert profile.shape == (1, 2, 60) and log_counts.shape == (1, 1)
+
+
+def test_signal_taken_up_after_a_kill_ends_with_the_same_weights(genome, monkeypatch):
+    made = signal_recipe(genome)
+    made = made.model_copy(update={"fit": made.fit.model_copy(update={"epochs": 4})})
+    undisturbed = train_fold(made, options=RunOptions(scratch=genome / "one"))
+    write = fitting._save
+
+    def killed(state, path, config):
+        write(state, path, config)
+        if len(state.history) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "_save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_fold(made, options=RunOptions(scratch=genome / "two"))
+    monkeypatch.undo()
+    taken_up = train_fold(made, options=RunOptions(scratch=genome / "two"))
+    assert (undisturbed.summary["resumed_from"], taken_up.summary["resumed_from"]) == (0, 2)
+    assert taken_up.history == undisturbed.history and taken_up.rows == undisturbed.rows
+    for name, weight in undisturbed.state.items():
+        assert torch.equal(weight, taken_up.state[name]), name
+
+
+def test_counts_start_at_their_mean(genome):
+    made = signal_recipe(genome)
+    nothing = {"epochs": 1, "learning_rate": 1e-12, "optimizer": "adam"}
+    made = made.model_copy(update={"fit": made.fit.model_copy(update=nothing)})
+    examples = load_examples(made)
+    total = examples.data.signal[examples.split.train][:, :, 10:-10].sum(axis=(1, 2))
+    bias = train_fold(made).state["count_linear.bias"]
+    assert bias.item() == pytest.approx(np.log1p(total).mean(), abs=1e-4)
+
+
+def test_control_tracks_are_named_from_the_folder_of_the_model(genome):
+    made = signal_recipe(genome, controls=[str(genome / "plus.bw")])
+    made = made.model_copy(update={"fit": made.fit.model_copy(update={"epochs": 1})})
+    train_model("m", made, genome / "deep" / "out")
+    config = read_model_config(genome / "deep" / "out" / "model.yaml")
+    (control,) = config.inputs
+    assert control.channels == 1 and control.paths[0].samefile(genome / "plus.bw")
+    assert config.folds[0].test_chroms == ["chr3"]
+    profile, _ = load_model(config)(torch.zeros(1, 4, 120), torch.zeros(1, 1, 120))
+    assert profile.shape == (1, 2, 60)
 
 
 def test_memory_mapped_signal_gives_the_same_examples(genome):

@@ -15,6 +15,8 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parent))
 from support import jobs_run
 
+from cisweep.steps.train import FIGURES
+
 pytestmark = pytest.mark.slow
 
 RECIPE = {
@@ -61,12 +63,16 @@ def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
     assert written["module_args"] == model["module_args"] and written["window_bp"] == 6
     checks = pd.read_csv(train / "spot_check.tsv", sep="\t")
     assert sorted(checks["model"]) == ["line", "words"]
-    for figure in ("loss.svg", "labels.svg", "parity.png", "filters.png", "filter_weights.png"):
+    for figure in FIGURES:
         for name in ("words", "line"):
             assert (train / name / figure).stat().st_size > 2000
     page = (train / "words" / "parity.html").read_text()
     assert "worst predictions" in page and 'src="http' not in page
-    assert "sha256" in (train / "words" / "card.md").read_text()
+    card = (train / "words" / "card.md").read_text()
+    assert "sha256" in card and "snakemake --cores 1 --configfile overlay.yaml" in card
+    calibration = pd.read_csv(train / "words" / "calibration.tsv", sep="\t")
+    # Deciles of the 819 tested words.
+    assert calibration["n"].tolist() == [82] * 9 + [81]
     assert not list((train / ".scratch").glob("*/*.checkpoint"))
     record = json.loads((train / "words" / "fold0.json").read_text())
     # 4096 words: 819 tested and 655 validated, the nearest to 20 % and 16 %.

@@ -140,15 +140,24 @@ def recipe_key(wildcards):
     return RECIPES[wildcards.model].key()
 
 
+def repeat_command():
+    """Return the command that makes the run again, its configs named from the workflow's folder."""
+    files = [Path(file).resolve() for file in workflow.overwrite_configfiles]
+    root = Path(ROOT).resolve()
+    shown = [str(f.relative_to(root)) if f.is_relative_to(root) else f.name for f in files]
+    return " ".join(["snakemake --cores 1", *(["--configfile", *shown] if shown else [])])
+
+
 def counted_recipe(model):
     """Return a model's recipe, with the tracks that the run makes in place of reads."""
     return with_tracks(RECIPES[model], Path(TRAIN) / model / "tracks")
 
 
-def counted_reads(wildcards, suffix):
-    """Return the file of reads that a track is made from; or its index, if it is a BAM."""
-    path = str(read_files(RECIPES[wildcards.model])[int(wildcards.file)])
-    return path + suffix if not suffix or path.endswith(".bam") else []
+def counted_reads(wildcards):
+    """Return the file of reads that a track is made from, and its index, if it has one."""
+    path = read_files(RECIPES[wildcards.model])[int(wildcards.file)]
+    indices = [f"{path}.bai", path.with_suffix(".bai"), f"{path}.csi"]
+    return [str(path), *[str(i) for i in indices if path.suffix == ".bam" and Path(i).exists()]]
 
 
 def folds(pattern):

@@ -6,8 +6,7 @@ from cisweep.steps.train import FIGURES, TABLES
 rule train_track:
     """Count the 5' ends of a BAM or of fragments, on one strand or both."""
     input:
-        reads=lambda wildcards: counted_reads(wildcards, ""),
-        index=lambda wildcards: counted_reads(wildcards, ".bai"),
+        reads=counted_reads,
         genome=lambda wildcards: f"{RECIPES[wildcards.model].data.genome}.fai",
     output:
         track=f"{TRAIN}/{{model}}/tracks/{{file}}.{{strand}}.bw",
@@ -82,6 +81,7 @@ rule train:
     params:
         root=root_folder,
         settings=recipe_key,
+        command=repeat_command(),
     script:
         "../../scripts/train.py"
 

@@ -31,7 +31,7 @@ def parity_page(table: pd.DataFrame, tasks: list[str], title: str, n_worst: int 
         ).dropna()
         if rows.empty:
             continue
-        rows["error"] = rows["predicted"] - rows["observed"]
+        rows["error"] = _errors(rows["observed"].to_numpy(), rows["predicted"].to_numpy())
         rows = rows.iloc[np.argsort(-rows["error"].abs().to_numpy(), kind="stable")]
         rest = rows.iloc[1000:]
         shown = pd.concat([rows.iloc[:1000], rest.iloc[:: max(len(rest) // 4000, 1)]])
@@ -69,3 +69,11 @@ def parity_page(table: pd.DataFrame, tasks: list[str], title: str, n_worst: int 
         "padding:0 1em 0 0;word-break:break-all}th{text-align:left}</style></head><body>"
     )
     return f"{head}{style}<h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
+
+
+def _errors(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return how wrong each prediction is; of labels, how far its logit is on the wrong side."""
+    if not np.isin(observed, (0.0, 1.0)).all():
+        return predicted - observed
+    # −log of the probability that the label was given, with the sign of the error.
+    return np.where(observed == 1, -np.logaddexp(0, -predicted), np.logaddexp(0, predicted))

@@ -76,9 +76,39 @@ def save_parity(heldout: pd.DataFrame, path: Path) -> None:
                 )
             ax.set_title(task, fontsize=10)
             ax.set_xlabel("Predicted logit")
-            ax.legend(frameon=False)
+            ax.set_ylabel("Density")
+            # Room for the legend above the bars.
+            ax.set_ylim(top=1.2 * ax.get_ylim()[1])
+            ax.legend(frameon=False, loc="upper right", ncols=2, fontsize=9)
+            ax.spines[["top", "right"]].set_visible(False)
         else:
             plot_parity(truth, guess, ax=ax, label=task)
+    _save(figure, path)
+
+
+def save_calibration(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write the mean observed against the mean predicted value of each bin, fold and task.
+
+    rows: task, fold, n, predicted, observed; the area of a point grows with its rows.
+    """
+    table = pd.DataFrame(rows)
+    tasks = list(table["task"].unique())
+    figure, axes = _figure(len(tasks), 4, 4)
+    for ax, task in zip(axes, tasks):
+        own = table[table["task"] == task]
+        means = own[["predicted", "observed"]].to_numpy()
+        ends = [means.min(), means.max()]
+        ax.plot(ends, ends, color="0.5", linewidth=1, linestyle="--", zorder=0.5)
+        for fold, part in own.groupby("fold"):
+            size = 10 + 60 * np.sqrt(part["n"] / own["n"].max())
+            ax.plot(part["predicted"], part["observed"], linewidth=1, label=f"fold {fold}")
+            ax.scatter(part["predicted"], part["observed"], s=size)
+        if own["fold"].nunique() > 1:
+            ax.legend(frameon=False)
+        ax.set_title(task, fontsize=10)
+        ax.set_xlabel("Mean predicted")
+        ax.set_ylabel("Mean observed")
+        ax.spines[["top", "right"]].set_visible(False)
     _save(figure, path)
 
 
@@ -120,17 +150,20 @@ def training_figures(
     from cisweep.plot.interactive import parity_page
 
     first = records[0]
+    matched = {row["filter"]: f"\n{row['motif']}" for row in first["filters"] if row["motif"]}
     used = {
-        f"{key} n {row['sites']}": np.array(row["matrix"])
+        f"{key} n {row['sites']}{matched.get(key, '')}": np.array(row["matrix"])
         for key, row in first["matrices"].items()
         if row["sites"]
     }
+    calibration = [{"fold": i} | row for i, r in enumerate(records) for row in r["calibration"]]
     histories = {f"fold {i}": r["history"] for i, r in enumerate(records)}
     page = parity_page(heldout, held_out_tasks(heldout), f"{name}: held-out predictions")
     return {
         "loss.svg": lambda path: save_loss(histories, path),
         "labels.svg": lambda path: save_labels(first["labels"], path),
         "parity.png": lambda path: save_parity(heldout, path),
+        "calibration.svg": lambda path: save_calibration(calibration, path),
         "parity.html": lambda path: path.write_text(page) and None,
         "filters.png": lambda path: save_filters(used, "pwm", path),
         "filter_weights.png": lambda path: save_filters(

@@ -284,11 +284,19 @@ class TrainConfig(StepConfig):
     """Threads of each training."""
 
 
-TABLES = ("model.yaml", "metrics.tsv", "history.tsv", "card.md", "dropped.tsv")
+TABLES = (
+    "model.yaml",
+    "metrics.tsv",
+    "calibration.tsv",
+    "history.tsv",
+    "card.md",
+    "dropped.tsv",
+)
 FIGURES = (
     "loss.svg",
     "parity.png",
     "parity.html",
+    "calibration.svg",
     "labels.svg",
     "filters.png",
     "filter_weights.png",

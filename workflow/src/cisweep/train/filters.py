@@ -77,13 +77,13 @@ def _matrices(counts: np.ndarray) -> dict[str, tuple[np.ndarray, int]]:
 
 
 def match_filters(
-    matrices: dict[str, tuple[np.ndarray, int]], motifs: list[Motif], max_p: float = 0.01
+    matrices: dict[str, tuple[np.ndarray, int]], motifs: list[Motif], max_p: float = 0.05
 ) -> list[dict[str, object]]:
     """Return, for each filter with sites, its closest motif by Tomtom and the p-value.
 
     Columns of little information at the ends are cut off first, since they match anything; a
     filter with fewer than three left has no row. Rows have filter, sites, consensus, motif,
-    p_value; `motif` is "" where no p-value is at most `max_p`.
+    p_value; `motif` is "" where the p-value times the number of motifs is above `max_p`.
     Source: Tomtom (Gupta 2007) by memelite.
     """
     from memelite import tomtom
@@ -102,7 +102,7 @@ def match_filters(
                 "filter": name,
                 "sites": n,
                 "consensus": consensus(matrix),
-                "motif": motifs[best].label if p[best] <= max_p else "",
+                "motif": motifs[best].label if p[best] * len(motifs) <= max_p else "",
                 "p_value": float(p[best]),
             }
         )

@@ -35,6 +35,7 @@ def fold_record(trained: TrainedFold) -> dict[str, Any]:
         "tasks": trained.tasks,
         "history": trained.history,
         "metrics": trained.rows,
+        "calibration": trained.calibration,
         "labels": trained.labels,
         "summary": trained.summary,
         "dropped": trained.dropped,
@@ -98,14 +99,16 @@ def config_text(config: ModelConfig) -> str:
 
 def metrics_table(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return the metrics of all folds, one row each."""
-    frames = [pd.DataFrame(r["metrics"]).assign(fold=i) for i, r in enumerate(records)]
-    table = pd.concat(frames, ignore_index=True)
-    return table[["fold", *[c for c in table.columns if c != "fold"]]]
+    return _of_folds(records, "metrics")
 
 
 def history_table(records: list[dict[str, Any]]) -> pd.DataFrame:
     """Return the history of all folds, one row an epoch."""
-    frames = [pd.DataFrame(r["history"]).assign(fold=i) for i, r in enumerate(records)]
+    return _of_folds(records, "history")
+
+
+def _of_folds(records: list[dict[str, Any]], key: str) -> pd.DataFrame:
+    frames = [pd.DataFrame(r[key]).assign(fold=i) for i, r in enumerate(records)]
     table = pd.concat(frames, ignore_index=True)
     return table[["fold", *[c for c in table.columns if c != "fold"]]]
 
@@ -189,7 +192,7 @@ def model_tables(
 ) -> dict[str, str]:
     """Return the text of each product that is not a figure: product -> text.
 
-    Products are model.yaml, metrics.tsv, history.tsv, card.md and dropped.tsv.
+    Products are model.yaml, metrics.tsv, calibration.tsv, history.tsv, card.md and dropped.tsv.
 
     Parameters
     ----------
@@ -201,6 +204,7 @@ def model_tables(
     return {
         "model.yaml": config_text(config),
         "metrics.tsv": _tsv(metrics_table(records)),
+        "calibration.tsv": _tsv(_of_folds(records, "calibration")),
         "history.tsv": _tsv(history_table(records)),
         "card.md": card_text(
             name, recipe, records, command, {p.name: file_sha256(p) for p in weights}

@@ -19,6 +19,7 @@ from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe
 from cisweep.train import metrics
 from cisweep.train.baselines import KmerRidge
+from cisweep.train.calibration import calibration_rows
 from cisweep.train.datasets import SignalDataset, TableDataset
 from cisweep.train.evaluation import (
     DEFAULT_PREDICTING,
@@ -61,7 +62,8 @@ class TrainedFold:
     state: weights. module_args: complete arguments of the module. history: one row an epoch.
     rows: metrics. heldout: a table of held-out names, observed and predicted values.
     labels: task -> (counts, edges) of the training labels. filters: rows of matched first-layer
-    filters; matrices: their matrices. summary: sizes, seconds, best epoch, data hashes.
+    filters; matrices: their matrices. calibration: held-out rows in bins. summary: sizes, seconds,
+    best epoch, data hashes.
     """
 
     state: dict[str, Tensor]
@@ -77,6 +79,7 @@ class TrainedFold:
     filters: list[dict[str, object]] = field(default_factory=list)
     matrices: dict[str, tuple[np.ndarray, int]] = field(default_factory=dict)
     spot_check: list[dict[str, object]] = field(default_factory=list)
+    calibration: list[Row] = field(default_factory=list)
 
 
 def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = DEFAULT_OPTIONS) -> TrainedFold:
@@ -123,6 +126,7 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = DEFAULT_OPTI
         examples.dropped,
     )
     _show_filters(trained, model, recipe, parts["test"])
+    trained.calibration = calibration_rows(heldout, recipe.task)
     trained.spot_check = spot_check(model, recipe, examples.tasks, how)
     return trained
 

@@ -1,0 +1,90 @@
+"""Calibration of held-out rows, and the pages that show the worst of them."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cisweep.plot.interactive import parity_page
+from cisweep.plot.training import save_calibration, save_parity
+from cisweep.train.calibration import calibration_rows
+
+
+def labels(n=4000):
+    """Rows whose labels are drawn with the probability that is predicted."""
+    generator = np.random.default_rng(0)
+    logit = generator.normal(0, 2, n)
+    truth = (generator.random(n) < 1 / (1 + np.exp(-logit))).astype(float)
+    names = [f"r{i}" for i in range(n)]
+    return pd.DataFrame({"name": names, "a_observed": truth, "a_predicted": logit})
+
+
+def test_calibrated_labels_lie_on_the_diagonal():
+    table = labels()
+    rows = calibration_rows(table, "multilabel")
+    assert [r["bin"] for r in rows] == list(range(10)) and sum(r["n"] for r in rows) == 4000
+    probability = 1 / (1 + np.exp(-table["a_predicted"]))
+    for row in rows:
+        inside = (probability >= row["bin"] / 10) & (probability < (row["bin"] + 1) / 10)
+        assert row["n"] == inside.sum()
+        assert row["observed"] == pytest.approx(table["a_observed"][inside].mean())
+        assert abs(row["observed"] - row["predicted"]) < 4 * 0.5 / np.sqrt(row["n"])
+    shifted = calibration_rows(table.assign(a_predicted=table["a_predicted"] + 2), "multilabel")
+    assert np.mean([r["predicted"] - r["observed"] for r in shifted]) > 0.1
+
+
+def test_values_are_binned_by_equal_numbers():
+    generator = np.random.default_rng(1)
+    guess = generator.normal(size=95)
+    truth = np.where(np.arange(95) < 5, np.nan, 2 * guess)
+    table = pd.DataFrame({"name": "", "y_observed": truth, "y_predicted": guess})
+    rows = calibration_rows(table, "regression")
+    assert [r["n"] for r in rows] == [9] * 10
+    for row, part in zip(rows, np.sort(guess[5:]).reshape(10, 9)):
+        assert row["predicted"] == pytest.approx(part.mean())
+        assert row["observed"] == pytest.approx(2 * part.mean())
+
+
+def test_classes_share_one_softmax():
+    logits = np.log(np.array([[0.75, 0.15, 0.1], [0.25, 0.25, 0.5]]))
+    table = pd.DataFrame({"name": ["x", "y"]})
+    for c, name in enumerate("abc"):
+        table[f"{name}_observed"] = [float(c == 0), float(c == 2)]
+        table[f"{name}_predicted"] = logits[:, c] + 3
+    rows = calibration_rows(table, "multiclass")
+    assert {(r["task"], round(r["predicted"], 6)) for r in rows} == {
+        ("a", 0.75), ("a", 0.25), ("b", 0.15), ("b", 0.25), ("c", 0.1), ("c", 0.5)
+    }  # fmt: skip
+
+
+def worst(page):
+    return re.findall(r"<td>(r\d+)</td>", page)
+
+
+def test_the_worst_labels_are_those_on_the_wrong_side():
+    table = pd.DataFrame(
+        {
+            "name": ["r0", "r1", "r2", "r3"],
+            "a_observed": [0.0, 0.0, 1.0, 1.0],
+            # Far on the right side is no error, however large the number.
+            "a_predicted": [-30.0, 1.0, -4.0, 9.0],
+        }
+    )
+    assert worst(parity_page(table, ["a"], "t")) == ["r2", "r1", "r3", "r0"]
+
+
+def test_the_worst_values_are_those_furthest_off():
+    table = pd.DataFrame(
+        {"name": ["r0", "r1", "r2"], "a_observed": [5.0, 1.0, 0.5], "a_predicted": [5.1, 3.0, 0.0]}
+    )
+    assert worst(parity_page(table, ["a"], "t", n_worst=2)) == ["r1", "r2"]
+
+
+def test_figures_are_the_same_bytes_again(tmp_path):
+    rows = [{"fold": f} | r for f in (0, 1) for r in calibration_rows(labels(), "multilabel")]
+    for name in ("one.svg", "two.svg"):
+        save_calibration(rows, tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    save_parity(labels(), tmp_path / "parity.png")
+    assert (tmp_path / "parity.png").stat().st_size > 5000
