@@ -8,7 +8,8 @@ from torch import nn
 from cisweep.errors import ModelError
 from cisweep.genome.motifs import Motif
 
-_FEWEST_COLUMNS = 3
+# A filter with fewer columns of so much information has no motif: flat columns match flat columns.
+_FEWEST_COLUMNS, _LEAST_BITS = 4, 0.5
 _BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 
 
@@ -82,14 +83,18 @@ def match_filters(
     """Return, for each filter with sites, its closest motif by Tomtom and the p-value.
 
     Columns of little information at the ends are cut off first, since they match anything; a
-    filter with fewer than three left has no row. Rows have filter, sites, consensus, motif,
+    filter with fewer than four of at least half a bit has no row. Rows have filter, sites, consensus, motif,
     p_value; `motif` is "" where the p-value times the number of motifs is above `max_p`.
     Source: Tomtom (Gupta 2007) by memelite.
     """
     from memelite import tomtom
 
     trimmed = {name: (trim(m), n) for name, (m, n) in matrices.items() if n > 0}
-    used = {name: (m, n) for name, (m, n) in trimmed.items() if m.shape[1] >= _FEWEST_COLUMNS}
+    used = {
+        name: (m, n)
+        for name, (m, n) in trimmed.items()
+        if (Motif("", "", m).information() >= _LEAST_BITS).sum() >= _FEWEST_COLUMNS
+    }
     if not used or not motifs:
         return []
     result = tomtom([m for m, _ in used.values()], [m.pwm for m in motifs], n_jobs=1)
