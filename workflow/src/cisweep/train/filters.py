@@ -83,8 +83,9 @@ def match_filters(
     """Return, for each filter with sites, its closest motif by Tomtom and the p-value.
 
     Columns of little information at the ends are cut off first, since they match anything; a
-    filter with fewer than four of at least half a bit has no row. Rows have filter, sites, consensus, motif,
-    p_value; `motif` is "" where the p-value times the number of motifs is above `max_p`.
+    filter with fewer than four of at least half a bit has no row. Rows have filter, sites,
+    consensus, motif, p_value; `motif` is "" where the p-value times the number of motifs is above
+    `max_p`.
     Source: Tomtom (Gupta 2007) by memelite.
     """
     from memelite import tomtom
