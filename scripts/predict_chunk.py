@@ -2,34 +2,30 @@
 
 from cisweep.job import Job
 
+TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
+
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.averaging import FoldedModel, predict_windows
+    from cisweep.analysis.averaging import FoldedModel, predict_windows, track_shapes
     from cisweep.genome.chunk_windows import usable_windows
     from cisweep.genome.signal import model_inputs
-    from cisweep.outputs.predictions import write_chunk
+    from cisweep.outputs.predictions import PredictionWriter
     from cisweep.outputs.tables import write_dropped
 
-    config = job.plan.models[job.model]
+    config, step = job.plan.models[job.model], job.plan.step_config("predict")
     found = usable_windows(job.plan, job.model, job.chunk)
     with job.device(tf32=job.plan.config.tf32) as device:
-        model = FoldedModel.load(config, device)
-        predictions = predict_windows(
-            model,
-            found.windows,
-            found.tokens,
-            model_inputs(config, found.windows),
-            batch_size=job.plan.step_config("predict").batch_size,
-        )
+        model = FoldedModel.load(config, device, tracks=step.tracks)
+        shapes = track_shapes(model)
+        origin, length = job.provenance(), config.window_bp
+        with (
+            job.product("h5") as path,
+            PredictionWriter(path, length, config.target_names, origin, shapes) as writer,
+        ):
+            for rows in found.windows.blocks(TRACK_WINDOWS if shapes else len(found.windows) or 1):
+                windows, tokens = found.windows.take(rows), found.tokens[rows]
+                inputs = model_inputs(config, windows)
+                made = predict_windows(model, windows, tokens, inputs, batch_size=step.batch_size)
+                writer.append(windows, tokens, made.mean, made.sd, made.tracks)
     job.say(f"{len(found.windows)} windows predicted, {len(found.dropped)} regions dropped")
-    with job.product("h5") as path:
-        write_chunk(
-            path,
-            found.windows,
-            found.tokens,
-            config.target_names,
-            predictions.mean,
-            predictions.sd,
-            job.provenance(),
-        )
     with job.product("dropped") as path:
         write_dropped(found.dropped, "predict", job.model, path)

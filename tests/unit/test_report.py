@@ -10,7 +10,7 @@ import pytest
 
 from cisweep.contracts import Windows
 from cisweep.genome.plan import Plan
-from cisweep.outputs.predictions import write_chunk
+from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import MAX_EMBEDDED, embedded, number, place, plural, signed
 from cisweep.report.figures import edit_map, histogram, interval, round_ticks
@@ -143,7 +143,8 @@ def run(tmp_path, monkeypatch):
     windows = Windows.build(["chr20"] * n, np.arange(n) * 1000, np.arange(n) * 1000 + 200)
     values = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
     tokens = np.zeros((n, 200), np.uint8)
-    write_chunk(folder / "predictions.h5", windows, tokens, ["ctcf", "pu1"], values, 0 * values, {})
+    with PredictionWriter(folder / "predictions.h5", 200, ["ctcf", "pu1"], {}) as writer:
+        writer.append(windows, tokens, values, 0 * values)
     effect_rows().to_parquet(folder / "marginalize.parquet")
     space = effect_rows(
         motif_a=MOTIF, name_a="CTCF", motif_b=MOTIF, name_b="CTCF", orientation="+-",

@@ -1,7 +1,9 @@
 """The default config, end to end, on real human DNA: biology, page, products."""
 
 import json
+import re
 import subprocess
+from xml.etree import ElementTree
 
 import h5py
 import numpy as np
@@ -103,6 +105,23 @@ def test_the_export_is_what_tf_modiscolite_reads(demo):
         hypothetical_contribs=shap.transpose(0, 2, 1),
     )  # fmt: skip
     assert track.length == 200
+
+
+def test_a_genome_browser_finds_all_tracks(demo):
+    session = ElementTree.parse(demo / "igv_session.xml").getroot()
+    assert (demo / session.get("genome")).resolve().is_file()
+    shown = [demo / resource.get("path") for resource in session.iter("Resource")]
+    assert len(shown) == 7 and all(path.is_file() for path in shown)
+    assert session.get("locus").startswith("chr20:")
+
+
+def test_every_link_of_the_page_leads_somewhere(demo):
+    html = (demo / "report.html").read_text()
+    ids = set(re.findall(r'id="([^"]+)"', html))
+    links = set(re.findall(r'href="([^"]+)"', html)) - {f"#cs-{b}" for b in "ACGT"}
+    assert len(links) > 20
+    for link in links:
+        assert link[1:] in ids if link.startswith("#") else (demo / link).is_file(), link
 
 
 @pytest.mark.browser

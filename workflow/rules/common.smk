@@ -8,6 +8,8 @@ from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
 from cisweep.genome.plan import Plan
+from cisweep.outputs.browser import browser_tracks
+from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
@@ -36,6 +38,7 @@ wildcard_constraints:
     chunk="c[0-9]+",
     target="[a-z0-9_]+",
     fold="[0-9]+",
+    strand="plus|minus",
 
 
 def root_folder(wildcards):
@@ -80,6 +83,18 @@ def settings(step):
 def chunk_key(wildcards):
     """Return the hash of the regions of the job's chunk."""
     return PLAN.chunk_key(wildcards.model, wildcards.chunk)
+
+
+def signal_files(wildcards):
+    """Return the observed signal that a model's predictions are compared with."""
+    signal = PLAN.step_config("predict").signal_of(PLAN.models[wildcards.model])
+    return [str(path) for each in signal.values() for path in each.paths]
+
+
+def signal_key(wildcards):
+    """Return what determines the comparison with observed signal, but for the files' bytes."""
+    signal = PLAN.step_config("predict").signal_of(PLAN.models[wildcards.model])
+    return repr([(name, each.width_bp) for name, each in signal.items()])
 
 
 def device_resources():
@@ -254,6 +269,19 @@ def zero_shot_variants():
     step = PLAN.step_config("zero_shot")
     wanted = step is not None and not step.pairs and PLAN.is_on("variants")
     return [f"{RESULTS}/variants/selected.parquet"] if wanted else []
+
+
+def browser_files():
+    """Return the merged products that a genome browser shows."""
+    found = browser_tracks(path.removeprefix(f"{RESULTS}/") for path in PLAN.products())
+    return [f"{RESULTS}/{track.path}" for track in found]
+
+
+def hub_files():
+    """Return the files of the UCSC track hub, if one is wanted."""
+    step = PLAN.step_config("report")
+    wanted = step is not None and step.hub is not None and PLAN.is_genome
+    return [f"{RESULTS}/{name}" for name in HUB_FILES] if wanted else []
 
 
 def design_files(*names):

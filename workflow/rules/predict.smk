@@ -1,4 +1,4 @@
-"""predict: the model's targets for every window."""
+"""predict: the model's targets and tracks for every window."""
 
 
 rule predict_chunk:
@@ -75,3 +75,43 @@ rule predict_track:
         root=root_folder,
     script:
         "../../scripts/predict_track.py"
+
+
+use rule predict_track as predict_strand_track with:
+    output:
+        bw=report(
+            f"{RESULTS}/{{model}}/tracks/{{target}}.{{strand}}.pred.bw",
+            caption="../report/track.rst",
+            category="Predictions",
+        ),
+    log:
+        f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.{{strand}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.{{strand}}.tsv"
+
+
+rule predict_metrics:
+    """Compare predictions with observed signal."""
+    input:
+        h5=f"{RESULTS}/{{model}}/predictions.h5",
+        signal=signal_files,
+    output:
+        table=report(
+            f"{RESULTS}/{{model}}/metrics.tsv",
+            caption="../report/metrics.rst",
+            category="Predictions",
+        ),
+    log:
+        f"{RESULTS}/logs/predict_metrics/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict_metrics/{{model}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    resources:
+        mem_mb=mem_mb(4000),
+        runtime=240,
+    params:
+        root=root_folder,
+        settings=signal_key,
+    script:
+        "../../scripts/predict_metrics.py"

@@ -1,6 +1,30 @@
 """report: one page that works without internet."""
 
 
+rule report_browser:
+    """Write an IGV session and, if wanted, a UCSC track hub over the run's tracks."""
+    input:
+        tracks=browser_files(),
+        peaks=[path for path in browser_files() if path.endswith("peaks.bed")],
+    output:
+        igv=f"{RESULTS}/igv_session.xml",
+        hub=hub_files(),
+    log:
+        f"{RESULTS}/logs/report_browser.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/report_browser.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=30,
+    params:
+        root=root_folder,
+        settings=settings("report"),
+    script:
+        "../../scripts/report_browser.py"
+
+
 rule report_page:
     """Write the page of the run from its merged products."""
     input:

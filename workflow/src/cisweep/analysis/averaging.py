@@ -7,7 +7,7 @@ sum of averaged attributions is a difference of averaged predictions.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -22,33 +22,40 @@ from cisweep.analysis.attribution import (
 from cisweep.analysis.prediction import predict
 from cisweep.analysis.references import ReferenceMaker
 from cisweep.analysis.saturation import attribute_by_mutagenesis
-from cisweep.config.model import ModelConfig
-from cisweep.contracts import Windows
+from cisweep.config.model import ModelConfig, TrackConfig
+from cisweep.contracts import TOKEN_N, Windows
 from cisweep.errors import ModelError
-from cisweep.models import load_model, target_module
+from cisweep.models import load_model, signal_module, target_module
 from cisweep.sequence.encoding import one_hot_tokens
 from cisweep.sequence.tokens import reverse_complement_tokens
 
 
 @dataclass(frozen=True)
 class FoldedModel:
-    """The target modules of all folds of a model, on one device; each gives (N, T) scalars."""
+    """The target modules of all folds of a model, on one device; each gives (N, T) scalars, and
+    with `tracks` a tuple of these and of each track."""
 
     config: ModelConfig
     folds: list[nn.Module]
     device: str
+    tracks: tuple[TrackConfig, ...] = ()
 
     @classmethod
-    def load(cls, config: ModelConfig, device: str) -> "FoldedModel":
-        """Return the loaded folds; raises ModelError with file and mend."""
-        return cls(
-            config,
-            [
-                target_module(load_model(config, fold, device), config.targets, config.rc)
-                for fold in range(len(config.folds))
-            ],
-            device,
-        )
+    def load(cls, config: ModelConfig, device: str, *, tracks: bool = False) -> "FoldedModel":
+        """Return the loaded folds; raises ModelError with file and mend.
+
+        tracks: whether the model's tracks are read too.
+        """
+        wanted = tuple(config.tracks) if tracks else ()
+        folds = []
+        for fold in range(len(config.folds)):
+            model, targets = load_model(config, fold, device), config.targets
+            folds.append(
+                signal_module(model, targets, wanted, config.rc)
+                if wanted
+                else target_module(model, targets, config.rc)
+            )
+        return cls(config, folds, device, wanted)
 
     def uses(self, windows: Windows) -> np.ndarray:
         """Return (folds, N) bool: which folds read which windows (fold_policy)."""
@@ -69,10 +76,12 @@ class FoldedModel:
 
 @dataclass(frozen=True)
 class Predictions:
-    """mean, sd: (N, T) float32 over folds, in the targets' own scale (sd 0 for one fold)."""
+    """mean, sd: (N, T) float32 over folds, in the targets' own scale (sd 0 for one fold); tracks:
+    name -> (N, strands, positions) float32, the mean over folds, in + orientation."""
 
     mean: np.ndarray
     sd: np.ndarray
+    tracks: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -138,12 +147,13 @@ def predict_windows(
     n, n_targets = len(windows), len(model.config.targets)
     total = np.zeros((n, n_targets))
     square = np.zeros((n, n_targets))
+    tracks: dict[str, np.ndarray] = {}
     used = model.uses(windows)
     for fold, module in enumerate(model.folds):
         rows = np.flatnonzero(used[fold])
         if not len(rows):
             continue
-        values = predict(
+        found = predict(
             module,
             torch.from_numpy(np.ascontiguousarray(turned[rows])),
             args=_args(inputs, minus, rows),
@@ -151,13 +161,48 @@ def predict_windows(
             device=model.device,
             verbose=True,
         )
+        values, *bases = found if model.tracks else [found]
         values = values.double().numpy()
         total[rows] += values
         square[rows] += values**2
+        for track, part in zip(model.tracks, bases):
+            whole = tracks.setdefault(track.name, np.zeros((n, *part.shape[1:])))
+            whole[rows] += _plus_orientation(part.double().numpy(), minus[rows], track, model)
     count = np.maximum(used.sum(axis=0), 1)[:, None]
     mean = total / count
     sd = np.sqrt(np.maximum(square / count - mean**2, 0)) if len(model.folds) > 1 else 0 * mean
-    return Predictions(mean.astype(np.float32), sd.astype(np.float32))
+    means = {name: (t / count[..., None]).astype(np.float32) for name, t in tracks.items()}
+    return Predictions(mean.astype(np.float32), sd.astype(np.float32), means)
+
+
+def _plus_orientation(
+    values: np.ndarray, minus: np.ndarray, track: TrackConfig, model: FoldedModel
+) -> np.ndarray:
+    """Return a track (N, strands, positions) in + orientation: where the window lies on the minus
+    strand, positions are turned and the tasks of the two strands swapped."""
+    permutation, turned = model.config.rc.task_permutation, values[minus][:, :, ::-1]
+    if permutation is not None:
+        turned = turned[:, [track.tasks.index(permutation[t]) for t in track.tasks]]
+    values[minus] = turned
+    return values
+
+
+def track_shapes(model: FoldedModel) -> dict[str, tuple[int, int]]:
+    """Return name -> (strands, positions) of the model's tracks, from one window without bases."""
+    if not model.tracks:
+        return {}
+    tokens = np.full((1, model.config.window_bp), TOKEN_N, np.uint8)
+    inputs = [
+        np.zeros((1, i.channels, i.length_bp or model.config.window_bp), np.float32)
+        if i.kind == "bigwig"
+        else np.zeros((1, 1), np.float32)
+        for i in model.config.inputs
+        if i.kind in ("bigwig", "column")
+    ]
+    args = tuple(map(torch.from_numpy, inputs)) or None
+    module, device = model.folds[0], model.device
+    found = predict(module, torch.from_numpy(tokens), args=args, batch_size=1, device=device)
+    return {t.name: tuple(part.shape[1:]) for t, part in zip(model.tracks, found[1:])}
 
 
 def attribute_windows(

@@ -57,6 +57,33 @@ class TargetConfig(Strict):
     """Unit of the target; it decides how variants are reported."""
 
 
+class TrackConfig(Strict):
+    """A per-base (or per-bin) output, written as bigWig; it covers the middle of the window."""
+
+    name: Name
+    """Name of the track; it names its bigWig and its dataset."""
+    head: int = Field(0, ge=0)
+    """Which of the model's outputs, if it returns several: (N, tasks, positions)."""
+    tasks: list[int] = Field([0], min_length=1, max_length=2)
+    """Tasks of that output: one, or the plus and the minus strand."""
+    counts: list[Name] = []
+    """Targets that give the counts of the window: the track is then softmax(output) × counts. One
+    target: the total of both strands, with one softmax over both (bpnet-lite, ChromBPNet); two: one
+    a strand, each with its own softmax. Empty: the output as it is."""
+    bin_bp: int = Field(1, ge=1)
+    """Bases of a position."""
+
+    @property
+    def strands(self) -> tuple[str, ...]:
+        """Suffixes of the tracks of the strands: plus and minus, or none."""
+        return ("plus", "minus") if len(self.tasks) == 2 else ("",)
+
+    @property
+    def file_names(self) -> list[str]:
+        """Names of the bigWig files, without their suffix."""
+        return [f"{self.name}.{strand}" if strand else self.name for strand in self.strands]
+
+
 class RcConfig(Strict):
     """What to do with the reverse complement of a window."""
 
@@ -103,6 +130,8 @@ class ModelConfig(Strict):
     """Further inputs, in the order of the model's arguments after the sequence."""
     targets: list[TargetConfig] = Field(min_length=1)
     """The scalars to analyse."""
+    tracks: list[TrackConfig] = []
+    """Per-base outputs that `predict` writes as bigWig."""
     rc: RcConfig = RcConfig()
     """Reverse complement."""
     folds: list[FoldConfig] = Field(min_length=1)
@@ -112,10 +141,12 @@ class ModelConfig(Strict):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        names = [t.name for t in self.targets]
+        names = [t.name for t in (*self.targets, *self.tracks)]
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
-            raise ValueError(f"target names must differ; twice: {', '.join(twice)}")
+            raise ValueError(f"names of targets and tracks must differ; twice: {', '.join(twice)}")
+        for track in self.tracks:
+            self._check_track(track)
         if self.adapter in ("state_dict", "python") and not self.module:
             raise ValueError(
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "
@@ -133,6 +164,24 @@ class ModelConfig(Strict):
                 f"rc.task_permutation must be a permutation of 0..n-1, got {permutation}"
             )
         return self
+
+    def _check_track(self, track: TrackConfig) -> None:
+        scales = {t.name: t.scale for t in self.targets}
+        for name in track.counts:
+            if "counts" not in scales.get(name, ""):
+                raise ValueError(
+                    f"track {track.name}: counts names {name!r}, which is no target of scale "
+                    "counts, log_counts or log1p_counts"
+                )
+        if len(track.counts) not in (0, 1, len(track.tasks)):
+            raise ValueError(f"track {track.name}: give one target of counts, or one a task")
+        permutation = self.rc.task_permutation
+        swapped = [permutation[t] for t in track.tasks if permutation and t < len(permutation)]
+        if not set(swapped) <= set(track.tasks):
+            raise ValueError(
+                f"track {track.name}: rc.task_permutation turns its tasks {track.tasks} into "
+                f"{swapped}; a track holds both strands or neither"
+            )
 
     @property
     def target_names(self) -> list[str]:

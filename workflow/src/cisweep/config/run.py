@@ -233,6 +233,26 @@ def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     return found
 
 
+def _check_signal(config: Any, models: dict[str, ModelConfig]) -> list[str]:
+    """Return what is wrong with the observed signal that predictions are compared with."""
+    step = config.steps.predict
+    if step is None or not step.signal or not models:
+        return []
+    found = []
+    if config.genome is None:
+        found.append("steps.predict.signal: needs a genome; sequences have no place on a bigWig")
+    strands = {t.name: len(t.tasks) for m in models.values() for t in m.tracks if step.tracks}
+    known = {name for m in models.values() for name in m.target_names} | set(strands)
+    for name, signal in step.signal.items():
+        where = f"steps.predict.signal.{name}"
+        if name not in known:
+            found.append(f"{where}: no model has this target or track ({', '.join(sorted(known))})")
+        elif len(signal.paths) != strands.get(name, len(signal.paths)):
+            found.append(f"{where}: the track has {strands[name]} strands; give one file for each")
+        found += [f"{where}: no such file {path}" for path in signal.paths if not path.is_file()]
+    return found
+
+
 def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
     """Return the checked config of a run and its models' configs.
 
@@ -257,6 +277,7 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
             models[str(model_id)] = model
     if config is not None:
         faults += _check_logic(config, models)
+        faults += _check_signal(config, models)
         for model_id, model in models.items():
             if config.chunk_bp < 2 * model.window_bp:
                 faults.append(

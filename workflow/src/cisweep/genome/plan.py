@@ -329,7 +329,9 @@ class Plan:
             if model is None
             else declared.products(config, self.models[model])
         )
-        return [p for p in paths if self.is_genome or not p.startswith("tracks/")]
+        if self.is_genome:
+            return paths
+        return [p for p in paths if not p.startswith("tracks/") and p not in declared.genome_only]
 
     def products(self) -> list[str]:
         """Return the paths of all merged products of the run."""

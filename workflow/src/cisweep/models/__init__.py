@@ -12,6 +12,8 @@ _MODULE_OF = {
     "TrackModule": "targets",
     "target_module": "targets",
     "track_module": "targets",
+    "SignalModule": "targets",
+    "signal_module": "targets",
     "ControlWrapper": "wrappers",
     "CountWrapper": "wrappers",
     "ProfileWrapper": "wrappers",

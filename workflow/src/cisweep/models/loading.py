@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.adapters import adapter
-from cisweep.models.targets import heads_of, read_target
+from cisweep.models.targets import heads_of, read_counts_track, read_target
 
 _LONGEST_BP = 65536  # up to which the length that a model reads is looked for
 
@@ -92,6 +92,15 @@ def check_model(model: nn.Module, config: ModelConfig) -> None:
                 f"the model made {value.shape[0]} examples of 2 windows",
                 where=f"targets.{target.name}",
                 mend="the first axis of each output must be the batch",
+            )
+    for track in config.tracks:
+        length = read_counts_track(output, track, config.targets).shape[2] * track.bin_bp
+        if length > config.window_bp or (config.window_bp - length) % 2:
+            raise ModelError(
+                f"the track covers {length} bp, which cannot stand in the middle of a window of "
+                f"{config.window_bp} bp",
+                where=f"tracks.{track.name}",
+                mend="set bin_bp to the bases of one position of the output",
             )
     permutation = config.rc.task_permutation
     n_tasks = [head.shape[1] for head in heads_of(output) if head.ndim > 1]

@@ -4,15 +4,16 @@ An output ("head") is (N,), (N, tasks) or (N, tasks, positions). A target picks 
 and positions, and reduces them to one value a window.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from cisweep.config.model import RcConfig, TargetConfig
+from cisweep.config.model import RcConfig, TargetConfig, TrackConfig
 from cisweep.errors import ModelError
 
 Output = Tensor | Sequence[Tensor]
@@ -103,11 +104,11 @@ def _positions(head: Tensor, target: TargetConfig) -> Tensor:
     return head[:, :, start:end]
 
 
-def _error(target: TargetConfig, what: str) -> ModelError:
+def _error(target: TargetConfig, what: str, kind: str = "targets") -> ModelError:
     return ModelError(
-        f"target {target.name!r} {what}",
-        where=f"targets.{target.name}",
-        mend="make the target fit what the model returns",
+        f"{kind.removesuffix('s')} {target.name!r} {what}",
+        where=f"{kind}.{target.name}",
+        mend=f"make the {kind.removesuffix('s')} fit what the model returns",
     )
 
 
@@ -162,7 +163,10 @@ class TargetModule(nn.Module):
 
     def forward(self, X: Tensor, *args: Tensor) -> Tensor:
         """Return the targets (N, T) of one-hot windows X (N, 4, length) and further inputs."""
-        output = self.model(X, *args)
+        return self.read(self.model(X, *args))
+
+    def read(self, output: Output) -> Tensor:
+        """Return the targets (N, T) of what the model returned."""
         values = [read_target(output, target) for target in self.targets]
         for target, value in zip(self.targets, values):
             if value.ndim != 1:
@@ -189,6 +193,52 @@ class TrackModule(nn.Module):
         """Return each target of one-hot windows X (N, 4, length) and further inputs."""
         output = self.model(X, *args)
         return tuple(read_target(output, target) for target in self.targets)
+
+
+_TO_COUNTS = {"log_counts": torch.exp, "log1p_counts": torch.expm1, "counts": lambda value: value}
+
+
+def read_counts_track(
+    output: Output, config: TrackConfig, targets: Sequence[TargetConfig]
+) -> Tensor:
+    """Return a track (N, strands, positions): softmax × counts, or the output as it is.
+
+    Source: bpnet-lite 1.1 and ChromBPNet (one softmax over both strands, one total), BPNet
+    (Avsec et al. 2021; one softmax and one count a strand).
+    """
+    where = TargetConfig(name=config.name, head=config.head, tasks=config.tasks)
+    part = track(output, where)
+    if part.ndim != 3:
+        raise _error(where, f"reads head {config.head}, which has no positions", "tracks")
+    if not config.counts:
+        return part
+    by_name = {t.name: t for t in targets}
+    counts = torch.stack(
+        [_TO_COUNTS[by_name[n].scale](read_target(output, by_name[n])) for n in config.counts],
+        dim=1,
+    )
+    if len(config.counts) == 1:
+        share = torch.softmax(part.flatten(1), dim=1).view_as(part)
+    else:
+        share = torch.softmax(part, dim=2)
+    return share * counts.clamp(min=0).unsqueeze(2)
+
+
+class SignalModule(nn.Module):
+    """A model whose output is its targets (N, T), then each track (N, strands, positions)."""
+
+    def __init__(
+        self, model: nn.Module, targets: Sequence[TargetConfig], tracks: Sequence[TrackConfig]
+    ):
+        super().__init__()
+        self.scalars = TargetModule(model, targets)
+        self.tracks = list(tracks)
+
+    def forward(self, X: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
+        """Return targets and tracks of one-hot windows X (N, 4, length) and further inputs."""
+        output = self.scalars.model(X, *args)
+        tracks = (read_counts_track(output, t, self.scalars.targets) for t in self.tracks)
+        return (self.scalars.read(output), *tracks)
 
 
 class ReverseComplement(nn.Module):
@@ -230,14 +280,14 @@ class StrandMean(nn.Module):
     Parameters
     ----------
     model: the model itself.
-    readout: TargetModule or TrackModule.
+    readout: TargetModule, TrackModule, or SignalModule with its tracks.
     targets, rc: of the model's config.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        readout: type[TargetModule] | type[TrackModule],
+        readout: Callable[[nn.Module, Sequence[TargetConfig]], nn.Module],
         targets: Sequence[TargetConfig],
         rc: RcConfig,
     ):
@@ -303,3 +353,17 @@ def track_module(model: nn.Module, targets: Sequence[TargetConfig], rc: RcConfig
     return (
         StrandMean(model, TrackModule, targets, rc) if rc.average else TrackModule(model, targets)
     )
+
+
+def signal_module(
+    model: nn.Module,
+    targets: Sequence[TargetConfig],
+    tracks: Sequence[TrackConfig],
+    rc: RcConfig,
+) -> nn.Module:
+    """Return the module of the scalar targets and of all tracks, averaged over strands if asked.
+
+    The mean of a track is taken over counts, in the window's own orientation.
+    """
+    readout = partial(SignalModule, tracks=tracks)
+    return StrandMean(model, readout, targets, rc) if rc.average else readout(model, targets)

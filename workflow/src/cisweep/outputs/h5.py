@@ -194,13 +194,17 @@ def merge(
     return n
 
 
-def track_blocks(path: Path, dataset: str) -> Iterator[tuple[Windows, np.ndarray]]:
+def track_blocks(
+    path: Path, dataset: str, size: int = ROWS_OF_BLOCK
+) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield (windows, values) of one dataset, block by block, as write_bigwig takes them."""
     with open_rows(path) as file:
-        for rows, values in blocks(file, [dataset]):
+        for rows, values in blocks(file, [dataset], size):
             yield read_windows(file, rows), values[dataset]
 
 
-def prediction_blocks(path: Path, target: str) -> Iterator[tuple[Windows, np.ndarray]]:
-    """Yield (windows, predictions) of one target, block by block."""
-    return track_blocks(path, f"predictions/{target}")
+def prediction_blocks(
+    path: Path, target: str, size: int = ROWS_OF_BLOCK
+) -> Iterator[tuple[Windows, np.ndarray]]:
+    """Yield (windows, predictions) of one target (or track), block by block."""
+    return track_blocks(path, f"predictions/{target}", size)

@@ -22,7 +22,8 @@ class Step:
     under results/<run>/; needs: steps that must be on; needs_motifs: must the run name
     a motif file; title: heading of its part of the report;
     faults: (config of the run, id -> model config) -> what its own config cannot know to be wrong;
-    unscoped: config fields that do not determine results (sizes of batches).
+    unscoped: config fields that do not determine results (sizes of batches); genome_only: products
+    that a run on sequences does not have (tracks/ never is one of these).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Step:
     needs_motifs: bool = False
     faults: Callable[[Any, dict[str, ModelConfig]], list[str]] = lambda run, models: []
     unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
+    genome_only: frozenset[str] = frozenset()
 
     def settings(self, config: StepConfig) -> dict:
         """Return the part of the step's config that determines its results."""

@@ -1,8 +1,22 @@
-"""predict: what the model says about every window, as HDF5 and one bigWig a target."""
+"""predict: what the model says about every window, as HDF5 and bigWig, beside observed signal."""
+
+from pathlib import Path
 
 from pydantic import Field
 
+from cisweep.config.base import Name, Strict
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
+
+
+class SignalConfig(Strict):
+    """Observed signal that predictions are compared with."""
+
+    paths: list[Path] = Field(min_length=1)
+    """bigWig files; for a track of two strands plus and minus, else their signal is summed."""
+    width_bp: int | None = Field(None, ge=1)
+    """For a target: the bases around the window's centre whose signal is summed; null = the
+    window. A track is compared over the bases that it covers."""
 
 
 class PredictConfig(StepConfig):
@@ -11,7 +25,23 @@ class PredictConfig(StepConfig):
     batch_size: int = Field(256, ge=1)
     """Windows that go to the device at once."""
     tracks: bool = True
-    """Write one bigWig a target (genome source only)."""
+    """Write one bigWig a target and one a strand of a track (genome source only)."""
+    signal: dict[Name, SignalConfig] = {}
+    """Name of a target or track: its observed signal, for metrics.tsv (genome source only)."""
+
+    def signal_of(self, model: ModelConfig) -> dict[str, SignalConfig]:
+        """Return the signal that this model's targets and tracks are compared with."""
+        tracks = model.tracks if self.tracks else []
+        names = {t.name for t in (*model.targets, *tracks)}
+        return {name: signal for name, signal in self.signal.items() if name in names}
+
+
+def _products(config: PredictConfig, model: ModelConfig) -> list[str]:
+    found = ["predictions.h5"]
+    if config.tracks:
+        names = [*model.target_names, *(f for t in model.tracks for f in t.file_names)]
+        found += [f"tracks/{name}.pred.bw" for name in names]
+    return found + (["metrics.tsv"] if config.signal_of(model) else [])
 
 
 STEP = Step(
@@ -20,8 +50,6 @@ STEP = Step(
     order=10,
     config=PredictConfig,
     title="Predictions",
-    products=lambda config, model: (
-        ["predictions.h5"]
-        + ([f"tracks/{t}.pred.bw" for t in model.target_names] if config.tracks else [])
-    ),
+    products=_products,
+    unscoped=frozenset({"batch_size", "signal"}),
 )

@@ -2,16 +2,31 @@
 
 from pydantic import Field
 
+from cisweep.config.base import Strict
 from cisweep.steps.base import Step, StepConfig
+
+HUB_FILES = ("hub.txt", "genomes.txt", "trackDb.txt")
+
+
+class HubConfig(Strict):
+    """A UCSC track hub over the run's tracks; put the run's folder on a web server to use it."""
+
+    assembly: str = Field(pattern=r"^[A-Za-z0-9_.]+$")
+    """UCSC's name of the genome: hg38, sacCer3. The IGV session uses it too, in place of the
+    FASTA."""
+    email: str = Field(pattern=r"^\S+@\S+$")
+    """Whom users of the hub may ask; UCSC wants it."""
 
 
 class ReportConfig(StepConfig):
-    """The page results/<run>/report.html."""
+    """The page results/<run>/report.html, and igv_session.xml for a genome browser."""
 
     top_regions: int = Field(8, ge=0)
     """Regions a target shown as track, logo, seqlets and hits."""
     top_motifs: int = Field(10, ge=1)
     """Motif families a target in the ranking."""
+    hub: HubConfig | None = None
+    """Write a UCSC track hub: hub.txt, genomes.txt and trackDb.txt."""
 
 
 STEP = Step(
@@ -20,5 +35,10 @@ STEP = Step(
     order=90,
     config=ReportConfig,
     title="Report",
-    run_products=lambda config: ["report.html"],
+    run_products=lambda config: [
+        "report.html",
+        "igv_session.xml",
+        *(HUB_FILES if config.hub else ()),
+    ],
+    genome_only=frozenset({"igv_session.xml", *HUB_FILES}),
 )

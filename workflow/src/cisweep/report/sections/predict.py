@@ -5,7 +5,7 @@ import numpy as np
 from markupsafe import Markup
 
 from cisweep.outputs.h5 import n_rows, open_rows, read_windows
-from cisweep.report.blocks import Block, Column, Figure, Section, Table, number, place
+from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, place
 from cisweep.report.figures import histogram
 from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View
@@ -28,7 +28,49 @@ def of_model(view: View) -> Section:
             chosen = np.zeros(0) if peaks is None else peaks.of(target.name)["score"].to_numpy()
             weakest = [float(chosen.min())] if len(chosen) else []
             blocks.append(_figure(target.name, view.unit(target.name), values, weakest))
-    return Section(blocks, counts=[("predicted", n, "windows with a prediction")])
+    section = Section(blocks, counts=[("predicted", n, "windows with a prediction")])
+    if "metrics.tsv" in view.products:
+        _add_metrics(view, section)
+    return section
+
+
+_METRICS = {
+    "counts_pearson": ("counts, Pearson's r", "with log(1 + observed counts); 1 is best"),
+    "counts_spearman": ("counts, Spearman's ρ", "of the ranks; 1 is best"),
+    "profile_pearson": ("profile, Pearson's r", "median over windows with signal; 1 is best"),
+    "jensen_shannon_distance": ("profile, JS distance", "median over windows; 0 equal, 1 disjoint"),
+}
+
+
+def _add_metrics(view: View, section: Section) -> None:
+    """Add the comparison with observed signal."""
+    table = view.table("metrics.tsv")
+    held_out = (table["windows"] == "held out").all()
+    section.blocks.append(
+        Note(
+            "Predictions beside observed signal. "
+            + (
+                "Each window was predicted by folds that had not seen its chromosome."
+                if held_out
+                else "All windows are compared, also those that the model was trained on: what it "
+                "makes of unseen ones may be worse."
+            )
+        )
+    )
+    columns = [Column("target or track")]
+    columns += [Column(name, True, meaning) for name, meaning in _METRICS.values()]
+    columns.append(Column("windows", True))
+    rows = []
+    for name, mine in table.groupby("name", sort=False):
+        values = mine.set_index("metric")["value"]
+        cells = [number(values[m]) if m in values else "" for m in _METRICS]
+        rows.append([str(name), *cells, f"{int(mine['n'].max()):,}"])
+        best = values["counts_pearson"]
+        which = "held-out" if held_out else "all"
+        section.headlines.append(
+            f"{name} follows the observed counts with r = {number(best)} over {which} windows."
+        )
+    section.blocks.append(Table("Predictions and observed signal", columns, rows))
 
 
 def _table(view: View, file: h5py.File) -> Table:
