@@ -199,3 +199,20 @@ def test_faults_of_a_users_references(data, monkeypatch):
     make = make_references("users_references:wrong_shape", 2, 0, 1)
     with pytest.raises(AttributionError, match=r"shape \(7, 40\), not \(7, 2, 40\)"):
         make(windows, tokens)
+
+
+def test_spreads_over_references_and_folds_are_kept_apart(config, data):
+    windows, tokens = data
+    references = make_references("shuffle", 3, 5, 1)
+    found, *alone = (
+        attribute_windows(
+            FoldedModel.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
+            windows, tokens, [], references, batch_size=4,
+        )
+        for folds in (config["folds"], config["folds"][:1], config["folds"][1:])
+    )  # fmt: skip
+    projected = np.stack([a.projected for a in alone]).astype(np.float64)
+    np.testing.assert_allclose(found.fold_sd, projected.std(axis=0), atol=1e-5)
+    spread = np.sqrt(np.mean([a.sd.astype(np.float64) ** 2 for a in alone], axis=0))
+    np.testing.assert_allclose(found.sd, spread, atol=1e-5)
+    assert (found.fold_sd > 0).any() and not alone[0].fold_sd.any()

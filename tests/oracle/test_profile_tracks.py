@@ -105,7 +105,7 @@ def test_blocks_of_windows_give_the_same_bytes(config, data):
 
 def test_one_count_a_strand_has_one_softmax_a_strand():
     from cisweep.config.model import TargetConfig, TrackConfig
-    from cisweep.models.targets import read_counts_track
+    from cisweep.models.tracks import read_counts_track
 
     logits, counts = torch.randn(3, 2, 5), torch.rand(3, 2) * 9
     targets = [TargetConfig(name=n, head=1, tasks=[i], scale="counts") for i, n in enumerate("ab")]

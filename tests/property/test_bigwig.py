@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cisweep.contracts import Windows
-from cisweep.outputs.bigwig import track_of, write_bigwig
+from cisweep.outputs.bigwig import write_bigwig
 
 LENGTHS = {"chr2": 80, "chr1": 50}
 quiet = settings(
@@ -67,8 +67,6 @@ def test_tracks_of_bases(tmp_path, case):
             if i is not None:
                 wanted[x] = values[i, x - windows.start[i]]
         np.testing.assert_array_equal(read(tmp_path / "t.bw", chrom), wanted)
-        np.testing.assert_array_equal(track_of(values, windows, chrom, 0, length), wanted)
-        np.testing.assert_array_equal(track_of(values, windows, chrom, 7, 40), wanted[7:40])
 
 
 @given(blocked(), st.integers(1, 20))

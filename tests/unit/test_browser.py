@@ -85,8 +85,11 @@ def test_where_a_browser_opens(tmp_path):
 
 @pytest.mark.parametrize(
     ("hub", "key"),
-    [({"assembly": "hg 38", "email": "a@b.c"}, "assembly"), ({"assembly": "hg38", "email": "me"}, "email")],
-)  # fmt: skip
+    [
+        ({"assembly": "hg 38", "email": "a@b.c"}, "assembly"),
+        ({"assembly": "hg38", "email": "me"}, "email"),
+    ],
+)
 def test_the_hub_of_the_config(hub, key):
     from pydantic import ValidationError
 

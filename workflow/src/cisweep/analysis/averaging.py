@@ -89,13 +89,15 @@ class WindowAttributions:
     """Attributions of windows in + orientation, averaged over references and folds.
 
     projected: (T, N, L) float32, of the observed bases; hypothetical: (T, N, 4, L) float32;
-    sd: (T, N, L) float32 over references and folds; deltas: (T, N) float32, largest convergence
+    sd, fold_sd: (T, N, L) float32, over references (the root mean square over folds) and over folds
+    (0 for one); deltas: (T, N) float32, largest convergence
     delta of the window's pairs; dy: (T, N) float32, mean |f(window) - f(reference)|.
     """
 
     projected: np.ndarray
     hypothetical: np.ndarray
     sd: np.ndarray
+    fold_sd: np.ndarray
     deltas: np.ndarray
     dy: np.ndarray
 
@@ -225,7 +227,7 @@ def attribute_windows(
     n, length = tokens.shape
     n_targets = len(model.config.targets)
     hypothetical = np.zeros((n_targets, n, 4, length))
-    square = np.zeros((n_targets, n, length))
+    square, variance = np.zeros((2, n_targets, n, length))
     deltas, dy = np.zeros((n_targets, n)), np.zeros((n_targets, n))
     used = model.uses(windows)
     x_all = np.eye(5, 4, dtype=np.float32)[tokens].transpose(0, 2, 1)
@@ -247,18 +249,20 @@ def attribute_windows(
             )
             hypothetical[:, rows] += part.hypothetical
             projected = (part.hypothetical * x_all[rows]).sum(axis=2)
-            square[:, rows] += part.sd.astype(np.float64) ** 2 + projected**2
+            square[:, rows] += projected**2
+            variance[:, rows] += part.sd.astype(np.float64) ** 2
             deltas[:, rows] = np.maximum(deltas[:, rows], part.deltas)
             dy[:, rows] += part.dy
     count = np.maximum(used.sum(axis=0), 1)
     hypothetical /= count[:, None, None]
     projected = (hypothetical * x_all).sum(axis=2)
-    variance = square / count[:, None] - projected**2
+    between = square / count[:, None] - projected**2 if len(model.folds) > 1 else 0 * square
     as32 = np.float32
     return WindowAttributions(
         projected.astype(as32),
         hypothetical.astype(as32),
-        np.sqrt(np.maximum(variance, 0)).astype(as32),
+        np.sqrt(variance / count[:, None]).astype(as32),
+        np.sqrt(np.maximum(between, 0)).astype(as32),
         deltas.astype(as32),
         (dy / count).astype(as32),
     )
@@ -289,6 +293,7 @@ def _explain_block(
         np.empty(0),
         hypothetical.numpy(),
         sd.numpy(),
+        np.empty(0),
         found.deltas[:, keep].abs().amax(dim=2).cpu().numpy(),
         found.delta_y[:, keep].abs().mean(dim=2).cpu().numpy(),
     )

@@ -25,7 +25,8 @@ def _token_table() -> bytes:
     return bytes(table)
 
 
-_TOKEN_TABLE = _token_table()
+TOKEN_TABLE = _token_table()
+"""Token of each byte; what is no base is N."""
 
 
 def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
@@ -36,7 +37,7 @@ def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
     """
     raw = text.encode("latin-1") if isinstance(text, str) else text
     # One pass of the interpreter's own look-up, into a bytearray so that the array is writable.
-    return np.frombuffer(bytearray(raw).translate(_TOKEN_TABLE, without), dtype=np.uint8)
+    return np.frombuffer(bytearray(raw).translate(TOKEN_TABLE, without), dtype=np.uint8)
 
 
 class SequenceSource(Protocol):

@@ -243,8 +243,19 @@ class Plan:
             parts.append(self.model_key(model))
         return digest(*parts)
 
+    @cached_property
+    def _chunk_keys(self) -> dict[tuple[str, str], str]:
+        return {}
+
     def chunk_key(self, model: str, chunk: str) -> str:
         """Return a hash of the chunk's regions: rows for BED, bin and policy for tiles."""
+        # Each chunk is asked for by its own jobs and by those of both its neighbours.
+        known = self._chunk_keys
+        if (model, chunk) not in known:
+            known[model, chunk] = self._make_chunk_key(model, chunk)
+        return known[model, chunk]
+
+    def _make_chunk_key(self, model: str, chunk: str) -> str:
         regions = self.config.regions
         policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
         if self.given is not None:

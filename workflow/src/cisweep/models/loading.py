@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.adapters import adapter
-from cisweep.models.targets import heads_of, read_counts_track, read_target
+from cisweep.models.targets import heads_of, read_target
+from cisweep.models.tracks import read_counts_track
 
 _LONGEST_BP = 65536  # up to which the length that a model reads is looked for
 

@@ -6,14 +6,13 @@ and positions, and reduces them to one value a window.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from cisweep.config.model import RcConfig, TargetConfig, TrackConfig
+from cisweep.config.model import RcConfig, TargetConfig
 from cisweep.errors import ModelError
 
 Output = Tensor | Sequence[Tensor]
@@ -75,18 +74,20 @@ def track(output: Output, target: TargetConfig) -> Tensor:
     """
     heads = heads_of(output)
     if target.head >= len(heads):
-        raise _error(target, f"reads head {target.head}, and the model has {len(heads)} outputs")
+        raise target_error(
+            target, f"reads head {target.head}, and the model has {len(heads)} outputs"
+        )
     head = heads[target.head]
     if head.ndim == 1:
         head = head.unsqueeze(1)
     if head.ndim > 3:
-        raise _error(
+        raise target_error(
             target, f"reads head {target.head} of shape {tuple(head.shape)}; 1 to 3 axes can be"
         )
     if target.tasks is not None:
         wrong = [t for t in target.tasks if not 0 <= t < head.shape[1]]
         if wrong or not target.tasks:
-            raise _error(
+            raise target_error(
                 target, f"reads tasks {target.tasks}, and head {target.head} has {head.shape[1]}"
             )
         head = head[:, target.tasks]
@@ -97,14 +98,14 @@ def _positions(head: Tensor, target: TargetConfig) -> Tensor:
     start, end = target.positions
     length = head.shape[2] if head.ndim == 3 else 0
     if not 0 <= start < end <= length:
-        raise _error(
+        raise target_error(
             target,
             f"reads positions [{start}, {end}), and head {target.head} has {length}",
         )
     return head[:, :, start:end]
 
 
-def _error(target: TargetConfig, what: str, kind: str = "targets") -> ModelError:
+def target_error(target: TargetConfig, what: str, kind: str = "targets") -> ModelError:
     return ModelError(
         f"{kind.removesuffix('s')} {target.name!r} {what}",
         where=f"{kind}.{target.name}",
@@ -139,7 +140,7 @@ def read_target(output: Output, target: TargetConfig) -> Tensor:
     if target.reduce == "none":
         value = part.flatten(1).squeeze(1) if part[0].numel() == 1 else part
     elif target.reduce == "center" and (part.ndim != 3 or part.shape[1] != 1):
-        raise _error(
+        raise target_error(
             target, f"reads the centre of {tuple(part.shape[1:])} values; give one task of a track"
         )
     else:
@@ -170,7 +171,7 @@ class TargetModule(nn.Module):
         values = [read_target(output, target) for target in self.targets]
         for target, value in zip(self.targets, values):
             if value.ndim != 1:
-                raise _error(
+                raise target_error(
                     target,
                     f"has {tuple(value.shape[1:])} values a window, and this step needs one; "
                     "give it `reduce` or one task",
@@ -193,52 +194,6 @@ class TrackModule(nn.Module):
         """Return each target of one-hot windows X (N, 4, length) and further inputs."""
         output = self.model(X, *args)
         return tuple(read_target(output, target) for target in self.targets)
-
-
-_TO_COUNTS = {"log_counts": torch.exp, "log1p_counts": torch.expm1, "counts": lambda value: value}
-
-
-def read_counts_track(
-    output: Output, config: TrackConfig, targets: Sequence[TargetConfig]
-) -> Tensor:
-    """Return a track (N, strands, positions): softmax × counts, or the output as it is.
-
-    Source: bpnet-lite 1.1 and ChromBPNet (one softmax over both strands, one total), BPNet
-    (Avsec et al. 2021; one softmax and one count a strand).
-    """
-    where = TargetConfig(name=config.name, head=config.head, tasks=config.tasks)
-    part = track(output, where)
-    if part.ndim != 3:
-        raise _error(where, f"reads head {config.head}, which has no positions", "tracks")
-    if not config.counts:
-        return part
-    by_name = {t.name: t for t in targets}
-    counts = torch.stack(
-        [_TO_COUNTS[by_name[n].scale](read_target(output, by_name[n])) for n in config.counts],
-        dim=1,
-    )
-    if len(config.counts) == 1:
-        share = torch.softmax(part.flatten(1), dim=1).view_as(part)
-    else:
-        share = torch.softmax(part, dim=2)
-    return share * counts.clamp(min=0).unsqueeze(2)
-
-
-class SignalModule(nn.Module):
-    """A model whose output is its targets (N, T), then each track (N, strands, positions)."""
-
-    def __init__(
-        self, model: nn.Module, targets: Sequence[TargetConfig], tracks: Sequence[TrackConfig]
-    ):
-        super().__init__()
-        self.scalars = TargetModule(model, targets)
-        self.tracks = list(tracks)
-
-    def forward(self, X: Tensor, *args: Tensor) -> tuple[Tensor, ...]:
-        """Return targets and tracks of one-hot windows X (N, 4, length) and further inputs."""
-        output = self.scalars.model(X, *args)
-        tracks = (read_counts_track(output, t, self.scalars.targets) for t in self.tracks)
-        return (self.scalars.read(output), *tracks)
 
 
 class ReverseComplement(nn.Module):
@@ -353,17 +308,3 @@ def track_module(model: nn.Module, targets: Sequence[TargetConfig], rc: RcConfig
     return (
         StrandMean(model, TrackModule, targets, rc) if rc.average else TrackModule(model, targets)
     )
-
-
-def signal_module(
-    model: nn.Module,
-    targets: Sequence[TargetConfig],
-    tracks: Sequence[TrackConfig],
-    rc: RcConfig,
-) -> nn.Module:
-    """Return the module of the scalar targets and of all tracks, averaged over strands if asked.
-
-    The mean of a track is taken over counts, in the window's own orientation.
-    """
-    readout = partial(SignalModule, tracks=tracks)
-    return StrandMean(model, readout, targets, rc) if rc.average else readout(model, targets)

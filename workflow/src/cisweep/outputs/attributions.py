@@ -1,10 +1,10 @@
 """attributions.h5 and what is made of it: summary, and the export for tf-modiscolite and finemo.
 
 Beside regions and tokens, for each target: `attributions/<t>` float32 (N, L), of the observed base;
-`attributions_sd/<t>` float32 (N, L), over references and folds; `delta/<t>` float32 (N,), largest
-convergence delta of the window; `delta_y/<t>` float32 (N,), mean |f(window) - f(reference)|; and
-on request `hypothetical/<t>` float16 (N, 4, save_bp), the central bases, to be multiplied by
-`hypothetical_scale/<t>` float32 (N,).
+`attributions_sd/<t>` and `attributions_fold_sd/<t>` float32 (N, L), over references and over folds;
+`delta/<t>` float32 (N,), largest convergence delta of the window; `delta_y/<t>` float32 (N,), mean
+|f(window) - f(reference)|; and on request `hypothetical/<t>` float16 (N, 4, save_bp), the central
+bases, to be multiplied by `hypothetical_scale/<t>` float32 (N,).
 """
 
 from pathlib import Path
@@ -59,8 +59,8 @@ def write_chunk(
 ) -> None:
     """Write the attributions of one chunk.
 
-    found: projected, sd (T, N, L), hypothetical (T, N, 4, L), deltas, dy (T, N); save_bp: central
-    bases whose hypothetical attributions are stored, None for none.
+    found: projected, sd, fold_sd (T, N, L), hypothetical (T, N, 4, L), deltas, dy (T, N); save_bp:
+    central bases whose hypothetical attributions are stored, None for none.
     """
     n, length = tokens.shape
     columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
@@ -73,6 +73,7 @@ def write_chunk(
     for i, target in enumerate(targets):
         add(f"attributions/{target}", found.projected[i])
         add(f"attributions_sd/{target}", found.sd[i])
+        add(f"attributions_fold_sd/{target}", found.fold_sd[i])
         add(f"delta/{target}", found.deltas[i])
         add(f"delta_y/{target}", found.dy[i])
         if save_bp is not None:

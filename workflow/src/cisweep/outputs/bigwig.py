@@ -136,21 +136,3 @@ def _add(file, windows: Windows, values: np.ndarray, spans) -> None:
         file.addEntries(
             str(windows.chrom[i]), int(low[i]), values=part.astype(float), span=1, step=1
         )
-
-
-def track_of(values: np.ndarray, windows: Windows, chrom: str, low: int, high: int) -> np.ndarray:
-    """Return (high - low,) per-base values of chrom:low-high from windows in genome order, nearest
-    centre first; NaN where no window covers. values: (N, W) in + orientation."""
-    out = np.full(high - low, np.nan, dtype=np.float64)
-    rows = np.flatnonzero((windows.chrom == chrom) & (windows.start < high) & (windows.end > low))
-    near = windows.take(rows)
-    near, kept = _first_of_twins(near, rows, None)
-    if not len(near):
-        return out
-    first, last = OwnedSpans({chrom: max(int(near.end.max()), high)})(near, None, None)
-    for i, (a, b) in enumerate(zip(first, last)):
-        a, b = max(int(a), low), min(int(b), high)
-        if a < b:
-            offset = int(near.start[i])
-            out[a - low : b - low] = values[kept[i], a - offset : b - offset]
-    return out

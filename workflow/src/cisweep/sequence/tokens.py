@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from cisweep.errors import SequenceError
+from cisweep.genome.fasta import TOKEN_TABLE
 from cisweep.kernels import array, kernel
 
 N = 4
@@ -18,16 +19,9 @@ LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 _FOREIGN = 255
 
 
-def _token_table() -> bytes:
-    table = bytearray([_FOREIGN]) * 256
-    for letter in "RYSWKMBDHVN":
-        table[ord(letter)] = table[ord(letter.lower())] = N
-    for token, letter in enumerate("ACGT"):
-        table[ord(letter)] = table[ord(letter.lower())] = token
-    return bytes(table)
-
-
-_TOKEN_TABLE = _token_table()
+# As in a FASTA file, but what is neither a base nor an IUPAC letter is refused.
+_LETTERS = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn"
+_TOKEN_TABLE = bytes(t if i in _LETTERS else _FOREIGN for i, t in enumerate(TOKEN_TABLE))
 
 _shuffle = kernel(
     "shuffle_tokens",
