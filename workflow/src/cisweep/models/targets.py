@@ -106,6 +106,7 @@ def _positions(head: Tensor, target: TargetConfig) -> Tensor:
 
 
 def target_error(target: TargetConfig, what: str, kind: str = "targets") -> ModelError:
+    """Return the error of a target (or track, kind "tracks") that does not fit the model."""
     return ModelError(
         f"{kind.removesuffix('s')} {target.name!r} {what}",
         where=f"{kind}.{target.name}",
