@@ -158,6 +158,7 @@ def test_folds_from_reads_are_predicted_held_out(tmp_path, small_genome, snakema
     written = yaml.safe_load((train / "model.yaml").read_text())
     assert written["fold_policy"] == "held_out"
     assert [f["test_chroms"] for f in written["folds"]] == [["chrB"], ["chrA"]]
+    assert written["tracks"] == [{"name": "signal", "tasks": [0, 1], "counts": ["counts"]}]
     assert "0.*.bw: 5' ends of reads.bam" in (train / "card.md").read_text()
     with pyBigWig.open(str(train / "tracks" / "0.minus.bw")) as track:
         ends = track.stats("chrB", 0, 12_000, type="sum", exact=True)[0]

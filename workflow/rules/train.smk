@@ -14,11 +14,11 @@ rule train_track:
         f"{RESULTS}/logs/train_track/{{model}}/{{file}}.{{strand}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/train_track/{{model}}/{{file}}.{{strand}}.tsv"
-    conda:
-        "../../envs/cisweep.yaml"
     wildcard_constraints:
         file="[0-9]+",
         strand="plus|minus|both",
+    conda:
+        "../../envs/cisweep.yaml"
     resources:
         mem_mb=mem_mb(6000),
         runtime=240,

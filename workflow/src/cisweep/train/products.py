@@ -17,6 +17,7 @@ from cisweep.config.model import (
     ModelConfig,
     RcConfig,
     TargetConfig,
+    TrackConfig,
     file_sha256,
 )
 from cisweep.steps.train import Recipe, n_folds, read_files, with_tracks
@@ -73,6 +74,7 @@ def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) ->
         window_bp=record["window_bp"],
         inputs=inputs,
         targets=recipe.targets or _targets(recipe, record["tasks"]),
+        tracks=_tracks(recipe, stranded),
         rc=RcConfig(
             average=recipe.reverse_complement,
             task_permutation=list(recipe.data.strand_swap) if stranded else None,
@@ -90,6 +92,14 @@ def _targets(recipe: Recipe, tasks: list[str]) -> list[TargetConfig]:
         ]
     safe = ["".join(c if c.isalnum() else "_" for c in task.lower()) for task in tasks]
     return [TargetConfig(name=name, tasks=[i]) for i, name in enumerate(safe)]
+
+
+def _tracks(recipe: Recipe, stranded: bool) -> list[TrackConfig]:
+    """Return the per-base output of a profile model of one signal or of both strands."""
+    n = len(recipe.data.signal) if recipe.task == "profile" else 0
+    if recipe.targets or not (n == 1 or stranded and n == 2):
+        return []
+    return [TrackConfig(name="signal", tasks=list(range(n)), counts=["counts"])]
 
 
 def config_text(config: ModelConfig) -> str:
