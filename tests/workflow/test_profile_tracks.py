@@ -52,7 +52,7 @@ def profile(tmp_path_factory, small_genome):
     return config(
         small_genome,
         models={"ctcf_pu1": None, "m": str(folder / "m.yaml")},
-        regions={"tile": {"stride_bp": 70}},
+        regions={"tile": {"stride_bp": 70}, "chroms": ".*"},
         motifs=None,
         steps=off | {"predict": predict, "report": report},
     )
