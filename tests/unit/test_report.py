@@ -233,3 +233,35 @@ def test_each_section_belongs_to_a_step():
     from cisweep.report.sections import _NAMES
 
     assert set(all_steps()) >= _NAMES
+
+
+def test_the_strongest_substitutions(run, monkeypatch):
+    from types import SimpleNamespace
+
+    from cisweep.outputs.mutagenesis import write_chunk
+    from cisweep.report.sections.ism import strongest
+    from cisweep.report.view import Motifs, View
+
+    rng = np.random.default_rng(0)
+    n, length, span = 90, 30, (5, 25)
+    start = np.arange(n) * 10  # regions overlap, so that bases lie in several
+    windows = Windows.build(["chr20"] * n, start, start + length)
+    genome = rng.integers(0, 4, 10 * n + length).astype(np.uint8)
+    tokens = np.stack([genome[s : s + length] for s in start])
+    effects = rng.normal(size=(1, n, 4, span[1] - span[0])).astype(np.float32)
+    zeros = np.zeros((1, n, span[1] - span[0]))
+    found = SimpleNamespace(
+        effects=effects, hypothetical=effects, projected=zeros, sd=zeros, original=zeros[:, :, 0]
+    )
+    attrs = {"span_start": span[0], "span_end": span[1]}
+    write_chunk(Path("results/small/m/ism.h5"), windows, tokens, ["ctcf"], found, attrs)
+    largest_of: dict[str, float] = {}
+    for i, base, at in np.ndindex(effects.shape[1:]):
+        place = int(start[i]) + span[0] + at
+        name = f"chr20:{place + 1:,} {'ACGT'[genome[place]]}>{'ACGT'[base]}"
+        value = float(effects[0, i, base, at])
+        if abs(value) > abs(largest_of.get(name, 0)):
+            largest_of[name] = value
+    want = sorted(largest_of.items(), key=lambda item: -abs(item[1]))[:7]
+    view = View(run, all_steps()["ism"], "m", Motifs(None))
+    assert [(s.name, s.effect) for s in strongest(view, "ctcf", 7)] == want

@@ -16,6 +16,7 @@ MAX_BED_BYTES = 100 << 20
 _KINDS = {
     ".pred.bw": ("prediction", "37,99,168"),
     ".attr.bw": ("attribution", "44,122,75"),
+    ".ism.bw": ("mutagenesis", "44,122,75"),
     "peaks.bed": ("peaks", "91,107,122"),
     "seqlets.bed": ("seqlets", "44,122,75"),
     "hits.bed": ("motif hits", "91,107,122"),
