@@ -15,6 +15,7 @@ import torch.nn.functional as F
 
 from cisweep.errors import DesignError, ModelError
 from cisweep.models.convolution import fast_convolutions
+from cisweep.models.gradient_pass import gradient_pass_of
 
 Models = torch.nn.Module | Sequence[torch.nn.Module]
 
@@ -62,6 +63,9 @@ def tokens_of(X: torch.Tensor, name: str = "X") -> np.ndarray:
     return torch.where(sums == 0, 4, X.argmax(1)).to(torch.uint8).numpy(force=True)
 
 
+RECORDED_BP = range(1000, 20_001)
+"""Windows for which a model is recorded: in shorter ones little is gained, and the recording holds
+all tensors of three windows for a moment."""
 STEERED = frozenset(
     ["relu", "relu6", "gelu", "silu", "elu", "selu", "celu", "mish", "leaky_relu", "softplus",
      "sigmoid", "tanh", "batch_norm", "add", "__add__", "__radd__", "mul", "__mul__", "__rmul__"]
@@ -120,7 +124,7 @@ def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = N
 
 def call_size(like: torch.Tensor, length: int) -> int:
     """Return the windows of a call: on CPU what stays in cache, elsewhere what fills a device."""
-    return max(1, min(16, 6144 // length)) if like.device.type == "cpu" else 256
+    return max(1, min(16, 9000 // length)) if like.device.type == "cpu" else 256
 
 
 def check_target(target: int | None) -> None:
@@ -147,6 +151,7 @@ class Oracle:
     ):
         self.models = [models] if isinstance(models, torch.nn.Module) else list(models)
         self.target, self.like, self.windows_per_call = target, like, windows_per_call
+        self._runs: list[Callable[[torch.Tensor], Any]] = []
         if not self.models or not all(isinstance(m, torch.nn.Module) for m in self.models):
             raise DesignError("model must be a torch.nn.Module or a list of them")
         if windows_per_call < 1:
@@ -155,9 +160,9 @@ class Oracle:
     def outputs(self, X: torch.Tensor) -> torch.Tensor:
         """Return the joined outputs (n, K) of one-hot X (n, 4, length)."""
         parts = []
-        for model in self.models:
+        for model, run in zip(self.models, self._runs_of(X)):
             with _SteadyCalls():
-                y = model(X)
+                y = run(X)
             if not isinstance(y, torch.Tensor) or y.ndim == 0 or y.shape[0] != len(X):
                 raise ModelError(
                     "the oracle must give one tensor with a row per window",
@@ -173,6 +178,13 @@ class Oracle:
                 f"target={self.target} selects no output: the oracle has {joined.shape[1]}"
             )
         return joined[:, self.target : self.target + 1]
+
+    def _runs_of(self, X: torch.Tensor) -> list[Callable[[torch.Tensor], Any]]:
+        """Return what is called for each model: a pass over what its output reads, or the model."""
+        if not self._runs:
+            recorded = X.shape[-1] in RECORDED_BP
+            self._runs = [(recorded and gradient_pass_of(m, X)) or m for m in self.models]
+        return self._runs
 
     def _calls(self, tokens: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
         step = self.windows_per_call

@@ -121,7 +121,7 @@ def design(
         callable of the iteration (from 1) and the shape.
     constraints : `Constraints` that every sample fulfils, for all regions or one per region.
     regions_per_batch : regions under optimisation at a time.
-    windows_per_call : windows of each call of the model; None = some 6 kb, at most 16 windows, on
+    windows_per_call : windows of each call of the model; None = some 9 kb, at most 16 windows, on
         CPU, and 256 windows elsewhere.
 
     Returns

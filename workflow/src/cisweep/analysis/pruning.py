@@ -15,7 +15,7 @@ from cisweep.analysis.design_oracle import (
     one_hot,
     tokens_of,
 )
-from cisweep.analysis.revert_changes import RevertChanges
+from cisweep.analysis.revert_changes import RevertChanges, Reverts
 from cisweep.errors import DesignError
 
 PROPAGATE_FROM_BP = 1000
@@ -196,14 +196,19 @@ def _prune_by_changes(
     edits = (design != template) & (template != 4)
     y_full = changes.oracle.predict(design[None])
     path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
+    if not edits.any():
+        return path
+    # An N of the template stays as it was filled in.
+    reverts = Reverts(changes, design, np.where(edits, template, design))
     while edits.any():
         places = np.flatnonzero(edits)
-        y = changes.predict(design, template, places)
+        y = reverts.predict(places)
         drift = (y - y_full).abs().sum(1).numpy(force=True)
         best = int(np.argmin(drift))  # the first of equal ones: the lowest position
         if not drift[best] < threshold:
             break
         at = int(places[best])
+        reverts.make(at)
         design[at], edits[at] = template[at], False
         path.positions.append(at)
         path.predictions = np.vstack([path.predictions, y[best].numpy(force=True)])

@@ -1,9 +1,11 @@
 """Predictions of single reverts of a design, by propagating only what each of them changes.
 
 The propagation (models/changes.py) takes neighbouring positions side by side; edits are scattered,
-so here each row of a batch has a position of its own.
+so here each row of a batch has a position of its own. The tensors of the design stay from step to
+step: a revert that is made adds its own changes to them.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from cisweep.models.tape import Ref, Untraceable, record, walk
 
 BLOCK = 8
 """Reverts that are propagated at once: their largest change stays in cache."""
+ANEW = 16
+"""Reverts after which the tensors are computed anew, so that rounding does not add up."""
 TOLERANCE = 1e-4
 """Largest relative difference from the model's own prediction that propagation may have."""
 
@@ -23,38 +27,48 @@ TOLERANCE = 1e-4
 class _Scattered(State):
     """The tensors of one batch of substitutions, one at each of several ascending positions."""
 
-    def __init__(self, plan: Plan, example: Example, places: torch.Tensor, first: torch.Tensor):
+    def __init__(self, plan: Plan, example: Example, places: np.ndarray, first: torch.Tensor):
         super().__init__(plan, example, 0, first)
-        self.places = places
-        self.lowest, self.highest = int(places[0]), int(places[-1])
+        self.rows = [int(p) for p in places]
+        self.places = torch.as_tensor(places, device=first.device)
         # Rules that add a row's number to p get that row's position.
-        self.p = places - torch.arange(len(places), device=places.device)
+        self.p = self.places - torch.arange(self.n, device=first.device)
 
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read for any row."""
         low, high = self.plan.needed.get(number, EMPTY)
-        return max(start, low - self.highest), min(end, high - self.lowest)
+        return max(start, low - self.rows[-1]), min(end, high - self.rows[0])
 
-    def _at(self, start: int, width: int) -> torch.Tensor:
-        return self.places[:, None] + torch.arange(start, start + width, device=self.places.device)
+    def _unchanged(self, number: int, start: int, end: int) -> list[torch.Tensor]:
+        padded, margin = self.example.padded(number), self.example.margin
+        return [padded[p + start + margin : p + end + margin] for p in self.rows]
 
     def windows(self, number: int, start: int, end: int) -> torch.Tensor:
         """Return the unchanged values (n, 1, width, channels) around each position."""
-        held = self.example._padded
-        if number not in held:
-            held[number] = self.example.pad(self.example.values[number], 0.0)
-        return held[number][self._at(start, end - start) + self.example.margin].unsqueeze(1)
+        return torch.stack(self._unchanged(number, start, end)).unsqueeze(1)
+
+    fresh = windows
+
+    def less(self, data: torch.Tensor, number: int, start: int) -> torch.Tensor:
+        """Return new values from `start` on less the unchanged ones, in place."""
+        for row, before in zip(data, self._unchanged(number, start, start + data.shape[2])):
+            row.sub_(before)
+        return data
 
     def finish(self, number: int, data: torch.Tensor, start: int) -> Local:
         """Return the change of an output, with what lies beyond the tensor's ends set to zero."""
         length, width = self.plan.tape.shapes[number][2], data.shape[2]
-        if self.lowest + start < 0 or self.highest + start + width > length:
-            data = data.masked_fill(~self.inside(length, start, width), 0)
+        for row, p in zip(data, self.rows):
+            low, high = -(p + start), length - (p + start)
+            if low > 0:
+                row[:, :low] = 0
+            if high < width:
+                row[:, max(high, 0) :] = 0
         return Local(data, start)
 
     def inside(self, length: int, start: int, width: int) -> torch.Tensor:
         """Return whether each position (n, 1, width, 1) of the windows is within a tensor."""
-        at = self._at(start, width)
+        at = self.places[:, None] + torch.arange(start, start + width, device=self.places.device)
         return ((at >= 0) & (at < length))[:, None, :, None]
 
     def whole(self, number: int) -> torch.Tensor:
@@ -62,13 +76,12 @@ class _Scattered(State):
         found = self.now.get(number)
         if not isinstance(found, Local) or found.data is None:
             return super().whole(number)
-        value = self.example.values[number]
-        length, margin = value.shape[2], self.example.margin
-        rows = self.example.pad(value, 0.0).repeat(self.n, self.m, 1, 1)
-        for i, place in enumerate(self.places.tolist()):
-            at = place + found.start + margin
-            rows[i, :, at : at + found.data.shape[2]] += found.data[i]
-        return rows[:, :, margin : margin + length].reshape(self.n, length, -1).transpose(1, 2)
+        length, margin = self.plan.tape.shapes[number][2], self.example.margin
+        rows = self.example.padded(number).repeat(self.n, 1, 1)
+        for row, part, p in zip(rows, found.data, self.rows):
+            at = p + found.start + margin
+            row[at : at + part.shape[1]] += part[0]
+        return rows[:, margin : margin + length].transpose(1, 2)
 
 
 class RevertChanges:
@@ -94,7 +107,7 @@ class RevertChanges:
             return None
 
     def _agrees(self, window: np.ndarray) -> bool:
-        places = np.unique(np.linspace(0, len(window) - 1, 6).round().astype(int))
+        places = np.unique(np.linspace(0, len(window) - 1, 4).round().astype(int))
         places = places[window[places] != 4]
         if not len(places):
             return False
@@ -102,37 +115,94 @@ class RevertChanges:
         other[places] = (other[places] + 1) % 4
         trials = np.repeat(window[None], len(places), 0)
         trials[np.arange(len(places)), places] = other[places]
-        found, expected = self.predict(window, other, places), self.oracle.predict(trials)
+        found = Reverts(self, window, other).predict(places)
+        expected = self.oracle.predict(trials)
         limit = TOLERANCE * expected.abs().max().clamp_min(1e-30)
         return found.shape == expected.shape and bool((found - expected).abs().max() <= limit)
 
+
+class Reverts:
+    """A window on its way to another one, base by base.
+
+    Parameters: `window`, `other` uint8 (length,), 4 = N; only bases that differ may be taken over.
+    """
+
+    def __init__(self, changes: RevertChanges, window: np.ndarray, other: np.ndarray):
+        self.changes, self.window, self.other = changes, window.copy(), other
+        places = np.flatnonzero(window != other)
+        self.margin = int(places[-1] - places[0]) + 1 if len(places) else 1
+        self.steps = (
+            one_hot(other[None], changes.oracle.like)[0]
+            - one_hot(window[None], changes.oracle.like)[0]
+        ).T
+        self._compute()
+
     @torch.no_grad()
-    def predict(self, window: np.ndarray, other: np.ndarray, places: np.ndarray) -> torch.Tensor:
-        """Return predictions (n, K) of `window` with the base of `other` at one of `places` each.
+    def _compute(self) -> None:
+        x = one_hot(self.window[None], self.changes.oracle.like)
+        self.example, self.n_made = Example(self.changes.plan.tape, [x], self.margin), 0
+
+    @torch.no_grad()
+    def predict(self, places: np.ndarray) -> torch.Tensor:
+        """Return predictions (n, K) with the other window's base at one of `places` each.
 
         `places` ascend.
         """
-        x = one_hot(window[None], self.oracle.like)
         blocks = [places[i : i + BLOCK] for i in range(0, len(places), BLOCK)]
-        margin = max(int(block[-1] - block[0]) + 1 for block in blocks)
-        example = Example(self.plan.tape, [x], margin)
-        steps = one_hot(other[None], x)[0].T - x[0].T
-        parts = [self._propagate(example, block, steps) for block in blocks]
-        y, target = torch.cat(parts), self.oracle.target
+        y = torch.cat([self._output(self._propagate(block)) for block in blocks])
+        target = self.changes.oracle.target
         return y if target is None else y[:, target : target + 1]
 
-    def _propagate(self, example: Example, block: np.ndarray, steps: torch.Tensor) -> torch.Tensor:
-        places = torch.as_tensor(block, device=steps.device)
-        state = _Scattered(self.plan, example, places, steps[places][:, None, None])
+    @torch.no_grad()
+    def make(self, place: int) -> None:
+        """Take over the other window's base at `place`."""
+        self.window[place] = self.other[place]
+        if self.n_made + 1 == ANEW:
+            self._compute()
+            return
+        self.n_made += 1
+        kept: dict[int, Local | torch.Tensor] = {}
+        self._propagate(np.array([place]), kept)
+        self.example.forget()
+        for number, found in kept.items():
+            if isinstance(found, torch.Tensor):
+                self.example.values[number] = found
+            else:
+                self._change(number, place + found.start, found)
+
+    def _change(self, number: int, start: int, made: Local) -> None:
+        """Change a tensor from position `start` on, as far as it goes."""
+        low = max(start, 0)
+        high = min(start + made.data.shape[2], self.changes.plan.tape.shapes[number][2])
+        if low < high:
+            part = made.data[0, 0, low - start : high - start]
+            self.example.change(number, low, part, made.is_value)
+
+    def _propagate(
+        self, block: np.ndarray, kept: dict[int, Local | torch.Tensor] | None = None
+    ) -> _Scattered:
+        """Return the state after all steps; copies of their results go to `kept`."""
+        plan = self.changes.plan
+        first = self.steps[torch.as_tensor(block, device=self.steps.device)][:, None, None]
+        state = _Scattered(plan, self.example, block, first)
+        if kept is not None:
+            kept[0] = Local(first)
         with fast_convolutions():
-            for state.index, step in enumerate(self.plan.steps):
+            for state.index, step in enumerate(plan.steps):
                 for number, result in zip(step.call.outputs, step.run(state), strict=True):
                     state.now[number] = result
+                    # Later steps may overwrite what they read last.
+                    if kept is not None and isinstance(result, torch.Tensor):
+                        kept[number] = result.clone()
+                    elif kept is not None and result.data is not None:
+                        kept[number] = replace(result, data=result.data.clone())
                 for number in step.call.inputs:
-                    if self.plan.last_use[number] == state.index:
+                    if plan.last_use[number] == state.index:
                         state.now.pop(number, None)
+        return state
 
+    def _output(self, state: _Scattered) -> torch.Tensor:
         def value(leaf: Any) -> Any:
             return state.whole(leaf.number) if isinstance(leaf, Ref) else leaf
 
-        return walk(self.plan.tape.output, value).reshape(len(block), -1)
+        return walk(self.changes.plan.tape.output, value).reshape(state.n, -1)

@@ -67,7 +67,7 @@ def _parse_convolution(call: Call, tape: Tape, local: set[int]) -> Any:
         padding = padding[0]
     if stride != 1 or groups != 1 or padding is None or padding > reach:
         return None
-    return Convolution(call, number, weight, padding, dilation)
+    return Convolution(call, number, weight, bias, padding, dilation)
 
 
 def _parse_function(function: Callable[..., Tensor]) -> _Parse:

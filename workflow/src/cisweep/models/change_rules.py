@@ -59,10 +59,14 @@ class _LocalStep:
 class Convolution(_LocalStep):
     """A convolution of stride 1 with constant weights."""
 
-    def __init__(self, call: Call, number: int, weight: Tensor, padding: int, dilation: int):
+    def __init__(
+        self, call: Call, number: int, weight: Tensor, bias: Tensor | None, padding: int,
+        dilation: int,
+    ):  # fmt: skip
         reach = dilation * (weight.shape[2] - 1)
         super().__init__(call, {number: (-padding, reach - padding)})
-        self.number, self.weight, self.padding, self.dilation = number, weight, padding, dilation
+        self.number, self.weight, self.bias = number, weight, bias
+        self.padding, self.dilation = padding, dilation
         self.as_value = False
 
     def feed(self, steps: list[Step], is_output: bool) -> None:
@@ -79,11 +83,10 @@ class Convolution(_LocalStep):
             if self.as_value:
                 data = data + state.windows(self.out, start, end)
         else:
-            size = (state.n, state.m, end - start, n_out)
             if self.as_value:
-                data = local.data.new_empty(size).copy_(state.windows(self.out, start, end))
+                data = state.fresh(self.out, start, end)
             else:
-                data = local.data.new_zeros(size)
+                data = local.data.new_zeros((state.n, state.m, end - start, n_out))
             self._add_taps(data, local.data, start - first)
         if self.as_value:
             return Local(data, start, is_value=True)
@@ -140,7 +143,7 @@ class Function(_LocalStep):
             new = new.relu_()
         else:
             new = self.function(new)
-        return state.finish(self.out, new.sub_(state.windows(self.out, start, end)), start)
+        return state.finish(self.out, state.less(new, self.out, start), start)
 
 
 class Operation(_LocalStep):

@@ -93,10 +93,25 @@ class Example:
 
         `key` is a tensor's number. Positions beyond its ends are 0.
         """
-        padded = self._padded.get(key)
-        if padded is None:
-            padded = self._padded[key] = self.pad(self.values[key], 0.0)
-        return self.around(padded, p, n, start, width)
+        return self.around(self.padded(key), p, n, start, width)
+
+    def padded(self, number: int) -> Tensor:
+        """Return a tensor as (positions + 2 margins, channels), made once."""
+        if number not in self._padded:
+            self._padded[number] = self.pad(self.values[number], 0.0)
+        return self._padded[number]
+
+    def change(self, number: int, start: int, part: Tensor, is_value: bool) -> None:
+        """Add `part` (width, channels) to a tensor from a position on, or put it there."""
+        length = self.values[number].shape[2]
+        held = self.padded(number)[self.margin : self.margin + length]
+        self.values[number] = held.transpose(0, 1)[None]
+        rows = held[start : start + len(part)]
+        rows.copy_(part) if is_value else rows.add_(part)
+
+    def forget(self) -> None:
+        """Leave what was derived from tensors that are about to change."""
+        self._padded = {key: t for key, t in self._padded.items() if isinstance(key, int)}
 
     def pad(self, tensor: Tensor, value: float) -> Tensor:
         """Return a tensor (1, channels, positions) as (positions + 2 margins, channels)."""
@@ -136,6 +151,15 @@ class State:
     def windows(self, number: int, start: int, end: int) -> Tensor:
         """Return the unchanged values of a tensor at relative positions [start, end)."""
         return self.example.windows(number, self.p, self.n, start, end - start)
+
+    def fresh(self, number: int, start: int, end: int) -> Tensor:
+        """Return a copy (n, m, width, channels) of the unchanged values, to be overwritten."""
+        windows = self.windows(number, start, end)
+        return windows.new_empty((self.n, self.m, *windows.shape[2:])).copy_(windows)
+
+    def less(self, data: Tensor, number: int, start: int) -> Tensor:
+        """Return new values from `start` on less the unchanged ones, in place."""
+        return data.sub_(self.windows(number, start, start + data.shape[2]))
 
     def change(self, number: int, start: int, end: int) -> Tensor | None:
         """Return the change of a tensor at exactly [start, end), zeros where there is none."""
