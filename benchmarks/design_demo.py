@@ -1,215 +1,210 @@
 """Real design problems on chromosome 20 with the demo model: does the method do what it is for?
 
 Ten windows without CTCF activity are edited to the median CTCF logit of the strongest 100
-predicted peaks while PU.1 stays; the strongest CTCF window is brought below 0. Run from the root:
+predicted peaks while PU.1 stays; the strongest CTCF window is brought below 0. The designs are made
+by the code of the design step. Run from the root:
 
     python -m benchmarks.design_demo ../shared/data
+
+The settings were chosen with `--tune`, which takes ten windows of another stretch.
 """
 
+import argparse
 import gzip
-import json
-import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
-from cisweep.analysis import design, fimo
-from cisweep.analysis.design_baselines import BaselineTask, beam, greedy_motifs, random_edits
-from cisweep.analysis.design_goals import Goal, goal_objective, reached
+from cisweep.analysis.design_baselines import BaselineTask, greedy_motifs
+from cisweep.analysis.design_goals import Goal, goal_objective, window_losses
+from cisweep.analysis.design_job import Designed, DesignModels, Templates, design_chunk
 from cisweep.analysis.design_oracle import Oracle, frozen, one_hot
-from cisweep.analysis.pruning import pruning_paths
+from cisweep.analysis.design_rows import design_rows
+from cisweep.config.run import read_model_config
+from cisweep.contracts import Windows
 from cisweep.genome.fasta import Genome, tokens_of_text
 from cisweep.genome.motifs import load_motifs
-from cisweep.models import CNN
+from cisweep.steps.design import DesignConfig
 
-WINDOW_BP, SEED, EDIT_COST, REPEATS = 100, 1, 1.0, 3
-LIKE = torch.zeros(0)
-
-
-class BothStrands(torch.nn.Module):
-    """The mean over a window and its reverse complement, as the demo's config has it."""
-
-    def __init__(self, model: torch.nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        return (self.model(X) + self.model(X.flip(1, 2))) / 2
+WINDOW_BP = 100
+MODELS = Path(__file__).parents[1] / "workflow" / "resources" / "models"
+MATRIX = "MA0139.2"
+REPORTED, TUNED = (1_000_000, 25_000_000, 3), (26_000_000, 31_000_000, 101)
+"""Start, end and seed of the windows that are reported, and of those for choosing settings."""
+QUIET = -4.0
+"""CTCF logit below which a window has no CTCF activity."""
 
 
-def demo_model(data: Path) -> torch.nn.Module:
-    from safetensors.torch import load_file
+@dataclass
+class Case:
+    """What both problems need."""
 
-    names = {"c.": "conv.", "d.": "dilated.", "o.": "output."}
-    model = CNN()
-    weights = {names[k[:2]] + k[2:]: v for k, v in load_file(
-        data / "models" / "ctcf_pu1.safetensors").items()}  # fmt: skip
-    model.load_state_dict(weights)
-    return BothStrands(model).eval()
+    models: DesignModels
+    motif: dict[str, np.ndarray]
+    peaks: np.ndarray
+    genome: Genome
+    settings: dict
 
-
-def peaks(path: Path, wanted) -> np.ndarray:
-    """Tokens (n, 100) of the peaks whose chromosome is wanted."""
-    with gzip.open(path, "rt") as handle:
-        text = handle.read().split(">")[1:]
-    rows = [(t.split("\n", 1)) for t in text]
-    found = [s.replace("\n", "") for name, s in rows if wanted(name.split(":")[0].strip())]
-    return np.stack([tokens_of_text(s) for s in found if len(s) == WINDOW_BP])
-
-
-def predict(model, tokens: np.ndarray) -> np.ndarray:
-    with torch.no_grad():
-        parts = [model(one_hot(tokens[i : i + 1024], LIKE)) for i in range(0, len(tokens), 1024)]
-    return torch.cat(parts).numpy()
+    def predict(self, tokens: np.ndarray) -> np.ndarray:
+        """Return (n, 4): CTCF and PU.1 of the model, CTCF and PU.1 of the second one."""
+        with torch.no_grad():
+            parts = [
+                torch.cat([m(one_hot(tokens[i : i + 1024], torch.zeros(0))) for m in
+                           (*self.models.oracles, *self.models.judges)], 1)
+                for i in range(0, len(tokens), 1024)
+            ]  # fmt: skip
+        return torch.cat(parts).numpy()
 
 
-def background(data: Path, n: int, low: int, high: int, seed: int) -> np.ndarray:
-    genome = Genome(data / "human_chr20" / "chr20.fa.gz")
-    generator = np.random.default_rng(seed)
-    starts = generator.integers(low, high, 2 * n)
-    chrom = next(iter(genome.lengths))
-    windows = [genome.tokens(chrom, int(s), int(s) + WINDOW_BP) for s in starts]
-    return np.stack([w for w in windows if not (w == 4).any()][:n])
+def load(data: Path, second: Path, settings: dict) -> Case:
+    configs = {
+        name: read_model_config(path).model_copy(update={"window_bp": WINDOW_BP})
+        for name, path in (("ctcf_pu1", MODELS / "ctcf_pu1.yaml"), ("second", second))
+    }
+    models = DesignModels.load(configs, _step(0.0, settings), "cpu")
+    motif = {m.label: m.pwm for m in load_motifs(
+        next((data / "jaspar").glob("*vertebrates*"))) if m.name == MATRIX}  # fmt: skip
+    with gzip.open(data / "human_chr20" / "ctcf.fa.gz", "rt") as handle:
+        rows = [t.split("\n", 1) for t in handle.read().split(">")[1:]]
+    found = [s.replace("\n", "") for name, s in rows if name.split(":")[0].strip() == "chr20"]
+    peaks = np.stack([tokens_of_text(s) for s in found if len(s) == WINDOW_BP])
+    return Case(models, motif, peaks, Genome(data / "human_chr20" / "chr20.fa.gz"), settings)
 
 
-def second_model(data: Path, seconds: float = 90) -> torch.nn.Module:
-    """Another seed and architecture, trained for a while on the peaks of other chromosomes."""
-    torch.manual_seed(77)
-    model = CNN(32, first_width=15, dilations=(1, 3))
-    ctcf = peaks(data / "human_chr20" / "ctcf.fa.gz", lambda c: c != "chr20")
-    pu1 = peaks(data / "human_chr20" / "pu1.fa.gz", lambda c: c != "chr20")
-    off = background(data, 40000, 31_000_000, 62_900_000, 5)
-    X = np.concatenate([ctcf, pu1, off])
-    y = np.zeros((len(X), 2), np.float32)
-    y[: len(ctcf), 0] = 1
-    y[len(ctcf) : len(ctcf) + len(pu1), 1] = 1
-    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-    generator, began = np.random.default_rng(6), time.monotonic()
-    while time.monotonic() - began < seconds:
-        rows = generator.integers(0, len(X), 256)
-        batch = X[rows]
-        if generator.random() < 0.5:
-            batch = np.where(batch == 4, 4, 3 - batch)[:, ::-1]
-        batch = np.roll(batch, generator.integers(-10, 11), 1)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(
-            model(one_hot(np.ascontiguousarray(batch), LIKE)), torch.from_numpy(y[rows])
-        )
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return BothStrands(model).eval()
-
-
-def to_peaks(data: Path, model: torch.nn.Module, judge: torch.nn.Module | None) -> dict:
-    every = predict(model, peaks(data / "human_chr20" / "ctcf.fa.gz", lambda c: c == "chr20"))[:, 0]
-    goal, ceiling = float(np.median(np.sort(every)[-100:])), float(np.quantile(every, 0.999))
-    candidates = background(data, 400, 1_000_000, 25_000_000, 3)
-    quiet = predict(model, candidates)
-    tokens = candidates[quiet[:, 0] < -4][:10]
-    X = one_hot(tokens, LIKE)
-    goals = [Goal(0, "value", goal, tolerance=1.0), Goal(1, "keep", tolerance=1.0)]
-    began = time.process_time()
-    X_hat = design(model, X, goals, random_state=SEED, l=EDIT_COST, n_repeats=REPEATS)
-    seconds = time.process_time() - began
-    start = predict(model, tokens)
-    found = [_fewest(model, X[i : i + 1], X_hat[:, i].flatten(0, 1), goals, start[i])
-             for i in range(len(X))]  # fmt: skip
-    best, pruned = (torch.cat([f[k] for f in found]) for k in (0, 1))
-    n_full, n_kept = ((x != X).sum((1, 2)).numpy() / 2 for x in (best, pruned))
-    after = model(pruned).detach().numpy()
-    ctcf = {m.label: m.pwm for m in load_motifs(
-        next((data / "jaspar").glob("*vertebrates*"))) if m.name == "MA0139.2"}  # fmt: skip
-    hits = [
-        set(fimo(ctcf, x.to(torch.int8), threshold=1e-4)[0]["sequence_name"]) for x in (X, pruned)
+def _step(goal: float, settings: dict) -> DesignConfig:
+    goals = [
+        {"model": "ctcf_pu1", "target": "ctcf", "kind": "value", "value": goal, "tolerance": 1.0},
+        {"model": "ctcf_pu1", "target": "pu1", "kind": "keep", "tolerance": 1.0},
     ]
-    rows = _baselines(model, tokens, goals, ctcf, n_kept, after, start)
-    out = dict(goal=goal, ceiling=ceiling, cpu_seconds=round(seconds, 1),
-               start=start[:, 0].tolist(), after=after[:, 0].tolist(),
-               edits=n_full.tolist(),
-               edits_pruned=n_kept.tolist(),
-               median_edits_pruned=float(np.median(n_kept)),
-               above_ceiling=int((after[:, 0] > ceiling).sum()),
-               gained_hit=len(hits[1] - hits[0]), had_hit=len(hits[0]),
-               pu1_shift=np.abs(after[:, 1] - start[:, 1]).tolist(), **rows)  # fmt: skip
-    if judge is not None:
-        b, a = predict(judge, tokens)[:, 0], judge(pruned).detach().numpy()[:, 0]
-        share = (a - b) / (after[:, 0] - start[:, 0])
-        out["second_model_share"] = share.tolist()
-        out["second_model_at_least_half"] = int((share >= 0.5).sum())
-    return out
+    fixed = dict(goals={"ctcf": goals}, judges=["second"], n_references=0,
+                 baselines=["greedy_motif", "beam", "random"])  # fmt: skip
+    return DesignConfig(**(fixed | settings))
 
 
-def _fewest(model, X, samples, goals, start) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sample that reaches the goals with the fewest edits after pruning, before and after."""
-    samples = torch.unique(samples, dim=0)
-    edits = ((samples != X).sum((1, 2)) / 2).numpy()
-    y = model(samples).detach().numpy()
-    good = [all(reached(g, start[g.output], v[g.output]) for g in goals) for v in y]
-    order = np.lexsort((edits, ~np.array(good)))[:8]
-    rated = []
-    for k, path in zip(order, pruning_paths(model, X, samples[order])):
-        fine = [all(reached(g, start[g.output], v[g.output]) for g in goals)
-                for v in path.predictions]  # fmt: skip
-        steps = np.flatnonzero(fine)
-        last = int(steps[-1]) if len(steps) else 0
-        rated.append((not len(steps), path.n_edits - last, int(k), path.positions[:last]))
-    _, _, k, back = min(rated)
-    pruned = samples[k].clone()
-    pruned[:, back] = X[0][:, back]
-    return samples[k][None], pruned[None]
+def quiet_windows(case: Case, low: int, high: int, seed: int) -> tuple[Windows, np.ndarray]:
+    """Ten windows without CTCF activity, and their tokens."""
+    chrom = next(iter(case.genome.lengths))
+    starts = np.random.default_rng(seed).integers(low, high, 800)
+    tokens = [case.genome.tokens(chrom, int(s), int(s) + WINDOW_BP) for s in starts]
+    whole = [i for i, w in enumerate(tokens) if not (w == 4).any()][:400]
+    y = case.predict(np.stack([tokens[i] for i in whole]))[:, 0]
+    chosen = [i for i, v in zip(whole, y) if v < QUIET][:10]
+    at = starts[chosen]
+    return (Windows.build([chrom] * len(at), at, at + WINDOW_BP),
+            np.stack([tokens[i] for i in chosen]))  # fmt: skip
 
 
-def _baselines(model, tokens, goals, ctcf, n_kept, after, start) -> dict:
-    rows = {"motif_edits": [], "motif_after": [], "motif_same_edits_loss": [], "beam_loss": [],
-            "random_after": [], "design_loss": []}  # fmt: skip
-    with frozen([model]):
-        oracle = Oracle(model, None, LIKE, 256)
-        for i, template in enumerate(tokens):
-            objective = goal_objective(goals, torch.from_numpy(start[i]))
-            task = BaselineTask(oracle, template, objective, np.zeros(WINDOW_BP, bool))
-            free = greedy_motifs(task, ctcf)
-            same = greedy_motifs(task, ctcf, max_edits=int(n_kept[i]))
-            close = [n for n, loss in free.steps if loss <= 0.5]  # within 1 of the CTCF goal
-            rows["motif_edits"].append(close[0] if close else None)
-            rows["motif_after"].append(float(free.y[0]))
-            rows["motif_same_edits_loss"].append(same.loss)
-            rows["beam_loss"].append(beam(task, n_edits=int(n_kept[i])).loss)
-            rows["random_after"].append(float(random_edits(task, n_edits=int(n_kept[i])).y[0]))
-            y = torch.from_numpy(after[i])
-            distance = (y - objective.y_bar) ** 2
-            rows["design_loss"].append(float(distance.mean()))
-    needs = [np.inf if n is None else n for n in rows["motif_edits"]]
-    rows["median_motif_edits"] = float(np.median(needs))
-    rows["beats_motif_at_same_edits"] = int(
-        np.sum(np.array(rows["design_loss"]) < rows["motif_same_edits_loss"])
+def designed(
+    case: Case, windows: Windows, tokens: np.ndarray, step: DesignConfig
+) -> tuple[list[Designed], pd.DataFrame]:
+    """The designs, and the rows that the step writes."""
+    templates = Templates(windows, tokens, np.zeros(tokens.shape, bool))
+    found = design_chunk(case.models, templates, step, 0, case.motif)
+    rows = design_rows(found, case.models, windows, tokens[:0], case.motif)
+    return found, pd.DataFrame(rows)
+
+
+def to_peaks(case: Case, stretch: tuple[int, int, int]) -> list[tuple[str, object, bool]]:
+    y = np.sort(case.predict(case.peaks)[:, 0])
+    goal, ceiling = float(np.median(y[-100:])), float(np.quantile(y, 0.999))
+    windows, tokens = quiet_windows(case, *stretch)
+    began = time.process_time()
+    found, table = designed(case, windows, tokens, _step(goal, case.settings))
+    seconds = time.process_time() - began
+    own = table[table["method"] == "ledidi"]
+    ctcf, pu1, judge = (
+        own[(own["model"] == m) & (own["target"] == t)].reset_index()
+        for m, t in (("ctcf_pu1", "ctcf"), ("ctcf_pu1", "pu1"), ("second", "ctcf"))
     )
-    return rows
+    edits = ctcf["n_edits_pruned"].to_numpy()
+    change = ctcf["after_pruned"] - ctcf["before"]
+    share = (judge["after_pruned"] - judge["before"]) / change
+    gained = int(ctcf["hits_gained"].str.contains(MATRIX, regex=False).sum())
+    moved = (pu1["after_pruned"] - pu1["before"]).abs()
+    needed, losses = rivals(case, found, table)
+    print(f"goal {goal:.2f}, 99.9th percentile {ceiling:.2f}; {seconds:.0f} s CPU with baselines")
+    shown = pd.DataFrame({
+        "before": ctcf["before"], "after": ctcf["after_pruned"], "edits": ctcf["n_edits"],
+        "kept": edits, "motif_needs": needed, "second_before": judge["before"],
+        "second_after": judge["after_pruned"], "share": share, "pu1_moved": moved,
+        **{f"loss_{name}": values for name, values in losses.items()},
+    })  # fmt: skip
+    print(shown.round(2).to_string())
+    better = int((losses["design"] < losses["greedy_motif"]).sum())
+    n = len(ctcf)
+    return [
+        ("designs that reach the goals", f"{int(ctcf['reached'].sum())} of {n}",
+         bool(ctcf["reached"].all())),
+        ("median edits kept, against the motif baseline's need",
+         f"{np.median(edits):g} against {np.median(needed):g}",
+         bool(np.median(edits) <= np.median(needed))),
+        ("no design above the peaks' 99.9th percentile", f"{ctcf['after_pruned'].max():.2f}",
+         bool((ctcf["after_pruned"] <= ceiling).all())),
+        ("gain a CTCF hit (p < 1e-4), at least 9 of 10", f"{gained} of {n}", gained >= 0.9 * n),
+        ("PU.1 stays within 1", f"{moved.max():.2f}", bool((moved <= 1).all())),
+        ("second model: half of the change, at least 8 of 10",
+         f"{int((share >= 0.5).sum())} of {n}", (share >= 0.5).sum() >= 0.8 * n),
+        ("lower loss than the motif at as many edits", f"{better} of {n}", better == n),
+        ("(lower loss than a beam at as many edits)",
+         f"{int((losses['design'] < losses['beam']).sum())} of {n}", True),
+    ]  # fmt: skip
 
 
-def to_nothing(data: Path, model: torch.nn.Module) -> dict:
-    every = peaks(data / "human_chr20" / "ctcf.fa.gz", lambda c: c == "chr20")
-    y = predict(model, every)[:, 0]
-    tokens = every[[int(y.argmax())]]
-    X = one_hot(tokens, LIKE)
-    X_hat = design(model, X, [Goal(0, "value", -2.0)], random_state=SEED, l=0.5)
-    after = model(X_hat).detach()[:, 0]
-    edits = (X_hat != X).sum((1, 2)) / 2
-    best = X_hat[int(torch.argmin((after > -0.5) * 1000 + edits))][None]
-    path = pruning_paths(model, X, best, target=0)[0]
-    below = path.predictions[:, 0] < 0
-    fewest = int(path.edits_kept[below].min()) if below.any() else None
-    return dict(start=float(y.max()), after_full=float(model(best)[0, 0].detach()),
-                edits_full=int(path.n_edits), fewest_edits_below_zero=fewest)  # fmt: skip
+def rivals(
+    case: Case, found: list[Designed], table: pd.DataFrame
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Edits that the motif baseline needs, and each method's loss at the design's edits."""
+    needed, losses = [], {"design": []}
+    oracle = Oracle(case.models.oracles, None, torch.zeros(0), 256)
+    with frozen(case.models.oracles):
+        for each in found:
+            before = torch.from_numpy(each.y["before"][:2])
+            objective = goal_objective(each.goals, before)
+            task = BaselineTask(oracle, each.template, objective, np.zeros(WINDOW_BP, bool))
+            steps = greedy_motifs(task, case.motif).steps
+            # Within 1 of the CTCF goal, with PU.1 as it was: a loss of 1 / 2.
+            needed.append(min((n for n, loss in steps if loss <= 0.5), default=np.inf))
+            measured = [("design", each.y["pruned"]), *((b.name, b.y) for b in each.baselines)]
+            for name, y in measured:
+                loss = window_losses(torch.from_numpy(y[None, :2]), objective)
+                losses.setdefault(name, []).append(float(loss))
+    return np.array(needed), {k: np.array(v) for k, v in losses.items()}
 
 
-def main(data: Path, with_second_model: bool = True) -> dict:
+def to_nothing(case: Case) -> tuple[str, object, bool]:
+    y = case.predict(case.peaks)[:, 0]
+    tokens = case.peaks[[int(y.argmax())]]
+    goals = [Goal(0, "value", -1.0, tolerance=1.0)]
+    step = _step(0.0, case.settings | {"l": 0.5, "baselines": []})
+    step.goals["ctcf"][:] = [step.goals["ctcf"][0].model_copy(update={"value": goals[0].value})]
+    found, _ = designed(case, Windows.build(["peak"], [0], [WINDOW_BP]), tokens, step)
+    kept = int((found[0].pruned != tokens[0]).sum())
+    after = float(found[0].y["pruned"][0])
+    return ("strongest CTCF window below 0 with at most 5 edits",
+            f"{y.max():.2f} to {after:.2f} with {kept} edits", after < 0 and kept <= 5)  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--second", type=Path, default=MODELS / "ctcf_pu1_second.yaml")
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--l", type=float, default=1.0)
+    parser.add_argument("--repeats", type=int, default=2)
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    model = demo_model(data)
-    judge = second_model(data) if with_second_model else None
-    return {"to_peaks": to_peaks(data, model, judge), "to_nothing": to_nothing(data, model)}
+    case = load(given.data, given.second, {"l": given.l, "n_repeats": given.repeats})
+    results = to_peaks(case, TUNED if given.tune else REPORTED)
+    if not given.tune:
+        results.append(to_nothing(case))
+    for name, value, good in results:
+        print(f"{'pass' if good else 'FAIL'}\t{name}: {value}")
+    return sum(not good for _, _, good in results)
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), "--quick" not in sys.argv), indent=1))
+    raise SystemExit(main())

@@ -2,9 +2,12 @@
 
 import os
 
+from cisweep.analysis.design_hits import hit_changes
 from cisweep.genome.design_windows import design_windows
+from cisweep.genome.motifs import read_meme
 from cisweep.job import Job
 from cisweep.outputs.designs import (
+    edit_attributions,
     merge_histories,
     merge_tables,
     one_row_a_design,
@@ -13,7 +16,7 @@ from cisweep.outputs.designs import (
     write_fasta,
 )
 from cisweep.outputs.tables import write_dropped
-from cisweep.plot.designs import SHOWN, save_design_figures
+from cisweep.plot.designs import SHOWN, DesignFigures, save_design_figures
 
 with Job(snakemake) as job:  # noqa: F821
     plan, origin = job.plan, job.provenance()
@@ -31,4 +34,12 @@ with Job(snakemake) as job:  # noqa: F821
     own = one_row_a_design(table)
     job.say(f"{len(own)} designs, {int(own['reached'].sum())} reach their goals")
     shown = {d: read_history(job.output.history, d) for d in own["design"].head(SHOWN)}
-    save_design_figures(table, shown, job.products("figures"))
+    motifs = read_meme(plan.config.motifs) if plan.config.motifs else {}
+    threshold = plan.step_config("design").motif_threshold
+    figures = DesignFigures(
+        table,
+        shown,
+        edit_attributions(job.output.history, table),
+        hit_changes(own, motifs, plan.config.seed, threshold),
+    )
+    save_design_figures(figures, job.products("figures"))

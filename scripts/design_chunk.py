@@ -1,28 +1,36 @@
 """Design the windows of one chunk."""
 
-import numpy as np
-
-from cisweep.genome.design_windows import design_chunks, design_tokens, frozen_positions
+from cisweep.contracts import Windows
+from cisweep.genome.design_windows import (
+    design_chunks,
+    design_tokens,
+    frozen_positions,
+    prior_weights,
+    usual_tokens,
+)
 from cisweep.genome.motifs import read_meme
 from cisweep.job import Job
 from cisweep.outputs.designs import write_histories, write_table
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.design_job import DesignModels, design_chunk
+    from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
     from cisweep.analysis.design_rows import design_rows
 
     plan, step = job.plan, job.plan.step_config("design")
     chunks = design_chunks(plan)
     windows = chunks[job.chunk]
-    tokens = design_tokens(plan, windows)
+    templates = Templates(
+        windows,
+        design_tokens(plan, windows),
+        frozen_positions(plan, windows),
+        prior_weights(plan, windows),
+    )
     motifs = read_meme(plan.config.motifs) if plan.config.motifs else None
     # What is usual is asked of all regions, so that it does not depend on the chunk.
-    usual = np.concatenate([design_tokens(plan, part) for part in chunks.values()])[:256]
+    usual = usual_tokens(plan, Windows.concatenate(list(chunks.values())))
     with job.device() as device:
         models = DesignModels.load(plan.models, step, device)
-        found = design_chunk(
-            models, windows, tokens, frozen_positions(plan, windows), step, plan.config.seed, motifs
-        )
+        found = design_chunk(models, templates, step, plan.config.seed, motifs)
     rows = design_rows(found, models, windows, usual, motifs, step.motif_threshold)
     job.say(f"{len(found)} designs, {sum(d.reached for d in found)} reach their goals")
     with job.product("table") as path:

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from cisweep.analysis.averaging import FoldedModel
-from cisweep.analysis.design_job import DesignModels, _Member, design_chunk
+from cisweep.analysis.design_job import DesignModels, Templates, _Member, design_chunk
 from cisweep.analysis.design_rows import design_rows
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.models import CNN
 from cisweep.outputs.designs import (
+    edit_attributions,
     merge_histories,
     merge_tables,
     read_history,
@@ -20,8 +21,8 @@ from cisweep.outputs.designs import (
     write_histories,
     write_table,
 )
-from cisweep.plot.designs import save_design_figures
-from cisweep.steps.design import DesignConfig
+from cisweep.plot.designs import DesignFigures, save_design_figures
+from cisweep.steps.design import FIGURES, DesignConfig
 
 LENGTH = 80
 
@@ -65,10 +66,14 @@ def windows(n: int = 3, strand: str = "+") -> tuple[Windows, np.ndarray]:
     return Windows.build(["chr1"] * n, start, start + LENGTH, [strand] * n, names), tokens
 
 
+def free(places: Windows, tokens: np.ndarray) -> Templates:
+    return Templates(places, tokens, np.zeros(tokens.shape, bool))
+
+
 @pytest.fixture(scope="module")
 def made():
     places, tokens = windows()
-    found = design_chunk(models(), places, tokens, np.zeros(tokens.shape, bool), step(), 7)
+    found = design_chunk(models(), free(places, tokens), step(), 7)
     return places, tokens, found, design_rows(found, models(), places, tokens)
 
 
@@ -89,8 +94,7 @@ def test_each_design_has_a_row_a_target_and_a_method(made):
 
 def test_a_design_does_not_depend_on_the_chunk(made):
     places, tokens, found, _ = made
-    alone = design_chunk(models(), places.take(slice(1, 2)), tokens[1:2],
-                         np.zeros((1, LENGTH), bool), step(), 7)  # fmt: skip
+    alone = design_chunk(models(), free(places.take(slice(1, 2)), tokens[1:2]), step(), 7)
     together = [d for d in found if d.window == 1]
     for a, b in zip(alone, together, strict=True):
         assert (a.full == b.full).all() and (a.pruned == b.pruned).all()
@@ -101,7 +105,7 @@ def test_a_design_does_not_depend_on_the_chunk(made):
 def test_region_goals_choose_and_impossible_constraints_give_a_row_with_a_fault(made):
     places, tokens, *_ = made
     chosen = step(region_goals={"r0": ["low"], "r1": ["high"]}, gc_range=(0.95, 1.0), max_edits=2)
-    found = design_chunk(models(), places, tokens, np.zeros(tokens.shape, bool), chosen, 7)
+    found = design_chunk(models(), free(places, tokens), chosen, 7)
     assert [(d.window, d.goal_set) for d in found] == [(0, "low"), (1, "high"), (2, "high"),
                                                        (2, "low")]  # fmt: skip
     rows = pd.DataFrame(design_rows(found, models(), places, tokens))
@@ -115,7 +119,7 @@ def test_a_minus_window_is_designed_on_its_own_strand():
     held = np.zeros((1, LENGTH), bool)
     held[0, :30] = True
     options = dict(goals={"low": step().model_dump()["goals"]["low"]}, n_references=2)
-    found = design_chunk(models(), places, tokens, held, step(**options), 3)[0]
+    found = design_chunk(models(), Templates(places, tokens, held), step(**options), 3)[0]
     assert (found.template == tokens[0]).all()
     assert not (found.full != tokens[0])[:30].any()
     with torch.no_grad():
@@ -166,10 +170,19 @@ def test_products_hold_what_was_designed(made, tmp_path):
         window = (r.start - 100) // 200
         assert "ACGT"[tokens[window, r.start - places.start[window]]] == r.ref
     assert (tmp_path / "edits.vcf.gz.tbi").is_file()
-    figures = [tmp_path / f"{n}.svg" for n in ("loss", "edits", "goals", "pruning", "logos")]
+    figures = [tmp_path / f"{n}.svg" for n in FIGURES]
     shown = {n: read_history(tmp_path / "history.h5", n) for n in names[:2]}
-    save_design_figures(table, shown, figures)
-    save_design_figures(table.iloc[:0], {}, figures)  # an empty run has empty figures
+    edits = edit_attributions(tmp_path / "history.h5", table)
+    assert len(edits) == own["n_edits"].sum() and edits["kept"].sum() == kept
+    one = next(e for e in edits.itertuples())
+    assert one.attribution == histories[one.design][1][1][one.position]
+    changes = pd.DataFrame(
+        {"motif": ["a", "b"], "gained": [2, 0], "lost": [0, 1], "change": [1.0, -0.5],
+         "decoys": [0.1, 0.0]}
+    )  # fmt: skip
+    save_design_figures(DesignFigures(table, shown, edits, changes), figures)
+    empty = DesignFigures(table.iloc[:0], {}, edits.iloc[:0], changes.iloc[:0])
+    save_design_figures(empty, figures)  # an empty run has empty figures
     assert all(f.stat().st_size > 500 for f in figures)
     with h5py.File(tmp_path / "history.h5") as file:
         assert file.attrs["seed"] == 1

@@ -2,6 +2,7 @@
 
 from cisweep.genome.chunks import windows_digest
 from cisweep.genome.design_windows import design_chunks
+from cisweep.steps.design import FIGURES as DESIGN_FIGURES
 
 if PLAN.is_on("design"):
     make_design_chunks = design_chunks(PLAN)  # its faults are those of the config: before any job
@@ -12,7 +13,9 @@ rule design_chunk:
     input:
         source=PLAN.source_files,
         weights=design_weights,
-        files=design_files("frozen", "forbidden_motifs", "required_motifs"),
+        files=design_files(
+            "frozen", "priors", "composition", "forbidden_motifs", "required_motifs"
+        ),
         motifs=design_motifs(),
     output:
         table=f"{RESULTS}/design/chunks/{{chunk}}.parquet",
@@ -42,6 +45,7 @@ rule design:
     input:
         tables=design_parts("parquet"),
         histories=design_parts("h5"),
+        motifs=design_motifs(),
     output:
         table=f"{RESULTS}/design/designs.parquet",
         fasta=f"{RESULTS}/design/designs.fa",
@@ -52,7 +56,7 @@ rule design:
         figures=report(
             expand(
                 f"{RESULTS}/design/figures/{{name}}.svg",
-                name=["loss", "edits", "goals", "pruning", "logos"],
+                name=DESIGN_FIGURES,
             ),
             caption="../report/design.rst",
             category="Designs",

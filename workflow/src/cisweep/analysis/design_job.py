@@ -17,12 +17,13 @@ from cisweep.analysis.design_baselines import (
     greedy_motifs,
     random_edits,
 )
+from cisweep.analysis.design_choice import Choice, Chooser
 from cisweep.analysis.design_constraints import BoundConstraints, Constraints
 from cisweep.analysis.design_goals import Goal, goal_objective, reached
 from cisweep.analysis.design_motifs import motif_rules
 from cisweep.analysis.design_oracle import Oracle, call_size, frozen, one_hot, tokens_of
 from cisweep.analysis.designing import design
-from cisweep.analysis.pruning import PruningPath, pruning_paths
+from cisweep.analysis.pruning import PruningPath
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.errors import DesignError
@@ -129,42 +130,61 @@ class Designed:
             ]
 
 
+@dataclass(frozen=True)
+class Templates:
+    """The windows to design, in + orientation."""
+
+    windows: Windows
+    tokens: np.ndarray
+    """uint8 (n, length), 4 = N = to be filled in."""
+    frozen: np.ndarray
+    """True = the base stays, bool (n, length)."""
+    priors: np.ndarray | None = None
+    """Added to the logits in which bases are drawn, float32 (n, 4, length)."""
+
+    def turned(self) -> "Templates":
+        """Return the windows in the model's orientation: those of strand - reverse-complemented."""
+        minus = self.windows.strand == "-"
+        held, priors = self.frozen.copy(), None
+        held[minus] = held[minus, ::-1]
+        if self.priors is not None:
+            priors = self.priors.copy()
+            priors[minus] = priors[minus, ::-1, ::-1]
+        return Templates(self.windows, _turned(self.tokens, minus), held, priors)
+
+
 def design_chunk(
     models: DesignModels,
-    windows: Windows,
-    tokens: np.ndarray,
-    frozen_positions: np.ndarray,
+    templates: Templates,
     step: DesignConfig,
     run_seed: int,
     motifs: Mapping[str, np.ndarray] | None = None,
 ) -> list[Designed]:
     """Return the designs of all windows for all their goals, in the order of the windows.
 
-    Parameters: `tokens` (n, length) in + orientation, N = to be filled in; `frozen_positions`
-    bool (n, length); `motifs` name → (4, width) for the motif baseline.
+    Parameters: `motifs` name → (4, width) for the motif baseline.
     A window for which no allowed sequence exists has a row with a fault.
     """
     rules = _constraints(step)
-    minus = windows.strand == "-"
-    tokens, held = _turned(tokens, minus), frozen_positions.copy()
-    held[minus] = held[minus, ::-1]
+    windows, given = templates.windows, templates.turned()
     found: list[Designed] = []
     for name in step.goals:
         goals = models.goals(step, name)
         chosen = [
             i for i in range(len(windows))
-            if name in step.region_goals.get(str(windows.name[i]), list(step.goals))
+            if name in step.goals_of(str(windows.name[i]))
         ]  # fmt: skip
-        bound, faults = _bind(rules, tokens, held, chosen)
+        bound, faults = _bind(rules, given, chosen)
         possible = [i for i in chosen if i not in faults]
-        found += [_impossible(i, name, goals, tokens[i], faults[i], models) for i in faults]
+        found += [_impossible(i, name, goals, given.tokens[i], faults[i], models) for i in faults]
         for part in range(0, len(possible), step.regions_per_batch):
             rows = possible[part : part + step.regions_per_batch]
-            batch = _Batch(models, step, name, goals, rows, windows, tokens, held,
-                           [bound[i] for i in rows], run_seed)  # fmt: skip
+            batch = _Batch(
+                models, step, name, goals, rows, given, [bound[i] for i in rows], run_seed
+            )
             found += batch.run(motifs)
     for each in found:
-        if minus[each.window]:
+        if windows.strand[each.window] == "-":
             each.turn()
     return sorted(found, key=lambda d: (d.window, list(step.goals).index(d.goal_set)))
 
@@ -190,13 +210,15 @@ def _constraints(step: DesignConfig) -> Constraints | None:
 
 
 def _bind(
-    rules: Constraints | None, tokens: np.ndarray, held: np.ndarray, rows: list[int]
+    rules: Constraints | None, given: Templates, rows: list[int]
 ) -> tuple[dict[int, BoundConstraints | None], dict[int, str]]:
     bound: dict[int, BoundConstraints | None] = {}
     faults: dict[int, str] = {}
     for i in rows:
+        banned = None if given.priors is None else np.isneginf(given.priors[i])
+        own = Constraints() if rules is None and banned is not None and banned.any() else rules
         try:
-            bound[i] = None if rules is None else rules.bind(tokens[i], held[i], None)
+            bound[i] = None if own is None else own.bind(given.tokens[i], given.frozen[i], banned)
         except DesignError as error:
             faults[i] = error.what
     return bound, faults
@@ -220,18 +242,16 @@ class _Batch:
     name: str
     goals: list[Goal]
     rows: list[int]
-    windows: Windows
-    tokens: np.ndarray
-    held: np.ndarray
+    given: Templates
     bound: list[BoundConstraints | None]
     run_seed: int
 
     def run(self, motifs: Mapping[str, np.ndarray] | None) -> list[Designed]:
         """Return the designs with all their evidence."""
-        templates = self.tokens[self.rows]
+        templates, priors = self.given.tokens[self.rows], self.given.priors
         like = torch.empty(0, device=self.models.device)
         X = one_hot(templates, like)
-        keys = [f"{self.windows.keys()[i]}|{self.name}" for i in self.rows]
+        keys = [f"{self.given.windows.keys()[i]}|{self.name}" for i in self.rows]
         seeds = [seed_of(self.run_seed, "design", key) >> 2 for key in keys]
         step = self.step
         samples, histories = design(
@@ -239,82 +259,47 @@ class _Batch:
             random_state=seeds, return_history=True, tau=step.tau, l=step.l, lr=step.lr,
             batch_size=step.samples, max_iter=step.max_iter,
             early_stopping_iter=step.early_stopping_iter, constraints=self.bound,
-            input_mask=torch.from_numpy(self.held[self.rows]),
+            input_mask=torch.from_numpy(self.given.frozen[self.rows]),
+            initial_weights=None if priors is None else torch.from_numpy(priors[self.rows]),
             regions_per_batch=step.regions_per_batch,
         )  # fmt: skip
         n, length = templates.shape
-        samples = samples.reshape(step.n_repeats, n, step.samples, 4, length)
+        samples = tokens_of(samples.reshape(-1, 4, length)).reshape(
+            step.n_repeats, n, step.samples, length
+        )
         histories = _by_repeat(histories, step.n_repeats, n)
         every = [*self.models.oracles, *self.models.judges]
         with frozen(every):
             oracle = Oracle(every, None, like, call_size(like, length))
             before = oracle.predict(templates).numpy(force=True)
+            # Judges and outputs without a goal have no say in which edits go.
+            wanted = [g.output for g in self.goals]
+            chooser = Chooser(
+                Oracle(_Columns(self.models.oracles, wanted), None, like, oracle.windows_per_call),
+                self.goals, step.l, step.prune, step.prune_threshold,
+            )  # fmt: skip
+            choices = chooser.choose(templates, before[:, wanted], samples, self.bound)
             return [
-                self._finish(k, oracle, before[k], samples[:, k], [h[k] for h in histories],
-                             seeds[k], motifs)
-                for k in range(n)
+                self._finish(k, oracle, before[k], choice, histories[choice.repeat][k], seeds[k],
+                             motifs)
+                for k, choice in enumerate(choices)
             ]  # fmt: skip
 
     def _finish(
-        self, k: int, oracle: Oracle, before: np.ndarray, samples: torch.Tensor,
-        histories: list[dict], seed: int, motifs: Mapping[str, np.ndarray] | None,
+        self, k: int, oracle: Oracle, before: np.ndarray, choice: Choice, history: dict, seed: int,
+        motifs: Mapping[str, np.ndarray] | None,
     ) -> Designed:  # fmt: skip
-        template = self.tokens[self.rows[k]]
-        batches = [tokens_of(part) for part in samples]
-        repeat, full = self._best(oracle, template, before, batches)
-        X = one_hot(template[None], oracle.like)
-        # Judges and outputs without a goal have no say in which edits go.
-        judged = _Columns(self.models.oracles, [g.output for g in self.goals])
-        path = pruning_paths(
-            judged, X, one_hot(full[None], oracle.like), constraints=self.bound[k]
-        )[0]
-        pruned = self._pruned(template, full, before, path) if self.step.prune else full
-        y = oracle.predict(np.stack([full, pruned])).numpy(force=True)
+        template = self.given.tokens[self.rows[k]]
+        y = oracle.predict(np.stack([choice.full, choice.pruned])).numpy(force=True)
         hit = all(reached(g, before[g.output], y[1, g.output]) for g in self.goals)
         found = Designed(
-            self.rows[k], self.name, self.goals, template, full, pruned,
-            {"before": before, "full": y[0], "pruned": y[1]}, path, histories[repeat], hit,
+            self.rows[k], self.name, self.goals, template, choice.full, choice.pruned,
+            {"before": before, "full": y[0], "pruned": y[1]}, choice.path, history, hit,
         )  # fmt: skip
         found.baselines = self._baselines(k, oracle, found, seed, motifs)
         if self.step.n_references:
             found.attributions = self._attributions(found, seed, oracle.like)
         return found
-
-    def _best(
-        self, oracle: Oracle, template: np.ndarray, before: np.ndarray, batches: list[np.ndarray]
-    ) -> tuple[int, np.ndarray]:
-        """Return the sample that reaches the goals with the fewest edits, else the nearest one."""
-        objective = goal_objective(self.goals, torch.from_numpy(before[: self.models.n_oracle]))
-        rated = []
-        for repeat, batch in enumerate(batches):
-            y = oracle.predict(batch).numpy(force=True)
-            edits = ((batch != template) & (template != 4)).sum(1)
-            distance = torch.from_numpy(y[:, : self.models.n_oracle]) - objective.y_bar
-            squared = objective.weight * torch.where(
-                objective.sign == 0, distance**2, -objective.sign * distance
-            )
-            loss = squared.mean(1).numpy()
-            for s in range(len(batch)):
-                good = all(reached(g, before[g.output], y[s, g.output]) for g in self.goals)
-                cost = edits[s] if good else loss[s] + self.step.l * edits[s]
-                rated.append((not good, float(cost), float(loss[s]), repeat, s))
-        _, _, _, repeat, s = min(rated)
-        return repeat, batches[repeat][s]
-
-    def _pruned(
-        self, template: np.ndarray, full: np.ndarray, before: np.ndarray, path: PruningPath
-    ) -> np.ndarray:
-        """Return the design with as few edits of its path as keep the goals or the predictions."""
-        good = np.array([
-            all(reached(g, before[g.output], value) for g, value in zip(self.goals, y))
-            for y in path.predictions
-        ])  # fmt: skip
-        fine = good if good[0] else path.drift < self.step.prune_threshold
-        last = len(fine) - 1 if fine.all() else int(np.argmin(fine)) - 1
-        window = full.copy()
-        at = path.positions[: max(last, 0)]
-        window[at] = template[at]
-        return window
 
     def _baselines(
         self, k: int, oracle: Oracle, found: Designed, seed: int,
@@ -324,7 +309,7 @@ class _Batch:
         objective = goal_objective(self.goals, torch.from_numpy(found.y["before"]))
         assert len(objective.y_bar) == K
         bound = self.bound[k]
-        task = BaselineTask(oracle, found.template, objective, self.held[self.rows[k]],
+        task = BaselineTask(oracle, found.template, objective, self.given.frozen[self.rows[k]],
                             None if bound is None else bound.holds)  # fmt: skip
         n_edits = int(task.n_edits(found.pruned))
         out = []

@@ -1,6 +1,7 @@
 """The table of designs: one row for each design (or baseline) and target, with its evidence."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,11 @@ def design_rows(
     """Return the rows of designs.parquet (columns: outputs/designs.py).
 
     `usual` are windows of usual composition, tokens (n, length): a design whose k-mers are farther
-    from all of them than they are from each other is marked off_distribution. `motifs` are
-    scanned before and after (p < `threshold`).
+    from all of them than they are from each other, or whose GC share is beyond theirs, is marked
+    off_distribution. `motifs` are scanned before and after (p < `threshold`).
     """
     scanner = prepare_motifs(motifs, threshold=threshold) if motifs else None
-    shares = np.stack([_kmers(w) for w in usual]) if len(usual) else np.zeros((0, 4**KMER))
-    limit = _spread(shares)
+    composition = Composition.of(usual)
     rows = []
     for each in found:
         key = f"{windows.keys()[each.window]}|{each.goal_set}"
@@ -45,12 +45,13 @@ def design_rows(
             "sequence_before": text_of(each.template),
         }  # fmt: skip
         steps = [int(n) for n in each.path.edits_kept]
-        own = shared | _evidence(each.template, each.full, each.pruned, shares, limit, scanner)
+        own = shared | _evidence(each.template, each.full, each.pruned, composition, scanner)
         own |= {"method": "ledidi", "reached": each.reached, "curve_edits": steps}
         rows += _targets(each, models, own, each.y["full"], each.y["pruned"])
         for rival in each.baselines:
-            other = shared | _evidence(each.template, rival.tokens, rival.tokens, shares, limit,
-                                       scanner)  # fmt: skip
+            other = shared | _evidence(
+                each.template, rival.tokens, rival.tokens, composition, scanner
+            )
             good = all(reached(g, each.y["before"][g.output], rival.y[g.output])
                        for g in each.goals)  # fmt: skip
             other |= {"method": rival.name, "reached": good, "curve_edits": []}
@@ -89,12 +90,13 @@ def _targets(
 
 
 def _evidence(
-    template: np.ndarray, full: np.ndarray, pruned: np.ndarray, usual: np.ndarray, limit: float,
+    template: np.ndarray, full: np.ndarray, pruned: np.ndarray, composition: "Composition",
     scanner: ScoreModel | None,
 ) -> dict[str, Any]:  # fmt: skip
     known = template != 4
     at = np.flatnonzero((pruned != template) & known)
-    distance = float(np.linalg.norm(usual - _kmers(pruned), axis=1).min()) if len(usual) else np.nan
+    distance = composition.distance(pruned)
+    beyond = distance > composition.limit or composition.is_beyond(_gc(pruned))
     gained, lost = _hits(template, pruned, scanner)
     return {
         "n_edits": int(((full != template) & known).sum()), "n_edits_pruned": len(at),
@@ -102,7 +104,9 @@ def _evidence(
         # 0-based positions in the window, + orientation
         "edits": ";".join(f"{p}{text_of(template[p:p+1])}>{text_of(pruned[p:p+1])}" for p in at),
         "gc_before": _gc(template), "gc_after": _gc(pruned), "kmer_distance": distance,
-        "off_distribution": bool(distance > limit), "hits_gained": gained, "hits_lost": lost,
+        "kmer_distance_before": composition.distance(template),
+        "off_distribution": bool(beyond),
+        "hits_gained": gained, "hits_lost": lost,
     }  # fmt: skip
 
 
@@ -120,6 +124,37 @@ def _hits(before: np.ndarray, after: np.ndarray, scanner: ScoreModel | None) -> 
     )
     names = np.array(scanner.names)
     return ";".join(names[change > 0]), ";".join(names[change < 0])
+
+
+@dataclass(frozen=True)
+class Composition:
+    """The k-mers and GC shares of usual windows."""
+
+    shares: np.ndarray
+    """Share of each k-mer, (windows, 4^k)."""
+    limit: float
+    """Largest distance of a window to its nearest other one; inf for fewer than 3 windows."""
+    gc: tuple[float, float]
+    """Smallest and largest GC share."""
+
+    @classmethod
+    def of(cls, usual: np.ndarray) -> "Composition":
+        """Return the composition of windows, tokens (n, length)."""
+        if not len(usual):
+            return cls(np.zeros((0, 4**KMER)), float("inf"), (0.0, 1.0))
+        shares = np.stack([_kmers(w) for w in usual])
+        gc = [_gc(w) for w in usual] if len(usual) > 2 else [0.0, 1.0]
+        return cls(shares, _spread(shares), (min(gc), max(gc)))
+
+    def distance(self, window: np.ndarray) -> float:
+        """Return the Euclidean distance of a window's k-mer shares to the nearest ones."""
+        if not len(self.shares):
+            return float("nan")
+        return float(np.linalg.norm(self.shares - _kmers(window), axis=1).min())
+
+    def is_beyond(self, gc: float) -> bool:
+        """Return whether a GC share is outside of the usual ones."""
+        return not self.gc[0] <= gc <= self.gc[1]
 
 
 def _kmers(tokens: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Edits of a design that are not needed, taken back one by one (greedy pruning)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +20,7 @@ from cisweep.analysis.revert_changes import RevertChanges, Reverts
 from cisweep.errors import DesignError
 
 PROPAGATE_FROM_BP = 1000
-"""Window from which a revert is propagated as a change; in shorter ones a batch is faster."""
+"""Window from which, on CPU, a revert is propagated as a change; else all go as one batch."""
 
 
 class Holds(Protocol):
@@ -61,7 +62,7 @@ def greedy_pruning(
     target: int | None = None,
     verbose: bool = False,
     *,
-    constraints: Holds | None = None,
+    constraints: Holds | Sequence[Holds | None] | None = None,
     device: str | torch.device | None = None,
     windows_per_call: int | None = None,
 ) -> torch.Tensor:
@@ -78,7 +79,7 @@ def greedy_pruning(
     threshold : limit of the drift, exclusive; 0 takes nothing back, infinity everything.
     target : output to slice out; None = the sum over all outputs.
     verbose : print each edit taken back.
-    constraints : bound `Constraints` that a pruned design still fulfils.
+    constraints : bound `Constraints` that a pruned design still fulfils; a list has one a design.
     device : where to compute; None = where X_hat is. The model must be there.
     windows_per_call : windows of each call of the model; None as in `design`.
 
@@ -108,7 +109,7 @@ def pruning_paths(
     threshold: float = float("inf"),
     target: int | None = None,
     *,
-    constraints: Holds | None = None,
+    constraints: Holds | Sequence[Holds | None] | None = None,
     device: str | torch.device | None = None,
     windows_per_call: int | None = None,
 ) -> list[PruningPath]:
@@ -126,11 +127,15 @@ def pruning_paths(
             f"X {tuple(X.shape)} and X_hat {tuple(X_hat.shape)} do not fit",
             mend="give one X for all designs, or one for each",
         )
+    rules = list(constraints) if isinstance(constraints, Sequence) else [constraints] * len(designs)
+    if len(rules) != len(designs):
+        raise DesignError(f"{len(rules)} constraints for {len(designs)} designs")
     dtype = X_hat.dtype if X_hat.is_floating_point() else torch.float32
     like = torch.empty(0, dtype=dtype, device=X_hat.device if device is None else device)
     oracle = Oracle(model, target, like, windows_per_call or call_size(like, X.shape[-1]))
     with frozen(oracle.models):
-        if designs.shape[1] >= PROPAGATE_FROM_BP and constraints is None:
+        short = designs.shape[1] < PROPAGATE_FROM_BP or like.device.type != "cpu"
+        if not short and all(rule is None for rule in rules):
             changes = RevertChanges.of(oracle, designs[0])
             if changes is not None:
                 return [
@@ -138,12 +143,12 @@ def pruning_paths(
                     for template, design in zip(np.broadcast_to(templates, designs.shape), designs)
                 ]
         return _prune(oracle, np.broadcast_to(templates, designs.shape), designs.copy(),
-                      threshold, constraints)  # fmt: skip
+                      threshold, rules)  # fmt: skip
 
 
 def _prune(
     oracle: Oracle, templates: np.ndarray, designs: np.ndarray, threshold: float,
-    constraints: Holds | None,
+    rules: Sequence[Holds | None],
 ) -> list[PruningPath]:  # fmt: skip
     y_full = oracle.predict(designs)
     edited = (designs != templates) & (templates != 4)
@@ -153,7 +158,7 @@ def _prune(
     ]
     active = [i for i, path in enumerate(paths) if path.n_edits]
     while active:
-        owner, position, windows = _reverts(active, edited, templates, designs, constraints)
+        owner, position, windows = _reverts(active, edited, templates, designs, rules)
         y = oracle.predict(windows) if len(windows) else y_full[:0]
         drift = (y - y_full[owner]).abs().sum(1).numpy(force=True)
         still = []
@@ -177,16 +182,18 @@ def _prune(
 
 def _reverts(
     active: list[int], edited: np.ndarray, templates: np.ndarray, designs: np.ndarray,
-    constraints: Holds | None,
+    rules: Sequence[Holds | None],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Return (design, position, window) of every single revert of the active designs."""
     row, position = np.nonzero(edited[active])
     owner = np.asarray(active)[row]
     windows = designs[owner]
     windows[np.arange(len(owner)), position] = templates[owner, position]
-    if constraints is None:
-        return owner, position, windows
-    allowed = constraints.holds(windows)
+    allowed = np.ones(len(owner), bool)
+    for i in active:
+        rule, mine = rules[i], owner == i
+        if rule is not None and mine.any():
+            allowed[mine] = rule.holds(windows[mine])
     return owner[allowed], position[allowed], windows[allowed]
 
 

@@ -4,9 +4,12 @@ They are as long as the longest window of the models that take part; a model wit
 reads its centre. N are not looked at: a design fills them in.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
+from cisweep.config.goal_table import ALL
 from cisweep.contracts import Windows
 from cisweep.errors import ConfigError
 from cisweep.genome.fasta import window_tokens
@@ -29,7 +32,8 @@ def check_design(plan: Plan) -> None:
                     f"model {goal.model} has no target {goal.target!r} (there are: "
                     f"{', '.join(model.target_names)})"
                 )
-    for key in ("regions", "frozen", "forbidden_motifs", "required_motifs"):
+    for key in ("regions", "frozen", "priors", "composition", "forbidden_motifs",
+                "required_motifs"):  # fmt: skip
         path = getattr(step, key)
         if path is not None and not path.is_file():
             faults.append(f"{key}: no such file {path}")
@@ -55,10 +59,17 @@ def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
     policy = WindowPolicy(design_length(plan), regions.edge, regions.chroms, 1.0)
     windows, dropped = to_windows(rows, plan.source.lengths, policy)
     check_dropped(len(rows), dropped, regions.max_dropped, str(step.regions or "regions"))
-    unknown = set(step.region_goals) - set(windows.name) - set(dropped["name"])
+    unknown = set(step.region_goals) - {ALL} - set(windows.name) - set(dropped["name"])
     if unknown:
         raise ConfigError(
             f"no region is named {', '.join(sorted(unknown))}", where="steps.design.region_goals"
+        )
+    aimless = [str(name) for name in windows.name if not step.goals_of(str(name))]
+    if aimless:
+        raise ConfigError(
+            f"no goals for {len(aimless)} region(s), {aimless[0]!r} the first",
+            where="steps.design.goals_table",
+            mend="give them a row each, or rows of region *",
         )
     return windows, dropped
 
@@ -87,3 +98,62 @@ def frozen_positions(plan: Plan, windows: Windows) -> np.ndarray:
         if chrom in merged:
             held[i] |= overlaps(merged[chrom], at[i], at[i] + 1)
     return held
+
+
+def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
+    """Return what the step's priors add to the logits, float32 (n, 4, length), + orientation.
+
+    None without priors. A weight of base `*` is added to each base that is not the genome's.
+    """
+    path = plan.step_config("design").priors
+    if path is None:
+        return None
+    rows = _prior_rows(path)
+    tokens = design_tokens(plan, windows)
+    weights = np.zeros((len(windows), 4, design_length(plan)), np.float32)
+    for chrom, start, end, base, weight in rows:
+        for i in np.flatnonzero(
+            (windows.chrom == chrom) & (windows.start < end) & (windows.end > start)
+        ):
+            at = slice(max(start - windows.start[i], 0), end - windows.start[i])
+            if base == "*":
+                others = tokens[i, at] != np.arange(4)[:, None]
+                weights[i, :, at] += np.where(others, weight, 0)
+            else:
+                weights[i, "ACGT".index(base), at] += weight
+    return weights
+
+
+def _prior_rows(path: Path) -> list[tuple[str, int, int, str, float]]:
+    rows = []
+    for n, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            chrom, start, end, base, weight = line.split("\t")
+            row = (chrom, int(start), int(end), base.strip().upper(), float(weight))
+            fine = 0 <= row[1] < row[2] and row[3] in ("A", "C", "G", "T", "*")
+        except ValueError:
+            fine = False
+        if not fine or not row[4] < np.inf:
+            raise ConfigError(
+                f"{line!r} is no prior",
+                where=f"steps.design.priors, {path}, line {n}",
+                mend="give chrom, start, end, base (A, C, G, T or *), weight, separated by tabs",
+            )
+        rows.append(row)
+    return rows
+
+
+def usual_tokens(plan: Plan, windows: Windows, n: int = 512) -> np.ndarray:
+    """Return windows of usual composition, tokens (at most n, length), evenly out of all.
+
+    They are the centres of `composition`, or all `windows` of the step.
+    """
+    path = plan.step_config("design").composition
+    if path is not None:
+        policy = WindowPolicy(design_length(plan), max_n=0.1)
+        windows = to_windows(read_bed(path), plan.source.lengths, policy)[0]
+    if len(windows) > n:
+        windows = windows.take(np.linspace(0, len(windows) - 1, n).round().astype(np.int64))
+    return design_tokens(plan, windows)

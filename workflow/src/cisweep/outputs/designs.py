@@ -19,8 +19,9 @@ DESIGN_SCHEMA = pa.schema(
      ("role", _TEXT), ("kind", _TEXT), ("before", _REAL), ("wanted", _REAL), ("after", _REAL),
      ("after_pruned", _REAL), ("tolerance", _REAL), ("reached", pa.bool_()), ("n_edits", _WHOLE),
      ("n_edits_pruned", _WHOLE), ("edits", _TEXT), ("gc_before", _REAL), ("gc_after", _REAL),
-     ("kmer_distance", _REAL), ("off_distribution", pa.bool_()), ("hits_gained", _TEXT),
-     ("hits_lost", _TEXT), ("curve_edits", pa.list_(_WHOLE)),
+     ("kmer_distance", _REAL), ("kmer_distance_before", _REAL),
+     ("off_distribution", pa.bool_()), ("hits_gained", _TEXT), ("hits_lost", _TEXT),
+     ("curve_edits", pa.list_(_WHOLE)),
      ("curve_predictions", pa.list_(_REAL)), ("sequence_before", _TEXT),
      ("sequence_after", _TEXT), ("sequence_pruned", _TEXT), ("fault", _TEXT)]
 )  # fmt: skip
@@ -166,3 +167,29 @@ def read_history(path: Path, design: str) -> tuple[dict[str, Any], np.ndarray | 
         history["edits"] = [tuple(edits[edits[:, 0] == i, 1:].T) for i in range(n)]
         attributions = group["attributions"][:] if "attributions" in group else None
     return history, attributions
+
+
+def edit_attributions(path: Path, table: pd.DataFrame) -> pd.DataFrame:
+    """Return the attribution of each edit of each design, in the designed sequence.
+
+    Columns: design, position (0-based in the window), kept (after pruning), attribution. Designs
+    are read one by one. `table`: rows of designs.parquet.
+    """
+    parts = []
+    with h5py.File(path) as file:
+        for row in one_row_a_design(table).itertuples():
+            group = file[_group(row.design)]
+            if "attributions" not in group:
+                continue
+            before, full, pruned = (
+                np.frombuffer(text.encode(), np.uint8)
+                for text in (row.sequence_before, row.sequence_after, row.sequence_pruned)
+            )
+            at = np.flatnonzero((before != full) & (before != ord("N")))
+            values = group["attributions"][1][at]
+            kept = full[at] == pruned[at]
+            parts.append(pd.DataFrame(
+                {"design": row.design, "position": at, "kept": kept, "attribution": values}
+            ))  # fmt: skip
+    columns = ["design", "position", "kept", "attribution"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

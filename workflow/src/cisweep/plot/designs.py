@@ -1,6 +1,7 @@
 """Figures of the design step, from its table and histories."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from cisweep.plot.curves import plot_loss
 from cisweep.plot.edits import plot_edits, plot_history
-from cisweep.plot.effects import save_figure
+from cisweep.plot.effects import plot_groups, save_figure
 
 SHOWN = 6
 """Designs that have a panel each."""
@@ -49,12 +50,55 @@ def plot_pruning(table: pd.DataFrame, ax: Any) -> Any:
     return ax
 
 
-def save_design_figures(
-    table: pd.DataFrame,
-    shown: Mapping[str, tuple[Mapping[str, Any], np.ndarray | None]],
-    paths: Sequence[Path],
-) -> None:
-    """Write the figures loss, edits, goals, pruning and logos; `paths` end in these names."""
+def plot_kept_edits(edits: pd.DataFrame, ax: Any) -> Any:
+    """Return axes with the attributions of the edits that pruning kept, beside those it took back.
+
+    `edits`: columns kept (bool) and attribution, one row an edit (outputs/designs.py).
+    """
+    kept = edits["kept"].to_numpy(bool)
+    values = edits["attribution"].to_numpy(float)
+    ordered = np.concatenate([values[kept], values[~kept]])
+    groups = ["kept"] * int(kept.sum()) + ["taken back"] * int((~kept).sum())
+    ax.axhline(0, color="0.7", lw=0.8, zorder=0)
+    if len(groups):
+        plot_groups(ordered, groups, value_name="Attribution of the new base", ax=ax)
+    return ax
+
+
+def plot_hit_changes(changes: pd.DataFrame, ax: Any) -> Any:
+    """Return axes with the mean change of hits of each motif, and of its decoys.
+
+    `changes`: columns motif, change, decoys (analysis/design_hits.py), most changed motif first.
+    """
+    at = np.arange(len(changes))[::-1]
+    ax.barh(at, changes["change"].astype(float), height=0.7, color="C0", label="motif")
+    ax.plot(changes["decoys"].astype(float), at, "D", color="black", ms=4, ls="",
+            label="column-shuffled decoys")  # fmt: skip
+    ax.axvline(0, color="0.4", lw=0.8)
+    ax.set_yticks(at, list(changes["motif"]), fontsize=7)
+    ax.set_xlabel("Hits gained per design")
+    if len(changes):
+        ax.legend(frameon=False, fontsize=7, loc="lower right")
+    return ax
+
+
+@dataclass(frozen=True)
+class DesignFigures:
+    """What the figures of the design step are drawn from."""
+
+    table: pd.DataFrame
+    """Rows of designs.parquet."""
+    shown: Mapping[str, tuple[Mapping[str, Any], np.ndarray | None]]
+    """History and attributions (3, length) of the designs that have a panel each."""
+    edits: pd.DataFrame
+    """As in `plot_kept_edits`."""
+    changes: pd.DataFrame
+    """As in `plot_hit_changes`."""
+
+
+def save_design_figures(figures: DesignFigures, paths: Sequence[Path]) -> None:
+    """Write the figures; the stem of each path is its name."""
+    table, shown = figures.table, figures.shown
     own = table[(table["method"] == "ledidi") & (table["fault"] == "")]
     goals = [part for _, part in own[own["role"] == "goal"].groupby(["model", "target"])]
     histories = [(name, history) for name, (history, _) in shown.items() if history["total_loss"]]
@@ -63,6 +107,8 @@ def save_design_figures(
         "edits": lambda: _panels(histories, _edit_map),
         "goals": lambda: _panels([(_title(p), p) for p in goals], plot_goals),
         "pruning": lambda: _panels([(_title(p), p) for p in goals], plot_pruning),
+        "kept": lambda: _panels([("", figures.edits)], plot_kept_edits),
+        "hits": lambda: _panels([("", figures.changes)], plot_hit_changes),
         "logos": lambda: _logos(own, shown),
     }
     for path in map(Path, paths):

@@ -1,11 +1,12 @@
 """design: sequences edited until the models predict what is wanted, with the evidence for it."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cisweep.config.base import Name, Strict
+from cisweep.config.goal_table import ALL, with_goal_table
 from cisweep.steps.base import Step, StepConfig
 
 
@@ -41,11 +42,19 @@ class DesignConfig(StepConfig):
     """Name: goals that hold together. Several names are a catalogue: a design of each region for
     each of them."""
     region_goals: dict[str, list[Name]] = {}
-    """Name of a region in the BED: names of its goals; regions not named get all of them."""
+    """Name of a region in the BED: names of its goals; regions not named get those of `*`, or all
+    of them if `*` is not given."""
+    goals_table: Path | None = None
+    """TSV with the columns region (`*` = all), model, target, kind, and where needed value, weight,
+    tolerance and goal (a name; rows of one name and region hold together). Added to goals."""
     judges: list[Name] = []
     """Models that take no part in the design; their predictions stand beside it."""
     frozen: Path | None = None
     """BED of positions that keep their base."""
+    priors: Path | None = None
+    """TSV without header: chrom, start, end, base (A, C, G, T, or `*` for each edit), weight. The
+    weight is added to the logit by which the base is drawn: about 9 makes a base as likely as
+    the genome's, -inf forbids it."""
     max_edits: int | None = Field(None, ge=0)
     """Largest number of edits."""
     min_distance_bp: int = Field(1, ge=1)
@@ -82,13 +91,23 @@ class DesignConfig(StepConfig):
     puts in the motifs of `motifs` and is slow with many."""
     n_references: int = Field(20, ge=0)
     """Shuffles for the attributions before and after; 0 = none."""
+    composition: Path | None = None
+    """BED of regions of usual composition, such as the peaks that the model was trained on; designs
+    beyond them in GC or k-mers are marked off_distribution. null = the regions of this step."""
     regions_per_batch: int = Field(32, ge=1)
     """Regions under optimisation at a time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_table(cls, data: Any) -> Any:
+        return with_goal_table(data) if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.goals or not all(self.goals.values()):
-            raise ValueError("give goals: {name: [{model, target, kind, value}, …]}")
+            raise ValueError(
+                "give goals: {name: [{model, target, kind, value}, …]}, or goals_table"
+            )
         for name, goals in self.goals.items():
             seen = [(g.model, g.target) for g in goals]
             if len(set(seen)) < len(seen):
@@ -103,15 +122,21 @@ class DesignConfig(StepConfig):
             raise ValueError("gc_range: give 0 <= low <= high <= 1")
         return self
 
+    def goals_of(self, region: str) -> list[str]:
+        """Return the names of the goals of a region, in the order of `goals`."""
+        names = self.region_goals.get(region, self.region_goals.get(ALL, list(self.goals)))
+        return [name for name in self.goals if name in names]
+
     @property
     def oracles(self) -> list[str]:
         """Ids of the models that take part, in the order of the goals."""
         return list(dict.fromkeys(g.model for goals in self.goals.values() for g in goals))
 
 
+FIGURES = ("loss", "edits", "goals", "pruning", "kept", "hits", "logos")
 STEP = Step(
     name="design",
-    version=1,
+    version=2,
     order=80,
     config=DesignConfig,
     title="Designs",
@@ -122,7 +147,17 @@ STEP = Step(
         "design/edits.vcf.gz.tbi",
         "design/history.h5",
         "design/dropped.tsv",
-        *(f"design/figures/{name}.svg" for name in ("loss", "edits", "goals", "pruning", "logos")),
+        *(f"design/figures/{name}.svg" for name in FIGURES),
     ],
-    unscoped=frozenset({"batch_size", "regions_per_batch", "regions", "frozen"}),
+    unscoped=frozenset(
+        {
+            "batch_size",
+            "regions_per_batch",
+            "regions",
+            "frozen",
+            "goals_table",
+            "priors",
+            "composition",
+        }
+    ),  # fmt: skip
 )
