@@ -40,6 +40,9 @@ with Job(snakemake) as job:  # noqa: F821
         table,
         shown,
         edit_attributions(job.output.history, table),
-        hit_changes(own, motifs, plan.config.seed, threshold),
+        {
+            goal: hit_changes(part, motifs, plan.config.seed, threshold)
+            for goal, part in own.groupby("goal", sort=False)
+        },
     )
     save_design_figures(figures, job.products("figures"))

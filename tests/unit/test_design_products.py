@@ -6,8 +6,12 @@ import pytest
 import torch
 
 from cisweep.analysis.averaging import FoldedModel
+from cisweep.analysis.design_choice import Chooser
+from cisweep.analysis.design_goals import Goal
+from cisweep.analysis.design_hits import hit_changes
 from cisweep.analysis.design_job import DesignModels, Templates, _Member, design_chunk
-from cisweep.analysis.design_rows import design_rows
+from cisweep.analysis.design_oracle import Oracle
+from cisweep.analysis.design_rows import Composition, design_rows, text_of
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.models import CNN
@@ -113,6 +117,100 @@ def test_region_goals_choose_and_impossible_constraints_give_a_row_with_a_fault(
     assert rows["fault"].str.contains("GC in").all()
 
 
+def test_a_goal_that_cannot_be_reached_says_so(made, tmp_path):
+    places, tokens, *_ = made
+    far = {"far": [{"model": "a", "target": "up", "kind": "value", "value": 1e4}]}
+    found = design_chunk(models(), free(places, tokens), step(goals=far, max_edits=3), 7)
+    rows = pd.DataFrame(design_rows(found, models(), places, tokens))
+    assert not rows["reached"].any() and (rows["fault"] == "").all()
+    goal = rows[(rows["role"] == "goal") & (rows["method"] == "ledidi")]
+    assert (goal["after"] > goal["before"]).all() and (goal["n_edits"] <= 3).all()
+    write_fasta(rows, tmp_path / "designs.fa")
+    assert (tmp_path / "designs.fa").read_text().count("goal=not_reached") == 3
+
+
+def test_priors_rule_out_bases_also_on_the_minus_strand():
+    priors = np.zeros((2, 4, LENGTH), np.float32)
+    priors[:, 1, :40] = -np.inf  # no C in the first half, + orientation
+    priors[:, :, 60:] = -np.inf  # no edit in the last quarter
+    for strand in "+-":
+        places, tokens = windows(2, strand)
+        tokens[:, :40] = np.where(tokens[:, :40] == 1, 0, tokens[:, :40])
+        own = priors.copy()
+        for i in range(2):
+            own[i, tokens[i, 60:], np.arange(60, LENGTH)] = 0
+        templates = Templates(places, tokens, np.zeros(tokens.shape, bool), own)
+        found = design_chunk(models(), templates, step(), 3)
+        assert sum(int((d.full != d.template).sum()) for d in found) > 4
+        for d in found:
+            for window in (d.full, d.pruned, *(b.tokens for b in d.baselines)):
+                assert not (window[:40] == 1).any()
+                assert (window[60:] == d.template[60:]).all()
+
+
+def test_the_sample_with_the_fewest_edits_after_pruning_is_kept(made):
+    places, tokens, found, _ = made
+
+    # An oracle of the number of A among the first ten bases.
+    class CountA(torch.nn.Module):
+        def forward(self, X):
+            return X[:, :1, :10].sum(2)
+
+    template = np.full(40, 3, np.uint8)
+    samples = np.repeat(template[None], 4, 0)
+    samples[0, [0, 1, 2]] = 0  # reaches 3 with 3 edits
+    samples[1, [0, 1, 2, 3]] = 0  # too much, within the tolerance
+    samples[2, [0, 20, 21]] = 0  # does not reach
+    samples[3, [0, 1, 2, *range(20, 24)]] = 0  # reaches, with edits that do nothing
+    oracle = Oracle(CountA(), None, torch.zeros(0), 4)
+    goals = [Goal(0, "value", 3.0, tolerance=1.0)]
+    before = np.zeros((1, 1), np.float32)
+
+    def choose(prune: bool, rows: list[int]):
+        chooser = Chooser(oracle, goals, 0.1, prune, 1.0)
+        return chooser.choose(template[None], before, samples[None, None, rows], [None])[0]
+
+    chosen = choose(True, [3, 1, 2])
+    assert (chosen.pruned != template).sum() == 2  # 2 is within 1 of 3
+    assert (choose(False, [3, 0, 1]).full == samples[0]).all()
+    chosen = choose(True, [2])  # not reached: what does not move the prediction goes
+    assert (chosen.pruned != template).nonzero()[0].tolist() == [0]
+
+
+def test_what_is_usual_comes_from_the_given_windows(made):
+    places, tokens, found, _ = made
+    draw = np.random.default_rng(3)
+    usual = draw.integers(0, 4, (60, LENGTH)).astype(np.uint8)
+    rows = pd.DataFrame(design_rows(found, models(), places, usual))
+    other = np.where(usual < 2, usual + 2, usual).astype(np.uint8)  # no A and no C
+    odd = pd.DataFrame(design_rows(found, models(), places, other))
+    assert odd["off_distribution"].all() and not rows["off_distribution"].all()
+    assert (odd["kmer_distance"] > rows["kmer_distance"]).all()
+    assert (rows["kmer_distance_before"] > 0).all()
+    gc = Composition.of(usual)
+    assert gc.is_beyond(0.0) and gc.is_beyond(1.0) and not gc.is_beyond(0.5)
+
+
+def test_hit_changes_tell_a_motif_from_its_decoys():
+    draw = np.random.default_rng(0)
+    word = np.array([0, 2, 1, 3, 3, 1, 2, 0, 1, 1])
+    pwm = np.full((4, 10), 0.02)
+    pwm[word, np.arange(10)] = 0.94
+    before = draw.integers(0, 4, (6, 100)).astype(np.uint8)
+    after = before.copy()
+    after[:, 40:50] = word
+    designs = pd.DataFrame({
+        "hits_gained": ["made up"] * 6, "hits_lost": [""] * 6,
+        "sequence_before": [text_of(t) for t in before],
+        "sequence_pruned": [text_of(t) for t in after],
+    })  # fmt: skip
+    found = hit_changes(designs, {"made up": pwm, "other": pwm[:, ::-1]}, 0)
+    assert found["motif"].tolist() == ["made up"]
+    assert found.loc[0, "gained"] == 6 and found.loc[0, "lost"] == 0
+    assert found.loc[0, "change"] == pytest.approx(1.0) and abs(found.loc[0, "decoys"]) < 0.1
+    assert not len(hit_changes(designs.assign(hits_gained=""), {}, 0))
+
+
 def test_a_minus_window_is_designed_on_its_own_strand():
     places, tokens = windows(1, "-")
     turned = 3 - tokens[:, ::-1]
@@ -180,8 +278,10 @@ def test_products_hold_what_was_designed(made, tmp_path):
         {"motif": ["a", "b"], "gained": [2, 0], "lost": [0, 1], "change": [1.0, -0.5],
          "decoys": [0.1, 0.0]}
     )  # fmt: skip
-    save_design_figures(DesignFigures(table, shown, edits, changes), figures)
-    empty = DesignFigures(table.iloc[:0], {}, edits.iloc[:0], changes.iloc[:0])
+    save_design_figures(
+        DesignFigures(table, shown, edits, {"high": changes, "low": changes}), figures
+    )
+    empty = DesignFigures(table.iloc[:0], {}, edits.iloc[:0], {})
     save_design_figures(empty, figures)  # an empty run has empty figures
     assert all(f.stat().st_size > 500 for f in figures)
     with h5py.File(tmp_path / "history.h5") as file:

@@ -92,8 +92,8 @@ class DesignFigures:
     """History and attributions (3, length) of the designs that have a panel each."""
     edits: pd.DataFrame
     """As in `plot_kept_edits`."""
-    changes: pd.DataFrame
-    """As in `plot_hit_changes`."""
+    changes: Mapping[str, pd.DataFrame]
+    """Name of the goals -> as in `plot_hit_changes`."""
 
 
 def save_design_figures(figures: DesignFigures, paths: Sequence[Path]) -> None:
@@ -108,7 +108,7 @@ def save_design_figures(figures: DesignFigures, paths: Sequence[Path]) -> None:
         "goals": lambda: _panels([(_title(p), p) for p in goals], plot_goals),
         "pruning": lambda: _panels([(_title(p), p) for p in goals], plot_pruning),
         "kept": lambda: _panels([("", figures.edits)], plot_kept_edits),
-        "hits": lambda: _panels([("", figures.changes)], plot_hit_changes),
+        "hits": lambda: _panels(list(figures.changes.items()), plot_hit_changes),
         "logos": lambda: _logos(own, shown),
     }
     for path in map(Path, paths):
