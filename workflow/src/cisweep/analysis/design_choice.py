@@ -14,7 +14,7 @@ from cisweep.analysis.design_goals import Goal, Objective, goal_objective, reach
 from cisweep.analysis.design_oracle import Oracle, one_hot
 from cisweep.analysis.pruning import Holds, PruningPath, pruning_paths
 
-CANDIDATES = 8
+CANDIDATES = 24
 """Samples of a region that are pruned."""
 
 
