@@ -67,10 +67,12 @@ def test_a_wrong_prior_is_named(plan, row):
     assert "line 2" in str(error.value)
 
 
-def test_usual_windows_are_those_of_the_file_or_the_step(plan):
+def test_usual_windows_are_those_of_the_file_or_of_the_genome(plan):
     made = plan()
     windows, _ = design_windows(made)
-    assert np.array_equal(usual_tokens(made, windows), design_tokens(made, windows))
+    tiled = usual_tokens(made, windows, 100)
+    assert tiled.shape == (100, 200) and ((tiled == 4).mean(1) <= 0.1).all()
+    assert len(np.unique(tiled, axis=0)) == 100
     rows = "".join(f"chr20\t{s}\t{s + 50}\n" for s in range(100_000, 900_000, 1000))
     found = usual_tokens(plan(composition=rows), windows, 64)
     assert found.shape == (64, 200)

@@ -297,6 +297,12 @@ def design_models():
     return [] if step is None else [*step.oracles, *step.judges]
 
 
+def design_usual():
+    """Return the run's BED file where it says what composition is usual."""
+    step, bed = PLAN.step_config("design"), PLAN.config.regions.bed
+    return [] if step is None or step.composition or not bed else [str(bed)]
+
+
 def design_weights(wildcards):
     """Return the files that determine the output of the models that take part."""
     return [str(path) for name in design_models() for path in PLAN.models[name].files()]

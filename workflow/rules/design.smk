@@ -13,9 +13,8 @@ rule design_chunk:
     input:
         source=PLAN.source_files,
         weights=design_weights,
-        files=design_files(
-            "frozen", "priors", "composition", "forbidden_motifs", "required_motifs"
-        ),
+        files=design_files("frozen", "priors", "composition", "forbidden_motifs", "required_motifs"),
+        usual=design_usual(),
         motifs=design_motifs(),
     output:
         table=f"{RESULTS}/design/chunks/{{chunk}}.parquet",

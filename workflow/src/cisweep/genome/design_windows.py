@@ -14,7 +14,14 @@ from cisweep.contracts import Windows
 from cisweep.errors import ConfigError
 from cisweep.genome.fasta import window_tokens
 from cisweep.genome.plan import Plan
-from cisweep.genome.regions import WindowPolicy, check_dropped, overlaps, read_bed, to_windows
+from cisweep.genome.regions import (
+    WindowPolicy,
+    check_dropped,
+    overlaps,
+    read_bed,
+    tiles,
+    to_windows,
+)
 from cisweep.genome.regions import read_blacklist as read_intervals
 
 
@@ -148,12 +155,21 @@ def _prior_rows(path: Path) -> list[tuple[str, int, int, str, float]]:
 def usual_tokens(plan: Plan, windows: Windows, n: int = 512) -> np.ndarray:
     """Return windows of usual composition, tokens (at most n, length), evenly out of all.
 
-    They are the centres of `composition`, or all `windows` of the step.
+    They are those of `composition`; without it, those of the run's BED file, or tiles of the
+    chromosomes that the run takes, and, where there is no genome, the step's own `windows`.
     """
-    path = plan.step_config("design").composition
-    if path is not None:
-        policy = WindowPolicy(design_length(plan), max_n=0.1)
-        windows = to_windows(read_bed(path), plan.source.lengths, policy)[0]
+    path, length = plan.step_config("design").composition, design_length(plan)
+    policy = WindowPolicy(length, chroms=plan.config.regions.chroms if path is None else ".*")
+    rows = plan.given if path is None else read_bed(path)
+    if rows is not None:
+        windows = to_windows(rows, plan.source.lengths, policy)[0]
+    elif plan.is_genome:
+        lengths = {c: bp for c, bp in plan.source.lengths.items() if plan.wanted(c)}
+        stride = max(sum(lengths.values()) // (4 * n), 1)
+        parts = [tiles(c, bp, length, stride, 0, bp) for c, bp in lengths.items()]
+        windows = Windows.concatenate([to_windows(p, lengths, policy)[0] for p in parts])
+        tokens = design_tokens(plan, windows)
+        windows = windows.take((tokens == 4).mean(1) <= policy.max_n)
     if len(windows) > n:
         windows = windows.take(np.linspace(0, len(windows) - 1, n).round().astype(np.int64))
     return design_tokens(plan, windows)

@@ -93,7 +93,7 @@ class DesignConfig(StepConfig):
     """Shuffles for the attributions before and after; 0 = none."""
     composition: Path | None = None
     """BED of regions of usual composition, such as the peaks that the model was trained on; designs
-    beyond them in GC or k-mers are marked off_distribution. null = the regions of this step."""
+    beyond them in GC or k-mers are marked off_distribution. null = the run's regions."""
     regions_per_batch: int = Field(32, ge=1)
     """Regions under optimisation at a time."""
 
