@@ -292,8 +292,8 @@ class Plan:
     @property
     def page_key(self) -> str:
         """Hash of what the page shows beside the products."""
-        step = all_steps()["report"]
-        return digest(self.summary(), step.version, step.settings(self.step_config("report")))
+        step, config = all_steps()["report"], self.step_config("report")
+        return "" if config is None else digest(self.summary(), step.version, step.settings(config))
 
     def summary(self) -> dict[str, str]:
         """Return label -> value: what was run, for a reader."""
