@@ -22,7 +22,7 @@ class Linear(torch.nn.Module):
         return (X * self.weights).sum((1, 2))[:, None]
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.integers(0, 10_000), st.sampled_from([None, 0, 3, 8]), st.sampled_from([1, 4]),
     st.sampled_from([None, (0.3, 0.6), (0.9, 1.0)]), st.sampled_from(["value", "maximise"]),

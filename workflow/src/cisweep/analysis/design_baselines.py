@@ -61,7 +61,9 @@ class BaselineTask:
         return windows if self.allowed is None else windows[self.allowed(windows)]
 
     def result(self, name: str, window: np.ndarray, steps: list[tuple[int, float]]) -> Baseline:
-        """Return the named result with this window."""
+        """Return the named result with this window; raises DesignError if it is not allowed."""
+        if not len(self.fine(window[None])):
+            raise DesignError(f"{name} found no window that fulfils the constraints")
         loss, y = self.losses(window[None])
         return Baseline(name, window, y[0].numpy(force=True), float(loss[0]),
                         int(self.n_edits(window)), steps)  # fmt: skip
@@ -138,8 +140,9 @@ def beam(task: BaselineTask, *, n_edits: int, width: int = 4) -> Baseline:
     if n_edits < 0 or width < 1:
         raise DesignError(f"a beam needs n_edits >= 0 and width >= 1, not {n_edits}, {width}")
     front = task.template[None].copy()
-    best = float(task.losses(front)[0][0]), front[0]
-    steps = [(0, best[0])]
+    loss = float(task.losses(front)[0][0])
+    # The unedited window is an answer only where it is allowed.
+    best, steps = (loss if len(task.fine(front)) else np.inf, front[0]), [(0, loss)]
     for step in range(1, n_edits + 1):
         trials = np.unique(np.concatenate([_single_edits(task, w) for w in front]), axis=0)
         if not len(trials):

@@ -314,15 +314,15 @@ class _Batch:
         n_edits = int(task.n_edits(found.pruned))
         out = []
         for kind in self.step.baselines:
-            if kind == "greedy_motif" and motifs:
-                out.append(greedy_motifs(task, dict(motifs), max_edits=n_edits))
-            elif kind == "beam":
-                out.append(beam(task, n_edits=n_edits))
-            elif kind == "random":
-                try:
+            try:
+                if kind == "greedy_motif" and motifs:
+                    out.append(greedy_motifs(task, dict(motifs), max_edits=n_edits))
+                elif kind == "beam":
+                    out.append(beam(task, n_edits=n_edits))
+                elif kind == "random":
                     out.append(random_edits(task, n_edits=n_edits, seed=seed))
-                except DesignError:
-                    continue  # too tight for random edits; the table then has no such row
+            except DesignError:
+                continue  # constraints too tight for it; the table then has no such row
         return out
 
     def _attributions(self, found: Designed, seed: int, like: torch.Tensor) -> np.ndarray:
