@@ -17,9 +17,9 @@ from torch.utils.weak import WeakIdKeyDictionary
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
-# From this many channels channels-last is faster (64 -> 64, width 3: 1.5 times; 48 -> 48 and
-# fewer: not).
-_MANY_CHANNELS = 64
+# From this many channels channels-last is never slower, and with wide or dilated kernels up to
+# 2.8 times faster, forward and backward.
+_MANY_CHANNELS = 16
 # Rows of a matrix product whose sizes are multiples of this have the same bits wherever they
 # stand: shorter rows begin at addresses for which the library takes other code.
 _ALIGNED = 16
@@ -27,13 +27,13 @@ _ALIGNED = 16
 
 class _Prepared(NamedTuple):
     stamp: tuple[Any, ...]
-    made: dict[str, Tensor]
+    made: dict[str, Any]
 
 
 _prepared: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 
-def _layout(weight: Tensor, name: str, make: Callable[[Tensor], Tensor]) -> Tensor:
+def _layout(weight: Tensor, name: str, make: Callable[[Tensor], Any]) -> Any:
     """Return make(weight), kept as long as the weight lives and is not changed."""
     stamp = (weight._version, weight.data_ptr(), weight.dtype, weight.device)
     entry = _prepared.get(weight)
@@ -84,9 +84,33 @@ def conv1d(
     pad = _padding(padding, dilation * (weight.shape[-1] - 1), stride)
     if not _suits(x, weight, bias, stride, pad, dilation, groups):
         return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
+    fixed = _prepare(weight, pad, dilation)
     if torch.is_grad_enabled() and x.requires_grad:
-        return _Conv1d.apply(x, weight, bias, pad, dilation)
-    return _forward(x, weight, bias, pad, dilation)
+        return _Conv1d.apply(x, fixed, bias)
+    return fixed(x, bias)
+
+
+def fixed_conv1d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: int,
+    padding: int,
+    dilation: int,
+    groups: int,
+) -> Callable[[Tensor], Tensor]:
+    """Return conv1d as a function of inputs like x alone, which looks nothing up again.
+
+    Weights that are changed later are not noticed.
+    """
+    if not _suits(x, weight, bias, stride, padding, dilation, groups):
+        return lambda x: F.conv1d(x, weight, bias, stride, padding, dilation, groups)
+    fixed = _prepare(weight, padding, dilation)
+
+    def run(x: Tensor) -> Tensor:
+        return _Conv1d.apply(x, fixed, bias) if x.requires_grad else fixed(x, bias)
+
+    return run
 
 
 def _one(value: int | tuple[int]) -> int:
@@ -134,48 +158,68 @@ def _needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
     return weight.requires_grad or (bias is not None and bias.requires_grad)
 
 
-def _forward(x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int) -> Tensor:
-    if _is_head(weight):
-        return _shifted_sums(x, weight, bias, pad, dilation)
-    x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
-    weight = _layout(weight, "channels_last", _channels_last)
-    return F.conv2d(x, weight, bias, padding=(0, pad), dilation=(1, dilation)).squeeze(2)
+class _Fixed:
+    """A convolution with its weights laid out; `turned` is its transpose, made when asked for."""
+
+    def __init__(self, weight: Tensor, pad: int, dilation: int):
+        self.shape, self.pad, self.dilation = weight.shape, pad, dilation
+        self.is_head = _is_head(weight)
+        self.weight = _taps(weight) if self.is_head else _channels_last(weight)
+        self._plain: Tensor | None = weight
+        self._turned: _Fixed | None = None
+
+    @property
+    def turned(self) -> "_Fixed":
+        """The convolution of the gradients that gives those of the input."""
+        if self._turned is None:
+            reach = self.dilation * (self.shape[2] - 1)
+            self._turned = _Fixed(_turned(self._plain), reach - self.pad, self.dilation)
+            self._plain = None
+        return self._turned
+
+    def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        if self.is_head:
+            return self._shifted_sums(x, bias)
+        x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        pad, dilation = (0, self.pad), (1, self.dilation)
+        return torch.conv2d(x, self.weight, bias, (1, 1), pad, dilation).squeeze(2)
+
+    def _shifted_sums(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution as products of every position with every tap, then summed."""
+        n_out, n_in, width = self.shape
+        pad, dilation = self.pad, self.dilation
+        rows = F.pad(x.transpose(1, 2), (0, -n_in % _ALIGNED, pad, pad)).contiguous()
+        n, length, _ = rows.shape
+        products = rows.view(n * length, -1) @ self.weight.T
+        columns = products.shape[1]
+        # The element (position, output, tap) lies `tap` dilated positions further on.
+        diagonal = products.as_strided(
+            (n, n_out, length - dilation * (width - 1), width),
+            (length * columns, width, columns, dilation * columns + 1),
+        )
+        y = diagonal.sum(dim=-1)
+        return y if bias is None else y + bias[:, None]
 
 
-def _shifted_sums(
-    x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int
-) -> Tensor:
-    """Return the convolution as products of every position with every tap, then summed."""
-    n_out, n_in, width = weight.shape
-    taps = _layout(weight, "taps", _taps)
-    rows = F.pad(x.transpose(1, 2), (0, -n_in % _ALIGNED, pad, pad)).contiguous()
-    n, length, _ = rows.shape
-    products = rows.view(n * length, -1) @ taps.T
-    columns = products.shape[1]
-    # The element (position, output, tap) lies `tap` dilated positions further on.
-    diagonal = products.as_strided(
-        (n, n_out, length - dilation * (width - 1), width),
-        (length * columns, width, columns, dilation * columns + 1),
-    )
-    y = diagonal.sum(dim=-1)
-    return y if bias is None else y + bias[:, None]
+@torch.no_grad()
+def _prepare(weight: Tensor, pad: int, dilation: int) -> _Fixed:
+    name = f"{pad} {dilation}"
+    return _layout(weight, name, lambda w: _Fixed(w, pad, dilation))
 
 
 class _Conv1d(torch.autograd.Function):
     """The fast convolution with its gradient, itself a fast convolution of the gradient."""
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int
-    ) -> Tensor:
-        ctx.weight, ctx.pad, ctx.dilation = weight, pad, dilation
-        return _forward(x, weight, bias, pad, dilation)
+    def forward(ctx: Any, x: Tensor, fixed: _Fixed, bias: Tensor | None) -> Tensor:
+        ctx.fixed = fixed
+        return fixed(x, bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        turned = _layout(ctx.weight, "turned", _turned)
-        pad = ctx.dilation * (turned.shape[2] - 1) - ctx.pad
-        return conv1d(gradient, turned, None, 1, pad, ctx.dilation), None, None, None, None
+        if torch.is_grad_enabled():
+            return _Conv1d.apply(gradient, ctx.fixed.turned, None), None, None
+        return ctx.fixed.turned(gradient), None, None
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ example takes its place, as in tangermeme 1.6, but with a threshold that follows
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from cisweep.analysis.rescale.tracing import Trace, bare, reentrant
 
@@ -56,11 +57,10 @@ def elementwise(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     derivative (log-sigmoid) give it back unchanged.
     """
     place = next(i for i, arg in enumerate(args) if getattr(arg, "trace", None) is trace)
-    constants = list(bare(args))
+    before, after, kwargs = bare(args[:place]), bare(args[place + 1 :]), bare(kwargs)
 
     def value_at(x: torch.Tensor) -> Any:
-        constants[place] = x
-        return func(*constants, **bare(kwargs))
+        return func(*before, x, *after, **kwargs)
 
     def example() -> tuple[Any, list[Any]]:
         x = args[place].inner
@@ -86,8 +86,27 @@ def elementwise(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     return trace.step(func, (args, kwargs), example, reference)
 
 
+class Rectified(torch.autograd.Function):
+    """ReLU or leaky ReLU with its secant, in few passes over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, x_e: torch.Tensor, slope: torch.Tensor | None):
+        """Return the rectified reference `x`; `x_e` is the example, `slope` that below zero."""
+        width = torch.sub(x_e, x).abs_()
+        multiplier = torch.maximum(x_e, x).div_(width).clamp_(0, 1)
+        if slope is not None:
+            torch.add(slope, multiplier, alpha=1 - slope.item(), out=multiplier)
+        ctx.save_for_backward(multiplier)
+        return torch.relu(x) if slope is None else F.leaky_relu(x, slope.item())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor):
+        """Return the multiplier of `x`."""
+        return ctx.saved_tensors[0] * gradient, None, None
+
+
 def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-    """Handle ReLU and leaky ReLU without a threshold, in few passes over memory.
+    """Handle ReLU and leaky ReLU without a threshold.
 
     For u, v the two inputs the secant of ReLU is max(u, v) / |u − v| cut to [0, 1]: 1 where both
     are positive, 0 where both are negative, and what DeepLIFT says where the sign changes. A zero
@@ -96,7 +115,8 @@ def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     """
     x = args[0]
     leaky = func._schema.name != "aten::relu"
-    slope = (bare(args[1]) if len(args) > 1 else 0.01) if leaky else 0.0
+    below = (bare(args[1]) if len(args) > 1 else 0.01) if leaky else 0.0
+    slope = torch.tensor(below, dtype=x.dtype, device=x.device) if leaky else None
 
     def example() -> tuple[Any, list[Any]]:
         value = func(x.inner, *args[1:])
@@ -104,15 +124,7 @@ def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         return value, [torch.where(x.inner == 0, nudge, x.inner)]
 
     def reference(saved: list[Any]) -> Any:
-        (x_e,) = saved
-        with torch.no_grad():
-            v = x.inner.detach()
-            value = func(v, *args[1:])
-            width = torch.sub(x_e, v).abs_()
-            multiplier = torch.maximum(x_e, v).div_(width).clamp_(0, 1)
-            if leaky:
-                multiplier.mul_(1 - slope).add_(slope)
-        return Scaled.apply(x.inner, value, multiplier)
+        return Rectified.apply(x.inner, saved[0], slope)
 
     return trace.step(func, args, example, reference)
 
@@ -123,11 +135,10 @@ def step_function(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     Its secant, Δstep / Δin, is what makes `torch.where(x > 0, x, 0)` equal to ReLU.
     """
     place = next(i for i, arg in enumerate(args) if getattr(arg, "trace", None) is trace)
-    constants = list(bare(args))
+    before, after, kwargs = bare(args[:place]), bare(args[place + 1 :]), bare(kwargs)
 
     def value_at(x: torch.Tensor) -> torch.Tensor:
-        constants[place] = x
-        return func(*constants, **bare(kwargs)).to(x.dtype)
+        return func(*before, x, *after, **kwargs).to(x.dtype)
 
     def example() -> tuple[Any, list[Any]]:
         x = args[place].inner

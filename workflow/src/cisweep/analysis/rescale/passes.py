@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cisweep.analysis.rescale.calls import followed
 from cisweep.analysis.rescale.registration import registered_modules, rule_table
+from cisweep.analysis.rescale.reruns import Rerun
 from cisweep.analysis.rescale.rules import handler_for
 from cisweep.analysis.rescale.tracing import Trace, Tracked, tracked_in
 from cisweep.errors import AttributionError
@@ -21,13 +22,18 @@ from cisweep.errors import AttributionError
 Target = int | Callable[[Any], Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Explainer:
-    """A model made ready: what to call, the scalars to explain, and the rules."""
+    """A model made ready: what to call, the scalars to explain, and the rules.
+
+    The model itself runs on the first examples and the first of their references, which has to
+    run the same calls; `rerun` repeats these calls for other references and other examples.
+    """
 
     call: Callable[..., Any]
     targets: Sequence[Target]
     table: dict[str, Any]
+    rerun: Rerun | None = None
 
     def pairs(
         self, x: Tensor, references: Sequence[Tensor], args: tuple
@@ -37,20 +43,49 @@ class Explainer:
         x: (rows, 4, length), the examples. Yields multipliers (targets, rows, 4, length) and the
         targets of example and reference, (targets, rows) each.
         """
-        trace = Trace(handler_for(self.table))
-        with followed(trace, x.device):
-            found = self._read(trace.start(x.contiguous(), replay=False), args)
-            trace.mark_live(tracked_in(found))
-            y_example = torch.stack([_value(y) for y in found])
+        rerun = self.rerun
+        if rerun is not None and rerun.shape == x.shape and not args:
+            values = rerun.examples(x.clone())
+        else:
+            self.forget()
+            rerun, values = self._traced(x, args)
+        y_example = torch.stack(values)
         for reference in references:
             leaf = reference.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
             with torch.enable_grad():
                 copy = leaf.clone()  # not a leaf: the model may change its input in place
-            with followed(trace, x.device):
-                found = self._read(trace.start(copy, replay=True), args)
-                trace.finish()
-            values = [_value(y) for y in found]
+            if rerun.checked and rerun.trace.repeats:
+                values = rerun.references(copy)
+            else:
+                values = self._by_model(rerun, copy, args)
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
+        if rerun.trace.repeats and rerun.trace.repeats_examples and not args:
+            self.rerun = rerun
+        else:
+            rerun.forget()
+
+    def forget(self) -> None:
+        """Let go of the calls that are kept for other examples."""
+        if self.rerun is not None:
+            self.rerun.forget()
+        self.rerun = None
+
+    def _traced(self, x: Tensor, args: tuple) -> tuple[Rerun, list[Tensor]]:
+        trace = Trace(handler_for(self.table))
+        with followed(trace, x.device):
+            source = trace.start(x.clone(memory_format=torch.contiguous_format), replay=False)
+            found = self._read(source, args)
+            trace.mark_live(tracked_in(found))
+        values = [_value(y) for y in found]
+        return Rerun(trace, source, found), values
+
+    def _by_model(self, rerun: Rerun, x: Tensor, args: tuple) -> list[Tensor]:
+        trace = rerun.trace
+        with followed(trace, x.device):
+            found = self._read(trace.start(x, replay=True), args)
+            trace.finish()
+        rerun.checked = True
+        return [_value(y) for y in found]
 
     def _read(self, x: Tracked, args: tuple) -> list[Tensor]:
         try:
@@ -145,7 +180,11 @@ def explainer(
                 mend="give the Python module, or the module of an exported program",
             )
     with evaluating(model), registered_modules(model, additional):
-        yield Explainer(call_of(model, device, dtype), targets, rule_table(additional))
+        ready = Explainer(call_of(model, device, dtype), targets, rule_table(additional))
+        try:
+            yield ready
+        finally:
+            ready.forget()
 
 
 def call_of(

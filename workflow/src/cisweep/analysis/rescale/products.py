@@ -116,11 +116,12 @@ def _midpoint(trace: Trace, func: Any, args: tuple, kwargs: dict, active: list[i
     i, j = active
     a, b = args[i], args[j]
     # What is added to the product (addmm, a convolution's bias) is linear: split it off.
-    rest = list(bare(args))
+    others = bare([None if k in active else arg for k, arg in enumerate(args)])
 
     def multiply(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        rest[i], rest[j] = x, y
-        return func(*rest, **bare(kwargs))
+        given = list(others)
+        given[i], given[j] = x, y
+        return func(*given, **bare(kwargs))
 
     added = next(
         (k for k, arg in enumerate(args) if isinstance(arg, Tracked) and k not in active), None

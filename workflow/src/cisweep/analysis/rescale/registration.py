@@ -72,12 +72,13 @@ def _function_rule(rule: Rule) -> Handler:
 
     def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         places = [i for i, arg in enumerate(args) if isinstance(arg, Tracked)]
-        constants = list(bare(args))
+        constants = bare([None if i in places else arg for i, arg in enumerate(args)])
 
         def run(*values: Tensor) -> Any:
+            given = list(constants)
             for place, value in zip(places, values):
-                constants[place] = value
-            return func(*constants, **bare(kwargs))
+                given[place] = value
+            return func(*given, **bare(kwargs))
 
         inputs = [args[i] for i in places]
         return _ruled(rule, SimpleNamespace(), run, trace, func, inputs)
@@ -157,9 +158,9 @@ def _with_rule(module: nn.Module, rule: Any) -> Callable[..., Any]:
             handler = _handler(type(module), rule)
             return _module_by_name(handler, forward, args, kwargs)
         places = [i for i, arg in enumerate(args) if isinstance(arg, Tracked)]
-        values = list(args)
 
         def call(*plain: Tensor) -> Any:
+            values = list(args)
             for place, value in zip(places, plain):
                 values[place] = value
             with inputs[0].trace.paused():

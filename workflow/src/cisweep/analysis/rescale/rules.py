@@ -23,10 +23,11 @@ from cisweep.analysis.rescale.tracing import (
     calling_line,
     composite,
     reentrant,
+    settled,
     tracked_in,
 )
 from cisweep.errors import AttributionError
-from cisweep.models.convolution import conv1d
+from cisweep.models.convolution import fixed_conv1d
 
 
 def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -61,6 +62,7 @@ def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
 
 def linear(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     """Let an operation pass: its gradient is its multiplier."""
+    args, kwargs = settled(args), settled(kwargs)
 
     def run(_: Any = None) -> Any:
         value = func(*bare(args), **bare(kwargs))
@@ -90,10 +92,14 @@ def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     x, weight, bias, stride, padding, dilation, transposed, _, groups = args
     if x.ndim != 3 or transposed or isinstance(weight, Tracked) or isinstance(bias, Tracked):
         return product("convolution", linear)(trace, func, args, kwargs)
-    settings = (stride[0], padding[0], dilation[0], groups)
+    settings = (bare(weight), bare(bias), stride[0], padding[0], dilation[0], groups)
+    convolve = None
 
     def run(_: Any = None) -> Any:
-        return conv1d(x.inner, bare(weight), bare(bias), *settings)
+        nonlocal convolve
+        if convolve is None and x.inner is not None:
+            convolve = fixed_conv1d(x.inner, *settings)
+        return convolve(x.inner)
 
     return trace.step(func, (x,), lambda: (run(), []), run)
 

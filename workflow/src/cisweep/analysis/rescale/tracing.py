@@ -35,8 +35,17 @@ class Storage:
 _ACTIVE = Storage(True)
 
 
+class Cell:
+    """Where the value of an activation in the present pass stands, for all that look at it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: torch.Tensor | None):
+        self.value = value
+
+
 class Tracked(torch.Tensor):
-    """An activation that depends on the input: `inner` holds the value of the present pass.
+    """An activation that depends on the input: `inner` is its value in the present pass.
 
     Comparisons give a Tracked of dtype bool whose inner value is 0.0 or 1.0, so that a mask made
     from activations has a multiplier too. `producer` is the index of the call that wrote it last.
@@ -44,7 +53,7 @@ class Tracked(torch.Tensor):
     activation is written into its storage.
     """
 
-    inner: torch.Tensor | None
+    cell: Cell
     trace: "Trace"
     producer: int
     memory: Storage
@@ -60,8 +69,9 @@ class Tracked(torch.Tensor):
         dtype: Any = None,
         storage: Storage = _ACTIVE,
     ):
-        """Wrap `inner`, or, where it is None (not computed), only its look-alike `like`."""
-        like = inner if like is None else like
+        """Wrap `inner`, a value or the cell of one; None, not computed, looks like `like`."""
+        cell = inner if isinstance(inner, Cell) else Cell(inner)
+        like = cell.value if like is None else like
         self = torch.Tensor._make_wrapper_subclass(
             cls,
             like.shape,
@@ -69,9 +79,14 @@ class Tracked(torch.Tensor):
             dtype=dtype or like.dtype,
             device=like.device,
         )
-        self.inner, self.trace, self.producer = inner, trace, producer
+        self.cell, self.trace, self.producer = cell, trace, producer
         self.memory = storage
         return self
+
+    @property
+    def inner(self) -> torch.Tensor | None:
+        """Return the value in the present pass; None where it is not computed."""
+        return self.cell.value
 
     def __repr__(self) -> str:
         return f"Tracked({tuple(self.shape)}, {self.dtype})"
@@ -91,7 +106,11 @@ class Tracked(torch.Tensor):
 
 @dataclass
 class Entry:
-    """One call of pass 1: what it read, what it keeps of the example, what it gave."""
+    """One call of pass 1: what it read, what it keeps of the example, what it gave.
+
+    `example` and `reference` run it again on what stands in the cells `inputs`; `outputs` has a
+    cell, or None where that is no tensor, for each result. `writes` is what it changes in place.
+    """
 
     func: Any
     reads: list[int]
@@ -99,6 +118,11 @@ class Entry:
     gave: list[Any]
     live: bool = False
     nested: bool = False
+    example: Callable[[], tuple[Any, list[Any]]] | None = None
+    reference: Callable[[list[Any]], Any] | None = None
+    inputs: list[Cell] = field(default_factory=list)
+    outputs: list[Cell | None] = field(default_factory=list)
+    writes: Tracked | None = None
 
 
 @dataclass(frozen=True)
@@ -135,13 +159,13 @@ def as_number(mask: Any) -> Any:
     """Return a tracked mask as the tracked 0.0 and 1.0 that it is inside; others as they are."""
     if isinstance(mask, Tracked) and mask.dtype is torch.bool:
         dtype = mask.trace.number if mask.inner is None else mask.inner.dtype
-        return Tracked(mask.trace, mask.inner, mask.producer, like=mask, dtype=dtype)
+        return Tracked(mask.trace, mask.cell, mask.producer, like=mask, dtype=dtype)
     return mask
 
 
 def as_mask(number: Tracked) -> Tracked:
     """Return tracked 0.0 and 1.0 as the mask that the model expects."""
-    return Tracked(number.trace, number.inner, number.producer, like=number, dtype=torch.bool)
+    return Tracked(number.trace, number.cell, number.producer, like=number, dtype=torch.bool)
 
 
 _depth = threading.local()
@@ -184,13 +208,28 @@ def bare(value: Any) -> Any:
     return value
 
 
+def settled(value: Any) -> Any:
+    """Return `value` with the model's constants detached, once for all passes."""
+    if isinstance(value, Tracked):
+        return value
+    if type(value) in (tuple, list):
+        return type(value)([settled(item) for item in value])
+    if isinstance(value, dict):
+        return {key: settled(item) for key, item in value.items()}
+    return bare(value)
+
+
 def _without_constants(tensor: Tracked) -> Any:
     return tensor if tensor.memory.active else tensor.inner
 
 
 @dataclass
 class Trace:
-    """The calls of one block of examples, replayed for each of its references."""
+    """The calls of one block of examples, replayed for each of its references.
+
+    `repeats` says whether the calls, run again without the model, give what the model gives for
+    other references; `repeats_examples`, for other examples too.
+    """
 
     handler_of: Callable[[Any], Handler]
     entries: list[Entry] = field(default_factory=list)
@@ -198,6 +237,8 @@ class Trace:
     cursor: int = 0
     open: bool = False
     number: torch.dtype = torch.float32
+    repeats: bool = True
+    repeats_examples: bool = True
 
     def start(self, value: torch.Tensor, *, replay: bool) -> Tracked:
         """Return the tracked input of the next pass."""
@@ -265,22 +306,26 @@ class Trace:
         the tensor that the call changes in place, and then the result.
         """
         if writes is not None:
+            # A tensor of the model's own that is written into has to be made anew by the model.
+            self.repeats = self.repeats and writes.memory.active
             writes.memory.active = True
         if self.replaying:
             return self._replay(func, reference, writes)
         index, self.cursor = self.cursor, self.cursor + 1
-        reads = [tensor.producer for tensor in tracked_in(operands)]
+        read = tracked_in(operands) if writes is None else [*tracked_in(operands), writes]
         if writes is not None:
-            self._keep_what_is_overwritten(writes.inner)
-            reads.append(writes.producer)
+            self.keep_what_is_overwritten(writes.inner)
         value, saved = example()
-        entry = Entry(func, reads, saved, [], live=writes is not None)
+        entry = Entry(func, [tensor.producer for tensor in read], saved, [])
+        entry.example, entry.reference = example, reference
+        entry.inputs = [tensor.cell for tensor in read]
+        entry.live, entry.writes = writes is not None, writes
         entry.nested = isinstance(value, (list, tuple))
         self.entries.append(entry)
         if writes is not None:
             writes.producer = index
             return writes
-        return self._wrap(value, index, dtype, entry.gave)
+        return self._wrap(value, index, dtype, entry)
 
     def finish(self) -> None:
         """Check that the second pass ran as many operations as the first."""
@@ -290,19 +335,24 @@ class Trace:
     def hold(self, compute: Callable[[], torch.Tensor]) -> torch.Tensor:
         """Return the example's value of `compute` in both passes: a constant of the pair."""
         index, self.cursor = self.cursor, self.cursor + 1
+        self.repeats_examples = False
         if not self.replaying:
             self.entries.append(Entry(compute.__qualname__, [], [compute()], [], live=True))
         return self.entries[index].saved[0]
 
-    def _wrap(self, value: Any, index: int, dtype: Any, gave: list[Any]) -> Any:
-        """Return results of the example pass, tracked; `gave` takes what they look like."""
+    def _wrap(self, value: Any, index: int, dtype: Any, entry: Entry) -> Any:
+        """Return results of the example pass, tracked; the entry takes what they look like."""
         if isinstance(value, torch.Tensor):
             outer = dtype or value.dtype
-            gave.append(Look(value.shape, value.stride(), value.dtype, value.device, outer))
-            return Tracked(self, value, index, dtype=outer)
+            look = Look(value.shape, value.stride(), value.dtype, value.device, outer)
+            tracked = Tracked(self, value, index, dtype=outer)
+            entry.gave.append(look)
+            entry.outputs.append(tracked.cell)
+            return tracked
         if isinstance(value, (list, tuple)):
-            return type(value)(self._wrap(item, index, dtype, gave) for item in value)
-        gave.append(value)
+            return type(value)(self._wrap(item, index, dtype, entry) for item in value)
+        entry.gave.append(value)
+        entry.outputs.append(None)
         return value
 
     def _replay(self, func: Any, reference: Callable, writes: Tracked | None) -> Any:
@@ -337,7 +387,8 @@ class Trace:
             mend="write the branch with torch.where, so that both sequences run the same calls",
         )
 
-    def _keep_what_is_overwritten(self, target: torch.Tensor) -> None:
+    def keep_what_is_overwritten(self, target: torch.Tensor) -> None:
+        """Copy what entries have saved of a tensor that is about to change."""
         storage = target.untyped_storage().data_ptr()
         for entry in self.entries:
             for i, kept in enumerate(entry.saved):
