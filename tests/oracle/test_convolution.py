@@ -62,6 +62,14 @@ def test_float64_and_weight_gradients_are_torchs_own():
     assert torch.autograd.grad(conv1d(x, weight).sum(), weight)[0].abs().sum() > 0
 
 
+def test_a_result_may_be_changed_in_place():
+    x, weight = torch.randn(2, 16, 40, requires_grad=True), torch.randn(16, 16, 5)
+    found, wanted = (
+        torch.autograd.grad(f(x, weight).relu_().square().sum(), x)[0] for f in (conv1d, F.conv1d)
+    )
+    assert relative(found, wanted) < 1e-5
+
+
 def test_a_changed_weight_is_noticed():
     x, weight = torch.randn(2, 4, 40), torch.randn(2, 4, 19)
     for change in (lambda: weight.mul_(2), lambda: weight.add_(1)):

@@ -213,7 +213,7 @@ class _Conv1d(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, fixed: _Fixed, bias: Tensor | None) -> Tensor:
         ctx.fixed = fixed
-        return fixed(x, bias)
+        return fixed(x, bias).data  # no view of a tensor, so that it may be changed in place
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
