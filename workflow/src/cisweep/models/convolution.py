@@ -6,6 +6,7 @@ copies. Gradients with respect to the input are the same convolutions with turne
 is not better or not supported goes to torch's own conv1d.
 """
 
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakIdKeyDictionary
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
@@ -26,19 +26,30 @@ _ALIGNED = 16
 
 
 class _Prepared(NamedTuple):
+    alive: weakref.ref
     stamp: tuple[Any, ...]
-    made: dict[str, Any]
+    made: dict[Any, Any]
 
 
-_prepared: WeakIdKeyDictionary = WeakIdKeyDictionary()
+# By the weight's id: a look-up in a dictionary with weak keys costs as much as a small operation.
+_prepared: dict[int, _Prepared] = {}
 
 
-def _layout(weight: Tensor, name: str, make: Callable[[Tensor], Any]) -> Any:
+def _stamp(tensor: Tensor | None) -> tuple[Any, ...]:
+    return () if tensor is None else (tensor._version, tensor.data_ptr(), tensor.dtype)
+
+
+def _layout(weight: Tensor, name: Any, make: Callable[[Tensor], Any]) -> Any:
     """Return make(weight), kept as long as the weight lives and is not changed."""
-    stamp = (weight._version, weight.data_ptr(), weight.dtype, weight.device)
-    entry = _prepared.get(weight)
-    if entry is None or entry.stamp != stamp:
-        entry = _prepared[weight] = _Prepared(stamp, {})
+    stamp, key = _stamp(weight), id(weight)
+    entry = _prepared.get(key)
+    if entry is None or entry.alive() is not weight or entry.stamp != stamp:
+
+        def forget(gone: weakref.ref) -> None:
+            if key in _prepared and _prepared[key].alive is gone:
+                del _prepared[key]
+
+        entry = _prepared[key] = _Prepared(weakref.ref(weight, forget), stamp, {})
     if name not in entry.made:
         with torch.no_grad():
             entry.made[name] = make(weight.detach())
@@ -169,6 +180,7 @@ class _Fixed:
         self._turned: _Fixed | None = None
 
     @property
+    @torch.no_grad()
     def turned(self) -> "_Fixed":
         """The convolution of the gradients that gives those of the input."""
         if self._turned is None:
@@ -201,10 +213,8 @@ class _Fixed:
         return y if bias is None else y + bias[:, None]
 
 
-@torch.no_grad()
 def _prepare(weight: Tensor, pad: int, dilation: int) -> _Fixed:
-    name = f"{pad} {dilation}"
-    return _layout(weight, name, lambda w: _Fixed(w, pad, dilation))
+    return _layout(weight, (pad, dilation), lambda w: _Fixed(w, pad, dilation))
 
 
 class _Conv1d(torch.autograd.Function):
@@ -256,11 +266,25 @@ def _batch_norm(
     """Return batch_norm; of channels-last x, for which torch has no fast kernel, by its formula."""
     if training or x.ndim != 3 or x.stride(1) != 1 or running_mean is None or running_var is None:
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    scale = torch.rsqrt(running_var + eps)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (weight, bias)):
+        scale, shift = _affine(running_mean, running_var, weight, bias, eps)
+    else:
+        name = (eps, *map(_stamp, (running_var, weight, bias)))
+        scale, shift = _layout(
+            running_mean, name, lambda mean: _affine(mean, running_var, weight, bias, eps)
+        )
+    return torch.addcmul(shift, x, scale)
+
+
+def _affine(
+    mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Return scale and shift (channels, 1) of a batch norm in evaluation."""
+    scale = torch.rsqrt(var + eps)
     if weight is not None:
         scale = scale * weight
-    shift = -running_mean * scale if bias is None else bias - running_mean * scale
-    return torch.addcmul(shift[:, None], x, scale[:, None])
+    shift = -mean * scale if bias is None else bias - mean * scale
+    return scale[:, None], shift[:, None]
 
 
 def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
