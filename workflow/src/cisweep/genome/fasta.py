@@ -37,7 +37,7 @@ def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
     """
     raw = text.encode("latin-1") if isinstance(text, str) else text
     # One pass of the interpreter's own look-up, into a bytearray so that the array is writable.
-    return np.frombuffer(bytearray(raw).translate(TOKEN_TABLE, without), dtype=np.uint8)
+    return np.frombuffer(bytearray(raw).translate(TOKEN_TABLE, without), np.uint8)
 
 
 class SequenceSource(Protocol):
@@ -126,17 +126,19 @@ class Genome:
         """Return (end - start,) uint8 tokens of chrom:start-end, N beyond the chromosome."""
         if chrom not in self._rows:
             raise GenomeError(f"no chromosome {chrom!r}", where=str(self.path))
-        out = np.full(end - start, TOKEN_N, dtype=np.uint8)
         low, high = max(start, 0), min(end, self.lengths[chrom])
+        found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)
+        if len(found) != max(high - low, 0):
+            raise GenomeError(
+                f"{chrom}:{low}-{high} gave {len(found)} of {high - low} bases; the index does "
+                "not fit the file",
+                where=str(self.path),
+                mend=f"samtools faidx {self.path}",
+            )
+        if len(found) == end - start:
+            return found
+        out = np.full(end - start, TOKEN_N, dtype=np.uint8)
         if low < high:
-            found = self._read(chrom, low, high)
-            if len(found) != high - low:
-                raise GenomeError(
-                    f"{chrom}:{low}-{high} gave {len(found)} of {high - low} bases; the index does "
-                    "not fit the file",
-                    where=str(self.path),
-                    mend=f"samtools faidx {self.path}",
-                )
             out[low - start : high - start] = found
         return out
 
@@ -144,14 +146,11 @@ class Genome:
         if self._compressed:
             return tokens_of_text(str(self._fasta[chrom][low:high]))
         row = self._rows[chrom]
-
-        def byte(position: int) -> int:
-            return (
-                row.offset + position // row.line_bases * row.line_bytes + position % row.line_bases
-            )
-
-        raw = self._map[byte(low) : byte(high - 1) + 1]
-        return tokens_of_text(raw, without=b"\r\n")
+        bases, size = row.line_bases, row.line_bytes
+        last = high - 1
+        first_byte = row.offset + low // bases * size + low % bases
+        end_byte = row.offset + last // bases * size + last % bases + 1
+        return tokens_of_text(self._map[first_byte:end_byte], without=b"\r\n")
 
 
 def load_fasta(path: str | Path) -> Genome:
