@@ -10,6 +10,8 @@ from cisweep.lazy import exports
 _MODULE_OF = {
     "predict": "prediction",
     "predict_tiles": "tiling",
+    "attribute": "attribution",
+    "references_by_name": "attribution",
     "deep_lift_shap": "attribution",
     "integrated_gradients": "attribution",
     "input_x_gradient": "attribution",

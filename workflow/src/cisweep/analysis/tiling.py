@@ -172,9 +172,13 @@ class Sliding:
     @torch.no_grad()
     def _still(self, window: Tensor) -> dict[int, Tensor]:
         """Return the tensors that do not depend on the sequence, of a batch of one."""
-        values = {0: window}
+        values, needed, calls = {0: window}, set(), []
+        for call in reversed(self.tape.calls):
+            if not call.active or needed.intersection(call.outputs):
+                needed.update(call.inputs)
+                calls.append(call)
         with fast_convolutions():
-            for call in self.tape.calls:
+            for call in reversed(calls):
                 values.update(zip(call.outputs, run_call(call, values, 1), strict=True))
         return {i: v for i, v in values.items() if i not in self.tape.active}
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cisweep.errors import AttributionError
+from cisweep.models.running import keep_heap
 
 # On a CPU, tensors that stay in the cache are faster than large batches.
 _POSITIONS_PER_PASS = 8500
@@ -74,6 +75,7 @@ def explain_blocks(
     """Return the attributions of X by `method`, block by block."""
     _check(X, references, settings.only_warn)
     device, dtype = _place(model, settings.device, settings.dtype)
+    keep_heap(device)
     with method(device, dtype) as ready:
         blocks, per = _blocks(len(X), references.shape[1], X.shape[-1], settings.batch_size, device)
         parts = [
