@@ -70,6 +70,7 @@ def test_the_hub():
         assert (
             s["type"] == "bigWig" or f"{s['bigDataUrl']}.tbi" in PRODUCTS or "edits" in s["track"]
         )
+    assert [s["shortLabel"] for s in found][:2] == ["ctcf pred", "starts plus pred"]
     assert track_db_text([]) == ""
 
 

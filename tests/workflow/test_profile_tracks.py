@@ -121,7 +121,7 @@ def test_the_page_and_what_browsers_open(whole):
     assert all((folder / path).is_file() for path in shown)
     assert "genome sacCer3" in (folder / "genomes.txt").read_text()
     html = (folder / "report.html").read_text()
-    assert "starts follows the observed counts with r =" in html
+    assert "starts: predicted and observed counts correlate with r =" in html
     assert 'href="igv_session.xml"' in html and 'href="hub.txt"' in html
 
 

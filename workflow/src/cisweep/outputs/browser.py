@@ -35,6 +35,12 @@ class BrowserTrack:
     color: str
 
     @property
+    def short_label(self) -> str:
+        """The file's name in the 17 letters that UCSC shows beside a track."""
+        name = self.path.rsplit("/", 1)[-1].removesuffix(".bw").removesuffix(".vcf.gz")
+        return name.replace(".", " ")[:17].strip()
+
+    @property
     def is_signal(self) -> bool:
         """Is it a bigWig?"""
         return self.path.endswith(".bw")
@@ -113,7 +119,7 @@ def track_db_text(tracks: Iterable[BrowserTrack]) -> str:
         if not track.is_signal and not track.path.endswith(".vcf.gz"):
             continue
         name = re.sub(r"[^A-Za-z0-9]+", "_", track.path.removesuffix(".bw").removesuffix(".vcf.gz"))
-        lines = [f"track {name}", f"shortLabel {track.label[:17].strip()}"]
+        lines = [f"track {name}", f"shortLabel {track.short_label}"]
         lines += [f"longLabel {track.label[:76]}", f"bigDataUrl {track.path}"]
         if track.is_signal:
             lines += ["type bigWig", "visibility full", f"color {track.color}"]

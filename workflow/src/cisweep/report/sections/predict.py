@@ -68,7 +68,8 @@ def _add_metrics(view: View, section: Section) -> None:
         best = values["counts_pearson"]
         which = "held-out" if held_out else "all"
         section.headlines.append(
-            f"{name} follows the observed counts with r = {number(best)} over {which} windows."
+            f"{name}: predicted and observed counts correlate with r = {number(best)} over "
+            f"{which} windows."
         )
     section.blocks.append(Table("Predictions and observed signal", columns, rows))
 
