@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cisweep.report.blocks import Block, Column, Heading, Note, Section, Table, number
+from cisweep.report.blocks import Block, Column, Heading, Note, Section, Table, number, plural
 from cisweep.report.view import View
 
 _MEANINGS = {
@@ -50,7 +50,8 @@ def of_run(view: View) -> Section:
 def _model(view: View, name: str) -> list[Block]:
     folder = f"train/{name}"
     dropped = len(view.table(f"{folder}/dropped.tsv"))
-    left = f" {dropped:,} rows of the data were left out, with reasons in dropped.tsv."
+    was = "was" if dropped == 1 else "were"
+    left = f" {plural(dropped, 'row')} of the data {was} left out, with reasons in dropped.tsv."
     card = "Data, split and the command to repeat it: card.md." + (left if dropped else "")
     return [
         Heading(f"Model {name}"),

@@ -1,0 +1,204 @@
+"""The parts of variants, zero_shot, ablate, design and train, from small products made by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cisweep.genome.plan import Plan
+from cisweep.outputs.designs import DESIGN_SCHEMA
+from cisweep.outputs.tables import write_tsv
+from cisweep.report.blocks import Section
+from cisweep.report.sections import section_of
+from cisweep.report.view import Motifs, View
+from cisweep.steps import all_steps
+
+RESOURCES = Path(__file__).resolve().parents[2] / "workflow" / "resources"
+
+
+def view(step: str, config: dict, scope: str | None, model: str = "models/ctcf_pu1.yaml") -> View:
+    data = {
+        "run": "r",
+        "genome": {"fasta": str(RESOURCES / "genome/chr20_0_1Mb.fa.gz")},
+        "regions": {"tile": {"stride_bp": 1000}},
+        "models": {"m": str(RESOURCES / model)},
+        "motifs": str(RESOURCES / "motifs/JASPAR2026_CORE_vertebrates_nr.meme"),
+        "steps": {step: config} | ({"hits": {}} if step == "ablate" else {}),
+    }
+    plan = Plan.from_config(data, RESOURCES)
+    return View(plan, all_steps()[step], scope, Motifs(None))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("m/figures", "design/figures", "train/net"):
+        Path(f"results/r/{name}").mkdir(parents=True)
+    return Path("results/r")
+
+
+def figures(seen: View) -> None:
+    for product in seen.products:
+        if product.endswith((".svg", ".png")):
+            (seen.folder / product).write_text("<svg/>")
+
+
+def cells(section: Section) -> list[list[str]]:
+    return [list(map(str, row)) for b in section.blocks if b.kind == "table" for row in b.rows]
+
+
+def texts(section: Section) -> str:
+    return " ".join(b.text for b in section.blocks if b.kind == "note")
+
+
+def variant_rows(n: int) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"chrom": "chr20", "start": i, "end": i + 1, "pos": i, "ref": "A" * (1 + 20 * (i == 0)),
+         "alt": "C", "id": ".", "group": "g", "target": t, "scale": "logit",
+         "prediction_ref": 1.0, "prediction_alt": 2.0, "delta": rng.normal() + 9 * (i == 0),
+         "log2fc": np.nan, "delta_probability": 0.1, "active_allele_quantile": np.nan,
+         "p_value": 0.5, "q_value": 0.5}
+        for i in range(n)
+        for t in ("ctcf", "pu1")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_variants(folder):
+    seen = view("variants", {"path": "x.vcf", "n_nulls": 2, "top_n": 0}, "m")
+    table = variant_rows(30)
+    table.to_parquet(folder / "m/variants.parquet")
+    dropped = pd.DataFrame({"reason": ["star_allele", "star_allele", "duplicate"]})
+    write_tsv(dropped, folder / "m/variants.dropped.tsv")
+    figures(seen)
+    section = section_of(seen)
+    assert section.counts == [
+        ("variants", 30, "with an effect on each target"),
+        ("variants left out", 3, "star allele 2, duplicate 1"),
+    ]
+    rows = cells(section)
+    assert len(rows) == 20  # ten of each target
+    mine = table[table["target"] == "ctcf"]
+    order = mine["delta"].abs().sort_values(ascending=False).index[:10]
+    places = [f"chr20:{mine.loc[i, 'pos'] + 1}" for i in order]
+    assert [row[0].split()[0] for row in rows[:10]] == places
+    assert rows[0][0] == "chr20:1 AAAAAAAAAAAA… (21 bp)>C"
+    assert rows[0][1:4] == ["g", "1", "2"]  # no id, no fold, no activity: nothing has them
+    assert len(rows[0]) == 8 and "2 draws a variant" in texts(section)
+    assert "Of 30 variants, chr20:1" in section.headlines[0]
+
+
+def test_no_variant_has_an_effect(folder):
+    seen = view("variants", {"path": "x.vcf"}, "m")
+    variant_rows(0).reindex(columns=variant_rows(1).columns).to_parquet(
+        folder / "m/variants.parquet"
+    )
+    write_tsv(pd.DataFrame({"reason": ["duplicate"]}), folder / "m/variants.dropped.tsv")
+    section = section_of(seen)
+    assert "No variant has an effect" in texts(section) and not section.headlines
+
+
+def test_ablations(folder):
+    rows = [
+        {"motif": m, "name": m, "target": "ctcf", "n": n, "effect": e, "ci_low": e - 1,
+         "ci_high": e + 1, "rank": r}
+        for r, (m, n, e) in enumerate([("A", 9, -5.0), ("B", 2, -9.0), ("C", 9, 3.0)], 1)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_parquet(folder / "m/ablate.parquet")
+    section = section_of(view("ablate", {}, "m"))
+    assert [row[0].count("<b>A") for row in cells(section)] == [1, 0]  # B has too few matches
+    assert "Without its matches of A, ctcf falls most: −5" in section.headlines[0]
+
+
+def test_zero_shot(folder):
+    step = {"pairs": [{"ref": "a.fa", "alt": "b.fa"}], "scores": ["l2"], "rank_edits": True}
+    seen = view("zero_shot", step, "m", "yeast_lm/model.yaml")
+    table = pd.DataFrame(
+        {"name": ["a", "b"], "group": ["x", ""], "length_ref_bp": 33, "length_alt_bp": 30,
+         "l2": [1.0, 2.0], "edit": ["3-base deletion", ""], "edit_rank": [14, 0], "edit_n": [31, 0]}
+    )  # fmt: skip
+    write_tsv(table, folder / "m/zero_shot.tsv")
+    numbers = ["n_a", "n_b", "median_a", "median_b", "welch_p", "rank_sum_p", "cohens_d"]
+    test = {"score": "l2", "group_a": "x", "group_b": "y", "sentence": "x lies farther than y."}
+    tests = pd.DataFrame([test | dict.fromkeys([*numbers, "rank_biserial"], 1)])
+    write_tsv(tests, folder / "m/zero_shot.tests.tsv")
+    figures(seen)
+    section = section_of(seen)
+    assert section.headlines == ["x lies farther than y."]
+    rows = cells(section)
+    assert rows[1:] == [
+        ["b", "", "33, 30", "2", "–"],
+        ["a", "x", "33, 30", "1", "14 of 31 (3-base deletion)"],
+    ]
+
+
+def design_rows() -> pd.DataFrame:
+    rows = []
+    for i, reached in enumerate((True, False)):
+        for method, role, target in (
+            ("ledidi", "goal", "ctcf"), ("ledidi", "judge", "pu1"), ("random", "goal", "ctcf"),
+        ):  # fmt: skip
+            row = dict.fromkeys(DESIGN_SCHEMA.names, 0.0) | {
+                "design": f"d{i}", "chrom": "chr20", "start": 100 * i, "end": 100 * i + 6,
+                "strand": ".", "name": "", "goal": "up", "method": method, "model": "m",
+                "target": target, "role": role, "kind": "value", "before": -1.0, "wanted": 5.0,
+                "after": 6.0, "after_pruned": 5.5, "reached": reached and method == "ledidi",
+                "n_edits": 4, "n_edits_pruned": 2, "fault": "",
+                "hits_gained": "MA0139.2 CTCF, MA0080.7 Spi1", "hits_lost": "",
+                "sequence_before": "ACGTAC", "sequence_after": "CCGTAA",
+                "sequence_pruned": "CCGTAC", "edits": "", "off_distribution": False,
+                "curve_edits": [], "curve_predictions": [],
+            }  # fmt: skip
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_designs(folder):
+    goal = {"model": "m", "target": "ctcf", "value": 5.0}
+    seen = view("design", {"goals": {"up": [goal]}}, None)
+    design_rows().to_parquet(folder / "design/designs.parquet")
+    figures(seen)
+    section = section_of(seen)
+    assert section.headlines == [
+        "1 of 2 designs reach their goals, with 2 edits in the median (of 4 proposed)."
+    ]
+    drawing = section.blocks[1].drawing
+    assert drawing.count("A0C") == 2 and "C5A" not in drawing  # pruned: it is not kept
+    rows = cells(section)
+    first = ["chr20:0", "up", "m ctcf", "−1", "value 5", "6", "5.50", "yes", "2 of 4"]
+    assert rows[0][:9] == first and "CTCF, Spi1" in rows[0][9]
+    assert rows[1][7] == "no"
+    assert ["judge", "m", "pu1", "2", "−1", "5.50", "+6.50"] in rows
+    assert ["ledidi", "m ctcf", "−1", "5.50", "1 of 2"] in rows
+    assert ["random", "m ctcf", "−1", "5.50", "0 of 2"] in rows
+
+
+def test_designs_that_all_failed(folder):
+    seen = view("design", {"goals": {"up": [{"model": "m", "target": "ctcf", "value": 5.0}]}}, None)
+    design_rows().assign(fault="no window").to_parquet(folder / "design/designs.parquet")
+    section = section_of(seen)
+    assert "There is no design" in texts(section) and not section.headlines
+
+
+def test_training(folder):
+    recipe = {"data": {"kind": "kmers", "k": 4}, "task": "regression", "module": "Linear"}
+    seen = view("train", {"models": {"net": recipe}}, None)
+    metrics = [
+        {"fold": 0, "task": "score", "scorer": s, "metric": m, "value": v, "n": 1234}
+        for s, m, v in (("model", "r2", 0.5), ("model", "pearson", 0.75), ("mean", "r2", 0.0))
+    ]
+    write_tsv(pd.DataFrame(metrics), folder / "train/net/metrics.tsv")
+    write_tsv(pd.DataFrame({"reason": ["too_short"]}), folder / "train/net/dropped.tsv")
+    spot = pd.DataFrame({"model": ["net"], "sequence": ["ACGT"], "score": [1.23456]})
+    write_tsv(spot, folder / "train/spot_check.tsv")
+    figures(seen)
+    section = section_of(seen)
+    assert section.headlines == ["net on held-out rows, R²: score 0.500."]
+    assert cells(section) == [
+        ["model", "1,234", "0.750", "0.500"],
+        ["mean", "1,234", "–", "0"],
+        ["ACGT", "net", "1.235"],
+    ]
+    assert "1 row of the data was left out" in texts(section)
