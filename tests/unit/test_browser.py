@@ -99,3 +99,27 @@ def test_the_hub_of_the_config(hub, key):
     with pytest.raises(ValidationError) as error:
         ReportConfig(hub=hub)
     assert f"hub.{key}" in str(error.value)
+
+
+def test_sequences_have_no_place_in_a_browser(tmp_path):
+    from pathlib import Path
+
+    from cisweep.genome.plan import Plan
+
+    root = Path(__file__).resolve().parents[2]
+    (tmp_path / "s.fa").write_text(">a\nACGT\n")
+    data = {
+        "run": "r",
+        "sequences": str(tmp_path / "s.fa"),
+        "models": {"m": str(root / "workflow/resources/models/ctcf_pu1.yaml")},
+        "steps": {"predict": {}, "report": {}},
+    }
+    plan = Plan.from_config(data, root)
+    products = ["results/r/m/predictions.h5", "results/r/report.html"]
+    assert plan.products() == products
+    genome = {"fasta": str(root / "workflow/resources/genome/chr20_0_1Mb.fa.gz")}
+    data |= {"sequences": None, "genome": genome, "regions": {"tile": {"stride_bp": 100}}}
+    tracks = [f"results/r/m/tracks/{t}.pred.bw" for t in ("ctcf", "pu1")]
+    assert set(Plan.from_config(data, root).products()) == {
+        *products, *tracks, "results/r/igv_session.xml",
+    }  # fmt: skip
