@@ -148,7 +148,7 @@ def design_rows() -> pd.DataFrame:
                 "n_edits": 4, "n_edits_pruned": 2, "fault": "",
                 "hits_gained": "MA0139.2 CTCF, MA0080.7 Spi1", "hits_lost": "",
                 "sequence_before": "ACGTAC", "sequence_after": "CCGTAA",
-                "sequence_pruned": "CCGTAC", "edits": "", "off_distribution": False,
+                "sequence_pruned": "CCGTAC", "edits": "", "off_distribution": i == 1,
                 "curve_edits": [], "curve_predictions": [],
             }  # fmt: skip
             rows.append(row)
@@ -164,7 +164,8 @@ def test_designs(folder):
     assert section.headlines == [
         "1 of 2 designs reach their goals, with 2 edits in the median (of 4 proposed)."
     ]
-    drawing = section.blocks[1].drawing
+    assert "1 design of 2 has an unusual composition" in texts(section)
+    drawing = section.blocks[2].drawing
     assert drawing.count("A0C") == 2 and "C5A" not in drawing  # pruned: it is not kept
     rows = cells(section)
     first = ["chr20:0", "up", "m ctcf", "−1", "value 5", "6", "5.50", "yes", "2 of 4"]

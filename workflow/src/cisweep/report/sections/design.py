@@ -44,6 +44,15 @@ def of_run(view: View) -> Section:
         f"{number(edits.median())} edits in the median (of {number(own['n_edits'].median())} "
         "proposed)."
     )
+    unusual = own[own["off_distribution"].astype(bool)]["design"].nunique()
+    if unusual:
+        verb = "has" if unusual == 1 else "have"
+        text = (
+            f"{plural(unusual, 'design')} of {len(designs):,} {verb} an unusual composition (GC or "
+        )
+        section.blocks.append(
+            Note(text + "k-mers beyond those of usual regions): trust their predictions less.")
+        )
     section.blocks += [_edits(own, designs), _goals(goals, designs)]
     section.blocks += _others(own, designs) + _methods(table)
     for name, alt, caption, folded in _FIGURES:
@@ -59,6 +68,16 @@ _FIGURES = (
     (
         "goals", "Histograms of predictions before and after the design, with the goals.",
         "Predictions at the start, designed and pruned, in the target's unit; lines: goals.", True,
+    ),
+    (
+        "hits", "Mean change of the hits of the motifs that the designs change most.",
+        "Motifs whose hits the designs change most: mean change of the number of hits, beside "
+        "decoys (the same matrices with shuffled columns).", False,
+    ),
+    (
+        "kept", "Attributions of the edits that pruning kept and of those it took back.",
+        "Attributions of the edits in the designed sequence: kept by pruning, and taken back.",
+        True,
     ),
     (
         "pruning", "Prediction against the number of edits kept.",
