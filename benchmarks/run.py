@@ -1,6 +1,9 @@
-"""Run all benchmarks, each in its own process, and write RESULTS.md: `python -m benchmarks.run`.
+"""Run benchmarks, each in its own process, and write RESULTS.md: `python -m benchmarks.run`.
 
 python -m benchmarks.run [--quick] [task …]     tasks are the names behind `bench_`
+
+results.json keeps the rows of every task with what they were measured on, so that tasks that are
+run apart stand in one page.
 """
 
 import argparse
@@ -96,6 +99,32 @@ def table(rows: list[dict]) -> str:
     return "\n".join(out)
 
 
+def page(results: dict[str, dict]) -> str:
+    """Return RESULTS.md: one table a task."""
+    parts = [
+        "# Benchmarks\n",
+        "Median process CPU seconds of interleaved runs in one process, one thread; the ratio is "
+        "rival / cisweep.\nRepeat: `make bench`, or one task by `python -m benchmarks.run TASK` "
+        "(the peers have an environment of their own).\nLoad: mean number of processes that "
+        "wanted a core, before and after the task; above the number of cores, others shared them, "
+        "and their caches.\n",
+    ]
+    machines = sorted({found["machine"] for found in results.values()})
+    parts += [
+        f"Machine{'' if len(machines) == 1 else f' {i}'}: {m}.\n" for i, m in enumerate(machines, 1)
+    ]
+    for task, found in sorted(results.items()):
+        number = "" if len(machines) == 1 else f"; machine {machines.index(found['machine']) + 1}"
+        size = "reduced sizes (--quick)" if found["quick"] else "full size"
+        parts.append(
+            f"## {task}\n\n{size}; load {found['load']}{number}\n\n{table(found['rows'])}\n"
+        )
+    parts.append(
+        "GPU: not measured (no GPU was at hand); the code path is the one that the CPU tests run.\n"
+    )
+    return "\n".join(parts)
+
+
 def main() -> None:
     """Run and write."""
     parser = argparse.ArgumentParser()
@@ -105,20 +134,22 @@ def main() -> None:
     tasks = arguments.tasks or sorted(
         p.stem.removeprefix("bench_") for p in HERE.glob("bench_*.py")
     )
-    rows = []
+    kept = HERE / "results.json"
     for task in tasks:
         print(f"benchmark {task} …", flush=True)
-        rows += one(task, arguments.quick)
-        print(table(rows[-len(rows) :]).splitlines()[-1], flush=True)
-    reduced = "; this run used the reduced sizes of --quick" if arguments.quick else ""
-    text = (
-        "# Benchmarks\n\n"
-        "Median process CPU seconds of interleaved runs in one process, one thread; "
-        "the ratio is rival / cisweep.\nRepeat: `make bench` (the peers have an environment of "
-        f"their own){reduced}.\n\nMachine: {machine()}.\n\n{table(rows)}\n\n"
-        "GPU: not measured (no GPU was at hand); the code path is the one that the CPU tests run.\n"
-    )
-    (HERE / "RESULTS.md").write_text(text)
+        before = os.getloadavg()[0]
+        rows = one(task, arguments.quick)
+        # Read again each time: another task may have ended meanwhile.
+        results = json.loads(kept.read_text()) if kept.exists() else {}
+        results[task] = {
+            "machine": machine(),
+            "quick": arguments.quick,
+            "load": f"{before:.1f} to {os.getloadavg()[0]:.1f}",
+            "rows": rows,
+        }
+        kept.write_text(json.dumps(results, indent=1) + "\n")
+        (HERE / "RESULTS.md").write_text(page(results))
+        print(table(rows), flush=True)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,28 @@ def test_a_result_may_be_changed_in_place():
     assert relative(found, wanted) < 1e-5
 
 
+def test_gradients_keep_the_layout_of_the_activations():
+    torch.manual_seed(0)
+    trunk = [torch.nn.Conv1d(16, 16, 3, padding=1).requires_grad_(False) for _ in range(2)]
+    seen = []
+
+    def value(x):
+        x = trunk[0](x)
+        for conv in trunk:
+            x = x + torch.relu(conv(x))
+            if x.grad_fn is not None:
+                x.register_hook(lambda g: seen.append(g.stride(1)))
+        return x[:, :, 10:-10].mean(-1).square().sum()
+
+    x = torch.randn(2, 16, 40, requires_grad=True)
+    (wanted,) = torch.autograd.grad(value(x), x)
+    seen.clear()
+    with fast_convolutions():
+        y = value(x)
+    (found,) = torch.autograd.grad(y, x)
+    assert seen == [1, 1] and relative(found, wanted) < 1e-5
+
+
 def test_a_changed_weight_is_noticed():
     x, weight = torch.randn(2, 4, 40), torch.randn(2, 4, 19)
     for change in (lambda: weight.mul_(2), lambda: weight.add_(1)):

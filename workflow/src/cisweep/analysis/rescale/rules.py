@@ -27,7 +27,7 @@ from cisweep.analysis.rescale.tracing import (
     tracked_in,
 )
 from cisweep.errors import AttributionError
-from cisweep.models.convolution import fixed_conv1d
+from cisweep.models.convolution import fixed_conv1d, steer_gradient
 
 
 def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -66,25 +66,10 @@ def linear(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
 
     def run(_: Any = None) -> Any:
         value = func(*bare(args), **bare(kwargs))
-        if trace.replaying and isinstance(value, torch.Tensor) and value.requires_grad:
-            _keep_layout(value)
+        steer_gradient(value)
         return value
 
     return trace.step(func, (args, kwargs), lambda: (run(), []), run)
-
-
-def _keep_layout(value: torch.Tensor) -> None:
-    """Give the gradient of a channels-last activation that layout, where it comes in another.
-
-    A cropped head brings it; it would go on down a residual trunk, through slow mixed sums.
-    """
-    strides = value.stride()
-    if value.ndim == 3 and strides[1] == 1 and strides[2] > 1:
-        value.register_hook(lambda g: g if g.stride(1) == 1 else _channels_last(g))
-
-
-def _channels_last(gradient: torch.Tensor) -> torch.Tensor:
-    return gradient.transpose(1, 2).contiguous().transpose(1, 2)
 
 
 def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
