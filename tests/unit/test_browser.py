@@ -104,6 +104,7 @@ def test_the_hub_of_the_config(hub, key):
 def test_sequences_have_no_place_in_a_browser(tmp_path):
     from pathlib import Path
 
+    from cisweep.errors import ConfigError
     from cisweep.genome.plan import Plan
 
     root = Path(__file__).resolve().parents[2]
@@ -117,6 +118,10 @@ def test_sequences_have_no_place_in_a_browser(tmp_path):
     plan = Plan.from_config(data, root)
     products = ["results/r/m/predictions.h5", "results/r/report.html"]
     assert plan.products() == products
+    hub = {"hub": {"assembly": "hg38", "email": "a@b.org"}}
+    with pytest.raises(ConfigError) as error:
+        Plan.from_config(data | {"steps": {"predict": {}, "report": hub}}, root)
+    assert "steps.report.hub: needs a genome" in str(error.value)
     genome = {"fasta": str(root / "workflow/resources/genome/chr20_0_1Mb.fa.gz")}
     data |= {"sequences": None, "genome": genome, "regions": {"tile": {"stride_bp": 100}}}
     tracks = [f"results/r/m/tracks/{t}.pred.bw" for t in ("ctcf", "pu1")]

@@ -217,6 +217,8 @@ def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     on = {n for n in all_steps() if getattr(config.steps, n) is not None}
     if config.genome is None and config.sequences is None:
         found.append("genome: missing; give genome and regions, or sequences")
+    if config.genome is None and config.steps.report is not None and config.steps.report.hub:
+        found.append("steps.report.hub: needs a genome; sequences have no place at UCSC")
     if config.genome is not None and config.sequences is not None:
         found.append("sequences: give genome or sequences, not both")
     if config.genome is not None and config.regions.tile is None and config.regions.bed is None:
