@@ -112,6 +112,8 @@ def fit(
     Order, jitter and dropout of epoch e are drawn from seed_of(seed, "train", "epoch", e) alone,
     so a run that was killed and taken up ends with the weights of an undisturbed one (same
     machine, CPU, same number of threads).
+
+    On a CPU the convolutions are those of train.convolution, which have no second derivative.
     """
     device = torch.device(config.device)
     model.to(device)
