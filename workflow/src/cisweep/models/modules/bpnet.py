@@ -14,9 +14,9 @@ class BPNet(nn.Module):
     profile is a wide convolution over [x, controls]; the counts are a linear function of the
     mean of x over the output and the half width of the profile convolution on each side, beside
     log(1 + sum of the controls there). Where the output lies so far inside the window that no
-    padding reaches it, the convolutions are "valid", as in ChromBPNet, which gives the same
-    values as padded ones with fewer operations; a smaller `trimming` pads with zeros, as
-    bpnet-lite 1.1 does.
+    padding reaches it, the convolutions are "valid", as in ChromBPNet, and leave out what no head
+    reads, which gives the same values as padded ones with fewer operations; a smaller `trimming`
+    pads with zeros, as bpnet-lite 1.1 does.
 
     Parameters
     ----------
@@ -52,6 +52,8 @@ class BPNet(nn.Module):
         reach = first_width // 2 + sum(dilations) + profile_width // 2
         self.trimming = reach if trimming is None else trimming
         padded = self.trimming < reach
+        # What neither head reads of the window, on each side.
+        self.unread = max(self.trimming - reach, 0)
         self.flank = profile_width // 2
         self.profile_crop = profile_crop
         self.first_conv = nn.Conv1d(
@@ -83,7 +85,7 @@ class BPNet(nn.Module):
         Profile logits (N, n_outputs, length − 2·(trimming + profile_crop)) and log1p counts (N, 1).
         """
         self._check(X, X_ctl)
-        x = F.relu(self.first_conv(X))
+        x = F.relu(self.first_conv(center_crop(X, X.shape[-1] - 2 * self.unread)))
         for conv in self.dilated_convs:
             change = F.relu(conv(x))
             x = center_crop(x, change.shape[-1]) + change
