@@ -156,7 +156,8 @@ class SignalData(Strict):
     strand_swap: list[int] = [1, 0]
     """Track i of a window is track strand_swap[i] of its reverse complement."""
     count_weight: float | None = Field(None, gt=0)
-    """Weight λ of the count loss; null = mean count of the training peaks, as bpnet-lite."""
+    """Weight λ of the count loss; null = mean count of the training peaks, both strands together
+    (bpnet-lite's command line takes the mean of one strand)."""
     metrics_min_reads: float = Field(0, ge=0)
     """Held-out profile metrics are over windows with at least so many reads."""
 
