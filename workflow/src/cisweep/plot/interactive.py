@@ -36,13 +36,16 @@ def parity_page(table: pd.DataFrame, tasks: list[str], title: str, n_worst: int 
         rest = rows.iloc[1000:]
         shown = pd.concat([rows.iloc[:1000], rest.iloc[:: max(len(rest) // 4000, 1)]])
         figure = go.Figure(
-            go.Scattergl(
-                x=shown["observed"],
+            # Not Scattergl, which needs WebGL: remote desktops often have none.
+            go.Scatter(
+                x=_abscissa(shown["observed"].to_numpy()),
                 y=shown["predicted"],
                 mode="markers",
                 marker={"size": 5, "opacity": 0.6, "color": shown["error"].abs()},
                 text=[name[:120] for name in shown["name"]],
-                hovertemplate="%{text}<br>observed %{x:.4g}<br>predicted %{y:.4g}<extra></extra>",
+                customdata=shown["observed"],
+                hovertemplate="%{text}<br>observed %{customdata:.4g}<br>predicted %{y:.4g}"
+                "<extra></extra>",
             )
         )
         figure.update_layout(
@@ -69,6 +72,14 @@ def parity_page(table: pd.DataFrame, tasks: list[str], title: str, n_worst: int 
         "padding:0 1em 0 0;word-break:break-all}th{text-align:left}</style></head><body>"
     )
     return f"{head}{style}<h1>{escape(title)}</h1>{''.join(parts)}</body></html>"
+
+
+def _abscissa(observed: np.ndarray) -> np.ndarray:
+    """Return where the points stand; labels, which are 0 or 1, are spread to both sides."""
+    if not np.isin(observed, (0.0, 1.0)).all():
+        return observed
+    # Multiples of the golden ratio are spread evenly, whatever the number of points.
+    return observed + 0.6 * (np.arange(len(observed)) * 0.618034 % 1 - 0.5)
 
 
 def _errors(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
