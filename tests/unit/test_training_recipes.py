@@ -12,6 +12,7 @@ from cisweep.config.model import ModelConfig
 from cisweep.config.run import read_model_config
 from cisweep.errors import TrainingError
 from cisweep.models import load_model
+from cisweep.outputs.tables import read_tsv
 from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe, TrainConfig, data_files
 from cisweep.train import fitting
@@ -199,6 +200,9 @@ def test_peaks_against_background(genome):
     assert rows["model", "uniform"]["value"] > rows["gc_content", "uniform"]["value"] + 0.2
     assert rows["model", "uniform"]["positives"] == 199
     assert all(r["low"] <= r["value"] <= r["high"] for r in rows.values())
+    # As the page reads it.
+    table = read_tsv(genome / "out" / "metrics.tsv")
+    assert table["positives"].dtype.kind == "f" and table["low"].notna().sum() == 6
     _, config = loaded(genome / "out")
     assert config.window_bp == 41
     names = {consensus(m, 0.4) for m, _ in trained.matrices.values()}

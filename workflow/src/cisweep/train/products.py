@@ -224,7 +224,7 @@ def model_tables(
 
 
 def _tsv(table: pd.DataFrame) -> str:
-    return table.to_csv(sep="\t", index=False, lineterminator="\n")
+    return table.to_csv(sep="\t", index=False, na_rep="NaN", lineterminator="\n")
 
 
 def write_fold(trained: TrainedFold, weights: Path, heldout: Path, record: Path) -> None:
