@@ -1,6 +1,9 @@
 """Figures of effects: volcano, groups, spacing curves, ranked motifs, embeddings."""
 
+import io
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,6 +189,14 @@ def save_figure(ax: Any, path: Any) -> None:
     """Write the axis's figure; an SVG has the same bytes each time."""
     import matplotlib
 
+    if not str(path).endswith(".svg"):
+        ax.figure.savefig(path, dpi=150)
+        return
+    drawn = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
-        metadata = {"Date": None} if str(path).endswith(".svg") else None
-        ax.figure.savefig(path, metadata=metadata, dpi=150)
+        ax.figure.savefig(drawn, format="svg", metadata={"Date": None}, dpi=150)
+    text = drawn.getvalue()
+    # matplotlib's names of clip paths are not always those of the time before.
+    for i, name in enumerate(dict.fromkeys(re.findall(r'id="(p[0-9a-f]{10})"', text))):
+        text = text.replace(name, f"clip{i}")
+    Path(path).write_text(text)
