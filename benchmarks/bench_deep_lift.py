@@ -82,7 +82,7 @@ def captum_values(model: nn.Module, X: torch.Tensor, references: torch.Tensor) -
 def rows(quick: bool) -> list[dict]:
     """Return the rows of both nets; the full size is 8 windows × 20 references."""
     torch.manual_seed(0)
-    n, n_references = (2, 4) if quick else (8, 20)
+    n, n_references, repeats = (4, 8, 2) if quick else (8, 20, 3)
     found = []
     for name, model in (("BPNet counts", Counts()), ("residual dilated net", Residual())):
         model.eval()
@@ -122,7 +122,7 @@ def rows(quick: bool) -> list[dict]:
             compare(
                 f"DeepLIFT/SHAP, {name}, {n} × {n_references} × {LENGTH} bp",
                 rivals,
-                repeats=3,
+                repeats=repeats,
                 goals={name: goals[name] for name in rivals if name in goals},
                 check=f"largest difference {error:.0e} of the largest attribution (tangermeme); "
                 f"its best batch size is {best}",

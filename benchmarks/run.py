@@ -29,6 +29,22 @@ PACKAGES = (
 )
 
 
+# What the figures mean, and why a goal is missed.
+NOTES = {
+    "deep_lift": "A pair needs the reference's forward and backward, where the peers run both "
+    "for the example too: half of their operations, which is most of what can be gained where "
+    "convolutions run at the machine's rate in both, as in the residual net (see peak). A few "
+    "windows with a few references gain less, since the example is computed in batches of the "
+    "references' size. How many references are enough: [stability.md](stability.md).",
+    "peak": "Of a BPNet, a third of the time goes to elementwise operations and memory: a pair "
+    "keeps a secant for each activation, which is more than a core's cache holds.",
+    "predict": "In the residual nets nine tenths of the time are convolutions which torch already "
+    "runs at the machine's rate, so there is nothing to gain but parity.",
+    "tiles": "Reading the model's operations takes a tenth of a second in each call, which weighs "
+    "less on longer sequences.",
+}
+
+
 def machine() -> str:
     """Return what the figures were taken on."""
     cpu = platform.processor() or platform.machine()
@@ -116,8 +132,9 @@ def page(results: dict[str, dict]) -> str:
     for task, found in sorted(results.items()):
         number = "" if len(machines) == 1 else f"; machine {machines.index(found['machine']) + 1}"
         size = "reduced sizes (--quick)" if found["quick"] else "full size"
+        note = f"\n{NOTES[task]}\n" if task in NOTES else ""
         parts.append(
-            f"## {task}\n\n{size}; load {found['load']}{number}\n\n{table(found['rows'])}\n"
+            f"## {task}\n\n{size}; load {found['load']}{number}\n\n{table(found['rows'])}\n{note}"
         )
     parts.append(
         "GPU: not measured (no GPU was at hand); the code path is the one that the CPU tests run.\n"
