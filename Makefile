@@ -15,7 +15,7 @@ space := $(subst ,, )
 VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shell printf %s "$(CURDIR)" | cksum | cut -d" " -f1),.venv)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo demo-train test test-all lint docs accept bench clean
+.PHONY: help install install-test install-extras demo demo-train test test-all lint docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -23,6 +23,8 @@ help:  ## Show the targets
 install: $(VENV)/.installed  ## Create .venv and install the package with pinned dependencies
 
 install-test: $(VENV)/.installed-test
+
+install-extras: $(VENV)/.installed-extras  ## Also what motif discovery and language models need
 
 demo: $(VENV)/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
 	$(VENV)/bin/snakemake --cores $(CORES)
@@ -62,6 +64,10 @@ $(VENV)/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard wor
 
 $(VENV)/.installed-test: $(VENV)/.installed requirements/test.lock
 	$(VENV)/bin/python -m pip install -q --require-hashes -r requirements/test.lock
+	touch "$@"
+
+$(VENV)/.installed-extras: $(VENV)/.installed requirements/extras.lock
+	$(VENV)/bin/python -m pip install -q --no-deps --require-hashes -r requirements/extras.lock
 	touch "$@"
 
 .venv-bench/.installed: pyproject.toml requirements/bench.lock

@@ -82,8 +82,44 @@ def _language_model(n: int) -> dict:
     )
 
 
+def _pairs(n: int) -> dict:
+    """All that zero_shot makes of pairs of alleles, beside a plain pass over both."""
+    from pathlib import Path
+
+    from cisweep.analysis.zero_shot import ZeroShotOptions, score_pairs
+    from cisweep.genome.pairs import SequencePair
+    from cisweep.models.adapters.hf_lm import load_language_model
+
+    torch.set_num_threads(1)
+    folder = Path(__file__).parents[1] / "workflow" / "resources" / "yeast_lm" / "model"
+    model = load_language_model(folder)
+    rng = np.random.default_rng(1)
+    refs = ["".join(rng.choice(list("ACGT"), 200)) for _ in range(n)]
+    alts = [s[:100] + "ACGT"[("ACGT".index(s[100]) + 1) % 4] + s[101:] for s in refs]
+    pairs = [SequencePair(str(i), *both) for i, both in enumerate(zip(refs, alts))]
+    options = ZeroShotOptions(("l2", "cosine", "likelihood_ratio"), batch_size=32)
+
+    @torch.no_grad()
+    def forward() -> None:
+        texts = [*refs, *alts]
+        for i in range(0, len(texts), 32):
+            batch = model.tokenizer(texts[i : i + 32], padding=True, return_tensors="pt")
+            model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+
+    return compare(
+        f"distances, likelihood ratio and embeddings of {n} pairs of 200 bp",
+        {
+            "cisweep": lambda: list(score_pairs(model, pairs, options)),
+            "transformers, forward alone": forward,
+        },
+        repeats=5,
+        goals={"transformers, forward alone": 1 / 1.2},
+    )
+
+
 def rows(quick: bool) -> list[dict]:
     """Return the rows of this benchmark."""
     n = 24 if quick else 1000
     substitutions = [_substitutions(n, 1), _substitutions(n // 3 * 3, 3)]
-    return [*substitutions, _language_model(64 if quick else 256)]
+    n = 64 if quick else 256
+    return [*substitutions, _language_model(n), _pairs(n // 2)]

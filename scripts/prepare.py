@@ -10,9 +10,11 @@ with Job(snakemake) as job:  # noqa: F821
     from cisweep.models import load_model
 
     config = job.plan.models[job.model]
-    for fold in range(len(config.folds)):
-        load_model(config, fold)
     hashes = {path.name: file_sha256(path) for path in config.files()}
+    for fold, known in enumerate(config.folds):
+        model = load_model(config, fold)
+        if known.hub is not None:
+            hashes[known.hub] = model.commit
     note = {
         "model": job.model,
         "window_bp": config.window_bp,

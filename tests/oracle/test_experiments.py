@@ -1,5 +1,7 @@
 """Experiments with motifs against marginalize, ablate and space (equal to tangermeme) and loops."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,10 +11,12 @@ import torch
 from cisweep.analysis.experiments import (
     Backgrounds,
     ablation_table,
+    effects_of_hits,
     hit_ablations,
     hits_in_windows,
     marginal_effects,
     product_effects,
+    rank_motifs,
     spacing_effects,
     summarise,
 )
@@ -28,8 +32,16 @@ from cisweep.genome.backgrounds import (
     read_windows,
     sample_rows,
 )
+from cisweep.genome.chunks import Layout, split_items
 from cisweep.genome.fasta import NamedSequences
 from cisweep.genome.motifs import Motif
+from cisweep.outputs.experiments import (
+    read_backgrounds,
+    selected_hits,
+    strongest_hits,
+    write_backgrounds,
+    write_experiment,
+)
 
 W, N = 40, 7
 
@@ -94,9 +106,20 @@ def test_marginal_effects_equal_marginalize(backgrounds):
         assert rows["effect"].to_numpy() == pytest.approx(delta.mean(0), abs=1e-5)
         assert rows["effect_sd"].to_numpy() == pytest.approx(delta.std(0, ddof=1), abs=1e-5)
         assert rows["mean_after"].to_numpy() == pytest.approx(after.numpy().mean(0), abs=1e-5)
-    for target in "ab":
-        rows = table[table["target"] == target].sort_values("rank")
-        assert rows["rank"].tolist() == [1, 2, 3] and rows["effect"].is_monotonic_decreasing
+    parts = [marginal_effects(model, backgrounds, [m], ["a", "b"]) for m in MOTIFS]
+    pd.testing.assert_frame_equal(table, pd.concat(parts, ignore_index=True), check_exact=True)
+
+
+def test_ranks_are_those_of_the_near_end_of_the_interval():
+    rows = [("a", 9, 5.0, 4.0), ("a", 2, 9.0, -3.0), ("a", 9, 4.5, 4.2), ("a", 1, 99, np.nan)]
+    table = pd.DataFrame(rows, columns=["target", "n", "effect", "ci_low"])
+    table["ci_high"] = 2 * table["effect"] - table["ci_low"]
+    assert rank_motifs(table)["rank"].fillna(0).tolist() == [2, 3, 1, 0]
+    assert rank_motifs(table, min_n=3)["rank"].fillna(0).tolist() == [2, 0, 1, 0]
+    lost = table.assign(effect=-table["effect"], ci_low=-table["ci_high"], ci_high=-table["ci_low"])
+    assert rank_motifs(lost, losses=True)["rank"].fillna(0).tolist() == [2, 3, 1, 0]
+    both = pd.concat([table, table.assign(target="b")], ignore_index=True)
+    assert rank_motifs(both)["rank"].fillna(0).tolist() == [2, 3, 1, 0] * 2
 
 
 def test_spacing_effects_equal_space(backgrounds):
@@ -171,12 +194,79 @@ def test_ablation_table_and_hits_in_windows():
     assert own.start.tolist() == [0, 20, 20, 0]
     assert spans.tolist() == [[22, 26], [10, 18], [18, 25], [5, 9]]
     effects = np.array([[-1.0, 0.5], [-0.2, 0.1], [-3.0, 0.0], [-2.0, 0.1]])
-    table = ablation_table(kept, effects, ["a", "b"])
+    rows = effects_of_hits(kept, effects, ["a", "b"])
+    assert rows["target"].tolist() == ["a", "b"] * 4
+    assert rows["effect"].tolist() == effects.ravel().tolist()
+    table = ablation_table(rows)
     a = table[table["target"] == "a"].set_index("motif")
     assert a.loc["m1", ["n", "effect", "rank"]].tolist() == [3, -2.0, 1]
-    assert a.loc["m2", ["n", "effect", "rank"]].tolist() == [1, -0.2, 2]
+    assert a.loc["m2", ["n", "effect"]].tolist() == [1, -0.2]
+    assert pd.isna(a.loc["m2", "rank"])  # one hit has no interval
     empty = hits_in_windows(hits.iloc[:0], windows)
-    assert len(ablation_table(empty[0], np.zeros((0, 2)), ["a", "b"])) == 0
+    none = effects_of_hits(empty[0], None, ["a", "b"])
+    assert list(none) == list(rows) and len(ablation_table(none)) == 0
+    assert list(ablation_table(none)) == list(table)
+    assert len(hits_in_windows(hits, windows.take(slice(0, 0)))[0]) == 0
+
+
+def test_hits_in_windows_against_a_loop():
+    rng = np.random.default_rng(8)
+    start = np.sort(rng.integers(0, 900, 60))
+    windows = Windows.build(rng.choice(["c", "d"], 60), start, start + 50)
+    low = rng.integers(0, 950, 400)
+    hits = pd.DataFrame(
+        {
+            "chrom": rng.choice(["c", "d", "e"], 400),
+            "start": low,
+            "end": low + rng.integers(5, 60, 400),
+        }
+    )
+    kept, own, _ = hits_in_windows(hits, windows)
+    expected = []
+    for hit in hits.itertuples():
+        inside = [
+            i
+            for i in range(60)
+            if windows.chrom[i] == hit.chrom
+            and windows.start[i] <= hit.start
+            and hit.end <= windows.end[i]
+        ]
+        if inside:
+            away = [abs(2 * int(windows.start[i]) + 50 - hit.start - hit.end) for i in inside]
+            expected.append((hit.start, int(windows.start[inside[int(np.argmin(away))]])))
+    assert list(zip(kept["start"], own.start)) == expected and 50 < len(expected) < 400
+
+
+def test_the_strongest_hits_of_a_motif_do_not_overlap(tmp_path):
+    rows = [  # chrom, start, end, strand, motif, p-value
+        ("d", 5, 12, "+", "m1", 1e-7),
+        ("c", 10, 17, "+", "m1", 1e-6),
+        ("c", 10, 17, "-", "m1", 1e-8),
+        ("c", 15, 22, "+", "m1", 1e-9),
+        ("c", 30, 37, "+", "m1", 1e-5),
+        ("c", 30, 37, "+", "m2", 1e-5),
+        ("c", 90, 97, "+", "m1", 1e-12),
+        ("c", 12, 19, "+", "m3", 1e-9),
+    ]
+    columns = ["chrom", "start", "end", "strand", "motif", "p_value"]
+    table = pd.DataFrame(rows, columns=columns).assign(name="")
+    windows = Windows.build(["c", "d"], [0, 0], [50, 50])
+    found = []
+    for size in (1, 3, 100):  # rows of a row group do not matter here
+        path = tmp_path / f"{size}.parquet"
+        table.to_parquet(path, row_group_size=size)
+        place = partial(hits_in_windows, windows=windows)
+        found.append(strongest_hits(path, {"m1", "m2"}, 2, place, ["d", "c"]))
+    for hits in found:
+        assert hits[["chrom", "start", "strand", "motif"]].to_numpy().tolist() == [
+            ["d", 5, "+", "m1"], ["c", 15, "+", "m1"], ["c", 30, "+", "m2"],
+        ]  # fmt: skip
+    write_experiment(found[0], tmp_path / "s.parquet", {})
+    layout = Layout({"d": 100, "c": 100}, 100)
+    hits, own, spans = selected_hits(tmp_path / "s.parquet", layout, "c000001")
+    assert hits["motif"].tolist() == ["m1", "m2"] and spans.tolist() == [[15, 22], [30, 37]]
+    assert own.keys() == ["c:0-50(.)"] * 2
+    assert len(selected_hits(tmp_path / "s.parquet", layout, "c000007")[0]) == 0
 
 
 def test_backgrounds_are_drawn_by_hash():
@@ -235,3 +325,25 @@ def test_motifs_are_chosen_by_identifier_or_name():
         choose_motifs(motifs, ["m1", "five"])
     with pytest.raises(MotifError, match="2 motifs are called TWO: m2, m4"):
         choose_motif(motifs, "TWO")
+
+
+def test_items_are_split_by_the_bases_that_they_take():
+    assert split_items([10] * 7, 30) == {
+        "c000000": range(0, 3), "c000001": range(3, 6), "c000002": range(6, 7)
+    }  # fmt: skip
+    assert split_items([100, 5, 5], 30) == {"c000000": range(0, 1), "c000003": range(1, 3)}
+    assert split_items([], 30) == {}
+    sizes = np.random.default_rng(0).integers(1, 50, 200).tolist()
+    for chunk_bp in (1, 20, 333, 10**6):
+        parts = split_items(sizes, chunk_bp)
+        assert [i for rows in parts.values() for i in rows] == list(range(200))
+
+
+def test_backgrounds_are_read_back(backgrounds, tmp_path):
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}.npz"
+        write_backgrounds(path, backgrounds.windows, backgrounds.tokens, backgrounds.before)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    found = Backgrounds(*read_backgrounds(path))
+    assert found.windows.keys() == backgrounds.windows.keys()
+    assert (found.tokens == backgrounds.tokens).all() and (found.before == backgrounds.before).all()

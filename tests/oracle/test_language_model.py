@@ -1,6 +1,10 @@
 """Zero-shot scores against loops over single, unpadded sequences; tiny Mixtral and BERT."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from cisweep.analysis.embedding import (  # noqa: E402
     EmbeddingOptions,
     embedding_distance,
+    embeddings_and_likelihoods,
     likelihood_ratio,
     log_likelihoods,
     masked_token_ratio,
@@ -21,7 +26,9 @@ from cisweep.analysis.embedding import (  # noqa: E402
     reverse_complements,
     sequence_embeddings,
 )
-from cisweep.errors import ModelError, SequenceError  # noqa: E402
+from cisweep.config.run import read_model_config  # noqa: E402
+from cisweep.errors import ConfigError, ModelError, SequenceError  # noqa: E402
+from cisweep.genome.plan import Plan  # noqa: E402
 from cisweep.models.adapters.hf_lm import load_language_model  # noqa: E402
 
 WILD = "ATTAAAGAAAATATCATCTTTGGTGTTTCCTAT"
@@ -265,6 +272,57 @@ def test_messages(causal, tmp_path):
         sequence_embeddings(causal, ["ACGT", ""])
 
 
+def test_a_model_of_a_hub(folder, tmp_path):
+    """The layout of transformers' cache, read without a network; the name may carry a revision."""
+    cache = tmp_path / "hub" / "models--owner--tiny"
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    (cache / "refs").mkdir(parents=True)
+    for name in ("main", "v2"):
+        (cache / "refs" / name).write_text(commit)
+    (cache / "snapshots").mkdir()
+    shutil.copytree(folder, cache / "snapshots" / commit)
+    code = """
+from cisweep.config.model import FoldConfig, ModelConfig
+from cisweep.models import load_model
+for weights in ("hub:owner/tiny", "hub:owner/tiny@v2", "hub:owner/other"):
+    fold = {"weights": weights}
+    targets = [{"name": "x"}]
+    config = ModelConfig(adapter="hf_lm", window_bp=9, targets=targets, folds=[fold])
+    assert config.files() == []
+    try:
+        print(load_model(config).commit)
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+    env = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
+    )
+    first, second, third = done.stdout.strip().split("\n")
+    assert first == second == commit
+    assert third.startswith("ModelError owner/other: no language model can be read there")
+    assert "Mend: give a folder" in third
+
+
+def test_names_in_a_hub_are_part_of_the_model(tmp_path, root):
+    text = (root / "workflow" / "resources" / "yeast_lm" / "model.yaml").read_text()
+
+    def config(weights, adapter="hf_lm"):
+        path = tmp_path / "model.yaml"
+        path.write_text(text.replace("weights: model", f"weights: {weights}")
+                        .replace("adapter: hf_lm", f"adapter: {adapter}"))  # fmt: skip
+        return read_model_config(path)
+
+    def key(weights):
+        return Plan(None, {"m": config(weights)}, tmp_path).model_key("m")
+
+    assert config("hub:a/b").folds[0].hub == "a/b" and config("x").folds[0].hub is None
+    assert len({key("hub:a/b"), key("hub:a/b@v2"), key("x")}) == 3
+    assert key("x") == key("y")
+    with pytest.raises(ConfigError, match="hub:a/b: only models of adapter hf_lm can lie in a hub"):
+        config("hub:a/b", "export")
+
+
 def test_as_a_module_of_windows(causal):
     X = torch.eye(4)[torch.tensor([[0, 1, 2, 3, 0], [3, 3, 3, 2, 1]])].transpose(1, 2)
     with torch.no_grad():
@@ -303,7 +361,7 @@ def test_tables_of_pairs(causal, monkeypatch):
         SequencePair("again", WILD, SILENT, "mild"),
     ]
     options = zero_shot.ZeroShotOptions(("l2", "cosine", "likelihood_ratio"))
-    monkeypatch.setattr(zero_shot, "_PAIRS_AT_ONCE", 2)
+    monkeypatch.setattr(zero_shot, "PAIRS_OF_BLOCK", 2)
     blocks = list(zero_shot.score_pairs(causal, iter(pairs), options))
     assert [len(table) for table, _, _ in blocks] == [2, 1]
     table = blocks[0][0]
@@ -316,3 +374,41 @@ def test_tables_of_pairs(causal, monkeypatch):
     assert table["n_tokens_alt"].tolist() == ratio.n_tokens_alt.tolist()
     assert blocks[0][1][0] == pytest.approx(sequence_embeddings(causal, [WILD])[0], abs=1e-5)
     assert blocks[1][2][0] == pytest.approx(sequence_embeddings(causal, [SILENT])[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+@pytest.mark.parametrize("space", ["hidden", "logits"])
+def test_one_pass_gives_what_two_give(causal, sequences, space, pooling):
+    options = EmbeddingOptions(space, pooling)
+    vectors, likelihoods, n_tokens = embeddings_and_likelihoods(causal, sequences, options)
+    assert vectors == pytest.approx(sequence_embeddings(causal, sequences, options), abs=1e-6)
+    expected = log_likelihoods(causal, sequences)
+    assert likelihoods == pytest.approx(expected[0], abs=1e-5)
+    assert n_tokens.tolist() == expected[1].tolist()
+
+
+def test_scores_of_both_strands_are_averages(causal, masked_folder):
+    from cisweep.analysis.zero_shot import ZeroShotOptions, empty_scores, score_pairs
+    from cisweep.genome.pairs import SequencePair
+
+    pairs = [SequencePair("a", WILD, SILENT), SequencePair("b", SILENT[:20], WILD[:20])]
+    refs, alts = [p.ref for p in pairs], [p.alt for p in pairs]
+    embedding = EmbeddingOptions("hidden", "max", both_strands=True)
+    for model in (causal, load_language_model(masked_folder)):
+        scores = ("cosine", "l2", "likelihood_ratio")
+        scores += ("masked_token_ratio",) * (model.kind == "masked")
+        options = ZeroShotOptions(scores, embedding)
+        ((table, ref, alt),) = score_pairs(model, pairs, options)
+        assert list(table) == list(empty_scores(options, False))
+        for score in ("l2", "cosine"):
+            expected = embedding_distance(model, refs, alts, embedding, distance=score)
+            assert table[score].to_numpy() == pytest.approx(expected, abs=1e-6)
+        expected = likelihood_ratio(model, refs, alts)
+        assert table["likelihood_ratio"].to_numpy() == pytest.approx(expected.ratio, abs=1e-5)
+        assert table["n_tokens_ref"].tolist() == expected.n_tokens_ref.tolist()
+        assert table["n_tokens_alt"].tolist() == expected.n_tokens_alt.tolist()
+        if model.kind == "masked":
+            expected = masked_token_ratio(model, refs, alts)
+            assert table["masked_token_ratio"].to_numpy() == pytest.approx(expected, abs=1e-5)
+        assert ref == pytest.approx(sequence_embeddings(model, refs, embedding), abs=1e-6)
+        assert alt == pytest.approx(sequence_embeddings(model, alts, embedding), abs=1e-6)

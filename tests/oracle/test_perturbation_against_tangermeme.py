@@ -1,7 +1,10 @@
 """marginalize, ablate, space, products and edit effects against tangermeme 1.6.0."""
 
+import importlib
+
 import pytest
 import tangermeme.ablate
+import tangermeme.deep_lift_shap
 import tangermeme.marginalize
 import tangermeme.product
 import tangermeme.space
@@ -218,3 +221,46 @@ def test_insertion_effect(X, left):
     same(ours, tangermeme.variant_effect.insertion_effect(Net(), X, rows, left=left, **CPU))
     with pytest.raises(SequenceError, match=r"give shape \(edits, 3\)"):
         effects.insertion_effect(Net(), X, rows[:, :2])
+
+
+class Conv(torch.nn.Module):
+    """One output, with modules that both attributions know."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(5)
+        self.body = torch.nn.Sequential(
+            torch.nn.Conv1d(4, 6, 5), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(216, 1)
+        )
+
+    def forward(self, X):
+        return self.body(X)
+
+
+@pytest.mark.parametrize("experiment", ["marginalize", "ablate", "space", "substitution_effect"])
+def test_attributions_are_compared_before_and_after(X, experiment):
+    from cisweep.analysis.attribution import deep_lift_shap
+
+    net, X = Conv().eval(), X[:3]
+    given = {
+        "marginalize": {"motif": "ACGTTGCA"},
+        "ablate": {"start": 10, "end": 30, "n": 2, "random_state": 3},
+        "space": {"motifs": ["ACG", "TTGG"], "spacing": [[0], [6]]},
+        "substitution_effect": {"substitutions": torch.tensor([[0, 3, 1], [2, 17, 0]])},
+    }[experiment]
+    name = "variant_effect" if experiment == "substitution_effect" else experiment
+    mine = effects if experiment == "substitution_effect" else perturbation
+    theirs = getattr(importlib.import_module(f"tangermeme.{name}"), experiment)
+    # References that both are given, since the two draw their shuffles by different ways.
+    options = {"device": "cpu", "references": lambda x, **kwargs: torch.full_like(x, 0.25)[:, None]}
+    found = [
+        run(net, X, func=func, additional_func_kwargs=options, **given)
+        for run, func in (
+            (getattr(mine, experiment), deep_lift_shap),
+            (theirs, tangermeme.deep_lift_shap.deep_lift_shap),
+        )
+    ]
+    for ours, peer in zip(*found):
+        assert ours.shape == peer.shape and ours.abs().max() > 0.01
+        torch.testing.assert_close(ours, peer, atol=1e-5, rtol=1e-5)
+    assert not torch.equal(found[0][0], found[0][1])

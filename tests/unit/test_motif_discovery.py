@@ -7,11 +7,14 @@ import pytest
 from cisweep.analysis.motif_discovery import (
     DiscoveryOptions,
     Pattern,
+    _number_examples,
     discover_motifs,
     discover_motifs_of_export,
-    patterns_to_meme,
+    found_table,
+    patterns_to_motifs,
     read_patterns,
     trim,
+    write_meme,
 )
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import Motif, load_motifs
@@ -58,7 +61,7 @@ def test_the_planted_motif_is_found(tmp_path):
     export, out = tmp_path / "export.h5", tmp_path / "modisco.h5"
     patterns = discover_motifs_of_export(export, out, options)
     assert [p.sign for p in patterns] == ["+"] * len(patterns) and patterns[0].n_seqlets > 100
-    patterns_to_meme(patterns, tmp_path / "found.meme")
+    write_meme(patterns_to_motifs(patterns), tmp_path / "found.meme")
     best = load_motifs(tmp_path / "found.meme")[0]
     assert SITE in (best.consensus, best.reverse_complement().consensus)
     assert best.nsites == patterns[0].n_seqlets
@@ -77,28 +80,26 @@ def test_sets_without_enough_signal_give_a_valid_empty_file(tmp_path, kind):
         hypothetical = hypothetical * 0
     assert discover_motifs(one_hot, hypothetical, tmp_path / "m.h5") == []
     assert read_patterns(tmp_path / "m.h5") == []
-    assert patterns_to_meme([], tmp_path / "m.meme") == []
+    write_meme([], tmp_path / "m.meme")
     assert (tmp_path / "m.meme").read_text().startswith("MEME version 4")
 
 
-def test_trimming_keeps_what_is_between_the_informative_ends():
-    whole = Motif("m", "", np.hstack([flat(3), sharp("GAT"), flat(2), sharp("C"), flat(4)]))
-    short = trim(whole)
-    np.testing.assert_array_equal(short.pwm, whole.pwm[:, 3:9])
-    assert trim(whole, share=0).width == whole.width
-    assert trim(Motif("m", "", flat(5))).width == 5
-    # Against its own background a base says nothing.
-    rich = np.array([[0.7, 0.1, 0.1, 0.1]]).T
-    mixed = Motif("m", "", np.hstack([rich, sharp("C"), rich]))
-    assert trim(mixed, 0.15).width == 3
-    assert trim(mixed, 0.15, background=[0.7, 0.1, 0.1, 0.1]).width == 1
+def test_trimming_keeps_what_carries_the_attribution():
+    weight = np.array([0, 0, 0.1, 0, 0, 0, 0.4, -1, 0, 0.31, 0, 0, 0, 0, 0, 0.2])
+    matrix = np.zeros((4, 16))
+    matrix[2] = weight
+    some = Pattern("p", "+", 30, flat(16), matrix, matrix)
+    assert (trim(some), trim(some, flank=0)) == (slice(2, 14), slice(6, 10))
+    assert trim(some, 0.05, flank=20) == slice(0, 36)  # cut off by the matrix itself
+    assert patterns_to_motifs([some], 1.0, 1)[0].width == 3
     with pytest.raises(CisweepError, match="from 0 to 1, got 2"):
-        trim(whole, 2)
+        trim(some, 2)
 
 
 def test_a_meme_file_is_read_back(tmp_path):
-    patterns = [pattern(np.hstack([flat(4), sharp("GATTACA")])), pattern(sharp("CC"), "neg.x")]
-    written = patterns_to_meme(patterns, tmp_path / "p.meme")
+    patterns = [pattern(np.hstack([0 * flat(4), sharp("GATTACA")])), pattern(sharp("CC"), "neg.x")]
+    written = patterns_to_motifs(patterns, flank=0)
+    write_meme(written, tmp_path / "p.meme")
     read = load_motifs(tmp_path / "p.meme")
     assert [m.label for m in read] == ["pos_patterns.pattern_0 GATTACA", "neg.x CC"]
     assert [m.nsites for m in read] == [30, 30]
@@ -129,7 +130,7 @@ def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypa
     for name in ("modiscolite", "modiscolite.tfmodisco", "modiscolite.io"):
         monkeypatch.setitem(sys.modules, name, None)
     one_hot, hypothetical = planted(3)
-    with pytest.raises(CisweepError, match=r"pip install modisco==2\.5\.2"):
+    with pytest.raises(CisweepError, match=r"pip install 'cisweep\[motifs\]'"):
         discover_motifs(one_hot, hypothetical, tmp_path / "m.h5")
 
 
@@ -153,3 +154,34 @@ def test_files_that_are_none_are_named(tmp_path):
         read_patterns(tmp_path / "x.h5")
     with pytest.raises(ProductError, match=r"x\.h5: not an export"):
         discover_motifs_of_export(tmp_path / "x.h5", tmp_path / "y.h5")
+
+
+def test_examples_carry_the_numbers_of_their_rows(tmp_path):
+    """A sample in an order of its own names the same sequences."""
+    rows = np.array([7, 3, 11, 5])
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for group in ("pos_patterns/pattern_0", "pos_patterns/pattern_0/subpattern_1"):
+            file[f"{group}/seqlets/example_idx"] = np.array([2, 0, 2])
+    _number_examples(tmp_path / "m.h5", rows)
+    with h5py.File(tmp_path / "m.h5") as file:
+        assert file["pos_patterns/pattern_0/seqlets/example_idx"][:].tolist() == [11, 7, 11]
+        again = file["pos_patterns/pattern_0/subpattern_1/seqlets/example_idx"]
+        assert again[:].tolist() == [11, 7, 11]
+
+
+def test_found_motifs_are_named_by_the_closest_known_one():
+    known = [
+        Motif(f"M{i}", f"n{i}", sharp(s)) for i, s in enumerate(("GATTACA", "CCCGGC", "TTTGT"))
+    ]
+    patterns = [pattern(sharp("TGTAATC")), pattern(sharp("CCCGGC"), "neg.x")]
+    table = found_table(patterns, known, nearest=2)
+    assert table["motif_id"].tolist() == ["M0", "M1"]
+    assert table["motif_strand"].tolist() == ["-", "+"]
+    assert table["consensus"].tolist() == ["TGTAATC", "CCCGGC"]
+    assert table["reverse_complement"].tolist() == ["GATTACA", "GCCGGG"]
+    assert table["mean_attribution"].tolist() == pytest.approx([7, 6])
+    assert (
+        table["nearest_motifs"][0].startswith("n0:") and table["nearest_motifs"][0].count(":") == 2
+    )
+    assert (table["motif_p_value"] < 1e-2).all()
+    assert list(found_table([], known)) == list(table) and not len(found_table([], known))

@@ -1,6 +1,7 @@
 """Contract 6: bad input fails before any job, with what is wrong, where, and how to mend it."""
 
 import gzip
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def test_the_default_config_is_sound(root, folder):
         ({"models": {"ctcf_pu1": "no.yaml"}}, ["models.ctcf_pu1 (no.yaml): no such file"]),
         ({"steps": {"select": {"top_n": None}}}, ["steps.select: give top_n, threshold, or both"]),
         ({"steps": {"attribute": None}}, ["steps.seqlets: needs the step attribute"]),
+        (
+            {"steps": {"attribute": None, "discover": {}}},
+            ["steps.discover: needs the step attribute"],
+        ),
+        (
+            {"steps": {"attribute": {"hypothetical": False}, "discover": {}}},
+            ["steps.discover: needs the attributions of all four bases; set hypothetical: true"],
+        ),
         ({"motifs": None}, ["motifs: missing; needed by seqlets, hits (a file in MEME format)"]),
         ({"steps": {"select": {"targets": ["gata1"]}}}, ["no model has the target 'gata1'", "pu1"]),
         (
@@ -81,6 +90,28 @@ def test_config_faults_name_the_key(root, folder, changes, messages):
         plan(root, changes)
     for message in messages:
         assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "module", "message"),
+    [
+        (
+            {"steps": {"discover": {}}},
+            "modiscolite",
+            r"steps.discover: needs tf-modiscolite, .* pip install 'cisweep\[motifs\]', or make",
+        ),
+        (
+            {"models": {"lm": "{workflow}/workflow/resources/yeast_lm/model.yaml"}},
+            "transformers",
+            r"models.lm: needs transformers, which is not installed. Mend: pip .*\[lm\]",
+        ),
+    ],
+)
+def test_a_missing_package_is_told(root, folder, monkeypatch, changes, module, message):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == module else find(n))
+    with pytest.raises(CisweepError, match=message):
+        plan(root, changes)
 
 
 def test_missing_index_gives_the_samtools_command(root, folder, resources):

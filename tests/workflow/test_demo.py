@@ -11,6 +11,9 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from cisweep.analysis.motif_discovery import read_patterns
+from cisweep.genome.motifs import Motif, load_motifs
+
 pytestmark = pytest.mark.slow
 
 ETS = {"SPI1", "Spi1", "SPIB", "SPIC", "ETV6", "ETV7", "ELF1", "ELF2", "ELF3", "EHF", "Elf5"}
@@ -39,6 +42,42 @@ def test_an_ets_factor_ranks_first_for_pu1_by_mean_and_sum(demo):
     table = ranking(demo, "pu1")
     assert table.loc[table["rank_mean"].idxmin(), "name"] in ETS
     assert table.loc[table["rank_sum"].idxmin(), "name"] in ETS
+
+
+@pytest.fixture(scope="module")
+def experiments(demo, snakemake):
+    """The demo's results with experiments of its motifs, made on top of them."""
+    pytest.importorskip("modiscolite")
+    steps = {"marginalize": {"n_backgrounds": 20}, "discover": {}, "report": None}
+    folder = demo.parent.parent
+    snakemake({"chunk_bp": 500_000, "steps": steps}, folder, timeout=1200)
+    return demo / "ctcf_pu1"
+
+
+def test_marginal_effects_rank_ctcf_and_ets_first(experiments):
+    table = pd.read_parquet(experiments / "marginalize.parquet")
+    first = table[table["rank"] == 1].set_index("target")["name"]
+    assert first["ctcf"] == "CTCF" and first["pu1"] in ETS
+    assert (table["n"] == 20).all() and len(table) == 2 * 1019
+
+
+@pytest.mark.parametrize(
+    ("target", "site", "names"),
+    [("ctcf", "CC[ACGT]CTAGTGGC", {"CTCF", "CTCFL"}), ("pu1", "AAAGAGGAAGTG", ETS)],
+)
+def test_motif_discovery_finds_what_the_model_has_learnt(experiments, target, site, names):
+    table = pd.read_csv(experiments / "discover" / f"{target}.tsv", sep="\t")
+    best = table.iloc[0]
+    assert best["sign"] == "+" and best["n_seqlets"] > 50
+    assert set(best["nearest_motifs"].replace(":", ";").split(";")) & names
+    assert best["motif_q_value"] < 1e-4
+    whole = read_patterns(experiments / "discover" / f"{target}.modisco.h5")[0]
+    motif = Motif(whole.name, "", whole.probabilities)
+    both = (motif.consensus, motif.reverse_complement().consensus)
+    assert any(re.search(site, text) for text in both), both
+    assert (experiments / "figures" / f"discover.{target}.svg").stat().st_size > 10_000
+    written = load_motifs(experiments / "discover" / f"{target}.meme")
+    assert [m.name for m in written] == table["pattern"].tolist()
 
 
 def test_regions_add_up_and_every_dropped_one_has_a_reason(demo):

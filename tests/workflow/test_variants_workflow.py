@@ -1,4 +1,4 @@
-"""Variants, mutagenesis and experiments in the workflow: products, chunk invariance, bad input."""
+"""Variants and mutagenesis in the workflow: products, chunk invariance, bad input."""
 
 import gzip
 import sys
@@ -37,12 +37,8 @@ def vcf(tmp_path_factory, small_genome) -> Path:
 
 def steps(vcf, **changes):
     off = {name: None for name in STEPS}
-    experiments = {
-        "marginalize": {"n_backgrounds": 3},
-        "space": {"n_backgrounds": 3, "pairs": [["Spi1", "MA0139.2"]], "distances": [0, 9]},
-    }
     ism = {"ism": {"top_n": 2, "top_figures": 2, "span_bp": 60}}
-    on = {"predict": {}, "select": {"top_n": 12}, **ism, **experiments}
+    on = {"predict": {}, "select": {"top_n": 12}, **ism}
     return off | on | {"variants": {"path": str(vcf), "n_nulls": 2, **changes}}
 
 
@@ -69,9 +65,6 @@ def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake, vcf
     assert (everything["step"] == "variants").sum() == len(dropped)
     for name in ("ism.h5", "figures/ism.ctcf.svg", "tracks/pu1.ism.bw"):
         assert (products[0] / name).read_bytes() == (products[1] / name).read_bytes(), name
-    effects = pd.read_parquet(products[0] / "marginalize.parquet").query("target == 'ctcf'")
-    assert effects.sort_values("rank")["name"].iloc[0] == "CTCF"
-    assert len(pd.read_parquet(products[0] / "space.parquet")) == 4 * 2 * 2
 
 
 def test_a_wrong_genome_stops_before_the_model_is_loaded(tmp_path, small_genome, snakemake, vcf):

@@ -7,6 +7,15 @@ from snakemake.exceptions import WorkflowError
 from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
+from cisweep.genome.experiment_chunks import (
+    block_key,
+    check_experiments,
+    marginal_chunks,
+    marginal_motifs,
+    space_chunks,
+    spaced_pairs,
+)
+from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
@@ -21,6 +30,9 @@ def make_plan(data):
     try:
         plan = Plan.from_config(data, Path(ROOT))
         plan.check_inputs()
+        check_experiments(plan)
+        if plan.is_on("zero_shot"):
+            pair_chunks(plan)
         return plan
     except CisweepError as error:
         raise WorkflowError(f"cisweep: {error}") from None
@@ -238,12 +250,17 @@ def variant_chunks(suffix, model=None):
     """
 
     def paths(wildcards):
-        bins = range(PLAN.layout.n_bins)
-        wanted = [i for i in bins if any(PLAN.wanted(c) for c, _, _ in PLAN.layout.stretches(i))]
         folder = f"{RESULTS}/{model or wildcards.model}/chunks/variants"
-        return [f"{folder}/{chunk_id(i)}.{suffix}" for i in wanted]
+        return [f"{folder}/{chunk}.{suffix}" for chunk in variant_bins()]
 
     return paths
+
+
+def variant_bins():
+    """Return the chunks that may hold variants: all bins of the wanted chromosomes."""
+    bins = range(PLAN.layout.n_bins)
+    wanted = [i for i in bins if any(PLAN.wanted(c) for c, _, _ in PLAN.layout.stretches(i))]
+    return [chunk_id(i) for i in wanted]
 
 
 def top_variants():
@@ -255,6 +272,35 @@ def top_variants():
 def variant_predictions(wildcards):
     """Return the predictions among which the alleles are ranked, if they are made."""
     return [f"{RESULTS}/{wildcards.model}/predictions.h5"] if PLAN.is_on("predict") else []
+
+
+def motif_file():
+    """Return the motif file, if there is one."""
+    return [str(PLAN.config.motifs)] if PLAN.config.motifs else []
+
+
+def marginal_parts(wildcards):
+    """Return the chunk files of the step marginalize."""
+    chunks = marginal_chunks(PLAN, wildcards.model)
+    return [f"{RESULTS}/{wildcards.model}/chunks/marginalize/{c}.parquet" for c in chunks]
+
+
+def marginal_key(wildcards):
+    """Return the hash of the motifs of the job's chunk."""
+    rows, motifs = marginal_chunks(PLAN, wildcards.model)[wildcards.chunk], marginal_motifs(PLAN)
+    return block_key([motifs[i] for i in rows])
+
+
+def space_parts(wildcards):
+    """Return the chunk files of the step space."""
+    chunks = space_chunks(PLAN, wildcards.model)
+    return [f"{RESULTS}/{wildcards.model}/chunks/space/{c}.parquet" for c in chunks]
+
+
+def space_key(wildcards):
+    """Return the hash of the motifs of the pairs of the job's chunk."""
+    rows, pairs = space_chunks(PLAN, wildcards.model)[wildcards.chunk], spaced_pairs(PLAN)
+    return block_key([motif for i in rows for motif in pairs[i]])
 
 
 def zero_shot_files():
@@ -282,6 +328,30 @@ def hub_files():
     step = PLAN.step_config("report")
     wanted = step is not None and step.hub is not None and PLAN.is_genome
     return [f"{RESULTS}/{name}" for name in HUB_FILES] if wanted else []
+
+
+def zero_shot_key(wildcards):
+    """Return which blocks of pairs of files a chunk has; those of variants follow from its file."""
+    step = PLAN.step_config("zero_shot")
+    return str(pair_chunks(PLAN)[wildcards.chunk]) if step is not None and step.pairs else ""
+
+
+def zero_shot_chunks(suffix):
+    """Return the input function that lists the chunk files of the step zero_shot."""
+
+    def paths(wildcards):
+        step = PLAN.step_config("zero_shot")
+        chunks = list(pair_chunks(PLAN)) if step is not None and step.pairs else variant_bins()
+        folder = f"{RESULTS}/{wildcards.model}/chunks/zero_shot"
+        return [f"{folder}/{chunk}.{suffix}" for chunk in chunks]
+
+    return paths
+
+
+def variant_trim():
+    """Return where the windows of indels are trimmed, if there are variants."""
+    step = PLAN.step_config("variants")
+    return "" if step is None else step.trim
 
 
 def design_files(*names):
@@ -313,8 +383,3 @@ def design_parts(suffix):
     return lambda wildcards: [
         f"{RESULTS}/design/chunks/{chunk}.{suffix}" for chunk in design_chunks(PLAN)
     ]
-
-
-def design_motifs():
-    """Return the motif file, if there is one."""
-    return [str(PLAN.config.motifs)] if PLAN.config.motifs else []

@@ -15,7 +15,7 @@ rule design_chunk:
         weights=design_weights,
         files=design_files("frozen", "priors", "composition", "forbidden_motifs", "required_motifs"),
         usual=design_usual(),
-        motifs=design_motifs(),
+        motifs=motif_file(),
     output:
         table=f"{RESULTS}/design/chunks/{{chunk}}.parquet",
         history=f"{RESULTS}/design/chunks/{{chunk}}.h5",

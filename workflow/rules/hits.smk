@@ -27,7 +27,7 @@ rule hits_chunk:
     input:
         counts=f"{RESULTS}/base_counts.json",
         source=PLAN.source_files,
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        motifs=motif_file(),
         attributions=near_attributions,
         peaks=peaks_without_attributions,
     output:
@@ -57,7 +57,7 @@ rule hits:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         base_counts=f"{RESULTS}/base_counts.json",
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        motifs=motif_file(),
         chunks=chunk_paths("hits", "parquet"),
         counts=chunk_paths("hits", "npz"),
     output:

@@ -1,14 +1,69 @@
 """marginalize, ablate, space: what motifs do, put into windows and taken out of them."""
 
 
-rule marginalize:
-    """Put every motif into background windows."""
+rule experiment_backgrounds:
+    """Draw the windows into which motifs are put; predict them as they are."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
         weights=weights,
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
         peaks=peaks,
+    output:
+        backgrounds=f"{CHUNKS}/{{experiment}}/backgrounds.npz",
+    wildcard_constraints:
+        experiment="marginalize|space",
+    log:
+        f"{RESULTS}/logs/experiment_backgrounds/{{model}}/{{experiment}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/experiment_backgrounds/{{model}}/{{experiment}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=60,
+    params:
+        root=root_folder,
+        settings=lambda wildcards: PLAN.settings(wildcards.experiment, wildcards.model),
+        regions=PLAN.regions_hash,
+    script:
+        "../../scripts/experiment_backgrounds.py"
+
+
+rule marginalize_chunk:
+    """Put a block of motifs into the backgrounds; an unchanged block is kept as it is."""
+    input:
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        backgrounds=f"{CHUNKS}/marginalize/backgrounds.npz",
+        weights=weights,
+        motifs=motif_file(),
+    output:
+        table=update(f"{CHUNKS}/marginalize/{{chunk}}.parquet"),
+    log:
+        f"{RESULTS}/logs/marginalize_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/marginalize_chunk/{{model}}/{{chunk}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    params:
+        root=root_folder,
+        settings=settings("marginalize"),
+        motifs=marginal_key,
+    script:
+        "../../scripts/marginalize_chunk.py"
+
+
+rule marginalize:
+    """Join and rank what each motif does to each target."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        chunks=marginal_parts,
     output:
         table=f"{RESULTS}/{{model}}/marginalize.parquet",
         figure=report(
@@ -22,30 +77,77 @@ rule marginalize:
         f"{RESULTS}/benchmarks/marginalize/{{model}}.tsv"
     conda:
         "../../envs/cisweep.yaml"
-    threads: 1
     resources:
-        gpu=device_resources(),
-        mem_mb=mem_mb(4000),
-        runtime=240,
+        mem_mb=mem_mb(2000),
+        runtime=30,
     params:
         root=root_folder,
         settings=settings("marginalize"),
-        regions=PLAN.regions_hash,
     script:
         "../../scripts/marginalize.py"
 
 
-rule ablate:
-    """Shuffle the hits of each motif out of their windows."""
+rule ablate_select:
+    """Choose the strongest hits of each motif that lie in the regions."""
     input:
-        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
-        weights=weights,
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
         peaks=peaks,
+        motifs=motif_file(),
         hits=f"{RESULTS}/{{model}}/hits.parquet",
     output:
+        selected=f"{CHUNKS}/ablate/selected.parquet",
+    log:
+        f"{RESULTS}/logs/ablate_select/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/ablate_select/{{model}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=60,
+    params:
+        root=root_folder,
+        settings=settings("ablate"),
+        regions=PLAN.regions_hash,
+    script:
+        "../../scripts/ablate_select.py"
+
+
+rule ablate_chunk:
+    """Shuffle the hits of one chunk out of their windows; an unchanged chunk is kept as it is."""
+    input:
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        selected=f"{CHUNKS}/ablate/selected.parquet",
+        source=PLAN.source_files,
+        weights=weights,
+    output:
+        table=update(f"{CHUNKS}/ablate/{{chunk}}.parquet"),
+    log:
+        f"{RESULTS}/logs/ablate_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/ablate_chunk/{{model}}/{{chunk}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    params:
+        root=root_folder,
+        settings=settings("ablate"),
+    script:
+        "../../scripts/ablate_chunk.py"
+
+
+rule ablate:
+    """Join what is lost with each hit; rank the motifs."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        chunks=chunk_paths("ablate", "parquet"),
+    output:
         table=f"{RESULTS}/{{model}}/ablate.parquet",
+        hits=f"{RESULTS}/{{model}}/ablate.hits.parquet",
         figure=report(
             f"{RESULTS}/{{model}}/figures/ablate.svg",
             caption="../report/ablate.rst",
@@ -57,27 +159,49 @@ rule ablate:
         f"{RESULTS}/benchmarks/ablate/{{model}}.tsv"
     conda:
         "../../envs/cisweep.yaml"
-    threads: 1
     resources:
-        gpu=device_resources(),
-        mem_mb=mem_mb(4000),
-        runtime=240,
+        mem_mb=mem_mb(2000),
+        runtime=30,
     params:
         root=root_folder,
         settings=settings("ablate"),
-        regions=PLAN.regions_hash,
     script:
         "../../scripts/ablate.py"
 
 
+rule space_chunk:
+    """Put a block of pairs of motifs into the backgrounds; an unchanged block is kept as it is."""
+    input:
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        backgrounds=f"{CHUNKS}/space/backgrounds.npz",
+        weights=weights,
+        motifs=motif_file(),
+    output:
+        table=update(f"{CHUNKS}/space/{{chunk}}.parquet"),
+    log:
+        f"{RESULTS}/logs/space_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/space_chunk/{{model}}/{{chunk}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(4000),
+        runtime=120,
+    params:
+        root=root_folder,
+        settings=settings("space"),
+        motifs=space_key,
+    script:
+        "../../scripts/space_chunk.py"
+
+
 rule space:
-    """Put pairs of motifs into background windows over a range of distances."""
+    """Join what pairs of motifs do over distances and orientations."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
-        weights=weights,
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
-        peaks=peaks,
+        chunks=space_parts,
     output:
         table=f"{RESULTS}/{{model}}/space.parquet",
         figure=report(
@@ -91,14 +215,11 @@ rule space:
         f"{RESULTS}/benchmarks/space/{{model}}.tsv"
     conda:
         "../../envs/cisweep.yaml"
-    threads: 1
     resources:
-        gpu=device_resources(),
-        mem_mb=mem_mb(4000),
-        runtime=240,
+        mem_mb=mem_mb(2000),
+        runtime=30,
     params:
         root=root_folder,
         settings=settings("space"),
-        regions=PLAN.regions_hash,
     script:
         "../../scripts/space.py"

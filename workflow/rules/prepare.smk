@@ -5,7 +5,7 @@ rule prepare:
     """Load the model, run one window, read the motifs: what is wrong shows before the sweep."""
     input:
         weights=weights,
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        motifs=motif_file(),
     output:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
     log:

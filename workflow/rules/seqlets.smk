@@ -79,7 +79,7 @@ rule seqlets:
     """Cut the calls of all chunks at the FDR and name each by its closest motifs (Tomtom)."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        motifs=motif_file(),
         chunks=chunk_paths("seqlets", "parquet"),
         tallies=chunk_paths("seqlets", "tally.json"),
     output:

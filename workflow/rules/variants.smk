@@ -102,7 +102,7 @@ rule variants_logos:
         selected=f"{RESULTS}/variants/selected.parquet",
         source=PLAN.source_files,
         weights=weights,
-        motifs=[str(PLAN.config.motifs)] if PLAN.config.motifs else [],
+        motifs=motif_file(),
     output:
         logos=report(
             f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",

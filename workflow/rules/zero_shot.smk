@@ -1,14 +1,43 @@
 """zero_shot: pairs of sequences by a DNA language model."""
 
 
-rule zero_shot:
-    """Score pairs of sequences by a DNA language model; test and draw the groups."""
+rule zero_shot_chunk:
+    """Score blocks of pairs of sequences by a DNA language model."""
     input:
-        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
         source=PLAN.source_files,
         weights=weights,
         pairs=zero_shot_files(),
         selected=zero_shot_variants(),
+    output:
+        table=f"{CHUNKS}/zero_shot/{{chunk}}.tsv",
+        embeddings=f"{CHUNKS}/zero_shot/{{chunk}}.parquet",
+    log:
+        f"{RESULTS}/logs/zero_shot_chunk/{{model}}/{{chunk}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/zero_shot_chunk/{{model}}/{{chunk}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    threads: 1
+    resources:
+        gpu=device_resources(),
+        mem_mb=mem_mb(6000),
+        runtime=240,
+    params:
+        root=root_folder,
+        settings=settings("zero_shot"),
+        trim=variant_trim(),
+        blocks=zero_shot_key,
+    script:
+        "../../scripts/zero_shot_chunk.py"
+
+
+rule zero_shot:
+    """Join the scores of all pairs; test and draw the groups."""
+    input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
+        tables=zero_shot_chunks("tsv"),
+        embeddings=zero_shot_chunks("parquet"),
     output:
         table=f"{RESULTS}/{{model}}/zero_shot.tsv",
         embeddings=f"{RESULTS}/{{model}}/zero_shot.embeddings.parquet",
@@ -33,11 +62,9 @@ rule zero_shot:
         f"{RESULTS}/benchmarks/zero_shot/{{model}}.tsv"
     conda:
         "../../envs/cisweep.yaml"
-    threads: 1
     resources:
-        gpu=device_resources(),
-        mem_mb=mem_mb(6000),
-        runtime=240,
+        mem_mb=mem_mb(4000),
+        runtime=60,
     params:
         root=root_folder,
         settings=settings("zero_shot"),

@@ -34,11 +34,12 @@ class EmbeddingOptions:
 
 Distance = Literal["l2", "cosine", "inner_product"]
 
-_DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "l2": lambda a, b: np.sqrt(((a - b) ** 2).sum(1)),
     "cosine": lambda a, b: 1 - (a * b).sum(1) / np.sqrt((a**2).sum(1) * (b**2).sum(1)),
     "inner_product": lambda a, b: (a * b).sum(1),
 }
+"""Name -> function of two (N, D) arrays that gives (N,)."""
 
 
 def reverse_complements(sequences: Sequence[str]) -> list[str]:
@@ -64,16 +65,51 @@ def sequence_embeddings(
     read = model.logits if options.space == "logits" else model.hidden
 
     def vectors(batch: TokenBatch) -> Tensor:
-        keep = batch.mask.bool() if options.special_tokens else ~batch.special
-        if not keep.any(dim=1).all():
-            raise ModelError("a sequence has no tokens to pool", mend="give at least one base")
-        return pool(read(batch), keep, options.pooling)
+        return _pooled(batch, read(batch), options)
 
     found = _each(model, sequences, vectors, batch_size)
     if options.both_strands:
         other = _each(model, reverse_complements(sequences), vectors, batch_size)
         found = (found + other) / 2
     return found.astype(np.float32)
+
+
+def embeddings_and_likelihoods(
+    model: LanguageModel,
+    sequences: Sequence[str],
+    options: EmbeddingOptions | None = None,
+    *,
+    batch_size: int = 32,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return sequence_embeddings of one strand, and log_likelihoods, of one pass of the model.
+
+    Raises what those raise.
+    """
+    options = options or EmbeddingOptions()
+    _check_causal(model)
+
+    def both(batch: TokenBatch) -> Tensor:
+        hidden, logits = model.hidden_and_logits(batch)
+        values = logits if options.space == "logits" else hidden
+        return torch.cat([_token_sums(batch, logits), _pooled(batch, values, options).double()], 1)
+
+    found = _each(model, sequences, both, batch_size)
+    return found[:, 2:].astype(np.float32), found[:, 0], found[:, 1].astype(np.int64)
+
+
+def _pooled(batch: TokenBatch, values: Tensor, options: EmbeddingOptions) -> Tensor:
+    keep = batch.mask.bool() if options.special_tokens else ~batch.special
+    if not keep.any(dim=1).all():
+        raise ModelError("a sequence has no tokens to pool", mend="give at least one base")
+    return pool(values, keep, options.pooling)
+
+
+def _token_sums(batch: TokenBatch, logits: Tensor) -> Tensor:
+    """Return (B, 2) float64: the summed log p of the tokens after the first, and their number."""
+    scored = ~batch.special[:, 1:]
+    picked = logits[:, :-1].gather(2, batch.ids[:, 1:, None])[..., 0].double()
+    log_p = picked - torch.logsumexp(logits[:, :-1].double(), -1)
+    return torch.stack([(log_p * scored).sum(1), scored.sum(1).double()], 1)
 
 
 def embedding_distance(
@@ -101,18 +137,18 @@ def embedding_distance(
     """
     options = options or EmbeddingOptions()
     _check_pairs(refs, alts)
-    if distance not in _DISTANCES:
+    if distance not in DISTANCES:
         raise ModelError(
             f"there is no distance {distance!r}",
             where="distance",
-            mend=f"use one of {', '.join(_DISTANCES)}",
+            mend=f"use one of {', '.join(DISTANCES)}",
         )
     one_strand = EmbeddingOptions(options.space, options.pooling, options.special_tokens)
 
     def score(a: Sequence[str], b: Sequence[str]) -> np.ndarray:
         both = sequence_embeddings(model, [*a, *b], one_strand, batch_size=batch_size)
         both = both.astype(np.float64)
-        return _DISTANCES[distance](both[: len(a)], both[len(a) :])
+        return DISTANCES[distance](both[: len(a)], both[len(a) :])
 
     return _over_strands(score, refs, alts, options.both_strands)
 
@@ -126,6 +162,12 @@ def log_likelihoods(
     BOS token the first token has no probability and is left out. Raises ModelError for a masked
     model (see pseudo_log_likelihoods), or a checkpoint without its language head.
     """
+    _check_causal(model)
+    found = _each(model, sequences, lambda b: _token_sums(b, model.logits(b)), batch_size)
+    return found[:, 0], found[:, 1].astype(np.int64)
+
+
+def _check_causal(model: LanguageModel) -> None:
     model.check_head()
     if model.kind != "causal":
         raise ModelError(
@@ -133,15 +175,6 @@ def log_likelihoods(
             where="likelihood_ratio",
             mend="use pseudo_log_likelihoods, likelihood_ratio or masked_token_ratio",
         )
-
-    def score(batch: TokenBatch) -> Tensor:
-        log_p = torch.log_softmax(model.logits(batch)[:, :-1].double(), -1)
-        picked = log_p.gather(2, batch.ids[:, 1:, None])[..., 0]
-        scored = ~batch.special[:, 1:]
-        return torch.stack([(picked * scored).sum(1), scored.sum(1).double()], 1)
-
-    found = _each(model, sequences, score, batch_size)
-    return found[:, 0], found[:, 1].astype(np.int64)
 
 
 def pseudo_log_likelihoods(

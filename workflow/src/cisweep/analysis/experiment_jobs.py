@@ -9,6 +9,7 @@ from cisweep.analysis.experiments import Backgrounds, Predict
 from cisweep.contracts import Windows
 from cisweep.genome.backgrounds import gc_share, random_windows, region_sample
 from cisweep.genome.plan import Plan
+from cisweep.steps.marginalize import BackgroundConfig
 
 
 def predictor(model: FoldedModel, batch_size: int) -> Predict:
@@ -21,9 +22,10 @@ def predictor(model: FoldedModel, batch_size: int) -> Predict:
 
 
 def make_backgrounds(
-    predict: Predict, plan: Plan, model: str, kind: str, n: int, peaks: Path | None
+    predict: Predict, plan: Plan, model: str, step: BackgroundConfig, peaks: Path | None
 ) -> Backgrounds:
-    """Return n backgrounds of a kind (`shuffled`, `gc_matched`, `random`) of BackgroundConfig."""
+    """Return the backgrounds that a step's config asks for."""
+    kind, n = step.backgrounds, step.n_backgrounds
     seed, width = plan.config.seed, plan.models[model].window_bp
     chroms = [c for c in plan.source.lengths if plan.wanted(c)]
     if kind == "random":

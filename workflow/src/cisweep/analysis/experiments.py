@@ -13,6 +13,7 @@ import scipy.stats
 
 from cisweep.contracts import Windows, seed_of
 from cisweep.errors import MotifError
+from cisweep.genome.experiment_chunks import check_spacing
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.genome.motifs import Motif
 from cisweep.sequence.tokens import (
@@ -71,8 +72,8 @@ def marginal_effects(
 ) -> pd.DataFrame:
     """Return one row a motif and target: its effect when its consensus stands in the middle.
 
-    Columns: motif, name, target, n, effect, effect_sd, ci_low, ci_high, mean_before, mean_after,
-    rank (1 = the largest effect on the target). Motifs wider than the window are an error.
+    Columns: motif, name, target, n, effect, effect_sd, ci_low, ci_high, mean_before, mean_after.
+    Motifs wider than the window are an error.
     """
     width = backgrounds.tokens.shape[1]
     placed = [(width // 2 - m.width // 2, _consensus(m, "+", width)) for m in motifs]
@@ -81,10 +82,20 @@ def marginal_effects(
         found = summarise(after - backgrounds.before)
         found |= {"mean_before": backgrounds.before.mean(0), "mean_after": after.mean(0)}
         rows.append(_rows({"motif": motif.name, "name": motif.alt}, targets, found))
-    table = pd.concat(rows, ignore_index=True)
-    by_target = table.groupby("target", sort=False)["effect"]
-    table["rank"] = by_target.rank(ascending=False, method="first").astype(int)
-    return table
+    return pd.concat(rows, ignore_index=True)
+
+
+def rank_motifs(table: pd.DataFrame, *, losses: bool = False, min_n: int = 2) -> pd.DataFrame:
+    """Return a table of effects with `rank` within each target; missing where n < min_n.
+
+    The order is that of the end of the interval that lies nearer to no effect: ci_low, falling, or,
+    of losses, ci_high, rising. So an effect that few hits happen to show does not stand before one
+    that many agree on. Ties: the first row.
+    """
+    near = table["ci_high"] if losses else -table["ci_low"]
+    near = near.where(table["n"] >= min_n)
+    rank = near.groupby(table["target"], sort=False).rank(method="first")
+    return table.assign(rank=rank.astype("Int64"))
 
 
 def spacing_effects(
@@ -103,6 +114,7 @@ def spacing_effects(
     two do more together. Arrangements wider than the window are an error.
     """
     width = backgrounds.tokens.shape[1]
+    check_spacing(pairs, distances, width)
     rows = []
     for a, b in pairs:
         for orientation in orientations:
@@ -110,13 +122,6 @@ def spacing_effects(
             arrangements = []
             for distance in distances:
                 total = len(left) + distance + len(right)
-                if total > width:
-                    raise MotifError(
-                        f"{a.name} and {b.name} at {distance} bp take {total} bp, and the window "
-                        f"has {width}",
-                        where="space.distances",
-                        mend="use shorter distances",
-                    )
                 start = width // 2 - total // 2
                 first, second = (start, left), (start + len(left) + distance, right)
                 arrangements += [[first, second], [first], [second]]
@@ -153,21 +158,30 @@ def hits_in_windows(
 ) -> tuple[pd.DataFrame, Windows, np.ndarray]:
     """Return the hits that lie inside a window, the window of each, and their spans in it.
 
-    hits: chrom, start, end; of several windows the one with the nearest centre is taken (ties: the
-    first). spans: (H, 2) int64, 0-based half-open.
+    hits: chrom, start, end; windows: of one width. Of several windows the one with the nearest
+    centre is taken (ties: the left one, or the first of those with one place). spans: (H, 2) int64,
+    0-based half-open.
     """
     chosen = np.full(len(hits), -1)
+    middle = (hits["start"] + hits["end"]).to_numpy(np.int64)  # twice the centre
+    width = int(windows.end[0] - windows.start[0]) if len(windows) else 0
+    slack = width - (hits["end"] - hits["start"]).to_numpy(np.int64)
     for chrom in set(hits["chrom"]):
         mine = np.flatnonzero(windows.chrom == chrom)
-        if not len(mine):
+        own = np.flatnonzero(hits["chrom"] == chrom)
+        if not len(mine) or not len(own):
             continue
-        start, end, centre = windows.start[mine], windows.end[mine], windows.centre[mine]
-        for row in np.flatnonzero(hits["chrom"] == chrom):
-            low, high = hits["start"].iloc[row], hits["end"].iloc[row]
-            inside = np.flatnonzero((start <= low) & (high <= end))
-            if len(inside):
-                nearest = np.abs(2 * centre[inside] - low - high).argmin()
-                chosen[row] = mine[inside[nearest]]
+        centre = windows.start[mine] + windows.end[mine]
+        order = np.argsort(centre, kind="stable")
+        mine, centre = mine[order], centre[order]
+        after = np.searchsorted(centre, middle[own]).clip(0, len(mine) - 1)
+        # The first of those with one centre.
+        before = np.searchsorted(centre, centre[np.maximum(after - 1, 0)])
+        away = [np.abs(centre[k] - middle[own]) for k in (before, after)]
+        nearest = np.where(away[0] <= away[1], before, after)
+        # Windows are of one width: where the nearest centre's does not hold the hit, none does.
+        inside = np.abs(centre[nearest] - middle[own]) <= slack[own]
+        chosen[own[inside]] = mine[nearest[inside]]
     rows = np.flatnonzero(chosen >= 0)
     kept, own = hits.iloc[rows].reset_index(drop=True), windows.take(chosen[rows])
     spans = np.stack([kept["start"] - own.start, kept["end"] - own.start], axis=1)
@@ -207,23 +221,34 @@ def hit_ablations(
     return np.concatenate(effects) if effects else np.zeros((0, 0))
 
 
-def ablation_table(hits: pd.DataFrame, effects: np.ndarray, targets: Sequence[str]) -> pd.DataFrame:
+def effects_of_hits(
+    hits: pd.DataFrame, effects: np.ndarray | None, targets: Sequence[str]
+) -> pd.DataFrame:
+    """Return one row a hit and target: the columns of `hits` (H rows), target, effect.
+
+    effects: (H, T), or None if there are no hits.
+    """
+    rows = hits.loc[hits.index.repeat(len(targets))].reset_index(drop=True)
+    values = np.zeros(0) if effects is None else np.asarray(effects, np.float64).ravel()
+    return rows.assign(target=list(targets) * len(hits), effect=values)
+
+
+def ablation_table(effects: pd.DataFrame, min_hits: int = 2) -> pd.DataFrame:
     """Return one row a motif and target: the mean effect of ablating its hits.
 
-    hits: H rows with motif and name; effects: (H, T). rank 1 is the most negative effect.
+    effects: columns motif, name, target, effect, a row a hit. n, effect_sd and the interval are
+    over hits; `rank_motifs` ranks the losses of motifs with at least `min_hits` hits.
     """
-    groups = list(hits.groupby(["motif", "name"], sort=True).indices.items())
-    if not groups:
-        columns = ["motif", "name", "target", *summarise(np.zeros((2, 1))), "rank"]
-        return pd.DataFrame(columns=columns)
-    rows = [
-        _rows({"motif": motif, "name": name}, targets, summarise(effects[index]))
-        for (motif, name), index in groups
-    ]
-    table = pd.concat(rows, ignore_index=True)
-    by_target = table.groupby("target", sort=False)["effect"]
-    table["rank"] = by_target.rank(method="first").astype(int)
-    return table
+    keys = ["motif", "name", "target"]
+    groups = effects.groupby(["motif", "name"], sort=True).indices
+    targets = list(dict.fromkeys(effects["target"]))
+    rows = []
+    for (motif, name), index in groups.items():
+        values = effects["effect"].to_numpy()[index].reshape(-1, len(targets))
+        rows.append(_rows({"motif": motif, "name": name}, targets, summarise(values)))
+    columns = [*keys, *summarise(np.zeros((2, 1)))]
+    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
+    return rank_motifs(table, losses=True, min_n=min_hits)
 
 
 def _after(

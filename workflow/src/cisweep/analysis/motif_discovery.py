@@ -15,7 +15,9 @@ from typing import Any
 
 import h5py
 import numpy as np
+import pandas as pd
 
+from cisweep.analysis.annotation import match_motifs
 from cisweep.analysis.tfmodisco import (
     WindowRules,
     call_windows,
@@ -25,6 +27,7 @@ from cisweep.analysis.tfmodisco import (
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import UNIFORM, Motif
 
+_EXAMPLE = "seqlets/example_idx"
 _GROUPS = (("pos_patterns", "+"), ("neg_patterns", "-"))
 
 
@@ -33,8 +36,10 @@ class DiscoveryOptions:
     """Options of tf-modiscolite, with the defaults of its command line; lengths in bp.
 
     `window_bp` is the central part of each sequence that is searched; seqlets are windows of
-    `window_size` with `flank` on both sides. At least `min_seqlets` of a sign are needed for
+    `window_size` with `flank` on both sides. More than `min_seqlets` of a sign are needed for
     patterns of that sign; the first `max_seqlets` of it are used, in the order of the sequences.
+
+    Memory: 1 kB a sequence of 400 bp times 50, and NEED a seqlet.
     """
 
     window_bp: int = 400
@@ -66,7 +71,11 @@ class Pattern:
 
 
 def discover_motifs(
-    one_hot: Any, hypothetical: Any, out: str | PathLike, options: DiscoveryOptions | None = None
+    one_hot: Any,
+    hypothetical: Any,
+    out: str | PathLike,
+    options: DiscoveryOptions | None = None,
+    rows: np.ndarray | None = None,
 ) -> list[Pattern]:
     """Write tf-modiscolite's `modisco.h5` to `out` and return its patterns.
 
@@ -80,6 +89,9 @@ def discover_motifs(
         HDF5 file in tf-modiscolite's format; without patterns it has no groups.
     options : DiscoveryOptions, optional
         Options of tf-modiscolite.
+    rows : array (N,) of int, optional
+        What `example_idx` of the seqlets shall say of each sequence, for a sample in an order of
+        its own; default 0 to N - 1.
 
     Returns the patterns, positive ones first, in tf-modiscolite's order (none if fewer seqlets
     than `min_seqlets` of either sign are found). Raises AttributionError for shapes that do not
@@ -104,7 +116,17 @@ def discover_motifs(
             initial_flank_to_add=options.initial_flank_to_add,
         )
     files.save_hdf5(str(out), positive, negative, sequences.shape[1])
+    if rows is not None:
+        _number_examples(out, np.asarray(rows))
     return read_patterns(out)
+
+
+def _number_examples(path: str | PathLike, rows: np.ndarray) -> None:
+    with h5py.File(path, "r+") as file:
+        found: list[h5py.Dataset] = []
+        file.visititems(lambda name, item: found.append(item) if name.endswith(_EXAMPLE) else None)
+        for dataset in found:
+            dataset[...] = rows[dataset[:]]
 
 
 def discover_motifs_of_export(
@@ -137,7 +159,7 @@ def _modiscolite(module: str) -> Any:
     except ImportError as error:
         raise CisweepError(
             f"motif discovery needs tf-modiscolite, which cannot be imported ({error})",
-            mend="install it beside cisweep: pip install modisco==2.5.2",
+            mend="pip install 'cisweep[motifs]', or make install-extras",
         ) from error
 
 
@@ -228,45 +250,36 @@ def _as_probabilities(frequencies: np.ndarray) -> np.ndarray:
     return np.where(total > 0, frequencies / np.where(total > 0, total, 1), 0.25)
 
 
-def trim(motif: Motif, share: float = 0.3, background: Sequence[float] = UNIFORM) -> Motif:
-    """Return the motif from its first to its last position that is informative.
+def trim(pattern: Pattern, share: float = 0.3, flank: int = 4) -> slice:
+    """Return the positions of a pattern that carry its attribution.
 
-    A position is if its information in bits against `background` (A C G T) is at least `share`
-    of the most informative one's; positions between stay. A motif without any information
-    stays as it is. Raises CisweepError unless 0 <= share <= 1.
+    From the first to the last one whose summed |contributions| are at least `share` of the
+    largest, and `flank` more on both sides (as far as the pattern goes). Raises CisweepError unless
+    0 <= share <= 1. Source: the report of tf-modiscolite 2.5.2.
     """
     if not 0 <= share <= 1:
         raise CisweepError(f"share must be from 0 to 1, got {share}")
-    information = motif.information(background)
-    if not information.max() > 0:
-        return motif
-    kept = np.flatnonzero(information >= share * information.max())
-    return Motif(motif.name, motif.alt, motif.pwm[:, kept[0] : kept[-1] + 1], motif.nsites)
+    weight = np.abs(pattern.contributions).sum(axis=0)
+    kept = np.flatnonzero(weight >= share * weight.max())
+    return slice(max(0, kept[0] - flank), kept[-1] + flank + 1)
 
 
 def patterns_to_motifs(
-    patterns: Iterable[Pattern], share: float = 0.3, background: Sequence[float] = UNIFORM
+    patterns: Iterable[Pattern], share: float = 0.3, flank: int = 4
 ) -> list[Motif]:
-    """Return the patterns' base frequencies as trimmed motifs; the consensus is the second name."""
+    """Return the patterns' base frequencies, trimmed; the consensus is the second name."""
     motifs = []
     for pattern in patterns:
-        whole = Motif(pattern.name, "", pattern.probabilities, pattern.n_seqlets)
-        short = trim(whole, share, background)
-        motifs.append(Motif(short.name, short.consensus, short.pwm, short.nsites))
+        matrix = pattern.probabilities[:, trim(pattern, share, flank)]
+        consensus = Motif(pattern.name, "", matrix).consensus
+        motifs.append(Motif(pattern.name, consensus, matrix, pattern.n_seqlets))
     return motifs
 
 
-def patterns_to_meme(
-    patterns: Iterable[Pattern],
-    path: str | PathLike,
-    share: float = 0.3,
-    background: Sequence[float] = UNIFORM,
-) -> list[Motif]:
-    """Write patterns as a MEME 4 text file, trimmed by information, and return the motifs.
-
-    `share` and `background` are those of `trim`. Without patterns the file has a header only.
-    """
-    motifs = patterns_to_motifs(patterns, share, background)
+def write_meme(
+    motifs: Iterable[Motif], path: str | PathLike, background: Sequence[float] = UNIFORM
+) -> None:
+    """Write motifs as a MEME 4 text file; without motifs it has a header only."""
     letters = " ".join(f"{base} {p:.6g}" for base, p in zip("ACGT", background))
     lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
     lines += ["Background letter frequencies", letters, ""]
@@ -278,4 +291,43 @@ def patterns_to_meme(
             "",
         ]
     Path(path).write_text("\n".join(lines), encoding="ascii")
-    return motifs
+
+
+FOUND_COLUMNS = [
+    *("pattern", "sign", "n_seqlets", "consensus", "reverse_complement", "mean_attribution"),
+    *("motif", "motif_id", "motif_p_value", "motif_q_value", "motif_strand", "nearest_motifs"),
+]
+
+
+def found_table(
+    patterns: Sequence[Pattern], known: Sequence[Motif], nearest: int = 3, n_jobs: int = 1
+) -> pd.DataFrame:
+    """Return one row a pattern with FOUND_COLUMNS: what it is, and the closest known motifs.
+
+    mean_attribution: the sum of the trimmed contributions, the mean over seqlets. motif to
+    motif_strand name the closest of `known` by Tomtom, with its p-value and q-value over all of
+    them; nearest_motifs lists the `nearest` ones as name:p, joined by ;.
+    """
+    if not patterns:
+        return pd.DataFrame(columns=FOUND_COLUMNS)
+    motifs = patterns_to_motifs(patterns)
+    matches = match_motifs([m.pwm for m in motifs], known, nearest, n_jobs)
+    best = [known[i] for i in matches.motif_idx[:, 0]]
+    columns = [
+        [p.name for p in patterns],
+        [p.sign for p in patterns],
+        [p.n_seqlets for p in patterns],
+        [m.consensus for m in motifs],
+        [m.reverse_complement().consensus for m in motifs],
+        [p.contributions[:, trim(p)].sum() for p in patterns],
+        [m.alt or m.name for m in best],
+        [m.name for m in best],
+        matches.p_value[:, 0],
+        matches.q_value[:, 0],
+        matches.strand[:, 0],
+        [
+            ";".join(f"{known[i].alt or known[i].name}:{p:.3g}" for i, p in zip(row, values))
+            for row, values in zip(matches.motif_idx, matches.p_value)
+        ],
+    ]
+    return pd.DataFrame(dict(zip(FOUND_COLUMNS, columns)))

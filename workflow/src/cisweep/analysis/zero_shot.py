@@ -1,7 +1,7 @@
 """A table of zero-shot scores for pairs of sequences, block by block."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -9,18 +9,20 @@ import numpy as np
 import pandas as pd
 
 from cisweep.analysis.embedding import (
+    DISTANCES,
     Distance,
     EmbeddingOptions,
     embedding_distance,
+    embeddings_and_likelihoods,
     likelihood_ratio,
     masked_token_ratio,
+    reverse_complements,
     sequence_embeddings,
 )
-from cisweep.genome.pairs import SequencePair, all_deletions, all_substitutions
+from cisweep.genome.pairs import PAIRS_OF_BLOCK, SequencePair, all_deletions, all_substitutions
 from cisweep.models.adapters.hf_lm import LanguageModel
 
 Score = Literal["l2", "cosine", "inner_product", "likelihood_ratio", "masked_token_ratio"]
-_PAIRS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class ZeroShotOptions:
 def score_pairs(
     model: LanguageModel, pairs: Iterable[SequencePair], options: ZeroShotOptions
 ) -> Iterator[tuple[pd.DataFrame, np.ndarray, np.ndarray]]:
-    """Yield (table, embeddings of ref (N, D), of alt (N, D)) of blocks of pairs.
+    """Yield (table, embeddings of ref (N, D), of alt (N, D)) of blocks of PAIRS_OF_BLOCK pairs.
 
     The table has name, group, length_ref_bp, length_alt_bp, one column a score, and the numbers of
-    tokens where a likelihood ratio is asked for.
+    tokens where a likelihood ratio is asked for. Each sequence goes through the model once for its
+    embedding and its left-to-right likelihood together.
     """
     rest = iter(pairs)
-    while block := list(islice(rest, _PAIRS_AT_ONCE)):
+    while block := list(islice(rest, PAIRS_OF_BLOCK)):
         refs, alts = [p.ref for p in block], [p.alt for p in block]
         table = pd.DataFrame(
             {
@@ -51,24 +54,54 @@ def score_pairs(
                 "length_alt_bp": [len(s) for s in alts],
             }
         )
-        for score in options.scores:
-            table = table.assign(**_scores(model, refs, alts, score, options))
-        size = {"batch_size": options.batch_size}
-        vectors = sequence_embeddings(model, [*refs, *alts], options.embedding, **size)
-        yield table, vectors[: len(block)], vectors[len(block) :]
+        strands = [_one_strand(model, refs, alts, options)]
+        if options.embedding.both_strands:
+            turned = reverse_complements(refs), reverse_complements(alts)
+            strands.append(_one_strand(model, *turned, options))
+        for name in strands[0].scores:
+            values = [strand.scores[name] for strand in strands]
+            # The numbers of tokens are those of the + strand.
+            table[name] = values[0] if name.startswith("n_tokens") else np.mean(values, axis=0)
+        ref, alt = (
+            np.mean([vectors[k] for vectors in (s.vectors for s in strands)], axis=0)
+            for k in (0, 1)
+        )
+        yield table, ref.astype(np.float32), alt.astype(np.float32)
 
 
-def _scores(
-    model: LanguageModel, refs: list[str], alts: list[str], score: Score, options: ZeroShotOptions
-) -> dict[str, np.ndarray]:
-    size, both = {"batch_size": options.batch_size}, options.embedding.both_strands
-    if score == "likelihood_ratio":
-        found = likelihood_ratio(model, refs, alts, both_strands=both, **size)
-        counts = {"n_tokens_ref": found.n_tokens_ref, "n_tokens_alt": found.n_tokens_alt}
-        return {score: found.ratio, **counts}
-    if score == "masked_token_ratio":
-        return {score: masked_token_ratio(model, refs, alts, both_strands=both, **size)}
-    return {score: embedding_distance(model, refs, alts, options.embedding, distance=score, **size)}
+@dataclass(frozen=True)
+class _Strand:
+    scores: dict[str, np.ndarray]
+    vectors: tuple[np.ndarray, np.ndarray]
+
+
+def _one_strand(
+    model: LanguageModel, refs: list[str], alts: list[str], options: ZeroShotOptions
+) -> _Strand:
+    size = {"batch_size": options.batch_size}
+    embedding = replace(options.embedding, both_strands=False)
+    causal = "likelihood_ratio" in options.scores and model.kind == "causal"
+    if causal:
+        found = embeddings_and_likelihoods(model, [*refs, *alts], embedding, **size)
+        vectors, likelihoods, n_tokens = found
+    else:
+        vectors = sequence_embeddings(model, [*refs, *alts], embedding, **size)
+    n = len(refs)
+    scores: dict[str, np.ndarray] = {}
+    for score in options.scores:
+        if score == "masked_token_ratio":
+            scores[score] = masked_token_ratio(model, refs, alts, both_strands=False, **size)
+        elif score != "likelihood_ratio":
+            both = vectors.astype(np.float64)
+            scores[score] = DISTANCES[score](both[:n], both[n:])
+        elif causal:
+            scores[score] = likelihoods[n:] - likelihoods[:n]
+            scores |= {"n_tokens_ref": n_tokens[:n], "n_tokens_alt": n_tokens[n:]}
+        else:
+            ratio = likelihood_ratio(model, refs, alts, both_strands=False, **size)
+            scores[score] = ratio.ratio
+            scores |= {"n_tokens_ref": ratio.n_tokens_ref, "n_tokens_alt": ratio.n_tokens_alt}
+    return _Strand(scores, (vectors[:n], vectors[n:]))
 
 
 @dataclass(frozen=True)
@@ -110,3 +143,24 @@ def edit_rank(
     )
     own = values[others.index(alt)]
     return EditRank(kind, float(own), int((values > own).sum()) + 1, len(others))
+
+
+def rank_edits(
+    model: LanguageModel, pairs: Iterable[SequencePair], options: EmbeddingOptions
+) -> dict[str, list]:
+    """Return the columns edit, edit_rank, edit_n of `edit_rank`; "", 0 and 0 for other edits."""
+    ranks = [edit_rank(model, p.ref, p.alt, options) for p in pairs]
+    return {
+        "edit": ["" if r is None else r.kind for r in ranks],
+        "edit_rank": [0 if r is None else r.rank for r in ranks],
+        "edit_n": [0 if r is None else r.n for r in ranks],
+    }
+
+
+def empty_scores(options: ZeroShotOptions, with_ranks: bool) -> pd.DataFrame:
+    """Return the table of score_pairs (and rank_edits) without rows."""
+    columns = ["name", "group", "length_ref_bp", "length_alt_bp"]
+    for score in options.scores:
+        columns.append(score)
+        columns += ["n_tokens_ref", "n_tokens_alt"] if score == "likelihood_ratio" else []
+    return pd.DataFrame(columns=columns + ["edit", "edit_rank", "edit_n"] * with_ranks)

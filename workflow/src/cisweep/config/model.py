@@ -17,6 +17,10 @@ ADAPTERS = sorted(p.stem for p in _ADAPTERS.glob("*.py") if not p.stem.startswit
 """Names of the adapters: the files of that folder, listed without importing them (torch)."""
 
 
+HUB = "hub:"
+"""What stands before the name of weights that lie in a hub and not in a file."""
+
+
 class InputConfig(Strict):
     """A further input of the model beside the sequence (a control track, a constant, …)."""
 
@@ -98,11 +102,18 @@ class FoldConfig(Strict):
     """One set of weights."""
 
     weights: Path
-    """File (or folder, for hf_lm) with the weights."""
+    """File (or folder, for hf_lm) with the weights. For hf_lm also `hub:owner/name` or
+    `hub:owner/name@revision`, where there is a network or transformers' cache has it."""
     test_chroms: list[str] = []
     """Chromosomes that this fold has not seen; used by `fold_policy: held_out`."""
     extra_weights: dict[str, Path] = {}
     """Further files of the fold, e.g. {bias: bias_model_scaled.h5} for the full ChromBPNet."""
+
+    @property
+    def hub(self) -> str | None:
+        """Return `owner/name` or `owner/name@revision` of a hub; None for a file or folder."""
+        text = str(self.weights)
+        return text.removeprefix(HUB) if text.startswith(HUB) else None
 
 
 class ModelConfig(Strict):
@@ -152,6 +163,9 @@ class ModelConfig(Strict):
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "
                 "package.module:Class)"
             )
+        hubs = [fold.hub for fold in self.folds if fold.hub is not None]
+        if hubs and self.adapter != "hf_lm":
+            raise ValueError(f"{HUB}{hubs[0]}: only models of adapter hf_lm can lie in a hub")
         if self.fold_policy == "held_out":
             empty = [i for i, f in enumerate(self.folds) if not f.test_chroms]
             if empty:
@@ -190,7 +204,7 @@ class ModelConfig(Strict):
 
     def files(self) -> list[Path]:
         """Return every file that determines the model's output (weights of all folds, inputs)."""
-        paths = [f.weights for f in self.folds]
+        paths = [f.weights for f in self.folds if f.hub is None]
         paths += [p for f in self.folds for p in f.extra_weights.values()]
         return paths + [p for i in self.inputs for p in i.paths]
 

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from cisweep.config.base import NAME, Name, Strict
-from cisweep.config.model import ModelConfig
+from cisweep.config.model import HUB, ModelConfig
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
 
@@ -189,8 +189,9 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
         return None, [f"{where}: a model config is a mapping, got {type(data).__name__}"]
     for fold in data.get("folds") or []:
         if isinstance(fold, dict):
-            if isinstance(fold.get("weights"), str):
-                fold["weights"] = str(path.parent / fold["weights"])
+            weights = fold.get("weights")
+            if isinstance(weights, str) and not weights.startswith(HUB):
+                fold["weights"] = str(path.parent / weights)
             extra = fold.get("extra_weights")
             if isinstance(extra, dict):
                 fold["extra_weights"] = {k: str(path.parent / str(v)) for k, v in extra.items()}

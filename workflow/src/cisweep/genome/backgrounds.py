@@ -12,6 +12,7 @@ from cisweep.genome.fasta import SequenceSource, window_tokens
 from cisweep.genome.motifs import Motif
 from cisweep.genome.plan import Plan
 
+_AT_ONCE = 256  # windows whose bases are looked at together
 _TRIES = 2000  # draws for one window before the genome is said to have none
 
 
@@ -21,10 +22,15 @@ def gc_share(tokens: np.ndarray) -> np.ndarray:
     return ((tokens == 1) | (tokens == 2)).sum(axis=1) / np.maximum(known, 1)
 
 
+def sample_order(windows: Windows, seed: int) -> np.ndarray:
+    """Return all rows in an order without meaning, that of hashes of the windows' coordinates."""
+    hashes = np.array([seed_of(seed, "background", key) for key in windows.keys()], np.uint64)  # noqa: SIM118
+    return np.argsort(hashes, kind="stable")
+
+
 def sample_rows(windows: Windows, n: int, seed: int) -> np.ndarray:
     """Return the rows of n of the windows, the same ones whatever their order or chunks."""
-    hashes = np.array([seed_of(seed, "background", key) for key in windows.keys()], np.uint64)  # noqa: SIM118
-    return np.sort(np.argsort(hashes, kind="stable")[:n])
+    return np.sort(sample_order(windows, seed)[:n])
 
 
 def random_windows(
@@ -81,11 +87,14 @@ def read_windows(
     source: SequenceSource, windows: Windows, n: int, seed: int
 ) -> tuple[Windows, np.ndarray]:
     """Return n sampled windows without N, and their tokens."""
-    rows = sample_rows(windows, len(windows), seed)
-    tokens = window_tokens(source, windows.chrom[rows], windows.start[rows], windows.end[rows])
-    good = rows[~(tokens == TOKEN_N).any(axis=1)] if len(rows) else rows
-    chosen = good[sample_rows(windows.take(good), n, seed)]
-    kept = windows.take(chosen)
+    order, good = sample_order(windows, seed), []
+    for begin in range(0, len(order), _AT_ONCE):
+        rows = order[begin : begin + _AT_ONCE]
+        tokens = window_tokens(source, windows.chrom[rows], windows.start[rows], windows.end[rows])
+        good += rows[~(tokens == TOKEN_N).any(axis=1)].tolist()
+        if len(good) >= n:
+            break
+    kept = windows.take(np.sort(np.array(good[:n], dtype=np.int64)))
     return kept, window_tokens(source, kept.chrom, kept.start, kept.end)
 
 

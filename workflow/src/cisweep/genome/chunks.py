@@ -5,6 +5,7 @@ whose centre lies in its bin. So an inserted row touches one chunk, and tiles, B
 what data select share one layout.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,6 +67,18 @@ class Layout:
         return {
             chunk_id(b): windows.take(slice(bounds[i], bounds[i + 1])) for i, b in enumerate(found)
         }
+
+
+def split_items(sizes_bp: Sequence[int], chunk_bp: int) -> dict[str, range]:
+    """Return chunk id -> the items that one job handles, laid end to end; non-empty chunks only.
+
+    sizes_bp: (n,) bases that the model reads for each item; an item belongs to the bin of its
+    first base.
+    """
+    begins = np.cumsum([0, *sizes_bp])[:-1]
+    bins, first = np.unique(begins // chunk_bp, return_index=True)
+    bounds = [*first.tolist(), len(sizes_bp)]
+    return {chunk_id(b): range(bounds[i], bounds[i + 1]) for i, b in enumerate(bins.tolist())}
 
 
 def windows_digest(windows: Windows) -> str:

@@ -3,11 +3,14 @@
 import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice, zip_longest
 from pathlib import Path
 
 from cisweep.errors import SequenceError
 from cisweep.genome.alleles import AlleleWindows
+from cisweep.genome.chunks import split_items
+from cisweep.genome.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,38 @@ def read_pairs(
         yield SequencePair(b[0] if a[0] == b[0] else f"{a[0]}|{b[0]}", a[1], b[1], group)
     if not n:
         raise SequenceError("there are no records", where=str(ref))
+
+
+PAIRS_OF_BLOCK = 512
+"""Pairs that go through the model together. A block's pairs are the same however many chunks
+there are, since the last bits of a pair's scores depend on what shares its batches."""
+
+
+@cache
+def file_blocks(
+    files: tuple[tuple[Path, Path], ...], limit: int | None, chunk_bp: int
+) -> dict[str, range]:
+    """Return chunk -> numbers of the blocks of pairs that one job scores; non-empty chunks only.
+
+    files: (ref, alt) FASTA files; limit: as in read_pairs. A block belongs to the bin of its first
+    base, the reference sequences laid end to end. Raises what read_pairs raises.
+    """
+    sizes: list[int] = []
+    total = 0
+    for ref, alt in files:
+        for pair in read_pairs(ref, alt, "", limit):
+            if total % PAIRS_OF_BLOCK == 0:
+                sizes.append(0)
+            sizes[-1] += len(pair.ref)
+            total += 1
+    return split_items(sizes, chunk_bp)
+
+
+def pair_chunks(plan: Plan) -> dict[str, range]:
+    """Return `file_blocks` of the pairs of the step zero_shot."""
+    step = plan.step_config("zero_shot")
+    files = tuple((pair.ref, pair.alt) for pair in step.pairs)
+    return file_blocks(files, step.limit, plan.config.chunk_bp)
 
 
 def pairs_of_alleles(alleles: AlleleWindows) -> list[SequencePair]:

@@ -4,6 +4,7 @@ The Snakefile makes one while it is parsed (no torch here), and each job makes o
 same config, so no manifest is handed around.
 """
 
+import importlib.util
 import os
 import re
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
-from cisweep.genome.motifs import load_motifs
+from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
     Regions,
@@ -32,6 +33,10 @@ from cisweep.genome.regions import (
     whole_sequences,
 )
 from cisweep.steps import all_steps
+from cisweep.steps.base import Package
+
+LM = Package("transformers", "transformers", "lm")
+"""What the adapter hf_lm needs."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,11 @@ class Plan:
     def layout(self) -> Layout:
         """The source laid out end to end and cut into bins."""
         return Layout(self.source.lengths, self.config.chunk_bp)
+
+    @cached_property
+    def known_motifs(self) -> list[Motif]:
+        """The motifs of the motif file, which the config names."""
+        return load_motifs(self.config.motifs)
 
     @cached_property
     def _blacklist(self):
@@ -189,8 +199,9 @@ class Plan:
             faults.append(f"motifs: no such file {self.config.motifs}")
         if faults:
             raise ConfigError("; ".join(faults), mend="correct the paths in the config")
+        self._check_packages()
         if self.config.motifs is not None:
-            load_motifs(self.config.motifs)
+            assert self.known_motifs
         self._check_writable()
         for model in self.models:
             if self.given is not None:
@@ -198,6 +209,21 @@ class Plan:
                 limit = self.config.regions.max_dropped
                 check_dropped(len(self.given), self._rows(model)[1], limit, where)
             self.chunks(model)
+
+    def _check_packages(self) -> None:
+        wanted = {
+            f"steps.{name}": step.package
+            for name, step in all_steps().items()
+            if self.is_on(name) and step.package
+        }
+        wanted |= {f"models.{m}": LM for m, c in self.models.items() if c.adapter == "hf_lm"}
+        for where, package in wanted.items():
+            if importlib.util.find_spec(package.module) is None:
+                raise ConfigError(
+                    f"needs {package.name}, which is not installed",
+                    where=where,
+                    mend=f"pip install 'cisweep[{package.extra}]', or make install-extras",
+                )
 
     def _check_writable(self) -> None:
         folder = Path(self.results)
@@ -264,10 +290,13 @@ class Plan:
         return digest(stretches, regions.tile.stride_bp, policy)
 
     def model_key(self, model: str) -> str:
-        """Return a hash of a model's config without its paths."""
-        data = self.models[model].model_dump(mode="json")
-        for fold in data["folds"]:
-            fold.pop("weights"), fold.pop("extra_weights")
+        """Return a hash of a model's config without its paths, but with names in a hub."""
+        config = self.models[model]
+        data = config.model_dump(mode="json")
+        for fold, known in zip(data["folds"], config.folds):
+            fold.pop("extra_weights")
+            if known.hub is None:
+                fold.pop("weights")
         return digest(data)
 
     @property

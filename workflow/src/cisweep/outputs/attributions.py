@@ -185,3 +185,28 @@ def read_attributions(
         {t: np.concatenate(v) for t, v in projected.items()},
         {t: np.concatenate(v) for t, v in hypothetical.items()} or None,
     )
+
+
+def read_hypothetical(
+    path: Path, target: str, rows: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return one-hot int8 and hypothetical attributions float32, (n, 4, width) each, of rows.
+
+    rows: (n,) int64 in any order, each once; width: central bases, or as many as are stored.
+    """
+    names = ["tokens", f"hypothetical/{target}", f"hypothetical_scale/{target}"]
+    place = {int(row): i for i, row in enumerate(rows)}
+    with open_rows(path) as file:
+        length, kept = file["tokens"].shape[1], file[names[1]].shape[2]
+        part = central(kept, width)
+        inside = slice(*(central(length, kept).start + x for x in (part.start, part.stop)))
+        shape = (len(rows), 4, part.stop - part.start)
+        one_hot, found = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
+        # Block by block: HDF5 takes minutes to pick thousands of rows out of place.
+        for block, values in blocks(file, names):
+            mine = [r for r in range(block.start, block.stop) if r in place]
+            to, own = [place[r] for r in mine], np.array(mine, np.int64) - block.start
+            tokens = values["tokens"][own, inside]
+            one_hot[to] = np.eye(5, 4, dtype=np.int8)[tokens].transpose(0, 2, 1)
+            found[to] = unpack(values[names[1]][own, :, part], values[names[2]][own])
+    return one_hot, found

@@ -7,12 +7,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+_TSV = {"sep": "\t", "index": False, "float_format": "%.9g", "na_rep": "NaN"}
+
 
 def write_tsv(table: pd.DataFrame, path: Path) -> None:
     """Write a tab-separated table with a header; floats have 9 digits, which float32 needs."""
-    table.to_csv(
-        path, sep="\t", index=False, float_format="%.9g", na_rep="NaN", lineterminator="\n"
-    )
+    table.to_csv(path, lineterminator="\n", **_TSV)
+
+
+def append_rows(table: pd.DataFrame, path: Path) -> None:
+    """Append rows to a table of write_tsv; they must have its columns in its order."""
+    table.to_csv(path, lineterminator="\n", mode="a", header=False, **_TSV)
 
 
 def read_tsv(path: Path) -> pd.DataFrame:

@@ -55,6 +55,23 @@ def read_selected(path: Path, stretches: Iterable[tuple[str, int, int]]) -> list
     return found
 
 
+def owned_blocks(
+    path: Path, stretches: Iterable[tuple[str, int, int]], size: int, limit: int | None
+) -> Iterator[list[Variant]]:
+    """Yield the blocks of `size` selected variants whose first one lies in one of the stretches.
+
+    Blocks are counted from the file's first row, so they are the same for any stretches; limit:
+    rows of the file that are used, None for all.
+    """
+    file, stretches = pq.ParquetFile(path), list(stretches)
+    n = min(file.metadata.num_rows, limit or file.metadata.num_rows)
+    firsts = file.read(columns=["chrom", "pos"]).take(list(range(0, n, size))).to_pylist()
+    for k, first in enumerate(firsts):
+        if any(c == first["chrom"] and a <= first["pos"] < b for c, a, b in stretches):
+            rows = pq.read_table(path).slice(k * size, min(size, n - k * size)).to_pylist()
+            yield [Variant(**row) for row in rows]
+
+
 def effect_schema(columns: Sequence[str]) -> pa.Schema:
     """Return the Parquet schema of a table of effects with these columns."""
 

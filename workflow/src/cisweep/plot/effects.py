@@ -114,46 +114,50 @@ def plot_spacing(
 
 
 def plot_ranked(
-    names: Sequence[str], effects: np.ndarray, intervals: np.ndarray, *, n: int = 20, ax: Any = None
+    names: Sequence[str], effects: np.ndarray, intervals: np.ndarray, *, ax: Any = None
 ) -> Any:
-    """Return an axis with the n largest effects as points with intervals.
+    """Return an axis with effects as points with intervals, the first one on top.
 
     names: (M,); effects: (M,); intervals: (2, M) low and high.
     """
     ax = _axis(ax)
-    order = np.argsort(-np.asarray(effects), kind="stable")[:n][::-1]
-    x, (low, high) = np.asarray(effects)[order], np.asarray(intervals)[:, order]
-    ax.errorbar(x, range(len(order)), xerr=[x - low, high - x], fmt="o", ms=3, lw=1)
-    ax.set_yticks(range(len(order)), [names[i] for i in order], fontsize=6)
+    x, (low, high) = np.asarray(effects)[::-1], np.asarray(intervals)[:, ::-1]
+    ax.errorbar(x, range(len(x)), xerr=[x - low, high - x], fmt="o", ms=3, lw=1)
+    ax.set_yticks(range(len(x)), list(names)[::-1], fontsize=6)
     ax.axvline(0, color="0.7", lw=0.8, zorder=0)
     ax.set_xlabel("effect")
     return ax
 
 
-def ranked_figure(table: Any, path: Any, name: str = "effect", n: int = 15) -> None:
-    """Write one panel a target: the n motifs with the largest effects and their intervals.
+def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -> None:
+    """Write one panel a target: the n motifs that rank first, with their intervals.
 
-    table: columns motif, name, target, effect, ci_low, ci_high.
+    table: columns motif, name, target, n, effect, ci_low, ci_high, rank; losses: the effects are
+    negative and drawn as what is lost.
     """
     targets = list(dict.fromkeys(table["target"]))
-    axes = _panels(1, max(1, len(targets)), (4.5, 0.25 * n + 1))
+    axes = _panels(1, max(1, len(targets)), (4.5, 0.2 * n + 1))
     for ax, target in zip(axes[0], targets):
-        rows = table[table["target"] == target]
+        rows = table[(table["target"] == target) & (table["rank"] <= n)].sort_values("rank")
         names = [f"{a} {b}".strip() for a, b in zip(rows["name"], rows["motif"])]
-        plot_ranked(names, rows["effect"], rows[["ci_low", "ci_high"]].to_numpy().T, n=n, ax=ax)
+        if losses:
+            names = [f"{name} (n = {k})" for name, k in zip(names, rows["n"])]
+        sign = -1 if losses else 1
+        ends = [sign * rows[c].to_numpy(float) for c in ("ci_low", "ci_high")[::sign]]
+        plot_ranked(names, sign * rows["effect"].to_numpy(float), ends, ax=ax)
         ax.set_title(target)
-        ax.set_xlabel(name)
+        ax.set_xlabel("loss of prediction" if losses else "effect")
     save_figure(axes[0, 0], path)
 
 
-def spacing_figure(table: Any, path: Any, n: int = 12) -> None:
-    """Write one panel a target and pair (the first n pairs): effect over distance.
+def spacing_figure(table: Any, path: Any) -> None:
+    """Write one panel a target and pair: effect over distance, with bands of confidence.
 
     table: columns motif_a, name_a, motif_b, name_b, orientation, distance_bp, target, effect,
     ci_low, ci_high.
     """
     targets = list(dict.fromkeys(table["target"]))
-    pairs = list(dict.fromkeys(zip(table["motif_a"], table["motif_b"])))[:n]
+    pairs = list(dict.fromkeys(zip(table["motif_a"], table["motif_b"])))
     axes = _panels(len(pairs), len(targets), (4.5, 3))
     for line, (a, b) in zip(axes, pairs):
         for ax, target in zip(line, targets):

@@ -13,18 +13,25 @@ class AblateConfig(StepConfig):
     n_shuffles: int = Field(20, ge=1)
     """Shuffles of each hit."""
     max_hits: int = Field(50, ge=1)
-    """Hits of each motif that are ablated: those with the lowest p-values."""
+    """Hits of each motif that are ablated: of those inside a region the ones with the lowest
+    p-values that do not overlap."""
+    min_hits: int = Field(5, ge=2)
+    """Motifs with fewer ablated hits are listed without a rank."""
     batch_size: int = Field(256, ge=1)
     """Windows that go to the device at once."""
 
 
 STEP = Step(
     name="ablate",
-    version=1,
+    version=2,
     order=72,
     config=AblateConfig,
     title="Ablation of motif hits",
-    products=lambda config, model: ["ablate.parquet", "figures/ablate.svg"],
+    products=lambda config, model: [
+        "ablate.parquet",
+        "ablate.hits.parquet",
+        "figures/ablate.svg",
+    ],
     needs=("hits",),
     needs_motifs=True,
 )

@@ -13,6 +13,15 @@ class StepConfig(Strict):
 
 
 @dataclass(frozen=True)
+class Package:
+    """An optional dependency: the module, its package, and the extra of cisweep that brings it."""
+
+    module: str
+    name: str
+    extra: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One step of a run.
 
@@ -23,7 +32,8 @@ class Step:
     a motif file; title: heading of its part of the report;
     faults: (config of the run, id -> model config) -> what its own config cannot know to be wrong;
     unscoped: config fields that do not determine results (sizes of batches); genome_only: products
-    that a run on sequences does not have (tracks/ never is one of these).
+    that a run on sequences does not have (tracks/ never is one of these);
+    package: an optional dependency that it needs.
     """
 
     name: str
@@ -38,6 +48,7 @@ class Step:
     faults: Callable[[Any, dict[str, ModelConfig]], list[str]] = lambda run, models: []
     unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
     genome_only: frozenset[str] = frozenset()
+    package: Package | None = None
 
     def settings(self, config: StepConfig) -> dict:
         """Return the part of the step's config that determines its results."""

@@ -27,7 +27,7 @@ class MarginalizeConfig(BackgroundConfig):
 
 STEP = Step(
     name="marginalize",
-    version=1,
+    version=2,
     order=70,
     config=MarginalizeConfig,
     title="Marginal effects of motifs",

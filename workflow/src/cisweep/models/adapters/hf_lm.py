@@ -23,7 +23,8 @@ _KIND_OF_SUFFIX = {"ForCausalLM": "causal", "LMHeadModel": "causal", "ForMaskedL
 
 def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
     """Return the language model as a module of one-hot windows: (N, 4, L) -> (N, D) embeddings."""
-    return load_language_model(fold.weights, trust_remote_code=config.trust_remote_code)
+    name = fold.weights if fold.hub is None else fold.hub
+    return load_language_model(name, trust_remote_code=config.trust_remote_code)
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,13 @@ class LanguageModel(nn.Module):
     tokenizer: of transformers.
     kind: causal (left to right), masked, or encoder (no language head at all).
     headless: why logits must not be used (weights of the head are missing), or None.
+
+    `commit` is the hub's commit that the weights are of, "" for a local folder.
     """
 
     def __init__(self, model: nn.Module, tokenizer: Any, kind: Kind, headless: str | None = None):
         super().__init__()
+        self.commit = ""
         self.model, self.tokenizer, self.kind, self.headless = model, tokenizer, kind, headless
 
     @property
@@ -119,8 +123,7 @@ class LanguageModel(nn.Module):
     def hidden(self, batch: TokenBatch) -> Tensor:
         """Return the last hidden states (B, T, D); the language head is not computed."""
         body = self.model.base_model
-        found = body(input_ids=batch.ids, attention_mask=batch.mask)
-        return found.last_hidden_state if hasattr(found, "last_hidden_state") else found[0]
+        return _last_hidden(body(input_ids=batch.ids, attention_mask=batch.mask))
 
     def logits(self, batch: TokenBatch) -> Tensor:
         """Return the logits (B, T, vocabulary).
@@ -129,6 +132,16 @@ class LanguageModel(nn.Module):
         """
         self.check_head()
         return self.model(input_ids=batch.ids, attention_mask=batch.mask).logits
+
+    def hidden_and_logits(self, batch: TokenBatch) -> tuple[Tensor, Tensor]:
+        """Return `hidden` and `logits` of one pass. Raises ModelError as logits does."""
+        seen: list[Any] = []
+        hook = self.model.base_model.register_forward_hook(lambda _, __, out: seen.append(out))
+        try:
+            logits = self.logits(batch)
+        finally:
+            hook.remove()
+        return _last_hidden(seen[-1]), logits
 
     def check_head(self) -> None:
         """Raise ModelError unless logits come from trained weights."""
@@ -155,6 +168,10 @@ class LanguageModel(nn.Module):
         return out
 
 
+def _last_hidden(output: Any) -> Tensor:
+    return output.last_hidden_state if hasattr(output, "last_hidden_state") else output[0]
+
+
 def pool(values: Tensor, keep: Tensor, how: Literal["mean", "max"]) -> Tensor:
     """Return (B, D): the mean or maximum of values (B, T, D) over the tokens where keep (B, T)."""
     if how == "max":
@@ -168,7 +185,7 @@ def load_language_model(
 ) -> LanguageModel:
     """Return a language model and its tokenizer, in eval mode, in float32.
 
-    path: a local folder, or a hub name.
+    path: a local folder, or a hub name (owner/name, or owner/name@revision).
 
     Raises
     ------
@@ -178,7 +195,9 @@ def load_language_model(
     # A hub name must not become one with the folder that happens to be the working directory.
     name = str(path)
     local = os.path.isdir(name)
-    options = {"trust_remote_code": trust_remote_code, "local_files_only": local}
+    name, revision = name.split("@", 1) if not local and "@" in name else (name, None)
+    options: dict[str, Any] = {"trust_remote_code": trust_remote_code, "local_files_only": local}
+    options |= {} if revision is None else {"revision": revision}
     transformers = _transformers()
     with _explained(name):
         config = transformers.AutoConfig.from_pretrained(name, **options)
@@ -192,9 +211,13 @@ def load_language_model(
         model, report = classes[kind].from_pretrained(
             name, dtype=torch.float32, output_loading_info=True, **options
         )
+        # A file of the hub lies in the folder of its commit.
+        cached = transformers.utils.cached_file(name, "config.json", revision=revision)
     tokenizer.padding_side = "right"
     headless = _headless(model, kind, sorted(report["missing_keys"]), name)
-    return LanguageModel(model, tokenizer, kind, headless).eval().requires_grad_(False).to(device)
+    found = LanguageModel(model, tokenizer, kind, headless)
+    found.commit = "" if local else Path(cached).parent.name
+    return found.eval().requires_grad_(False).to(device)
 
 
 def kind_of(config: Any) -> Kind:

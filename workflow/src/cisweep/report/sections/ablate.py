@@ -1,26 +1,25 @@
 """Ablation: what the matches in real windows are worth."""
 
 from cisweep.report.blocks import Heading, Note, Section, signed
-from cisweep.report.effects import SHOWN, effects_table, strongest
+from cisweep.report.effects import SHOWN, effects_table
 from cisweep.report.view import View
-
-MIN_HITS = 3
 
 
 def of_model(view: View) -> Section:
     """Return the motifs whose hits matter most to each target."""
     table = view.table("ablate.parquet")
     note = Note(
-        f"The {view.config.max_hits} best matches of each motif were shuffled out of their windows "
-        f"({view.config.n_shuffles} shuffles each). The effect is the mean of prediction without "
-        "the match − prediction with it: below 0 the match supports the prediction, and what "
-        f"supports it most stands first. Motifs with fewer than {MIN_HITS} matches stand in "
-        "ablate.parquet only."
+        f"The {view.config.max_hits} best matches of each motif that do not overlap were shuffled "
+        f"out of their windows ({view.config.n_shuffles} shuffles each). The effect is the mean of "
+        "prediction without the match − prediction with it: below 0 the match supports the "
+        "prediction. Motifs stand in the order of the end of the interval that is nearer to no "
+        "effect, so that few matches do not decide; those with fewer than "
+        f"{view.config.min_hits} stand in ablate.parquet only."
     )
     section = Section([note])
     for target in view.targets:
-        mine = table[(table["target"] == target.name) & (table["n"] >= MIN_HITS)]
-        best = strongest(mine, SHOWN)[::-1]
+        mine = table[(table["target"] == target.name) & table["rank"].notna()]
+        best = mine.sort_values("rank").head(SHOWN)
         caption = (
             f"The {len(best)} of {len(mine):,} motifs whose matches weigh most for {target.name}"
         )

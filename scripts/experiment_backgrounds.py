@@ -1,0 +1,22 @@
+"""Draw the backgrounds of an experiment and predict them as they are."""
+
+from cisweep.job import Job
+from cisweep.outputs.experiments import write_backgrounds
+
+with Job(snakemake) as job:  # noqa: F821
+    from cisweep.analysis.averaging import FoldedModel
+    from cisweep.analysis.experiment_jobs import make_backgrounds, predictor
+
+    plan, step = job.plan, job.plan.step_config(job.wildcards.experiment)
+    peaks = job.inputs("peaks")
+    with job.device() as device:
+        found = make_backgrounds(
+            predictor(FoldedModel.load(plan.models[job.model], device), step.batch_size),
+            plan,
+            job.model,
+            step,
+            peaks[0] if peaks else None,
+        )
+    job.say(f"{len(found.windows)} backgrounds ({step.backgrounds})")
+    with job.product("backgrounds") as path:
+        write_backgrounds(path, found.windows, found.tokens, found.before)

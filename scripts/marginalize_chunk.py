@@ -1,0 +1,24 @@
+"""Put a block of motifs into the background windows."""
+
+from cisweep.genome.experiment_chunks import marginal_chunks, marginal_motifs
+from cisweep.job import Job
+from cisweep.outputs.experiments import read_backgrounds, write_experiment
+
+with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
+    if not unchanged:
+        from cisweep.analysis.averaging import FoldedModel
+        from cisweep.analysis.experiment_jobs import predictor
+        from cisweep.analysis.experiments import Backgrounds, marginal_effects
+
+        plan, step = job.plan, job.plan.step_config("marginalize")
+        config, motifs = plan.models[job.model], marginal_motifs(plan)
+        own = [motifs[i] for i in marginal_chunks(plan, job.model)[job.chunk]]
+        with job.device() as device:
+            table = marginal_effects(
+                predictor(FoldedModel.load(config, device), step.batch_size),
+                Backgrounds(*read_backgrounds(job.inputs("backgrounds")[0])),
+                own,
+                config.target_names,
+            )
+        with job.product("table") as path:
+            write_experiment(table, path, job.provenance())

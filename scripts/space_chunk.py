@@ -1,0 +1,25 @@
+"""Put a block of pairs of motifs into background windows over a range of distances."""
+
+from cisweep.genome.experiment_chunks import space_chunks, spaced_pairs
+from cisweep.job import Job
+from cisweep.outputs.experiments import read_backgrounds, write_experiment
+
+with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
+    if not unchanged:
+        from cisweep.analysis.averaging import FoldedModel
+        from cisweep.analysis.experiment_jobs import predictor
+        from cisweep.analysis.experiments import Backgrounds, spacing_effects
+
+        plan, step = job.plan, job.plan.step_config("space")
+        config, pairs = plan.models[job.model], spaced_pairs(plan)
+        with job.device() as device:
+            table = spacing_effects(
+                predictor(FoldedModel.load(config, device), step.batch_size),
+                Backgrounds(*read_backgrounds(job.inputs("backgrounds")[0])),
+                [pairs[i] for i in space_chunks(plan, job.model)[job.chunk]],
+                step.distances,
+                step.orientations,
+                config.target_names,
+            )
+        with job.product("table") as path:
+            write_experiment(table, path, job.provenance())

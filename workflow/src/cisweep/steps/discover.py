@@ -1,0 +1,60 @@
+"""discover: the motifs that attributions form, by tf-modiscolite."""
+
+from typing import Any
+
+from pydantic import Field
+
+from cisweep.config.model import ModelConfig
+from cisweep.steps.base import Package, Step, StepConfig
+
+
+class DiscoverConfig(StepConfig):
+    """Motifs that the attributions of the selected regions form, by tf-modiscolite."""
+
+    window_bp: int = Field(400, ge=40)
+    """Central bases of each region that are searched (as far as attribute's save_bp stores them).
+    """
+    max_regions: int = Field(20_000, ge=1)
+    """Regions that are searched; of more, a sample drawn by their coordinates. With a window of
+    400 bp 20,000 of them take 1 GB."""
+    min_seqlets: int = Field(100, ge=20)
+    """Seqlets of a sign without which no motifs of this sign are sought."""
+    max_seqlets: int = Field(10_000, ge=20)
+    """Seqlets of a sign that are clustered; it bounds memory and time."""
+    target_fdr: float = Field(0.05, gt=0, lt=1)
+    """Share of false seqlets that is accepted, against a Laplace null."""
+    n_leiden_runs: int = Field(2, ge=1)
+    """Runs of the clustering, of which the best is taken; their seeds are fixed."""
+    nearest: int = Field(3, ge=1)
+    """Closest motifs of the motif file that Tomtom names for each found one."""
+
+
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    attribute = run.steps.attribute
+    if attribute is None or attribute.hypothetical:
+        return []
+    mend = "set hypothetical: true under steps.attribute"
+    return [f"steps.discover: needs the attributions of all four bases; {mend}"]
+
+
+STEP = Step(
+    name="discover",
+    version=1,
+    order=45,
+    config=DiscoverConfig,
+    title="Motif discovery",
+    products=lambda config, model: [
+        path
+        for t in model.target_names
+        for path in (
+            f"discover/{t}.modisco.h5",
+            f"discover/{t}.meme",
+            f"discover/{t}.tsv",
+            f"figures/discover.{t}.svg",
+        )
+    ],
+    needs=("attribute",),
+    needs_motifs=True,
+    package=Package("modiscolite", "tf-modiscolite", "motifs"),
+    faults=_faults,
+)
