@@ -80,6 +80,8 @@ def test_annotations(X, many):
     same(ours, tangermeme.ablate.ablate_annotations(net, X, spans, **options))
     with pytest.raises(SequenceError, match="there are no annotations"):
         perturbation.ablate_annotations(net, X, spans[:0])
+    with pytest.raises(SequenceError, match=r"row 1 is \[6, 21, 41\], and X has 6 examples"):
+        perturbation.marginalize_annotations(net, X, X0, spans + torch.tensor([[0], [1]]))
 
 
 @pytest.mark.parametrize("many", [False, True])
@@ -219,7 +221,7 @@ def test_insertion_effect(X, left):
     rows = torch.tensor([[0, 3, 1], [0, 3, 2], [0, 39, 0], [5, 0, 3], [5, 0, 2], [2, 17, 1]])
     ours = effects.insertion_effect(Net(), X, rows, left=left, **CPU)
     same(ours, tangermeme.variant_effect.insertion_effect(Net(), X, rows, left=left, **CPU))
-    with pytest.raises(SequenceError, match=r"give shape \(edits, 3\)"):
+    with pytest.raises(SequenceError, match=r"give shape \(rows, 3\)"):
         effects.insertion_effect(Net(), X, rows[:, :2])
 
 

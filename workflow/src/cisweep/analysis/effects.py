@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cisweep.analysis.perturbation import PerturbationResult
+from cisweep.analysis.perturbation import PerturbationResult, before_after, edit_rows
 from cisweep.analysis.prediction import predict
 from cisweep.analysis.substitution import propagated_substitutions
 from cisweep.errors import SequenceError
@@ -67,7 +67,7 @@ def substitution_effect(
     edited = X.clone()
     edited[example, :, position] = 0
     edited[example, base, position] = 1
-    return _before_after(func, model, X, edited, args, additional_func_kwargs, kwargs)
+    return before_after(func, model, X, edited, {"args": args, **kwargs}, additional_func_kwargs)
 
 
 def deletion_effect(
@@ -121,7 +121,8 @@ def deletion_effect(
     index = order.gather(1, begin + torch.arange(length)).to(X.device)
     edited = X.gather(2, index[:, None].expand(-1, X.shape[1], -1))
     trimmed = X[:, :, -length:] if left else X[:, :, :length]
-    return _before_after(func, model, trimmed, edited, args, additional_func_kwargs, kwargs)
+    kwargs = {"args": args, **kwargs}
+    return before_after(func, model, trimmed, edited, kwargs, additional_func_kwargs)
 
 
 def insertion_effect(
@@ -168,38 +169,10 @@ def insertion_effect(
         order = order[-X.shape[-1] :] if left else order[: X.shape[-1]]
         new = torch.eye(X.shape[1], dtype=X.dtype, device=X.device)[mine[:, 2].to(X.device)].T
         edited[example] = torch.cat([new, X[example]], dim=1)[:, order.to(X.device)]
-    return _before_after(func, model, X, edited, args, additional_func_kwargs, kwargs)
+    return before_after(func, model, X, edited, {"args": args, **kwargs}, additional_func_kwargs)
 
 
 def _rows(table: Tensor | np.ndarray, width: int, X: Tensor, where: str) -> Tensor:
-    """Return a table of edits as int64 on the CPU, every row of which lies inside X."""
-    rows = torch.as_tensor(table).to("cpu", torch.int64)
-    if rows.ndim != 2 or rows.shape[1] != width:
-        raise SequenceError(
-            f"shape {tuple(rows.shape)}", where=where, mend=f"give shape (edits, {width})"
-        )
     if not len(X):
         raise SequenceError("X has no examples", where="X", mend="give at least one")
-    limits = torch.tensor([X.shape[0], X.shape[2], X.shape[1]][:width])
-    bad = ((rows < 0) | (rows >= limits)).any(dim=1)
-    if bad.any():
-        i = int(torch.nonzero(bad)[0])
-        raise SequenceError(
-            f"row {i} is {rows[i].tolist()}, and X has {X.shape[0]} examples of {X.shape[2]} bp",
-            where=where,
-            mend="count examples, positions and bases from 0",
-        )
-    return rows
-
-
-def _before_after(
-    func: Callable[..., Any],
-    model: torch.nn.Module,
-    before: Tensor,
-    after: Tensor,
-    args: Sequence[Tensor] | None,
-    additional: dict | None,
-    kwargs: dict,
-) -> PerturbationResult:
-    options = {"args": args, **kwargs, **(additional or {})}
-    return PerturbationResult(func(model, before, **options), func(model, after, **options))
+    return edit_rows(table, (X.shape[0], X.shape[2], X.shape[1])[:width], where)

@@ -39,7 +39,7 @@ class DiscoveryOptions:
     `window_size` with `flank` on both sides. More than `min_seqlets` of a sign are needed for
     patterns of that sign; the first `max_seqlets` of it are used, in the order of the sequences.
 
-    Memory: 1 kB a sequence of 400 bp times 50, and NEED a seqlet.
+    Memory grows with both: 50 kB a sequence of 400 bp, and with the neighbours of each seqlet.
     """
 
     window_bp: int = 400

@@ -42,6 +42,19 @@ class PerturbationAnnotationsResult(NamedTuple):
     y_afters: Output
 
 
+def before_after(
+    func: Callable[..., Any],
+    model: torch.nn.Module,
+    before: Tensor,
+    after: Tensor,
+    kwargs: dict,
+    additional: dict | None,
+) -> PerturbationResult:
+    """Return `func` of the model and both sequences; `additional` overrides `kwargs`."""
+    options = {**kwargs, **(additional or {})}
+    return PerturbationResult(func(model, before, **options), func(model, after, **options))
+
+
 def marginalize(
     model: torch.nn.Module,
     X: Tensor,
@@ -74,9 +87,8 @@ def marginalize(
 
     Source: tangermeme 1.6.0, marginalize.
     """
-    options = {**kwargs, **(additional_func_kwargs or {})}
     X_motif = substitute(X, motif, start=start, alphabet=list(alphabet))
-    return PerturbationResult(func(model, X, **options), func(model, X_motif, **options))
+    return before_after(func, model, X, X_motif, kwargs, additional_func_kwargs)
 
 
 def marginalize_annotations(
@@ -90,7 +102,7 @@ def marginalize_annotations(
     Raises SequenceError without annotations. Source: tangermeme 1.6.0.
     """
     runs = [
-        marginalize(model, X0, X[i : i + 1, :, s:e], **kwargs) for i, s, e in _spans(annotations)
+        marginalize(model, X0, X[i : i + 1, :, s:e], **kwargs) for i, s, e in _spans(annotations, X)
     ]
     return _annotation_results(runs)
 
@@ -153,7 +165,7 @@ def ablate_annotations(
 
     Raises SequenceError without annotations. Source: tangermeme 1.6.0.
     """
-    runs = [ablate(model, X[i : i + 1], s, e, **kwargs) for i, s, e in _spans(annotations)]
+    runs = [ablate(model, X[i : i + 1], s, e, **kwargs) for i, s, e in _spans(annotations, X)]
     return _annotation_results(runs)
 
 
@@ -304,13 +316,34 @@ class _Combinations:
         return _map_nested(lambda *ys: torch.cat(ys).unflatten(0, sizes), found)
 
 
-def _spans(annotations: Tensor) -> list[list[int]]:
-    rows = torch.as_tensor(annotations).tolist()
-    if not rows:
+def _spans(annotations: Tensor | np.ndarray, X: Tensor) -> list[list[int]]:
+    rows = edit_rows(annotations, (len(X), X.shape[2], X.shape[2] + 1), "annotations")
+    if not len(rows):
         raise SequenceError(
             "there are no annotations",
             where="annotations",
             mend="give at least one row (example, start, end)",
+        )
+    return rows.tolist()
+
+
+def edit_rows(table: Tensor | np.ndarray, limits: Sequence[int], where: str) -> Tensor:
+    """Return a table of whole numbers as int64 on the CPU; column i lies below limits[i].
+
+    Raises SequenceError, which names the row, for another shape or a number that is out of range.
+    """
+    rows = torch.as_tensor(table).to("cpu", torch.int64)
+    if rows.ndim != 2 or rows.shape[1] != len(limits):
+        raise SequenceError(
+            f"shape {tuple(rows.shape)}", where=where, mend=f"give shape (rows, {len(limits)})"
+        )
+    bad = ((rows < 0) | (rows >= torch.tensor(limits))).any(dim=1)
+    if bad.any():
+        i = int(torch.nonzero(bad)[0])
+        raise SequenceError(
+            f"row {i} is {rows[i].tolist()}, and X has {limits[0]} examples of {limits[1]} bp",
+            where=where,
+            mend="count examples, positions and bases from 0",
         )
     return rows
 

@@ -25,6 +25,7 @@ def save_found_logos(logos: Sequence[FoundLogo], path: Path, *, n: int = 30) -> 
     A figure without motifs says so.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     shown = logos[:n]
     figure = Figure(figsize=(14, 1.9 * max(1, len(shown))), layout="constrained")
@@ -40,6 +41,7 @@ def save_found_logos(logos: Sequence[FoundLogo], path: Path, *, n: int = 30) -> 
             ax.set_xlabel("")
         for ax in line:
             ax.tick_params(labelsize=6)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if not shown:
         for ax in axes[0]:
             ax.set_axis_off()

@@ -104,7 +104,7 @@ def plot_spacing(
     """
     ax = _axis(ax)
     for name, values in effects.items():
-        (line,) = ax.plot(distances, values, label=name, lw=1)
+        (line,) = ax.plot(distances, values, label=name, lw=1, marker="o", ms=2.5)
         if intervals is not None:
             ax.fill_between(distances, *intervals[name], color=line.get_color(), alpha=0.15, lw=0)
     ax.set_xlabel("distance between the motifs (bp)")
