@@ -44,7 +44,7 @@ rule design:
     input:
         tables=design_parts("parquet"),
         histories=design_parts("h5"),
-        motifs=design_motifs(),
+        motifs=motif_file(),
     output:
         table=f"{RESULTS}/design/designs.parquet",
         fasta=f"{RESULTS}/design/designs.fa",
