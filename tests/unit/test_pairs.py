@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cisweep.errors import SequenceError
+from cisweep.genome import pairs
 from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.pairs import (
@@ -72,3 +73,15 @@ def test_edits_of_the_cftr_example():
     assert "ATAAAAGAAAATATCATCTTTGGTGTTTCCTAT" in substitutions
     assert all(sum(a != b for a, b in zip(s, WILD)) == 1 for s in substitutions)
     assert np.unique([len(s) for s in substitutions]).tolist() == [33]
+
+
+def test_blocks_of_pairs_belong_to_the_bin_of_their_first_base(tmp_path, monkeypatch):
+    monkeypatch.setattr(pairs, "PAIRS_OF_BLOCK", 2)
+    for name, n in (("r", 5), ("a", 5), ("r2", 2), ("a2", 2)):
+        (tmp_path / f"{name}.fa").write_text("".join(f">{i}\n{'ACGT' * 5}\n" for i in range(n)))
+    files = tuple((tmp_path / f"r{k}.fa", tmp_path / f"a{k}.fa") for k in ("", "2"))
+    whole = {"c000000": range(0, 4)}  # 7 pairs of 20 bases are 4 blocks
+    assert pairs.file_blocks(files, None, 1000) == whole
+    expected = {"c000000": range(0, 2), "c000001": range(2, 3), "c000002": range(3, 4)}
+    assert pairs.file_blocks(files, None, 60) == expected
+    assert pairs.file_blocks(files, 1, 60) == {"c000000": range(0, 1)}  # one of each pair of files

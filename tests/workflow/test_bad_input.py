@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from cisweep.errors import CisweepError
+from cisweep.genome.experiment_chunks import check_experiments
+from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 
 
@@ -226,3 +228,32 @@ def test_a_broken_model_stops_in_prepare(root, tmp_path, resources, snakemake, m
     assert "model.safetensors" in log
     assert "Error in rule prepare" in done.stderr
     assert not list(tmp_path.glob("results/demo/ctcf_pu1/chunks/*/*.h5"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"marginalize": {"motifs": ["CTCX"]}}, "no motif is called CTCX"),
+        ({"space": {"pairs": [["CTCF", "MA0080.7"]]}}, "3 motifs are called CTCF: MA0139.2"),
+        (
+            {"space": {"pairs": [["MA0139.2", "MA0080.7"]], "distances": [0, 190]}},
+            r"steps.space.distances: MA0139.2 and MA0080.7 at 190 bp take \d+ bp, and the window",
+        ),
+        (
+            {"select": None, "ablate": {}},
+            "steps.ablate: hits are ablated in regions, and the .* tiles",
+        ),
+    ],
+)
+def test_faults_of_experiments_are_told_before_any_job(root, folder, changes, message):
+    with pytest.raises(CisweepError, match=message):
+        check_experiments(plan(root, {"steps": changes}))
+
+
+def test_pairs_of_unequal_files_are_told_before_any_job(root, folder):
+    (folder / "ref.fa").write_text(">a\nACGT\n>b\nACG\n")
+    (folder / "alt.fa").write_text(">a\nACGA\n")
+    model = {"models": {"lm": "{workflow}/workflow/resources/yeast_lm/model.yaml"}}
+    steps = {"steps": {"zero_shot": {"pairs": [{"ref": "ref.fa", "alt": "alt.fa"}]}}}
+    with pytest.raises(CisweepError, match=r"alt.fa: it has 1 records, and ref.fa has more"):
+        pair_chunks(plan(root, model | steps))
