@@ -104,7 +104,7 @@ def test_ablations(folder):
     rows = [
         {"motif": m, "name": m, "target": "ctcf", "n": n, "effect": e, "ci_low": e - 1,
          "ci_high": e + 1, "rank": r}
-        for r, (m, n, e) in enumerate([("A", 9, -5.0), ("B", 2, -9.0), ("C", 9, 3.0)], 1)
+        for m, n, e, r in [("A", 9, -5.0, 1), ("B", 2, -9.0, None), ("C", 9, 3.0, 2)]
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(folder / "m/ablate.parquet")
     section = section_of(view("ablate", {}, "m"))

@@ -1,9 +1,6 @@
 """Figures of effects: volcano, groups, spacing curves, ranked motifs, embeddings."""
 
-import io
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -193,14 +190,23 @@ def save_figure(ax: Any, path: Any) -> None:
     """Write the axis's figure; an SVG has the same bytes each time."""
     import matplotlib
 
-    if not str(path).endswith(".svg"):
-        ax.figure.savefig(path, dpi=150)
-        return
-    drawn = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
-        ax.figure.savefig(drawn, format="svg", metadata={"Date": None}, dpi=150)
-    text = drawn.getvalue()
-    # matplotlib's names of clip paths are not always those of the time before.
-    for i, name in enumerate(dict.fromkeys(re.findall(r'id="(p[0-9a-f]{10})"', text))):
-        text = text.replace(name, f"clip{i}")
-    Path(path).write_text(text)
+        _settle(ax.figure)
+        metadata = {"Date": None} if str(path).endswith(".svg") else None
+        ax.figure.savefig(path, metadata=metadata, dpi=150)
+
+
+def _settle(figure: Any) -> None:
+    """Lay the figure out once and round the places of its axes.
+
+    The constrained layout's solver sorts by addresses in memory, so that the last bits of what it
+    finds, and with them bytes of an SVG, differ from one figure to the next.
+    """
+    from matplotlib.transforms import Bbox
+
+    if figure.get_layout_engine() is None:
+        return
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for ax in figure.axes:
+        ax.set_position(Bbox(np.round(ax.get_position(original=True).get_points(), 5)))
