@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cisweep.analysis.averaging import FoldedModel
-from cisweep.analysis.design_choice import Chooser
+from cisweep.analysis.design_choice import Chooser, Problems
 from cisweep.analysis.design_goals import Goal
 from cisweep.analysis.design_hits import hit_changes
 from cisweep.analysis.design_job import DesignModels, Templates, _Member, design_chunk
@@ -163,12 +163,13 @@ def test_the_sample_with_the_fewest_edits_after_pruning_is_kept(made):
     samples[2, [0, 20, 21]] = 0  # does not reach
     samples[3, [0, 1, 2, *range(20, 24)]] = 0  # reaches, with edits that do nothing
     oracle = Oracle(CountA(), None, torch.zeros(0), 4)
+    start, free_all = np.zeros((1, 1), np.float32), np.zeros((1, 40), bool)
+    problems = Problems(template[None], start, free_all, [None])
     goals = [Goal(0, "value", 3.0, tolerance=1.0)]
-    before = np.zeros((1, 1), np.float32)
 
     def choose(prune: bool, rows: list[int]):
         chooser = Chooser(oracle, goals, 0.1, prune, 1.0)
-        return chooser.choose(template[None], before, samples[None, None, rows], [None])[0]
+        return chooser.choose(problems, samples[None, None, rows])[0]
 
     chosen = choose(True, [3, 1, 2])
     assert (chosen.pruned != template).sum() == 2  # 2 is within 1 of 3

@@ -1,7 +1,7 @@
 """Which of a design's samples is kept, and which of its edits.
 
 The optimisation gives many samples a region. Those that reach the goals with the fewest edits are
-pruned, and the one that needs the fewest edits then is the design.
+pruned; of the one that needs the fewest edits then, edits are swapped for better ones.
 """
 
 from collections.abc import Sequence
@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from cisweep.analysis.design_baselines import BaselineTask
+from cisweep.analysis.design_constraints import BoundConstraints
 from cisweep.analysis.design_goals import Goal, Objective, goal_objective, reached, window_losses
 from cisweep.analysis.design_oracle import Oracle, one_hot
-from cisweep.analysis.pruning import Holds, PruningPath, pruning_paths
+from cisweep.analysis.design_polish import polish
+from cisweep.analysis.pruning import PruningPath, pruning_paths
 
 CANDIDATES = 24
 """Samples of a region that are pruned."""
@@ -29,6 +32,22 @@ class Choice:
     pruned: np.ndarray
     """The sample without the edits that are not needed."""
     path: PruningPath
+    score: tuple[bool, int, float] = (True, 0, 0.0)
+    """Not reached, edits kept, loss: the lower the better."""
+
+
+@dataclass(frozen=True)
+class Problems:
+    """The regions among whose samples is chosen."""
+
+    templates: np.ndarray
+    """uint8 (regions, length), 4 = N."""
+    before: np.ndarray
+    """Their predictions (regions, goals)."""
+    frozen: np.ndarray
+    """True = the base stays, bool (regions, length)."""
+    bound: Sequence[BoundConstraints | None]
+    """Constraints that a design still fulfils."""
 
 
 @dataclass(frozen=True)
@@ -42,45 +61,73 @@ class Chooser:
     prune: bool
     threshold: float
     """Limit of the drift where the goals are not reached."""
+    swaps: int = 0
+    """Edits that may be swapped for better ones."""
 
-    def choose(
-        self,
-        templates: np.ndarray,
-        before: np.ndarray,
-        samples: np.ndarray,
-        bound: Sequence[Holds | None],
-    ) -> list[Choice]:
-        """Return the choice of each region.
-
-        Parameters: `templates` uint8 (regions, length), 4 = N; `before` their predictions
-        (regions, goals); `samples` (repeats, regions, samples, length); `bound` the constraints
-        that a pruned design still fulfils.
-        """
+    def choose(self, problems: Problems, samples: np.ndarray) -> list[Choice]:
+        """Return the choice of each region among `samples` (repeats, regions, samples, length)."""
+        templates, before = problems.templates, problems.before
         ranked = [
             self._rank(t, b, samples[:, k]) for k, (t, b) in enumerate(zip(templates, before))
         ]
         owner = np.repeat(np.arange(len(ranked)), [len(r) for r in ranked])
-        windows = np.stack([samples[r, k, s] for k, row in enumerate(ranked) for r, s in row])
+        places = [(repeat, k, s) for k, row in enumerate(ranked) for repeat, s in row]
         # All candidates of all regions lose their edits in the same batches.
-        like = self.oracle.like
+        rated = self._prune(
+            problems, owner, np.stack([samples[p] for p in places]), [p[0] for p in places]
+        )
+        chosen = [
+            min((c for k, c in zip(owner, rated) if k == region), key=lambda c: c.score)
+            for region in range(len(ranked))
+        ]
+        return self._swapped(problems, chosen) if self.prune and self.swaps else chosen
+
+    def _prune(
+        self, problems: Problems, owner: np.ndarray, windows: np.ndarray, repeats: Sequence[int]
+    ) -> list[Choice]:
+        """Return the pruned and rated windows (n, length), of the regions `owner`."""
+        like, templates = self.oracle.like, problems.templates[owner]
         paths = pruning_paths(
-            self.oracle.models, one_hot(templates[owner], like), one_hot(windows, like),
-            constraints=[bound[k] for k in owner],
+            self.oracle.models, one_hot(templates, like), one_hot(windows, like),
+            constraints=[problems.bound[k] for k in owner],
             windows_per_call=self.oracle.windows_per_call,
         )  # fmt: skip
-        chosen: list[Choice] = []
-        for k, row in enumerate(ranked):
-            rated = []
-            for i, (repeat, _) in zip(np.flatnonzero(owner == k), row):
-                left = self._steps_back(before[k], paths[i])
-                window = windows[i].copy()
-                window[paths[i].positions[:left]] = templates[k][paths[i].positions[:left]]
-                y = paths[i].predictions[left]
-                score = (not self._reach(before[k], y), paths[i].n_edits - left,
-                         self._loss(before[k], y[None])[0])  # fmt: skip
-                rated.append((score, Choice(repeat, windows[i], window, paths[i])))
-            chosen.append(min(rated, key=lambda pair: pair[0])[1])
-        return chosen
+        rated = []
+        for k, repeat, template, full, path in zip(owner, repeats, templates, windows, paths):
+            before = problems.before[k]
+            left = self._steps_back(before, path)
+            pruned, gone, y = full.copy(), path.positions[:left], path.predictions[left]
+            pruned[gone] = template[gone]
+            score = (not self._reach(before, y), path.n_edits - left,
+                     float(self._loss(before, y[None])[0]))  # fmt: skip
+            rated.append(Choice(repeat, full, pruned, path, score))
+        return rated
+
+    def _swapped(self, problems: Problems, chosen: list[Choice]) -> list[Choice]:
+        """Return the choices with edits swapped for better ones, where that helps."""
+        windows = []
+        for k, choice in enumerate(chosen):
+            template, bound = problems.templates[k], problems.bound[k]
+            known = template != 4
+            task = BaselineTask(
+                self.oracle, template, self._objective(problems.before[k]), problems.frozen[k],
+                None if bound is None else bound.holds,
+            )  # fmt: skip
+            lost = choice.score[0]
+            better = polish(
+                task, choice.pruned, lambda y, k=k, lost=lost: (
+                    lost or self._reach(problems.before[k], y)), self.swaps
+            )  # fmt: skip
+            # What pruning took back stays in the whole design, so that it can be looked at.
+            full, kept = choice.full.copy(), known & (choice.pruned != template)
+            full[kept] = template[kept]
+            put_in = known & (better != template)
+            full[put_in] = better[put_in]
+            windows.append(full if bound is None or bound.holds(full[None])[0] else better)
+        found = self._prune(
+            problems, np.arange(len(chosen)), np.stack(windows), [c.repeat for c in chosen]
+        )
+        return [min(pair, key=lambda c: c.score) for pair in zip(chosen, found)]
 
     def _rank(
         self, template: np.ndarray, before: np.ndarray, samples: np.ndarray
@@ -100,9 +147,11 @@ class Chooser:
     def _goals(self) -> list[Goal]:
         return [Goal(i, g.kind, g.value, g.weight, g.tolerance) for i, g in enumerate(self.goals)]
 
+    def _objective(self, before: np.ndarray) -> Objective:
+        return goal_objective(self._goals(), torch.from_numpy(before))
+
     def _loss(self, before: np.ndarray, y: np.ndarray) -> np.ndarray:
-        objective: Objective = goal_objective(self._goals(), torch.from_numpy(before))
-        return window_losses(torch.from_numpy(y), objective).numpy()
+        return window_losses(torch.from_numpy(y), self._objective(before)).numpy()
 
     def _reach(self, before: np.ndarray, y: np.ndarray) -> bool:
         return all(reached(g, b, v) for g, b, v in zip(self.goals, before, y))

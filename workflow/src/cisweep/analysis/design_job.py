@@ -17,7 +17,7 @@ from cisweep.analysis.design_baselines import (
     greedy_motifs,
     random_edits,
 )
-from cisweep.analysis.design_choice import Choice, Chooser
+from cisweep.analysis.design_choice import Choice, Chooser, Problems
 from cisweep.analysis.design_constraints import BoundConstraints, Constraints
 from cisweep.analysis.design_goals import Goal, goal_objective, reached
 from cisweep.analysis.design_motifs import motif_rules
@@ -276,9 +276,12 @@ class _Batch:
             wanted = [g.output for g in self.goals]
             chooser = Chooser(
                 Oracle(_Columns(self.models.oracles, wanted), None, like, oracle.windows_per_call),
-                self.goals, step.l, step.prune, step.prune_threshold,
+                self.goals, step.l, step.prune, step.prune_threshold, step.swaps,
             )  # fmt: skip
-            choices = chooser.choose(templates, before[:, wanted], samples, self.bound)
+            problems = Problems(
+                templates, before[:, wanted], self.given.frozen[self.rows], self.bound
+            )
+            choices = chooser.choose(problems, samples)
             return [
                 self._finish(k, oracle, before[k], choice, histories[choice.repeat][k], seeds[k],
                              motifs)

@@ -84,6 +84,9 @@ class DesignConfig(StepConfig):
     prune: bool = True
     """Take back edits, one by one, as long as the goals stay reached (or, where they are not, as
     long as the predictions move by less than prune_threshold)."""
+    swaps: int = Field(10, ge=0)
+    """Edits that are swapped, after pruning and one by one, for others nearer to the goals;
+    0 = none."""
     prune_threshold: float = Field(1.0, ge=0)
     """Limit of the drift, Σ over goals of |change|, where goals are not reached."""
     baselines: list[Literal["greedy_motif", "beam", "random"]] = ["random"]
