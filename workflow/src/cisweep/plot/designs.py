@@ -23,10 +23,12 @@ def plot_goals(table: pd.DataFrame, ax: Any) -> Any:
     """
     values = table[["before", "after", "after_pruned", "wanted"]].to_numpy(float)
     finite = values[np.isfinite(values)]
-    bins = np.linspace(finite.min(), finite.max() + 1e-9, 30) if len(finite) else 10
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 0.0)
+    beside = max(1 - (high - low) / 2, 1e-9)  # predictions that stay are not blown up
+    bins = np.linspace(low - beside, high + beside, 30)
     for column, label in (("before", "start"), ("after", "designed"), ("after_pruned", "pruned")):
         ax.hist(table[column].dropna(), bins=bins, alpha=0.6, label=label)
-    for i, goal in enumerate(sorted(set(table["wanted"].dropna().round(6)))):
+    for i, goal in enumerate(_common_goals(table)):
         ax.axvline(goal, color="black", lw=0.8, label="goal" if i == 0 else None)
     ax.set_xlabel("Prediction")
     ax.set_ylabel("Designs")
@@ -34,16 +36,21 @@ def plot_goals(table: pd.DataFrame, ax: Any) -> Any:
     return ax
 
 
+def _common_goals(table: pd.DataFrame) -> list[float]:
+    """Return what is wanted, without what is to stay: that is as many goals as designs."""
+    return sorted(set(table.loc[table["kind"] != "keep", "wanted"].dropna().round(6)))
+
+
 def plot_pruning(table: pd.DataFrame, ax: Any) -> Any:
     """Return axes with the prediction of each design against the edits that are kept.
 
-    The dot is where pruning stopped; black bars are the goals. `table` as in `plot_goals`.
+    The dot is where pruning stopped; dotted lines are the goals. `table` as in `plot_goals`.
     """
     for i, row in enumerate(table.itertuples()):
         color = f"C{i % 10}"
         ax.plot(row.curve_edits, row.curve_predictions, color=color, lw=0.8)
         ax.plot(row.n_edits_pruned, row.after_pruned, "o", color=color, ms=3)
-    for goal in sorted(set(table["wanted"].dropna().round(6))):
+    for goal in _common_goals(table):
         ax.axhline(goal, color="black", lw=0.6, ls=":")
     ax.set_xlabel("Edits kept")
     ax.set_ylabel("Prediction")
@@ -71,14 +78,17 @@ def plot_hit_changes(changes: pd.DataFrame, ax: Any) -> Any:
     `changes`: columns motif, change, decoys (analysis/design_hits.py), most changed motif first.
     """
     at = np.arange(len(changes))[::-1]
+    # Few motifs get no thicker bars, and the legend has room beneath the last one.
+    ax.set_ylim(min(len(changes) - 8.0, -2.5), max(len(changes), 1) - 0.4)
     ax.barh(at, changes["change"].astype(float), height=0.7, color="C0", label="motif")
     ax.plot(changes["decoys"].astype(float), at, "D", color="black", ms=4, ls="",
             label="column-shuffled decoys")  # fmt: skip
     ax.axvline(0, color="0.4", lw=0.8)
     ax.set_yticks(at, list(changes["motif"]), fontsize=7)
+    ax.margins(x=0.08)
     ax.set_xlabel("Hits gained per design")
     if len(changes):
-        ax.legend(frameon=False, fontsize=7, loc="lower right")
+        ax.legend(frameon=False, fontsize=7, loc="lower center", ncols=2)
     return ax
 
 
@@ -100,7 +110,8 @@ def save_design_figures(figures: DesignFigures, paths: Sequence[Path]) -> None:
     """Write the figures; the stem of each path is its name."""
     table, shown = figures.table, figures.shown
     own = table[(table["method"] == "ledidi") & (table["fault"] == "")]
-    goals = [part for _, part in own[own["role"] == "goal"].groupby(["model", "target"])]
+    goals = [part for _, part in own[own["role"] == "goal"].groupby(
+        ["goal", "model", "target"], sort=False)]  # fmt: skip
     histories = [(name, history) for name, (history, _) in shown.items() if history["total_loss"]]
     draw = {
         "loss": lambda: _panels(histories, lambda h, ax: plot_loss(h, ax)),
@@ -124,7 +135,8 @@ def _edit_map(history: Mapping[str, Any], ax: Any) -> None:
 
 
 def _title(part: pd.DataFrame) -> str:
-    return f"{part['model'].iloc[0]} {part['target'].iloc[0]}"
+    kept = ", to keep" if (part["kind"] == "keep").all() else ""
+    return f"{part['goal'].iloc[0]}: {part['model'].iloc[0]} {part['target'].iloc[0]}{kept}"
 
 
 def _panels(items: list[tuple[str, Any]], draw: Any) -> Any:
@@ -170,9 +182,11 @@ def _track(text: str, values: np.ndarray) -> np.ndarray:
 
 
 def _span(texts: Sequence[str]) -> tuple[int, int]:
-    """Return the 160 bp around the edits, or the middle of the window."""
-    before, after = texts[0], texts[1]
+    """Return the 160 bp with the most kept edits, which stand in their middle."""
+    before, after = texts[0], texts[-1]
     at = [i for i, (a, b) in enumerate(zip(before, after)) if a != b] or [len(before) // 2]
-    middle, length = (at[0] + at[-1]) // 2, len(before)
-    start = max(0, min(middle - 80, length - 160))
+    groups = [[q for q in at if p <= q < p + 160] for p in at]
+    most = max(groups, key=len)
+    length = len(before)
+    start = max(0, min((most[0] + most[-1]) // 2 - 80, length - 160))
     return start, min(start + 160, length)
