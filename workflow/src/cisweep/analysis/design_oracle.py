@@ -144,13 +144,16 @@ class Oracle:
     target : output to slice out of the joined ones; None = all.
     like : a tensor with the device and dtype to compute in.
     windows_per_call : fixed number of windows of each call of the model.
+    recorded : run long windows by a recorded pass, which pays where gradients are asked for often.
     """
 
     def __init__(
-        self, models: Models, target: int | None, like: torch.Tensor, windows_per_call: int
-    ):
+        self, models: Models, target: int | None, like: torch.Tensor, windows_per_call: int,
+        recorded: bool = False,
+    ):  # fmt: skip
         self.models = [models] if isinstance(models, torch.nn.Module) else list(models)
         self.target, self.like, self.windows_per_call = target, like, windows_per_call
+        self.recorded = recorded
         self._runs: list[Callable[[torch.Tensor], Any]] = []
         if not self.models or not all(isinstance(m, torch.nn.Module) for m in self.models):
             raise DesignError("model must be a torch.nn.Module or a list of them")
@@ -182,7 +185,7 @@ class Oracle:
     def _runs_of(self, X: torch.Tensor) -> list[Callable[[torch.Tensor], Any]]:
         """Return what is called for each model: a pass over what its output reads, or the model."""
         if not self._runs:
-            recorded = X.shape[-1] in RECORDED_BP
+            recorded = self.recorded and X.shape[-1] in RECORDED_BP
             self._runs = [(recorded and gradient_pass_of(m, X)) or m for m in self.models]
         return self._runs
 

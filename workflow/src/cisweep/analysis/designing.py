@@ -147,7 +147,8 @@ def design(
     tokens = tokens_of(X)
     dtype = X.dtype if X.is_floating_point() else torch.float32
     like = torch.empty(0, dtype=dtype, device=X.device if device is None else device)
-    oracle = Oracle(model, target, like, windows_per_call or call_size(like, X.shape[-1]))
+    size = windows_per_call or call_size(like, X.shape[-1])
+    oracle = Oracle(model, target, like, size, recorded=True)
     shared = _Regions(tokens, input_mask, initial_weights, noise, constraints)
     catalogue = y_bar if isinstance(y_bar, list) and _all_tensors(y_bar) else [y_bar]
     seeds = _seeds(random_state, len(tokens))

@@ -201,12 +201,10 @@ def _prune_by_changes(
     changes: RevertChanges, template: np.ndarray, design: np.ndarray, threshold: float
 ) -> PruningPath:
     edits = (design != template) & (template != 4)
-    y_full = changes.oracle.predict(design[None])
-    path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
-    if not edits.any():
-        return path
     # An N of the template stays as it was filled in.
     reverts = Reverts(changes, design, np.where(edits, template, design))
+    y_full = reverts.unchanged()
+    path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
     while edits.any():
         places = np.flatnonzero(edits)
         y = reverts.predict(places)

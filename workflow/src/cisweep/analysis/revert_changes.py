@@ -5,6 +5,7 @@ so here each row of a batch has a position of its own. The tensors of the design
 step: a revert that is made adds its own changes to them.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from cisweep.models.changes import EMPTY, Example, Interval, Local, Plan, State,
 from cisweep.models.convolution import fast_convolutions
 from cisweep.models.tape import Ref, Untraceable, record, walk
 
-BLOCK = 8
+BLOCK = 16
 """Reverts that are propagated at once: their largest change stays in cache."""
 ANEW = 16
 """Reverts after which the tensors are computed anew, so that rounding does not add up."""
@@ -142,6 +143,18 @@ class Reverts:
         x = one_hot(self.window[None], self.changes.oracle.like)
         self.example, self.n_made = Example(self.changes.plan.tape, [x], self.margin), 0
 
+    def unchanged(self) -> torch.Tensor:
+        """Return the prediction (1, K) of the window as it is now."""
+
+        def value(leaf: Any) -> Any:
+            return self.example.values[leaf.number] if isinstance(leaf, Ref) else leaf
+
+        return self._target(walk(self.changes.plan.tape.output, value).reshape(1, -1))
+
+    def _target(self, y: torch.Tensor) -> torch.Tensor:
+        target = self.changes.oracle.target
+        return y if target is None else y[:, target : target + 1]
+
     @torch.no_grad()
     def predict(self, places: np.ndarray) -> torch.Tensor:
         """Return predictions (n, K) with the other window's base at one of `places` each.
@@ -150,8 +163,7 @@ class Reverts:
         """
         blocks = [places[i : i + BLOCK] for i in range(0, len(places), BLOCK)]
         y = torch.cat([self._output(self._propagate(block)) for block in blocks])
-        target = self.changes.oracle.target
-        return y if target is None else y[:, target : target + 1]
+        return self._target(y)
 
     @torch.no_grad()
     def make(self, place: int) -> None:
@@ -187,18 +199,20 @@ class Reverts:
         state = _Scattered(plan, self.example, block, first)
         if kept is not None:
             kept[0] = Local(first)
-        with fast_convolutions():
-            for state.index, step in enumerate(plan.steps):
-                for number, result in zip(step.call.outputs, step.run(state), strict=True):
-                    state.now[number] = result
-                    # Later steps may overwrite what they read last.
-                    if kept is not None and isinstance(result, torch.Tensor):
-                        kept[number] = result.clone()
-                    elif kept is not None and result.data is not None:
-                        kept[number] = replace(result, data=result.data.clone())
-                for number in step.call.inputs:
-                    if plan.last_use[number] == state.index:
-                        state.now.pop(number, None)
+        for state.index, step in enumerate(plan.steps):
+            # Local steps are fast by themselves; the context would cost them as much as they do.
+            with nullcontext() if step.is_local else fast_convolutions():
+                results = step.run(state)
+            for number, result in zip(step.call.outputs, results, strict=True):
+                state.now[number] = result
+                # Later steps may overwrite what they read last.
+                if kept is not None and isinstance(result, torch.Tensor):
+                    kept[number] = result.clone()
+                elif kept is not None and result.data is not None:
+                    kept[number] = replace(result, data=result.data.clone())
+            for number in step.call.inputs:
+                if plan.last_use[number] == state.index:
+                    state.now.pop(number, None)
         return state
 
     def _output(self, state: _Scattered) -> torch.Tensor:
