@@ -6,6 +6,7 @@ from cisweep.analysis.variant_gather import Strongest
 from cisweep.contracts import Windows
 from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.motifs import load_motifs
+from cisweep.genome.signal import track_inputs, tracks_of
 from cisweep.job import Job
 from cisweep.outputs.tables import write_tsv
 from cisweep.outputs.variants import effect_blocks, read_selected
@@ -25,7 +26,10 @@ with Job(snakemake) as job:  # noqa: F821
     for table in effect_blocks(job.inputs("table")):
         strongest.add(table)
     regions, seed, width = plan.config.regions, plan.config.seed, config.window_bp
-    windows = WindowPlan(width, step.trim, regions.edge, regions.max_n, step.haplotype)
+    tracks = tracks_of(config)
+    windows = WindowPlan(
+        width, step.trim, regions.edge, regions.max_n, step.haplotype, places=bool(tracks)
+    )
     references = make_references("dinucleotide", 20, seed, job.threads)
     motifs = load_motifs(plan.config.motifs) if plan.config.motifs else []
     target = job.wildcards.target
@@ -47,12 +51,16 @@ with Job(snakemake) as job:  # noqa: F821
     if len(alleles):
         own = alleles.windows.take(alleles.ref_idx)
         tokens = np.concatenate([alleles.ref[alleles.ref_idx], alleles.alt])
+        inputs = []
+        if tracks:
+            places = np.concatenate([alleles.ref_places[alleles.ref_idx], alleles.places])
+            inputs = track_inputs(tracks, [*own.chrom, *own.chrom], places)
         with job.device() as device:
             found = attribute_windows(
                 FoldedModel.load(config, device),
                 Windows.concatenate([own, own]),
                 tokens,
-                [],
+                inputs,
                 references,
                 batch_size=8,
             )

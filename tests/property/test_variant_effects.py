@@ -1,13 +1,14 @@
 """Effects of random variants against two separate predictions on sequences built by hand."""
 
 import numpy as np
+import pyBigWig
 import pytest
 import torch
 
 from cisweep.analysis.effect_model import EffectModel
 from cisweep.analysis.variant_effect import EFFECT_COLUMNS, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
-from cisweep.errors import VariantError
+from cisweep.errors import ModelError, VariantError
 from cisweep.genome.alleles import WindowPlan
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.normalize import trim
@@ -240,6 +241,84 @@ def test_the_table_has_one_row_a_variant_and_target(data):
     assert table["log2fc"][0::2].isna().all() and table["profile_jsd"].isna().all()
     empty = variant_effects(EffectModel.of_module(Net(), TARGETS, W), [], source)
     assert list(empty.table().columns) == EFFECT_COLUMNS and len(empty.table()) == 0
+
+
+class Tracked(torch.nn.Module):
+    """Reads a track of the middle 40 bp beside the sequence."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(7)
+        self.conv = torch.nn.Conv1d(4, 8, 7, padding=3)
+        self.mix = torch.nn.Conv1d(9, 6, 5)
+        self.out = torch.nn.Linear(6 * 36, 2)
+
+    def forward(self, X, track):
+        h = torch.cat([torch.tanh(self.conv(X))[:, :, 10:50], track], 1)
+        return self.out(torch.tanh(self.mix(h)).flatten(1))
+
+
+def tracked(path, average=True, **changes):
+    item = {"name": "t", "kind": "bigwig", "paths": [path], "length_bp": 40, **changes}
+    return ModelConfig(
+        adapter="python", module="x:y", window_bp=W, targets=TARGETS, inputs=[item],
+        folds=[{"weights": "w"}], rc=RcConfig(average=average),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def signal(tmp_path_factory):
+    path = tmp_path_factory.mktemp("signal") / "s.bw"
+    values = np.random.default_rng(8).normal(size=3000).astype(np.float32)
+    with pyBigWig.open(str(path), "w") as file:
+        file.addHeader([("c", 3000)])
+        file.addEntries("c", 0, values=values.astype(float), span=1, step=1)
+    return path, values
+
+
+@pytest.mark.parametrize("how", ["left", "right", "centre"])
+def test_tracks_are_cut_as_the_sequence_is(data, signal, how):
+    genome, source, variants = data
+    path, values = signal
+    net = Tracked()
+    model = EffectModel.of_module(net, TARGETS, W, tracked(path))
+    chosen = variants[:60]
+    found = variant_effects(model, chosen, source, WindowPlan(W, how))
+    with torch.no_grad():
+        for i, variant in enumerate(chosen):
+            pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+            begin, paired = pos + len(ref) // 2 - W // 2, min(len(ref), len(alt))
+            # Each base has the value of its place, an inserted one that of its left neighbour.
+            left = values[pos + paired - 1]
+            extra = np.full(len(alt) - paired, left, np.float32)
+            changed = np.concatenate([values[: pos + paired], extra, values[pos + len(ref) :]])
+            first = {"right": begin, "left": begin + len(alt) - len(ref)}.get(
+                how, pos + len(alt) // 2 - W // 2
+            )
+            x, y = windows(genome, variant, how)
+            outputs = []
+            for X, track, at in ((x, values, begin), (y, changed, first)):
+                t = torch.from_numpy(track[at + 10 : at + 50].copy())[None, None]
+                outputs.append((net(X, t) + net(X.flip(1, 2), t.flip(2)))[0].numpy() / 2)
+            assert found.ref[i] == pytest.approx(outputs[0], abs=1e-5)
+            assert found.alt[i] == pytest.approx(outputs[1], abs=1e-5)
+
+
+def test_nulls_with_tracks(data, signal):
+    genome, source, variants = data
+    model = EffectModel.of_module(Tracked(), TARGETS, W, tracked(signal[0]))
+    whole = variant_effects(model, variants[:20], source, n_nulls=2).nulls
+    parts = [variant_effects(model, variants[s], source, n_nulls=2).nulls
+             for s in (slice(0, 7), slice(7, 20))]  # fmt: skip
+    merged = parts[0].merge(parts[1:])
+    assert len(whole.keys) == 40 and (whole.deltas == merged.deltas).all()
+
+
+def test_inputs_that_an_allele_does_not_have(signal):
+    with pytest.raises(ModelError, match="input 't' is a column of a table of sequences"):
+        EffectModel.load(tracked(signal[0], kind="column", column="x"))
+    with pytest.raises(ModelError, match="reads 61 bp, more than the window of 60 bp"):
+        EffectModel.load(tracked(signal[0], length_bp=61))
 
 
 def test_impossible_plans(data):

@@ -4,16 +4,17 @@ Averages over folds and strands are taken in each target's own scale, of profile
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from cisweep.analysis.prediction import predict
-from cisweep.config.model import ModelConfig, TargetConfig
+from cisweep.config.model import InputConfig, ModelConfig, TargetConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
+from cisweep.genome.signal import track_inputs, tracks_of
 from cisweep.models.loading import load_model
 from cisweep.models.targets import ReverseComplement, heads_of, read_target, track
 
@@ -53,7 +54,7 @@ class EffectModel:
     """What predicts alleles: one readout a fold and strand, all averaged.
 
     members: modules of EffectReadout's output; test_chroms: for each member the chromosomes it may
-    read, None for all; targets, window_bp, device: of the model.
+    read, None for all; targets, window_bp, device: of the model; tracks: its inputs from bigWig.
     """
 
     members: list[nn.Module]
@@ -61,17 +62,12 @@ class EffectModel:
     targets: list[TargetConfig]
     window_bp: int
     device: str = "cpu"
+    tracks: list[InputConfig] = field(default_factory=list)
 
     @classmethod
     def load(cls, config: ModelConfig, device: str = "cpu") -> "EffectModel":
         """Return the folds of a model config, with the reverse complement if `rc.average`."""
-        given = [i.name for i in config.inputs if i.kind in ("bigwig", "column")]
-        if given:
-            raise ModelError(
-                f"the inputs {', '.join(given)} are data, which an allele of another length lacks",
-                where="inputs",
-                mend="score variants with inputs of zeros or constants",
-            )
+        _check_inputs(config)
         members, chroms = [], []
         for i, fold in enumerate(config.folds):
             module = load_model(config, i, device)
@@ -79,7 +75,8 @@ class EffectModel:
             own = cls.of_module(module, config.targets, config.window_bp, config)
             members += own.members
             chroms += [frozenset(fold.test_chroms) if held_out else None] * len(own.members)
-        return cls(members, chroms, list(config.targets), config.window_bp, device)
+        tracks = tracks_of(config)
+        return cls(members, chroms, list(config.targets), config.window_bp, device, tracks)
 
     @classmethod
     def of_module(
@@ -95,7 +92,8 @@ class EffectModel:
         if config is not None and config.rc.average:
             turned = ReverseComplement(module, config.rc.task_permutation)
             members.append(EffectReadout(turned, targets))
-        return cls(members, [None] * len(members), list(targets), window_bp, device)
+        tracks = [] if config is None else tracks_of(config)
+        return cls(members, [None] * len(members), list(targets), window_bp, device, tracks)
 
     def uses(self, windows: Windows) -> np.ndarray:
         """Return (members, N) bool: which members read which windows."""
@@ -119,13 +117,26 @@ class EffectModel:
     def profile_offset(self, target: TargetConfig) -> int:
         """Return where in the window the target's profile begins: it covers the window's middle."""
         X = torch.zeros(1, 4, self.window_bp, device=self.device)
+        lengths = [(1, t.channels, t.length_bp or self.window_bp) for t in self.tracks]
         with torch.no_grad():
-            output = self.members[0].model(X)
+            output = self.members[0].model(X, *(X.new_zeros(shape) for shape in lengths))
         length = heads_of(output)[target.head].shape[-1]
         return (self.window_bp - length) // 2 + (target.positions[0] if target.positions else 0)
 
-    def predict(self, windows: Windows, tokens: np.ndarray, batch_size: int) -> "MemberPredictions":
-        """Return what the members say of windows with the given tokens (N, W) uint8."""
+    def inputs_at(self, chrom: Sequence[str], places: np.ndarray | None) -> list[np.ndarray]:
+        """Return the further inputs (N, channels, length) of windows whose bases come from `places`
+        (N, W) of the genome; none if the model reads no tracks."""
+        return [] if places is None else track_inputs(self.tracks, chrom, places)
+
+    def predict(
+        self,
+        windows: Windows,
+        tokens: np.ndarray,
+        batch_size: int,
+        inputs: Sequence[np.ndarray] = (),
+    ) -> "MemberPredictions":
+        """Return what the members say of windows with the given tokens (N, W) uint8 and further
+        inputs (N, channels, length)."""
         used = self.uses(windows)
         scalars = np.full((len(self.members), len(tokens), len(self.targets)), np.nan)
         profiles: dict[str, np.ndarray] = {}
@@ -134,12 +145,34 @@ class EffectModel:
             if not len(rows):
                 continue
             X = torch.from_numpy(np.ascontiguousarray(tokens[rows]))
-            values, *shapes = predict(module, X, batch_size=batch_size, device=self.device)
+            args = [torch.from_numpy(np.ascontiguousarray(values[rows])) for values in inputs]
+            values, *shapes = predict(
+                module, X, args or None, batch_size=batch_size, device=self.device
+            )
             scalars[member, rows] = values.double().numpy()
             for target, shape in zip(self.profile_targets, shapes):
                 total = profiles.setdefault(target.name, np.zeros((len(tokens), *shape.shape[1:])))
                 total[rows] += shape.double().numpy() / used[:, rows].sum(0)[:, None, None]
         return MemberPredictions(scalars, profiles)
+
+
+def _check_inputs(config: ModelConfig) -> None:
+    """Raise a ModelError for inputs that an alternate allele does not have."""
+    for item in config.inputs:
+        if item.kind == "column":
+            raise ModelError(
+                f"input {item.name!r} is a column of a table of sequences, and a variant's alleles "
+                "have no row there",
+                where=f"inputs.{item.name}",
+                mend="score variants with inputs of zeros, constants or bigWig",
+            )
+        if item.kind == "bigwig" and (item.length_bp or 0) > config.window_bp:
+            raise ModelError(
+                f"input {item.name!r} reads {item.length_bp} bp, more than the window of "
+                f"{config.window_bp} bp, beyond which an allele with an indel is not defined",
+                where=f"inputs.{item.name}.length_bp",
+                mend="set length_bp to at most window_bp",
+            )
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A window of the reference is predicted once for all variants that share it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from cisweep.analysis.variant_scores import (
     profile_change,
 )
 from cisweep.config.model import TargetConfig
-from cisweep.contracts import Windows, seed_of
+from cisweep.contracts import seed_of
 from cisweep.errors import VariantError
 from cisweep.genome.alleles import AlleleWindows, Trim, WindowPlan, allele_windows
 from cisweep.genome.edits import Edit
@@ -155,6 +155,7 @@ def variant_effects(
             where="n_nulls",
             mend="set n_nulls: 0 with haplotypes, or score variants alone",
         )
+    plan = replace(plan, places=bool(model.tracks))
     alleles = allele_windows(variants, genome, plan, starts, others)
     nulls = NullPool.empty(len(model.targets))
     if n_nulls:
@@ -173,9 +174,13 @@ def _effects(
     offsets = {t.name: model.profile_offset(t) for t in model.profile_targets if n}
     profiles = {t.name: ProfileChange(*np.zeros((3, n))) for t in model.profile_targets}
     for rows, block in alleles.blocks(_REFERENCES_AT_ONCE):
-        before = model.predict(block.windows, block.ref, batch_size)
-        windows, changed = block.windows.take(block.ref_idx), np.flatnonzero(block.changed)
-        after = model.predict(windows.take(changed), block.alt[changed], batch_size)
+        inputs = model.inputs_at(block.windows.chrom, block.ref_places)
+        before = model.predict(block.windows, block.ref, batch_size, inputs)
+        changed = np.flatnonzero(block.changed)
+        windows = block.windows.take(block.ref_idx[changed])
+        places = None if block.places is None else block.places[changed]
+        inputs = model.inputs_at(windows.chrom, places)
+        after = model.predict(windows, block.alt[changed], batch_size, inputs)
         # What did not change has its reference's prediction, and so an effect of exactly 0.
         scalars = before.scalars[:, block.ref_idx]
         delta = np.zeros_like(scalars) * scalars
@@ -210,18 +215,25 @@ class _NullDraws:
         drawn = [d for d in drawn if d is not None]
         if not drawn:
             return NullPool.empty(len(self.model.targets))
-        keys, ref, alt, chrom = (np.concatenate(parts) for parts in zip(*drawn))
-        start = np.zeros(len(chrom), dtype=np.int64)
-        windows = Windows.build(chrom, start, start + self.model.window_bp)
-        before = self.model.predict(windows, ref, batch_size).mean
-        after = self.model.predict(windows, alt, batch_size).mean
+        keys, ref, alt, row = (np.concatenate(parts) for parts in zip(*drawn))
+        windows = block.windows.take(block.ref_idx[row])
+        # Tracks stay those of the place; only the flanks' letters are drawn.
+        places: tuple = (None, None)
+        if block.places is not None:
+            places = (block.ref_places[block.ref_idx[row]], block.places[row])
+        before, after = (
+            self.model.predict(
+                windows, tokens, batch_size, self.model.inputs_at(windows.chrom, at)
+            ).mean
+            for tokens, at in zip((ref, alt), places)
+        )
         return NullPool.empty(len(self.model.targets)).merge(
             [NullPool(keys, (after - before).astype(np.float32))]
         )
 
     def _draws(self, block: AlleleWindows, i: int):
-        """Return (keys (n,), ref (n, W), alt (n, W), chrom (n,)) of variant i, or None if it does
-        not stand in its window."""
+        """Return (keys (n,), ref (n, W), alt (n, W), i (n,)) of variant i, or None if it does not
+        stand in its window."""
         variant, width = block.variants[i], self.model.window_bp
         own, begin = Edit.of(variant), int(block.windows.start[block.ref_idx[i]])
         n_ref, n_alt, before = own.n_ref, len(own.alt), own.pos - begin
@@ -243,8 +255,8 @@ class _NullDraws:
             middle = np.broadcast_to(allele, (self.n, len(allele)))
             return np.hstack([left[:, n_left - n_before :], middle, right[:, :n_after]])
 
-        chrom = np.full(self.n, variant.chrom, dtype=object)
-        return keys, window(gone, before, after), window(own.alt, before_alt, after_alt), chrom
+        row = np.full(self.n, i)
+        return keys, window(gone, before, after), window(own.alt, before_alt, after_alt), row
 
     def _shuffled(self, chrom: str, start: int, end: int, seeds: np.ndarray) -> np.ndarray:
         tokens = self.genome.tokens(chrom, start, end)[None]

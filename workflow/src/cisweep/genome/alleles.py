@@ -8,7 +8,9 @@ filled up:
 - `left`: the window's last base stays; bases leave, or come in, on the left;
 - `centre`: the middle of the alternate allele stands where that of the reference allele did.
 
-What comes in is the genome's sequence; beyond the chromosome it is N.
+What comes in is the genome's sequence; beyond the chromosome it is N. A track that the model reads
+beside the sequence (bigWig) is cut in the same way: each base of the alternate window brings the
+value of its own place in the genome, and an inserted base that of the base on its left.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +37,8 @@ class WindowPlan:
 
     window_bp: length; trim: see the module; edge: `drop` a window that leaves its chromosome, or
     `pad` it with N; max_n: largest share of N; haplotype: put the other variants that stand on the
-    same haplotype (haplotypes.py) into the alternate allele too.
+    same haplotype (haplotypes.py) into the alternate allele too; places: keep where in the genome
+    each base comes from, which models with tracks as inputs need.
     """
 
     window_bp: int
@@ -43,6 +46,7 @@ class WindowPlan:
     edge: str = "drop"
     max_n: float = 0.1
     haplotype: bool = False
+    places: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class AlleleWindows:
     in its window has two rows); windows: R, strand "."; ref: (R, W) uint8; ref_idx: (V,) row of
     each variant's reference; alt: (V, W) uint8; columns: (V, W) int32, the position in the
     reference window that each base of alt comes from, or -1 (inserted, or from outside the window);
-    n_joined: (V,) how many variants alt carries; dropped: variants without a window, with reasons.
+    n_joined: (V,) how many variants alt carries; dropped: variants without a window, with reasons;
+    places: (V, W) int64, position in the genome of each base of alt, for an inserted base that of
+    the base on its left; None unless the plan asks for it.
     """
 
     variants: list[Variant]
@@ -64,6 +70,7 @@ class AlleleWindows:
     columns: np.ndarray
     n_joined: np.ndarray
     dropped: list[Variant]
+    places: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.variants)
@@ -80,6 +87,7 @@ class AlleleWindows:
             columns=self.columns[rows],
             n_joined=self.n_joined[rows],
             dropped=[],
+            places=None if self.places is None else self.places[rows],
         )
 
     def blocks(self, n_references: int) -> Iterator[tuple[np.ndarray, "AlleleWindows"]]:
@@ -88,6 +96,11 @@ class AlleleWindows:
             inside = (self.ref_idx >= begin) & (self.ref_idx < begin + n_references)
             rows = np.flatnonzero(inside)
             yield rows, self.take(rows)
+
+    @property
+    def ref_places(self) -> np.ndarray:
+        """(R, W) int64: position in the genome of each base of the reference windows."""
+        return self.windows.start[:, None] + np.arange(self.ref.shape[1])
 
     @property
     def changed(self) -> np.ndarray:
@@ -126,7 +139,11 @@ def allele_windows(
             dropped.append(variant.dropped(*error.args))
         else:
             kept += rows
-    return _without_n(_assemble(kept, dropped, genome, width), plan)
+    found = _assemble(kept, dropped, genome, width)
+    if plan.places:
+        places = np.array([k[5] for k in kept], dtype=np.int64).reshape(len(kept), width)
+        found = replace(found, places=places)
+    return _without_n(found, plan)
 
 
 def _rows(
@@ -138,18 +155,18 @@ def _rows(
     *,
     centred: bool,
 ) -> list[tuple]:
-    """Return (variant, begin, alt, columns, n_joined) of each of a variant's windows."""
+    """Return (variant, begin, alt, columns, n_joined, places) of each of a variant's windows."""
     own, width, found = Edit.of(variant), plan.window_bp, []
     alone = [Haplotype("", [])]
     haplotypes = neighbours.haplotypes(variant, begin, width) if neighbours else alone
     for haplotype in haplotypes:
         edits = [e for e in (own, *haplotype.others) if e.touches(begin, begin + width)]
-        alt, columns, span = _edited(genome, variant.chrom, begin, edits, own, plan)
+        alt, columns, span, places = _edited(genome, variant.chrom, begin, edits, own, plan)
         why = _why_not(genome.lengths[variant.chrom], own, span, plan, centred=centred)
         if why is not None:
             raise NoHaplotype(*why)
         row = replace(variant, haplotype=haplotype.name) if haplotype.name else variant
-        found.append((row, begin, alt, columns, len(edits)))
+        found.append((row, begin, alt, columns, len(edits), places if plan.places else None))
     return found
 
 
@@ -203,8 +220,8 @@ def _why_not(
 
 def _edited(
     genome: SequenceSource, chrom: str, begin: int, edits: list[Edit], own: Edit, plan: WindowPlan
-) -> tuple[np.ndarray, np.ndarray, tuple[int, int]]:
-    """Return (tokens, columns, genome span read) of the window with `edits` made in it."""
+) -> tuple[np.ndarray, np.ndarray, tuple[int, int], np.ndarray]:
+    """Return (tokens, columns, genome span read, places) of the window with `edits` made in it."""
     width = plan.window_bp
     spare = sum(max(e.n_ref, len(e.alt)) for e in edits)
     low = begin - spare
@@ -228,9 +245,11 @@ def _edited(
         )
     else:
         first = middle - own.n_ref // 2 + len(own.alt) // 2 - (own.centre - begin)
+    # An inserted base is lower than any place: the running maximum is the place on its left.
+    filled = np.maximum.accumulate(places)[first : first + width]
     places = places[first : first + width]
     outside = (places < begin) | (places >= begin + width)
     columns = np.where(outside, -1, places - begin)
     known = places[places != _INSERTED]
     read = (min(begin, *known[:1]), max(begin + width, *(known[-1:] + 1))) if len(known) else None
-    return tokens[first : first + width], columns, read or (begin, begin + width)
+    return tokens[first : first + width], columns, read or (begin, begin + width), filled

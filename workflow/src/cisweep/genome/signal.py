@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cisweep.config.model import ModelConfig
+from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import GenomeError
 
@@ -43,6 +43,39 @@ def read_signal(
                     values = np.nan_to_num(file.values(chrom, low, high, numpy=True))
                     out[i, k, low - begin : high - begin] = values
     return out
+
+
+def read_signal_at(paths: Sequence[Path], chrom: Sequence[str], places: np.ndarray) -> np.ndarray:
+    """Return (N, K, L) float32 signal of K bigWig files at places (N, L) of the genome.
+
+    Positions without data or beyond the chromosome are 0. Raises GenomeError as read_signal does.
+    """
+    n, length = places.shape
+    if not n:
+        return np.zeros((0, len(paths), length), dtype=np.float32)
+    low = places.min(axis=1)
+    width = int((places.max(axis=1) - low).max()) + 1
+    values = read_signal(paths, Windows.build(chrom, low, low + width))
+    index = np.broadcast_to((places - low[:, None])[:, None], (n, len(paths), length))
+    return np.take_along_axis(values, index, axis=2)
+
+
+def tracks_of(config: ModelConfig) -> list[InputConfig]:
+    """Return the model's inputs from bigWig."""
+    return [item for item in config.inputs if item.kind == "bigwig"]
+
+
+def track_inputs(
+    tracks: Sequence[InputConfig], chrom: Sequence[str], places: np.ndarray
+) -> list[np.ndarray]:
+    """Return the inputs from bigWig (N, channels, length) of windows whose bases come from `places`
+    (N, W) of the genome: of the middle ones, where an input is shorter than the window."""
+    found = []
+    for item in tracks:
+        length = item.length_bp or places.shape[1]
+        start = places.shape[1] // 2 - length // 2
+        found.append(read_signal_at(item.paths, chrom, places[:, start : start + length]))
+    return found
 
 
 def model_inputs(

@@ -24,7 +24,8 @@ class VariantsConfig(StepConfig):
     """The run fails if a larger share of the variants cannot be scored."""
     trim: Literal["left", "right", "centre"] = "right"
     """Where an indel's window loses bases or takes new ones in: on the right (its first base
-    stays), on the left (its last base stays), or so that the allele's middle stays."""
+    stays), on the left (its last base stays), or so that the allele's middle stays. Tracks that
+    the model reads (bigWig) are cut in the same way; an inserted base has the value on its left."""
     haplotype: bool = False
     """Put the other variants of a window into the alternate allele too: all that fit together, or
     with `sample` those on the same haplotype."""
