@@ -1,5 +1,6 @@
 """Predictions of single substitutions by what each changes, one full pass a distinct sequence."""
 
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -7,14 +8,19 @@ from torch import Tensor, nn
 
 from cisweep.analysis.perturbation import Output, PerturbationResult
 from cisweep.analysis.prediction import predict
-from cisweep.models.changes import Example, Plan, make_plan, propagate
+from cisweep.models.change_batches import SequenceBatch, propagate_batch
+from cisweep.models.changes import Plan, make_plan
 from cisweep.models.running import dtype_of, resolve_device, running
-from cisweep.models.tape import Ref, Untraceable, record, tensors_in, walk
+from cisweep.models.tape import Ref, Untraceable, record, tensors_in
 
 # Largest difference from the model itself, relative to the largest output, where it is checked.
 _TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 _N_CHECKED = 3
 _OPTIONS = {"batch_size", "device", "verbose"}
+# Bases of the sequences that go side by side: many, since the calls cost more than the changes.
+_BASES = {"cpu": 20_000, "cuda": 1_000_000}
+
+Group = list[int]  # the examples of one distinct sequence
 
 
 def propagated_substitutions(
@@ -22,10 +28,11 @@ def propagated_substitutions(
 ) -> PerturbationResult | None:
     """Return predictions before and after one substitution in each sequence, or None.
 
-    Equal sequences share one pass through the model, and of a substituted sequence only what
-    differs is computed; that pays from two substitutions of a sequence on. None where it does not,
-    where the model cannot be taken apart, or where the result does not agree with the model at
-    some of the sequences: then each sequence must be predicted in full.
+    Equal sequences share one pass through the model, sequences that change at the same position
+    go side by side, and of a substituted one only what differs is computed. None where that does
+    not pay (every sequence changes elsewhere), where the model cannot be taken apart, or where the
+    result does not agree with the model at some of the sequences: then each sequence must be
+    predicted in full.
 
     X: (N, 4, length) one-hot. rows: (K, 3) int64: example, position, new base; at most one row an
     example. options: of `predict`.
@@ -36,65 +43,88 @@ def propagated_substitutions(
     dtype = dtype_of(model)
     if dtype not in _TOLERANCE:
         return None
-    groups = _equal_sequences(X)
-    # The pass that keeps every tensor costs two ordinary ones.
-    if len(rows) < 2 * len(groups):
-        return None
     device = resolve_device(options.get("device"))
+    batches = _batches(X, rows, max(1, _BASES.get(device.type, 20_000) // X.shape[-1]))
+    if batches is None:
+        return None
     with running(model, device), torch.no_grad():
         try:
             plan = make_plan(record(model, X[:1].to(device, dtype), []))
         except Untraceable:
             return None
-        found = _run(plan, X, groups, rows, device, dtype)
+        found = _run(plan, X, batches, rows, device, dtype)
     return found if _agrees(model, X, rows, found, options, dtype) else None
 
 
-def _equal_sequences(X: Tensor) -> list[list[int]]:
+def _equal_sequences(X: Tensor) -> list[Group]:
     """Return the examples of each distinct sequence."""
-    groups: dict[bytes, list[int]] = {}
-    tokens = torch.where(X.sum(1) > 0, X.argmax(1), X.shape[1]).to("cpu", torch.uint8)
+    letters = torch.arange(1, X.shape[1] + 1, dtype=torch.uint8, device=X.device)
+    tokens = (X.to(torch.uint8) * letters[:, None]).sum(1, dtype=torch.uint8).cpu()
+    groups: dict[bytes, Group] = {}
     for i, row in enumerate(tokens.numpy()):
         groups.setdefault(row.tobytes(), []).append(i)
     return list(groups.values())
 
 
+def _batches(X: Tensor, rows: Tensor, size: int) -> list[list[Group]] | None:
+    """Return at most `size` sequences a batch, those that change at the same positions together;
+    None where batches would be too empty to pay."""
+    position = {example: p for example, p, _ in rows.tolist()}
+    groups = _equal_sequences(X)
+    alike: dict[frozenset[int], list[Group]] = defaultdict(list)
+    for group in groups:
+        alike[frozenset(position[i] for i in group if i in position)].append(group)
+    found = [same[at : at + size] for same in alike.values() for at in range(0, len(same), size)]
+    # A batch's calls cost as much as predicting a few sequences twice.
+    enough = len(rows) >= 2 * len(groups) or 2 * len(groups) >= size * len(found)
+    return found if enough else None
+
+
 def _run(
     plan: Plan,
     X: Tensor,
-    groups: list[list[int]],
+    batches: list[list[Group]],
     rows: Tensor,
     device: torch.device,
     dtype: torch.dtype,
 ) -> PerturbationResult:
-    identity = torch.eye(X.shape[1], device=device, dtype=dtype)
     edit = {example: (position, base) for example, position, base in rows.tolist()}
     before: list[Tensor] = []
     after: list[Tensor] = []
-    for examples in groups:
-        x = X[examples[0]].to(device, dtype)
-        unchanged = Example(plan.tape, [x[None]], 1)
-        output = walk(
-            plan.tape.output,
-            lambda leaf, e=unchanged: e.values[leaf.number] if isinstance(leaf, Ref) else leaf,
-        )
-        y0 = tensors_in(output)
+    for groups in batches:
+        x = X[torch.tensor([group[0] for group in groups])].to(device, dtype)
+        batch = SequenceBatch(plan.tape, [x])
+        y0 = tensors_in(batch.output(plan.tape))
         if not before:
             before = [y.new_empty((len(X), *y.shape[1:]), device="cpu") for y in y0]
             after = [torch.empty_like(y) for y in before]
+        of_group = torch.tensor([g for g, group in enumerate(groups) for _ in group])
+        examples = [i for group in groups for i in group]
+        rows_of = torch.tensor(examples)
         for whole, other, y in zip(before, after, y0):
-            whole[examples] = other[examples] = y[0].cpu()
-        at: dict[int, list[int]] = {}
-        for i in examples:
-            if i in edit:
-                at.setdefault(edit[i][0], []).append(i)
-        for position, mine in at.items():
-            letters = [edit[i][1] for i in mine]
-            first = (identity[letters] - x[:, position])[None, :, None]
-            for whole, y in zip(after, tensors_in(propagate(plan, unchanged, position, first))):
-                whole[mine] = y.cpu()
+            whole[rows_of] = other[rows_of] = y.cpu()[of_group]
+        for position in sorted({edit[i][0] for i in examples if i in edit}):
+            mine = [[i for i in g if i in edit and edit[i][0] == position] for g in groups]
+            first, places = _changes(x, position, mine, edit)
+            wanted = torch.tensor([i for group in mine for i in group])
+            for whole, y in zip(after, tensors_in(propagate_batch(plan, batch, position, first))):
+                whole[wanted] = y.cpu()[places]
     single = isinstance(plan.tape.output, Ref)
     return PerturbationResult(*((y[0] if single else y) for y in (before, after)))
+
+
+def _changes(
+    x: Tensor, position: int, groups: list[Group], edit: dict[int, tuple[int, int]]
+) -> tuple[Tensor, Tensor]:
+    """Return the changes (n, m, 1, 4) at a position, and the row n · m of each example."""
+    most = max(len(group) for group in groups)
+    row = [(g, j) for g, group in enumerate(groups) for j in range(len(group))]
+    bases = [edit[example][1] for group in groups for example in group]
+    at, number = torch.tensor(row, device=x.device).unbind(1)
+    first = x.new_zeros(len(groups), most, 1, x.shape[1])
+    first[at, number, 0] = -x[at, :, position]
+    first[at, number, 0, torch.tensor(bases, device=x.device)] += 1
+    return first, torch.tensor([g * most + j for g, j in row])
 
 
 def _agrees(

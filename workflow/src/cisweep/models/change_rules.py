@@ -264,7 +264,7 @@ class Reduction:
     def run(self, state: State) -> list[Local | Tensor]:
         """Return the output of the operation."""
         local = state.local(self.number)
-        before = state.example.values[self.call.outputs[0]].reshape(1, 1, -1)
+        before = state.before(self.call.outputs[0])
         if local.data is None:
             new = before.expand(state.n, state.m, -1)
         elif self.kind == "max":
@@ -279,23 +279,7 @@ class Reduction:
         new = state.value(self.number, local.start, local.end)
         within = state.inside(self.length, local.start, new.shape[2])
         inside = new.masked_fill(~within, -torch.inf).amax(dim=2)
-        left, right = self._running(state)
-        first = torch.arange(state.n, device=new.device) + state.p
-        left = left[(first + local.start).clamp(0, self.length)]
-        right = right[(first + local.end).clamp(0, self.length)]
-        return torch.maximum(inside, torch.maximum(left, right)[:, None])
-
-    def _running(self, state: State) -> tuple[Tensor, Tensor]:
-        """Return the maxima (length + 1, channels) before and from each position on."""
-        padded = state.example._padded
-        key = ("running", self.number)
-        if key not in padded:
-            rows = state.example.values[self.number][0].transpose(0, 1)
-            none = rows.new_full((1, rows.shape[1]), -torch.inf)
-            left = torch.cat([none, rows.cummax(dim=0).values])
-            right = torch.cat([rows.flip(0).cummax(dim=0).values.flip(0), none])
-            padded[key] = torch.stack([left, right])
-        return padded[key][0], padded[key][1]
+        return torch.maximum(inside, state.outside(self.number, local.start, local.end))
 
 
 Pointwise = Function | Operation | Sum

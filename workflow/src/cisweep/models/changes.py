@@ -84,7 +84,7 @@ class Example:
         self._padded: dict[Any, Tensor] = {}
         for call in tape.calls:
             with fast_convolutions():
-                results = run_call(call, self.values, 1)
+                results = run_call(call, self.values, inputs[0].shape[0])
             for number, tensor in zip(call.outputs, results, strict=True):
                 self.values[number] = tensor
 
@@ -214,6 +214,25 @@ class State:
         rows = rows[:, :, margin : margin + length].reshape(size, length, -1)
         return rows.transpose(1, 2)
 
+    def before(self, number: int) -> Tensor:
+        """Return the unchanged values (n or 1, 1, channels) of a tensor without positions."""
+        return self.example.values[number].reshape(1, 1, -1)
+
+    def outside(self, number: int, start: int, end: int) -> Tensor:
+        """Return the maxima (n, 1, channels) of the unchanged values beyond [start, end)."""
+        padded, key = self.example._padded, ("running", number)
+        rows = self.example.values[number][0].transpose(0, 1)
+        if key not in padded:
+            none = rows.new_full((1, rows.shape[1]), -torch.inf)
+            left = torch.cat([none, rows.cummax(dim=0).values])
+            right = torch.cat([rows.flip(0).cummax(dim=0).values.flip(0), none])
+            padded[key] = torch.stack([left, right])
+        left, right = padded[key]
+        first = torch.arange(self.n, device=rows.device) + self.p
+        left = left[(first + start).clamp(0, len(rows))]
+        right = right[(first + end).clamp(0, len(rows))]
+        return torch.maximum(left, right)[:, None]
+
 
 class Whole:
     """An operation that is run on whole tensors, one for each substitution."""
@@ -301,7 +320,12 @@ def propagate(plan: Plan, example: Example, p: int, first: Tensor) -> Any:
     p: the first position.
     first: change of the one-hot sequence, (n, m, 1, 4): the new letter less the present one.
     """
-    state = State(plan, example, p, first)
+    return run_steps(State(plan, example, p, first))
+
+
+def run_steps(state: State) -> Any:
+    """Return the model's output (n · m, …) for the changes of a state."""
+    plan = state.plan
     with fast_convolutions():
         for state.index, step in enumerate(plan.steps):
             for number, result in zip(step.call.outputs, step.run(state), strict=True):
