@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes
+from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes, volcano_title
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
 from cisweep.genome.chunk_windows import read_peaks
 from cisweep.job import Job
@@ -55,13 +55,15 @@ with Job(snakemake) as job:  # noqa: F821
     with job.product("volcano") as path:
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(5 * len(targets), 4), layout="constrained")
+        figure = Figure(figsize=(5.8 * len(targets), 4.2), layout="constrained")
         axes = figure.subplots(1, len(targets), squeeze=False)[0]
         for ax, target in zip(axes, targets):
             rows = strongest.table
             rows = rows[rows["target"] == target] if len(rows) else rows
-            ax.set_title(target)
+            ax.set_title(volcano_title(rows, target), fontsize=10)
             if len(rows):
+                ranks = rows["active_allele_quantile"]
+                ranked = rows["p_value"].notna().any() and ranks.notna().any()
                 effect, effect_name, significance, name = volcano_axes(rows)
                 labels = [f"{r.chrom}:{r.pos + 1} {r.ref}>{r.alt}" for r in rows.itertuples()]
                 plot_volcano(
@@ -70,6 +72,7 @@ with Job(snakemake) as job:  # noqa: F821
                     labels,
                     effect_name=effect_name,
                     significance_name=name,
+                    activity=ranks.to_numpy() if ranked else None,
                     ax=ax,
                 )
         save_figure(axes[0], path)

@@ -1,6 +1,11 @@
 """Explain both alleles of the strongest variants; list the motif hits that they gain and lose."""
 
-from cisweep.analysis.allele_hits import ALLELE_HIT_COLUMNS, allele_hits
+from cisweep.analysis.allele_hits import (
+    ALLELE_HIT_COLUMNS,
+    allele_hits,
+    allele_spans,
+    hits_in_words,
+)
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.analysis.variant_gather import Strongest
 from cisweep.contracts import Windows
@@ -67,14 +72,23 @@ with Job(snakemake) as job:  # noqa: F821
         one_hot = np.eye(5, 4, dtype=np.float32)[tokens].transpose(0, 2, 1)
         values = found.projected[config.target_names.index(target)][:, None] * one_hot
         n = len(alleles)
-        titles = [
-            f"{v.chrom}:{v.pos + 1} {v.ref}>{v.alt} {d:+.2f}"
-            for v, d in zip(alleles.variants, shown.values())
-        ]
-        logos = [AlleleLogo(*x) for x in zip(titles, values[:n], values[n:])]
         if motifs:
             hits = allele_hits(alleles, prepare_motifs(motifs, threshold=THRESHOLD), motifs)
+        letters = ["".join("ACGTN"[t] for t in row) for row in tokens]
+        for i, (v, delta) in enumerate(zip(alleles.variants, shown.values())):
+            same = hits[["chrom", "pos", "ref", "alt"]] == [v.chrom, v.pos, v.ref, v.alt]
+            mine = hits[same.all(axis=1)]
+            on = f" on haplotype {v.haplotype}" if v.haplotype else ""
+            logo = AlleleLogo(
+                f"{v.chrom}:{v.pos + 1:,} {v.ref}>{v.alt}{on} ({delta:+.2f})",
+                values[i],
+                values[n + i],
+                *allele_spans(alleles, i),
+                (letters[i], letters[n + i]),
+                hits_in_words(mine),
+            )
+            logos.append(logo)
     with job.product("logos") as path:
-        save_allele_logos(logos, path)
+        save_allele_logos(logos, path, name=target)
     with job.product("hits") as path:
         write_tsv(hits, path)

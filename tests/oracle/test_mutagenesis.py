@@ -9,6 +9,8 @@ from torch import nn
 
 from cisweep.analysis import mutagenesis, saturation_mutagenesis
 from cisweep.errors import ModelError, SequenceError
+from cisweep.models.change_batches import SequenceBatch, propagate_batch
+from cisweep.models.changes import make_plan
 from cisweep.models.modules import CNN, BPNet, Linear
 from cisweep.models.running import dtype_of
 from cisweep.models.tape import record
@@ -134,6 +136,23 @@ def test_equal_to_full_prediction(kind, batch_size):
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "transformer"])
 def test_these_networks_are_recorded(kind):
     assert record(made(kind), windows(1, 60)).calls
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if k != "transformer"])
+def test_many_sequences_side_by_side(kind):
+    """The same position of several sequences, also at the ends, where padding is read."""
+    model, X = made(kind), windows(3, 60)
+    plan = make_plan(record(model, X[:1]))
+    batch = SequenceBatch(plan.tape, [X])
+    with torch.no_grad():
+        torch.testing.assert_close(batch.output(plan.tape), model(X), rtol=1e-12, atol=1e-12)
+        for p in (0, 1, 4, 17, 31, 58, 59):
+            letters = torch.tensor([[p % 4, 2], [1, (p + 1) % 4], [0, 3]])
+            first = torch.eye(4).double()[letters] - X[:, None, :, p]
+            mutants = X.repeat_interleave(2, dim=0)
+            mutants[:, :, p] = torch.eye(4).double()[letters.flatten()]
+            found = propagate_batch(plan, batch, p, first[:, :, None])
+            torch.testing.assert_close(found, model(mutants), rtol=1e-10, atol=1e-12)
 
 
 def test_change_stays_inside_the_receptive_field():

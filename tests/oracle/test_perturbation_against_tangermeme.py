@@ -199,6 +199,17 @@ def test_substitutions_of_equal_sequences_share_a_pass(many):
     assert shared is not None
     ours = effects.substitution_effect(Conv(), X, rows, device="cpu")
     same(ours, tangermeme.variant_effect.substitution_effect(Conv(), X, rows, device="cpu"))
+    # Sequences that change at one position go side by side, those without a change beside them.
+    few = effects.propagated_substitutions(Conv(), X, rows[[0, 3, 4, 12, 17]], {"device": "cpu"})
+    everything = random_one_hot((400, 4, length), random_state=4).float()
+    apart = torch.tensor(
+        [[i, 31, (int(everything[i, :, 31].argmax()) + 1) % 4] for i in range(390)]
+    )
+    side = effects.propagated_substitutions(Conv(), everything, apart, {"device": "cpu"})
+    assert few is not None and side is not None
+    for rows_of, x, found in ((rows[[0, 3, 4, 12, 17]], X, few), (apart, everything, side)):
+        peer = tangermeme.variant_effect.substitution_effect(Conv(), x, rows_of, device="cpu")
+        same(found, peer)
     # What cannot be shared is predicted in full.
     for case in (rows[:1], torch.cat([rows, rows[:1] + torch.tensor([0, 5, 0])])):
         assert effects.propagated_substitutions(Conv(), X, case, {}) is None

@@ -1,13 +1,20 @@
 """Hits gained and lost, against scans of the two windows compared by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from cisweep.analysis.allele_hits import ALLELE_HIT_COLUMNS, allele_hits
+from cisweep.analysis.allele_hits import (
+    ALLELE_HIT_COLUMNS,
+    allele_hits,
+    allele_spans,
+    hits_in_words,
+)
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.motifs import Motif
+from cisweep.genome.normalize import trim
 from cisweep.genome.variants import Variant
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
 
@@ -64,9 +71,42 @@ def test_variants_away_from_hits_change_nothing():
     assert list(hits_of().columns) == ALLELE_HIT_COLUMNS
 
 
+def test_where_an_allele_stands():
+    """In windows of 30 bp around SNV, deletion and insertion at 19 to 21."""
+    for variant, spans in [
+        (Variant("c", 19, "T", "A"), ((15, 16), (15, 16))),
+        (Variant("c", 19, "TAC", "T"), ((14, 16), (14, 14))),
+        (Variant("c", 19, "T", "TGG"), ((15, 15), (15, 17))),
+    ]:
+        for how in ("right", "left", "centre"):
+            alleles = allele_windows([variant], SOURCE, WindowPlan(30, how))
+            (low, high), (first, last) = allele_spans(alleles, 0)
+            assert (low, high) == spans[0] and last - first == spans[1][1] - spans[1][0]
+            ref, alt = ("".join("ACGTN"[t] for t in x[0]) for x in (alleles.ref, alleles.alt))
+            pos, gone, new = trim(variant.pos, variant.ref, variant.alt)
+            assert (ref[low:high], alt[first:last]) == (gone, new)
+            assert alt[:first].endswith(ref[low - 4 : low])
+            assert alt[last : last + 4] == ref[high : high + 4]
+
+
+def test_hits_in_words():
+    columns = ["change", "motif", "name", "p_ref", "p_alt"]
+    rows = [
+        ("gained", "m1", "CTCF", np.nan, 2e-6),
+        ("gained", "m2", "KLF4", np.nan, 1e-5),
+        ("lost", "m3", "", 1e-7, np.nan),
+        ("changed", "m4", "SP1", 1e-5, 1e-6),
+    ]
+    table = pd.DataFrame(rows, columns=columns)
+    assert hits_in_words(table) == "loses m3 (p 1e-07), changes SP1 (p 1e-05 to 1e-06)"
+    assert hits_in_words(table[:2]) == "gains CTCF (p 2e-06)"
+    assert hits_in_words(table[:0]) == ""
+
+
 def test_logos_of_both_alleles(tmp_path):
     rng = np.random.default_rng(0)
-    logos = [AlleleLogo("c:5 A>G", rng.normal(size=(4, 30)), rng.normal(size=(4, 30)))]
+    values, letters = rng.normal(size=(2, 4, 30)), ("ACGTN" * 6, "TTTTT" * 6)
+    logos = [AlleleLogo("c:5 A>G", *values, (15, 16), (15, 15), letters, "gains X")]
     save_allele_logos(logos, tmp_path / "a.svg", show_bp=20)
     save_allele_logos([], tmp_path / "b.svg")
     assert (tmp_path / "a.svg").stat().st_size > (tmp_path / "b.svg").stat().st_size

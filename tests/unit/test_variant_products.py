@@ -6,7 +6,7 @@ import pysam
 import pytest
 import scipy.stats
 
-from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes
+from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes, volcano_title
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
 from cisweep.errors import ProductError
 from cisweep.genome.variants import Variant
@@ -175,12 +175,16 @@ def test_the_volcano_shows_what_there_is(tmp_path):
     assert volcano_axes(table)[3] == "prediction of the more active allele"
     ranked = table.assign(active_allele_quantile=0.5)
     assert volcano_axes(ranked)[3] == "active allele quantile"
-    tested = table.assign(q_value=0.01, log2fc=1.0)
+    tested = table.assign(p_value=0.01, q_value=0.04, log2fc=1.0)
     effect, name, significance, y_name = volcano_axes(tested)
-    assert (name, y_name, significance[0]) == ("log2 fold change", "-log10 q", pytest.approx(2))
+    assert (name, y_name, significance[0]) == ("log2 fold change", "-log10 p", pytest.approx(2))
     ax = plot_volcano([1.0, np.nan, -3.0], [1.0, 2.0, 3.0], ["x", "y", "z"], n_labels=1)
     assert [t.get_text() for t in ax.texts] == ["z"]
     assert len(ax.collections[0].get_offsets()) == 2
+    assert volcano_title(table, "ctcf") == volcano_title(table[:0], "ctcf") == "ctcf"
+    assert volcano_title(tested, "ctcf") == "ctcf: 16 of 16 with q < 0.05"
+    ax = plot_volcano([1.0, 2.0], [1.0, 2.0], activity=np.array([0.1, 0.9]))
+    assert ax.collections[0].get_array().tolist() == [0.1, 0.9]
     for name in ("a.svg", "b.svg"):
         save_figure(plot_volcano([1.0, -3.0], [1.0, 3.0]), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()

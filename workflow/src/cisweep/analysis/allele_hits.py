@@ -27,14 +27,12 @@ def allele_hits(alleles: AlleleWindows, model: ScoreModel, motifs: Sequence[Moti
     """
     rows = []
     for i, variant in enumerate(alleles.variants):
-        window = alleles.windows.take(slice(alleles.ref_idx[i], alleles.ref_idx[i] + 1))
-        begin, own = int(window.start[0]), Edit.of(variant)
+        begin = int(alleles.windows.start[alleles.ref_idx[i]])
         ref, alt = alleles.ref[alleles.ref_idx[i]], alleles.alt[i]
         columns = alleles.columns[i]
-        low, high = own.pos - begin, own.pos - begin + own.n_ref
-        before = _touching(scan_tokens(model, ref), low, high)
-        first = _alt_start(columns, low)
-        after = _touching(scan_tokens(model, alt), first, first + len(own.alt))
+        ref_span, alt_span = allele_spans(alleles, i)
+        before = _touching(scan_tokens(model, ref), *ref_span)
+        after = _touching(scan_tokens(model, alt), *alt_span)
         after = _by_reference(after, columns)
         for key in sorted({*before, *after}):
             a, b = before.get(key), after.get(key)
@@ -48,6 +46,29 @@ def allele_hits(alleles: AlleleWindows, model: ScoreModel, motifs: Sequence[Moti
             place = (begin + int(start), begin + int(end))
             rows.append((*site, motif.name, motif.alt, key[1], *place, *scores))
     return pd.DataFrame(rows, columns=ALLELE_HIT_COLUMNS)
+
+
+def allele_spans(alleles: AlleleWindows, i: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return where variant i stands in its reference and in its alternate window, [start, end)."""
+    own = Edit.of(alleles.variants[i])
+    low = own.pos - int(alleles.windows.start[alleles.ref_idx[i]])
+    first = _alt_start(alleles.columns[i], low)
+    return (low, low + own.n_ref), (first, first + len(own.alt))
+
+
+def hits_in_words(hits: pd.DataFrame, n: int = 2) -> str:
+    """Return the strongest changes among one variant's hits: "gains CTCF (p 2e-06)", joined."""
+    best = hits[["p_ref", "p_alt"]].min(axis=1)
+    rows = hits.assign(p=best).sort_values(["p", "motif"], kind="stable")
+    rows = rows.drop_duplicates("change").head(n)
+    words = {"gained": "gains", "lost": "loses", "changed": "changes"}
+    found = []
+    for row in rows.itertuples():
+        p = f"p {row.p:.0e}"
+        if row.change == "changed":
+            p = f"p {row.p_ref:.0e} to {row.p_alt:.0e}"
+        found.append(f"{words[row.change]} {row.name or row.motif} ({p})")
+    return ", ".join(found)
 
 
 def _touching(hits: np.ndarray, low: int, high: int) -> dict[tuple[int, str, int], np.void]:

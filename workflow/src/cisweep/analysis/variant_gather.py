@@ -81,17 +81,24 @@ class Strongest:
 def volcano_axes(table: pd.DataFrame) -> tuple[np.ndarray, str, np.ndarray, str]:
     """Return (effect, its name, significance, its name) of the rows of one target.
 
-    The effect is the log2 fold change where the target has one. Without nulls the second axis is
-    the active allele quantile, and without peaks the larger of the two predictions.
+    The effect is the log2 fold change where the target has one. The second axis is the p-value, and
+    without nulls the active allele quantile, and without peaks the larger of the two predictions.
     """
     if table["log2fc"].notna().any():
         effect, name = table["log2fc"].to_numpy(), "log2 fold change"
     else:
         effect, name = table["delta"].to_numpy(), f"difference ({table['scale'].iloc[0]})"
-    if table["q_value"].notna().any():
-        return effect, name, -np.log10(table["q_value"].to_numpy()), "-log10 q"
+    if table["p_value"].notna().any():
+        return effect, name, -np.log10(table["p_value"].to_numpy()), "-log10 p"
     if table["active_allele_quantile"].notna().any():
         rank = table["active_allele_quantile"].to_numpy()
         return effect, name, rank, "active allele quantile"
     larger = table[["prediction_ref", "prediction_alt"]].max(axis=1).to_numpy()
     return effect, name, larger, "prediction of the more active allele"
+
+
+def volcano_title(table: pd.DataFrame, target: str, q: float = 0.05) -> str:
+    """Return the target's name, and with q-values how many of its rows are below `q`."""
+    if not len(table) or table["q_value"].isna().all():
+        return target
+    return f"{target}: {int((table['q_value'] < q).sum()):,} of {len(table):,} with q < {q}"

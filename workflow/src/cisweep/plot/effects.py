@@ -13,19 +13,29 @@ def plot_volcano(
     *,
     n_labels: int = 6,
     effect_name: str = "effect",
-    significance_name: str = "-log10 q",
+    significance_name: str = "-log10 p",
+    activity: np.ndarray | None = None,
     ax: Any = None,
 ) -> Any:
     """Return an axis with one point a variant: effect against significance (or activity).
 
     effect, significance: (V,); labels: names of which those of the n_labels largest |effect| are
-    written. Points that are not finite are left out.
+    written; activity: (V,) ranks from 0 to 1, shown as colours. Points that are not finite are left
+    out.
     """
     ax = _axis(ax)
     effect, significance = np.asarray(effect, float), np.asarray(significance, float)
     ok = np.isfinite(effect) & np.isfinite(significance)
     # Rasterised, so that a million variants do not make a million paths.
-    ax.scatter(effect[ok], significance[ok], s=8, alpha=0.5, linewidths=0, rasterized=True)
+    style: dict[str, Any] = {"s": 12, "alpha": 0.7, "linewidths": 0, "rasterized": True}
+    if activity is None:
+        ax.scatter(effect[ok], significance[ok], **style)
+    else:
+        style |= {"c": np.asarray(activity, float)[ok], "cmap": "viridis_r", "vmin": 0, "vmax": 1}
+        points = ax.scatter(effect[ok], significance[ok], **style)
+        bar = ax.figure.colorbar(points, ax=ax, shrink=0.7, aspect=18, pad=0.02)
+        bar.set_label("active allele's rank among peaks", fontsize=8)
+        bar.ax.tick_params(labelsize=7)
     ax.axvline(0, color="0.7", lw=0.8, zorder=0)
     if labels is not None:
         order = np.argsort(-np.where(ok, np.abs(effect), -1), kind="stable")[:n_labels]
