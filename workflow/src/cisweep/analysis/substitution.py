@@ -20,6 +20,8 @@ _OPTIONS = {"batch_size", "device", "verbose"}
 # Bases of the sequences that go side by side: many, since the calls cost more than the changes.
 _BASES = {"cpu": 20_000, "cuda": 1_000_000}
 
+_FEW = 32  # sequences side by side; with fewer than half of them, calls cost what changes save
+
 Group = list[int]  # the examples of one distinct sequence
 
 
@@ -75,8 +77,8 @@ def _batches(X: Tensor, rows: Tensor, size: int) -> list[list[Group]] | None:
     for group in groups:
         alike[frozenset(position[i] for i in group if i in position)].append(group)
     found = [same[at : at + size] for same in alike.values() for at in range(0, len(same), size)]
-    # A batch's calls cost as much as predicting a few sequences twice.
-    enough = len(rows) >= 2 * len(groups) or 2 * len(groups) >= size * len(found)
+    filled = 2 * len(groups) >= min(size, _FEW) * len(found)
+    enough = filled or len(rows) >= 2 * len(groups)
     return found if enough else None
 
 
