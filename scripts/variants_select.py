@@ -19,9 +19,7 @@ with (
     TemporaryDirectory(dir=unread.parent) as folder,
 ):
     plan, step = job.plan, job.plan.step_config("variants")
-    policy = VariantPolicy(
-        step.contig_aliases, step.max_allele_bp, step.group_info, step.max_dropped, step.sample
-    )
+    policy = VariantPolicy.of(step)
     found = Selection(step.path, plan.source, policy, plan.wanted, Path(folder))
     n = write_selected(found.kept(), selected)
     job.say(f"{n} of {n + found.n_dropped} variants can be scored")

@@ -12,6 +12,7 @@ from cisweep.genome.variants import (
     VARIANT_DROP_REASONS,
     Variant,
     VariantPolicy,
+    check_variants,
     dropped_variants_table,
     iter_variants,
     read_vcf,
@@ -245,6 +246,18 @@ def test_unreadable_files(tmp_path):
         gzip.compress(b"chrom\tpos_1based\tref\talt\n" + b"chr1\t4\tA\tG\n" * 9)[:-9]
     )
     stops(tmp_path / "t.tsv.gz", "cannot be read as a table")
+
+
+def test_the_header_tells_most_faults_before_any_job(tmp_path):
+    check_variants(vcf(tmp_path, GOOD))
+    for make, message, policy in [
+        (lambda: tmp_path / "none.vcf", "no such variant file", None),
+        (lambda: vcf(tmp_path, name="e.vcf"), "the file has no variants", None),
+        (lambda: vcf(tmp_path, GOOD), "'SET' is not a declared", VariantPolicy(group_info="SET")),
+        (lambda: vcf(tmp_path, GOOD), "there is no sample 'x'", VariantPolicy(sample="x")),
+    ]:
+        with pytest.raises(VariantError, match=re.escape(message)):
+            check_variants(make(), policy)
 
 
 def test_truncated_vcf_gz_is_an_error_not_fewer_variants(tmp_path):

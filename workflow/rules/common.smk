@@ -17,6 +17,7 @@ from cisweep.genome.experiment_chunks import (
 )
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
+from cisweep.genome.variants import VariantPolicy, check_variants
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
@@ -34,6 +35,14 @@ def make_plan(data):
         if plan.is_on("zero_shot"):
             pair_chunks(plan)
         return plan
+    except CisweepError as error:
+        raise WorkflowError(f"cisweep: {error}") from None
+
+
+def stop_unless_usable(check):
+    """Call a check of what a step reads; a fault stops here, before any job, as one message."""
+    try:
+        check()
     except CisweepError as error:
         raise WorkflowError(f"cisweep: {error}") from None
 
@@ -234,6 +243,12 @@ def dropped_variants(wildcards):
         f"{RESULTS}/variants/unread.tsv",
         *(path for m in models for path in variant_chunks("dropped.tsv", m)(wildcards)),
     ]
+
+
+def variant_policy_check():
+    """Look at the header of the variant file."""
+    step = PLAN.step_config("variants")
+    check_variants(step.path, VariantPolicy.of(step))
 
 
 def variant_file():

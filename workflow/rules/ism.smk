@@ -4,7 +4,7 @@ from cisweep.genome.ism_windows import IsmRegions
 
 ISM = IsmRegions(PLAN) if PLAN.is_on("ism") else None
 if ISM:
-    ISM.check()  # its faults are those of the config: before any job
+    stop_unless_usable(ISM.check)
 
 
 rule ism_regions:

@@ -116,6 +116,13 @@ class VariantPolicy:
     max_dropped: float = 0.5
     sample: str | None = None
 
+    @classmethod
+    def of(cls, step: Any) -> "VariantPolicy":
+        """Return what the config of the step variants asks for."""
+        return cls(
+            step.contig_aliases, step.max_allele_bp, step.group_info, step.max_dropped, step.sample
+        )
+
 
 def read_vcf(
     path: str | Path, genome: SequenceSource, policy: VariantPolicy | None = None
@@ -162,6 +169,14 @@ def checked_variants(
     looked for, and the file as a whole is not judged (VariantAudit does)."""
     for raw in _records(Path(path), policy):
         yield _checked(raw, genome, policy)
+
+
+def check_variants(path: str | Path, policy: VariantPolicy | None = None) -> None:
+    """Raise VariantError if the file cannot be opened, is no format for variants, or lacks a
+    column, the sample, the INFO field or any variant; header and first record are looked at."""
+    records = _records(Path(path), policy or VariantPolicy())
+    if next(iter(records), None) is None:
+        raise VariantError("the file has no variants", where=str(path))
 
 
 def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
