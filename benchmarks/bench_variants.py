@@ -4,47 +4,44 @@ import numpy as np
 import torch
 
 from benchmarks.common import compare
+from benchmarks.networks import Counts
 from cisweep.analysis.effects import substitution_effect
-from cisweep.models.modules.bpnet import BPNet
+from cisweep.models.modules import CNN, BPNet
+
+_NETWORKS = {
+    # name: (network, length, tangermeme's batch sizes: its best ones and its default)
+    "BPNet counts": (lambda: Counts(BPNet(n_control_tracks=0)), 2114, (2, 4, 32)),
+    "demo CNN": (lambda: CNN(48, first_width=19, dilations=(2, 4, 8)), 200, (8, 32, 64)),
+}
 
 
-class Counts(torch.nn.Module):
-    """The log counts of a BPNet without controls."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, X):
-        return self.model(X)[1]
-
-
-def _substitutions(n: int, per_place: int) -> dict:
+def _substitutions(name: str, n: int, per_place: int) -> dict:
     import tangermeme.variant_effect
 
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    model = Counts(BPNet(n_control_tracks=0)).eval()
+    make, length, sizes = _NETWORKS[name]
+    model = make().eval()
     rng = np.random.default_rng(0)
-    places = n // per_place
-    tokens = torch.from_numpy(rng.integers(0, 4, (places, 2114)))
+    places, middle = n // per_place, length // 2
+    tokens = torch.from_numpy(rng.integers(0, 4, (places, length)))
     X = torch.eye(4)[tokens].transpose(1, 2).repeat_interleave(per_place, dim=0).contiguous()
-    ref = tokens[:, 1057].repeat_interleave(per_place)
+    ref = tokens[:, middle].repeat_interleave(per_place)
     alt = (ref + torch.arange(1, per_place + 1).repeat(places)) % 4
-    rows = torch.stack([torch.arange(n), torch.full((n,), 1057), alt], 1)
+    rows = torch.stack([torch.arange(n), torch.full((n,), middle), alt], 1)
     options = {"device": "cpu"}
     ours = substitution_effect(model, X, rows, **options)
     theirs = tangermeme.variant_effect.substitution_effect(model, X, rows, **options)
     worst = max(float((a - b).abs().max()) for a, b in zip(ours, theirs))
     rivals = {"cisweep": lambda: substitution_effect(model, X, rows, **options)}
-    for size in (4, 32):
+    for size in sizes:
         rivals[f"tangermeme, batch {size}"] = lambda size=size: (
             tangermeme.variant_effect.substitution_effect(
                 model, X, rows, batch_size=size, **options
             )
         )
     return compare(
-        f"substitution_effect, BPNet, {n} variants at {places} places",
+        f"substitution_effect, {name}, {n} variants at {places} places",
         rivals,
         repeats=3,
         goals=dict.fromkeys(list(rivals)[1:], 3.0),
@@ -119,7 +116,11 @@ def _pairs(n: int) -> dict:
 
 def rows(quick: bool) -> list[dict]:
     """Return the rows of this benchmark."""
-    n = 24 if quick else 1000
-    substitutions = [_substitutions(n, 1), _substitutions(n // 3 * 3, 3)]
-    n = 64 if quick else 256
-    return [*substitutions, _language_model(n), _pairs(n // 2)]
+    n = {"BPNet counts": 48 if quick else 1000, "demo CNN": 1000}
+    substitutions = [
+        _substitutions(name, n[name] // per_place * per_place, per_place)
+        for name in _NETWORKS
+        for per_place in (1, 3)
+    ]
+    n_texts = 64 if quick else 256
+    return [*substitutions, _language_model(n_texts), _pairs(n_texts // 2)]
