@@ -147,9 +147,11 @@ def test_the_strongest_regions_are_drawn(file, tmp_path):
     ]  # fmt: skip
     assert (regions[0].effects == found.effects[0, 1]).all()
     assert (regions[0].one_hot == found.one_hot[1]).all()
-    for name, kept in (("a.svg", regions), ("b.svg", regions), ("none.png", [])):
-        save_mutagenesis(kept, tmp_path / name, name="t")
-    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    # The solver of the layout is not the same to the last bit each time; the bytes must be.
+    for i in range(8):
+        save_mutagenesis(regions, tmp_path / f"{i}.svg", name="t")
+    assert len({(tmp_path / f"{i}.svg").read_bytes() for i in range(8)}) == 1
+    save_mutagenesis([], tmp_path / "none.png", name="t")
     assert (tmp_path / "none.png").stat().st_size
     assert strongest_regions(path, "t", 0) == []
 

@@ -5,6 +5,7 @@ import re
 
 import pysam
 import pytest
+from pydantic import ValidationError
 
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import Genome, NamedSequences, tokens_of_text
@@ -17,6 +18,7 @@ from cisweep.genome.variants import (
     iter_variants,
     read_vcf,
 )
+from cisweep.steps.variants import VariantsConfig
 
 #            0         10        20
 SEQUENCE = "GGGATTTTTTCACACACGATNNACGTTGCA"
@@ -246,6 +248,13 @@ def test_unreadable_files(tmp_path):
         gzip.compress(b"chrom\tpos_1based\tref\talt\n" + b"chr1\t4\tA\tG\n" * 9)[:-9]
     )
     stops(tmp_path / "t.tsv.gz", "cannot be read as a table")
+
+
+def test_a_sample_without_haplotypes_is_a_fault_of_the_config():
+    with pytest.raises(ValidationError, match="set haplotype: true"):
+        VariantsConfig(path="v.vcf", sample="s")
+    with pytest.raises(ValidationError, match="n_nulls must be 0 with haplotype"):
+        VariantsConfig(path="v.vcf", haplotype=True, n_nulls=1)
 
 
 def test_the_header_tells_most_faults_before_any_job(tmp_path):
