@@ -1,4 +1,4 @@
-"""The parts of variants, zero_shot, ablate, design and train, from small products made by hand."""
+"""The parts of single steps, from small products made by hand."""
 
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from cisweep.steps import all_steps
 
 RESOURCES = Path(__file__).resolve().parents[2] / "workflow" / "resources"
 
+NEEDED = {"ablate": {"hits": {}}, "discover": {"attribute": {"hypothetical": True}}}
+
 
 def view(step: str, config: dict, scope: str | None, model: str = "models/ctcf_pu1.yaml") -> View:
     data = {
@@ -24,7 +26,7 @@ def view(step: str, config: dict, scope: str | None, model: str = "models/ctcf_p
         "regions": {"tile": {"stride_bp": 1000}},
         "models": {"m": str(RESOURCES / model)},
         "motifs": str(RESOURCES / "motifs/JASPAR2026_CORE_vertebrates_nr.meme"),
-        "steps": {step: config} | ({"hits": {}} if step == "ablate" else {}),
+        "steps": {step: config} | NEEDED.get(step, {}),
     }
     plan = Plan.from_config(data, RESOURCES)
     return View(plan, all_steps()[step], scope, Motifs(None))
@@ -203,3 +205,40 @@ def test_training(folder):
         ["ACGT", "net", "1.235"],
     ]
     assert "1 row of the data was left out" in texts(section)
+
+
+MEME = """MEME version 4
+
+ALPHABET= ACGT
+
+MOTIF pos_0 ACGT
+letter-probability matrix: alength= 4 w= 2 nsites= 9 E= 0
+1.0 0.0 0.0 0.0
+0.0 1.0 0.0 0.0
+"""
+
+
+def test_discovered_motifs(folder):
+    Path(folder / "m/discover").mkdir()
+    seen = view("discover", {}, "m")
+    figures(seen)
+    columns = ["pattern", "sign", "n_seqlets", "consensus", "mean_attribution", "motif"]
+    row = dict(zip(columns, ["pos_0", "+", 120, "AC", 2.5, "CTCF"]))
+    row |= {"motif_id": "MA0139.2", "motif_q_value": 1e-7}
+    for target, rows in (("ctcf", [row]), ("pu1", [])):
+        table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_q_value"])
+        write_tsv(table, folder / f"m/discover/{target}.tsv")
+        (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
+    section = section_of(seen)
+    (cell,) = cells(section)
+    assert cell[:2] == ["pos_0", "+"] and "<svg" in cell[2]
+    assert cell[3:6] == ["120", "+2.50", "CTCF (MA0139.2)"] and cell[7] == "1.0 × 10⁻⁷"
+    assert section.headlines == [
+        "The commonest motif found in the attributions of ctcf is most like CTCF (120 seqlets, "
+        "q 1.0 × 10⁻⁷)."
+    ]
+    captions = [b.caption for b in section.blocks if b.kind == "table"]
+    assert captions == [
+        "1 motif found in the attributions of ctcf",
+        "0 motifs found in the attributions of pu1",
+    ]

@@ -1,0 +1,79 @@
+"""Motif discovery: the motifs that a model's attributions form."""
+
+from cisweep.genome.motifs import load_motifs
+from cisweep.report.blocks import (
+    Block,
+    Column,
+    Heading,
+    Note,
+    Section,
+    Table,
+    number,
+    plural,
+    signed,
+)
+from cisweep.report.view import View, matrix_logo
+
+SHOWN = 30
+_NOTE = (
+    "Spans of high attribution were clustered by likeness (tf-modiscolite), without knowing any "
+    "motif: each row is a pattern that recurs. The closest known motif is Tomtom's; a q-value near "
+    "1 says that nothing known is like it. Positive patterns raise the prediction, negative ones "
+    "lower it."
+)
+
+
+def of_model(view: View) -> Section:
+    """Return the found motifs of each target beside the closest known ones."""
+    section = Section([Note(_NOTE)])
+    for target in view.targets:
+        section.blocks += [Heading(f"Target {target.name}")]
+        section.blocks += _target(view, target.name, section)
+    return section
+
+
+def _target(view: View, target: str, section: Section) -> list[Block]:
+    table = view.table(f"discover/{target}.tsv")
+    columns = [
+        Column("pattern"),
+        Column("sign", meaning="of its attribution"),
+        Column("found motif", meaning="bits"),
+        Column("seqlets", True),
+        Column(f"mean attribution ({view.unit(target)})", True, "summed over the motif"),
+        Column("closest known motif"),
+        Column("logo"),
+        Column("q", True, "of the likeness, over all known motifs"),
+    ]
+    path = view.folder / f"discover/{target}.meme"
+    found = {m.name: m for m in load_motifs(path)} if len(table) else {}
+    rows = [
+        [
+            row.pattern,
+            row.sign,
+            matrix_logo(found[row.pattern].pwm, row.consensus) if row.pattern in found else "",
+            f"{row.n_seqlets:,}",
+            signed(row.mean_attribution),
+            f"{row.motif} ({row.motif_id})",
+            view.motifs.logo(row.motif_id),
+            number(row.motif_q_value, 2),
+        ]
+        for row in table.head(SHOWN).itertuples()
+    ]
+    caption = f"{plural(len(table), 'motif')} found in the attributions of {target}"
+    blocks: list[Block] = [Table(caption, columns, rows, "too few seqlets form a pattern.")]
+    if len(table):
+        best = table.loc[table["n_seqlets"].idxmax()]
+        section.headlines.append(
+            f"The commonest motif found in the attributions of {target} is most like "
+            f"{best['motif']} ({best['n_seqlets']:,} seqlets, q "
+            f"{number(best['motif_q_value'], 2)})."
+        )
+        blocks.append(
+            view.figure(
+                f"figures/discover.{target}.svg",
+                f"Logos of the motifs found in the attributions of {target}, on both strands.",
+                "The found motifs by their mean attributions and in bits, on both strands.",
+                folded=True,
+            )
+        )
+    return blocks
