@@ -10,7 +10,8 @@ from cisweep.outputs.h5 import prediction_blocks
 from cisweep.outputs.tables import merge_tsv
 from cisweep.outputs.variants import GATHERED_COLUMNS, EffectWriter, effect_blocks, peak_values
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, move_index
-from cisweep.plot.effects import plot_volcano, save_figure
+from cisweep.plot.effects import plot_volcano
+from cisweep.plot.saving import save_figure
 
 SHOWN = 20_000  # points a target in the volcano plot
 

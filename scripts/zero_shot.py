@@ -7,7 +7,8 @@ from cisweep.errors import SequenceError
 from cisweep.job import Job
 from cisweep.outputs.embeddings import first_embeddings, merge_embeddings
 from cisweep.outputs.tables import merge_tsv, write_tsv
-from cisweep.plot.effects import plot_embeddings, plot_groups, save_figure
+from cisweep.plot.effects import plot_embeddings, plot_groups
+from cisweep.plot.saving import save_figure
 
 DRAWN = 5000  # pairs in the figure of principal components
 

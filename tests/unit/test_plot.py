@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 from cisweep import plot
 from cisweep.errors import SequenceError
 from cisweep.plot.annotations import pack_rows
-from cisweep.plot.effects import save_figure
+from cisweep.plot.saving import save_figure
 
 rng = np.random.default_rng(0)
 

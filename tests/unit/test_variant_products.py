@@ -21,7 +21,8 @@ from cisweep.outputs.variants import (
     write_selected,
 )
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, move_index, read_info
-from cisweep.plot.effects import plot_volcano, save_figure
+from cisweep.plot.effects import plot_volcano
+from cisweep.plot.saving import save_figure
 
 LENGTHS = {"c2": 500, "c1": 300}
 

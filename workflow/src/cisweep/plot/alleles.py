@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from cisweep.plot.effects import save_figure
 from cisweep.plot.logo import plot_logo
+from cisweep.plot.saving import save_figure
 
 _MARK = "#ffe9a8"
 

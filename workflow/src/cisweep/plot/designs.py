@@ -10,7 +10,8 @@ import pandas as pd
 
 from cisweep.plot.curves import plot_loss
 from cisweep.plot.edits import plot_edits, plot_history
-from cisweep.plot.effects import plot_groups, save_figure
+from cisweep.plot.effects import plot_groups
+from cisweep.plot.saving import save_figure
 
 SHOWN = 6
 """Designs that have a panel each."""

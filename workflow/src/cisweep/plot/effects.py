@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from cisweep.plot.saving import save_figure
+
 
 def plot_volcano(
     effect: np.ndarray,
@@ -194,29 +196,3 @@ def _axis(ax: Any) -> Any:
     from matplotlib.figure import Figure
 
     return Figure(figsize=(5, 4), layout="constrained").subplots()
-
-
-def save_figure(ax: Any, path: Any) -> None:
-    """Write the axis's figure; an SVG has the same bytes each time."""
-    import matplotlib
-
-    with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
-        _settle(ax.figure)
-        metadata = {"Date": None} if str(path).endswith(".svg") else None
-        ax.figure.savefig(path, metadata=metadata, dpi=150)
-
-
-def _settle(figure: Any) -> None:
-    """Lay the figure out once and round the places of its axes.
-
-    The constrained layout's solver sorts by addresses in memory, so that the last bits of what it
-    finds, and with them bytes of an SVG, differ from one figure to the next.
-    """
-    from matplotlib.transforms import Bbox
-
-    if figure.get_layout_engine() is None:
-        return
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    for ax in figure.axes:
-        ax.set_position(Bbox(np.round(ax.get_position(original=True).get_points(), 5)))

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from cisweep.plot.effects import save_figure
 from cisweep.plot.letters import as_array
 from cisweep.plot.logo import ACGT, plot_logo
+from cisweep.plot.saving import save_figure
 
 _LONGEST_BP = 200  # that a panel shows: longer spans are cut to the stretch with the most effect
 

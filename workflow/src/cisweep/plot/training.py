@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cisweep.plot.saving import save_figure
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -26,22 +28,13 @@ def _figure(n: int, width: float = 5, height: float = 4) -> "tuple[Figure, Any]"
     return figure, axes
 
 
-def _save(figure: "Figure", path: Path) -> None:
-    # No date and fixed ids: the same figure is the same bytes.
-    import matplotlib
-
-    svg = path.suffix == ".svg"
-    with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
-        figure.savefig(path, dpi=120, metadata={"Date": None} if svg else {"Software": None})
-
-
 def save_loss(histories: dict[str, list[dict[str, float]]], path: Path) -> None:
     """Write the loss curves of several trainings, overlaid."""
     from cisweep.plot.curves import plot_loss
 
     figure, axes = _figure(1, 7, 4)
     plot_loss(histories, ax=axes[0], columns=["train_loss", "validation_loss"])
-    _save(figure, path)
+    save_figure(axes[0], path, dpi=120)
 
 
 def save_labels(labels: dict[str, tuple[list[int], list[float]]], path: Path) -> None:
@@ -53,7 +46,7 @@ def save_labels(labels: dict[str, tuple[list[int], list[float]]], path: Path) ->
         ax.set_xlabel("Label")
         ax.set_ylabel("Training rows")
         ax.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(axes[0], path, dpi=120)
 
 
 def save_parity(heldout: pd.DataFrame, path: Path) -> None:
@@ -83,7 +76,7 @@ def save_parity(heldout: pd.DataFrame, path: Path) -> None:
             ax.spines[["top", "right"]].set_visible(False)
         else:
             plot_parity(truth, guess, ax=ax, label=task)
-    _save(figure, path)
+    save_figure(axes[0], path, dpi=120)
 
 
 def save_calibration(rows: list[dict[str, Any]], path: Path) -> None:
@@ -109,7 +102,7 @@ def save_calibration(rows: list[dict[str, Any]], path: Path) -> None:
         ax.set_xlabel("Mean predicted")
         ax.set_ylabel("Mean observed")
         ax.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save_figure(axes[0], path, dpi=120)
 
 
 def held_out_tasks(heldout: pd.DataFrame) -> list[str]:
@@ -134,7 +127,7 @@ def save_filters(matrices: dict[str, np.ndarray], kind: str, path: Path) -> None
         plot_filters(shown, axs=list(axes[: len(shown)]), kind=kind)
     else:
         figure.suptitle("this model has no convolution that reads the sequence")
-    _save(figure, path)
+    save_figure(axes[0], path, dpi=120)
 
 
 def training_figures(

@@ -67,9 +67,16 @@ def _model(view: View, name: str) -> list[Block]:
             "Predicted against observed, held-out rows; parity.html names the worst predictions.",
         ),
         view.figure(
+            f"{folder}/calibration.svg",
+            f"Calibration of {name} on held-out rows.",
+            "Calibration: mean observed value against mean prediction in bins of held-out rows; on "
+            "the diagonal a prediction means what it says.",
+            folded=True,
+        ),
+        view.figure(
             f"{folder}/labels.svg",
-            f"Distribution of the labels of {name} in each part of the split.",
-            "Labels in each part of the split.",
+            f"Distribution of the training labels of {name}.",
+            "Labels of the training rows.",
             folded=True,
         ),
         view.figure(
