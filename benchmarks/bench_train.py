@@ -9,8 +9,8 @@ import tempfile
 
 import numpy as np
 import torch
-from common import compare
 
+from benchmarks.common import compare
 from cisweep.models.modules import BPNet
 from cisweep.train.datasets import SignalDataset
 from cisweep.train.fitting import FitConfig, fit
