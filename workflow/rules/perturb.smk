@@ -10,12 +10,12 @@ rule experiment_backgrounds:
         peaks=peaks,
     output:
         backgrounds=f"{CHUNKS}/{{experiment}}/backgrounds.npz",
-    wildcard_constraints:
-        experiment="marginalize|space",
     log:
         f"{RESULTS}/logs/experiment_backgrounds/{{model}}/{{experiment}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/experiment_backgrounds/{{model}}/{{experiment}}.tsv"
+    wildcard_constraints:
+        experiment="marginalize|space",
     conda:
         "../../envs/cisweep.yaml"
     threads: 1
