@@ -1,11 +1,19 @@
 """Effects of substitutions against tangermeme; language-model scoring against transformers."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 
 from benchmarks.common import compare
 from benchmarks.networks import Counts
 from cisweep.analysis.effects import substitution_effect
+from cisweep.analysis.embedding import log_likelihoods
+from cisweep.analysis.zero_shot import ZeroShotOptions, score_pairs
+from cisweep.genome.pairs import SequencePair
+from cisweep.models.adapters.hf_lm import LanguageModel, load_language_model
 from cisweep.models.modules import CNN, BPNet
 
 _NETWORKS = {
@@ -50,67 +58,57 @@ def _substitutions(name: str, n: int, per_place: int) -> dict:
     )
 
 
-def _language_model(n: int) -> dict:
-    from pathlib import Path
-
-    from cisweep.analysis.embedding import log_likelihoods
-    from cisweep.models.adapters.hf_lm import load_language_model
-
+def _language_model() -> LanguageModel:
     torch.set_num_threads(1)
     folder = Path(__file__).parents[1] / "workflow" / "resources" / "yeast_lm" / "model"
-    model = load_language_model(folder)
-    rng = np.random.default_rng(0)
-    texts = ["".join(rng.choice(list("ACGT"), 200)) for _ in range(n)]
+    return load_language_model(folder)
+
+
+def _texts(n: int, seed: int) -> list[str]:
+    rng = np.random.default_rng(seed)
+    return ["".join(rng.choice(list("ACGT"), 200)) for _ in range(n)]
+
+
+def _beside_forward(
+    task: str, ours: Callable[[], Any], model: LanguageModel, texts: list[str]
+) -> dict:
+    """Compare with a plain pass of transformers over the texts."""
 
     @torch.no_grad()
     def forward() -> None:
-        for i in range(0, n, 32):
-            batch = model.tokenizer(texts[i : i + 32], padding=True, return_tensors="pt")
-            model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-
-    return compare(
-        f"likelihoods of {n} sequences of 200 bp",
-        {
-            "cisweep": lambda: log_likelihoods(model, texts, batch_size=32),
-            "transformers, forward alone": forward,
-        },
-        repeats=5,
-        goals={"transformers, forward alone": 1 / 1.2},
-    )
-
-
-def _pairs(n: int) -> dict:
-    """All that zero_shot makes of pairs of alleles, beside a plain pass over both."""
-    from pathlib import Path
-
-    from cisweep.analysis.zero_shot import ZeroShotOptions, score_pairs
-    from cisweep.genome.pairs import SequencePair
-    from cisweep.models.adapters.hf_lm import load_language_model
-
-    torch.set_num_threads(1)
-    folder = Path(__file__).parents[1] / "workflow" / "resources" / "yeast_lm" / "model"
-    model = load_language_model(folder)
-    rng = np.random.default_rng(1)
-    refs = ["".join(rng.choice(list("ACGT"), 200)) for _ in range(n)]
-    alts = [s[:100] + "ACGT"[("ACGT".index(s[100]) + 1) % 4] + s[101:] for s in refs]
-    pairs = [SequencePair(str(i), *both) for i, both in enumerate(zip(refs, alts))]
-    options = ZeroShotOptions(("l2", "cosine", "likelihood_ratio"), batch_size=32)
-
-    @torch.no_grad()
-    def forward() -> None:
-        texts = [*refs, *alts]
         for i in range(0, len(texts), 32):
             batch = model.tokenizer(texts[i : i + 32], padding=True, return_tensors="pt")
             model.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
 
     return compare(
-        f"distances, likelihood ratio and embeddings of {n} pairs of 200 bp",
-        {
-            "cisweep": lambda: list(score_pairs(model, pairs, options)),
-            "transformers, forward alone": forward,
-        },
+        task,
+        {"cisweep": ours, "transformers, forward alone": forward},
         repeats=5,
         goals={"transformers, forward alone": 1 / 1.2},
+    )
+
+
+def _likelihoods(n: int) -> dict:
+    model, texts = _language_model(), _texts(n, seed=0)
+    return _beside_forward(
+        f"likelihoods of {n} sequences of 200 bp",
+        lambda: log_likelihoods(model, texts, batch_size=32),
+        model,
+        texts,
+    )
+
+
+def _pairs(n: int) -> dict:
+    """All that zero_shot makes of pairs of alleles, beside a plain pass over both."""
+    model, refs = _language_model(), _texts(n, seed=1)
+    alts = [s[:100] + "ACGT"[("ACGT".index(s[100]) + 1) % 4] + s[101:] for s in refs]
+    pairs = [SequencePair(str(i), *both) for i, both in enumerate(zip(refs, alts))]
+    options = ZeroShotOptions(("l2", "cosine", "likelihood_ratio"), batch_size=32)
+    return _beside_forward(
+        f"distances, likelihood ratio and embeddings of {n} pairs of 200 bp",
+        lambda: list(score_pairs(model, pairs, options)),
+        model,
+        [*refs, *alts],
     )
 
 
@@ -123,4 +121,4 @@ def rows(quick: bool) -> list[dict]:
         for per_place in (1, 3)
     ]
     n_texts = 64 if quick else 256
-    return [*substitutions, _language_model(n_texts), _pairs(n_texts // 2)]
+    return [*substitutions, _likelihoods(n_texts), _pairs(n_texts // 2)]

@@ -1,8 +1,6 @@
 """Explain the selected windows of one chunk."""
 
-from cisweep.contracts import digest
 from cisweep.genome.chunk_windows import usable_windows
-from cisweep.genome.chunks import windows_digest
 from cisweep.job import Job
 from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.tables import write_dropped
@@ -11,9 +9,7 @@ with Job(snakemake) as job:  # noqa: F821
     step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
     peaks = job.inputs("peaks")
     found = usable_windows(job.plan, job.model, job.chunk, peaks[0] if peaks else None)
-    with job.reuse(
-        windows_digest(found.windows), digest(found.tokens.tobytes().hex()), leave_out=("peaks",)
-    ) as unchanged:
+    with job.reuse(*found.digests, leave_out=("peaks",)) as unchanged:
         if not unchanged:
             from cisweep.analysis.averaging import FoldedModel, attribute_windows
             from cisweep.analysis.references import references_of

@@ -1,7 +1,5 @@
 """Predict every substitution of the chosen windows of one chunk."""
 
-from cisweep.contracts import digest
-from cisweep.genome.chunks import windows_digest
 from cisweep.genome.ism_windows import IsmRegions
 from cisweep.job import Job
 from cisweep.outputs.mutagenesis import write_chunk
@@ -11,9 +9,7 @@ with Job(snakemake) as job:  # noqa: F821
     regions, config = IsmRegions(job.plan), job.plan.models[job.model]
     peaks = job.inputs("peaks")
     found = regions.windows(job.model, job.chunk, peaks[0] if peaks else None)
-    with job.reuse(
-        windows_digest(found.windows), digest(found.tokens.tobytes().hex()), leave_out=("peaks",)
-    ) as unchanged:
+    with job.reuse(*found.digests, leave_out=("peaks",)) as unchanged:
         if not unchanged:
             from cisweep.analysis.averaging import FoldedModel
             from cisweep.analysis.saturation import mutate_windows

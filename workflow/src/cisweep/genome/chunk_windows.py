@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, digest
+from cisweep.genome.chunks import windows_digest
 from cisweep.genome.fasta import window_tokens
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import DROPPED_COLUMNS, drop_n
@@ -19,6 +20,11 @@ class ChunkWindows:
     windows: Windows
     tokens: np.ndarray
     dropped: pd.DataFrame
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """Hashes of the windows with their names, and of their bases: equal chunks stay."""
+        return windows_digest(self.windows), digest(self.tokens.tobytes().hex())
 
 
 def read_peaks(path: Path) -> Windows:
