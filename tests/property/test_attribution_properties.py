@@ -120,11 +120,14 @@ def test_the_batch_does_not_matter(net, batch_size):
 @settings(max_examples=12, deadline=None)
 @given(nets)
 def test_only_the_receptive_field_counts(net):
-    found = attribute(net.eval(), X, REFERENCES)
     outside = torch.ones(LENGTH, dtype=torch.bool)
     outside[max(0, 12 - net.reach) : 22 + net.reach] = False
-    raw = attribute(net.eval(), X, REFERENCES, multipliers=True).multipliers
-    assert (raw[..., outside] == 0).all() and (found.projected[..., outside] == 0).all()
+    # In single precision a convolution by tiles leaves rounding beside what it does not read.
+    for dtype, most in (("float64", 0), ("float32", 1e-6)):
+        found = attribute(net.eval(), X, REFERENCES, multipliers=True, dtype=dtype)
+        raw = found.multipliers
+        assert (raw[..., outside].abs() <= most * raw.abs().max()).all()
+        assert (found.projected[..., outside].abs() <= most * raw.abs().max()).all()
 
 
 @settings(max_examples=12, deadline=None)

@@ -1,19 +1,23 @@
 """Convolutions over sequences that run near the machine's peak, and a context that uses them.
 
-On a CPU in float32 a conv1d is a channels-last conv2d of height one, with its weights laid out
-once; a wide kernel with few outputs (a profile head) is one matrix product and a sum of shifted
-copies. Gradients with respect to the input are the same convolutions with turned weights. What
-is not better or not supported goes to torch's own conv1d.
+On a CPU in float32 a conv1d runs by tiles (`tile_convolution.py`) or, where that does not pay, as a
+channels-last conv2d of height one, with its weights laid out once; a wide kernel with few outputs
+(a profile head) is one matrix product and a sum of shifted copies. Gradients with respect to the
+input are the same convolutions with turned weights. What is not better or not supported goes to
+torch's own conv1d.
 """
 
 import weakref
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+from cisweep.models.tile_convolution import TileConvolution, pays
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
@@ -83,7 +87,7 @@ def conv1d(
 ) -> Tensor:
     """Return torch.nn.functional.conv1d of the same arguments, faster where that is possible.
 
-    Equal within 1e-6 of the largest value in float32; the result may have other strides. The
+    Equal within 5e-6 of the largest value in float32; the result may have other strides. The
     gradient goes to `x`; with a weight that needs one, torch's own conv1d is used.
 
     Parameters
@@ -170,31 +174,49 @@ def _needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
 
 
 class _Fixed:
-    """A convolution with its weights laid out; `turned` is its transpose, made when asked for."""
+    """A convolution whose weights are laid out once, for the way that suits the input's length;
+    `turned` is its transpose, made when asked for."""
 
     def __init__(self, weight: Tensor, pad: int, dilation: int):
         self.shape, self.pad, self.dilation = weight.shape, pad, dilation
-        self.is_head = _is_head(weight)
-        self.weight = _taps(weight) if self.is_head else _channels_last(weight)
-        self._plain: Tensor | None = weight
-        self._turned: _Fixed | None = None
+        self._reach = dilation * (weight.shape[2] - 1)
+        self._plain = weight
+        self._by_length: dict[int, Callable[[Tensor, Tensor | None], Tensor]] = {}
+        self._is_head = _is_head(weight)
 
-    @property
+    @cached_property
     @torch.no_grad()
     def turned(self) -> "_Fixed":
         """The convolution of the gradients that gives those of the input."""
-        if self._turned is None:
-            reach = self.dilation * (self.shape[2] - 1)
-            self._turned = _Fixed(_turned(self._plain), reach - self.pad, self.dilation)
-            self._plain = None
-        return self._turned
+        return _Fixed(_turned(self._plain), self._reach - self.pad, self.dilation)
 
     def __call__(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        if self.is_head:
-            return self._shifted_sums(x, bias)
+        way = self._by_length.get(x.shape[2])
+        if way is None:
+            way = self._by_length[x.shape[2]] = self._way(x.shape[2])
+        return way(x, bias)
+
+    def _way(self, length: int) -> Callable[[Tensor, Tensor | None], Tensor]:
+        if self._is_head:
+            return self._shifted_sums
+        n_positions = length + 2 * self.pad - self._reach
+        return self._tiles if pays(*self.shape, self.dilation, n_positions) else self._flat
+
+    @cached_property
+    @torch.no_grad()
+    def _tiles(self) -> TileConvolution:
+        return TileConvolution(self._plain, self.pad, self.dilation)
+
+    @cached_property
+    @torch.no_grad()
+    def _weight(self) -> Tensor:
+        return _taps(self._plain) if self._is_head else _channels_last(self._plain)
+
+    def _flat(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution as one of height one."""
         x = x.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         pad, dilation = (0, self.pad), (1, self.dilation)
-        return torch.conv2d(x, self.weight, bias, (1, 1), pad, dilation).squeeze(2)
+        return torch.conv2d(x, self._weight, bias, (1, 1), pad, dilation).squeeze(2)
 
     def _shifted_sums(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Return the convolution as products of every position with every tap, then summed."""
@@ -202,7 +224,7 @@ class _Fixed:
         pad, dilation = self.pad, self.dilation
         rows = F.pad(x.transpose(1, 2), (0, -n_in % _ALIGNED, pad, pad)).contiguous()
         n, length, _ = rows.shape
-        products = rows.view(n * length, -1) @ self.weight.T
+        products = rows.view(n * length, -1) @ self._weight.T
         columns = products.shape[1]
         # The element (position, output, tap) lies `tap` dilated positions further on.
         diagonal = products.as_strided(
