@@ -138,21 +138,33 @@ def test_these_networks_are_recorded(kind):
     assert record(made(kind), windows(1, 60)).calls
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 3])
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "transformer"])
-def test_many_sequences_side_by_side(kind):
+def test_many_sequences_side_by_side(kind, at_once):
     """The same position of several sequences, also at the ends, where padding is read."""
     model, X = made(kind), windows(3, 60)
     plan = make_plan(record(model, X[:1]))
-    batch = SequenceBatch(plan.tape, [X])
-    with torch.no_grad():
-        torch.testing.assert_close(batch.output(plan.tape), model(X), rtol=1e-12, atol=1e-12)
-        for p in (0, 1, 4, 17, 31, 58, 59):
-            letters = torch.tensor([[p % 4, 2], [1, (p + 1) % 4], [0, 3]])
-            first = torch.eye(4).double()[letters] - X[:, None, :, p]
-            mutants = X.repeat_interleave(2, dim=0)
-            mutants[:, :, p] = torch.eye(4).double()[letters.flatten()]
-            found = propagate_batch(plan, batch, p, first[:, :, None])
-            torch.testing.assert_close(found, model(mutants), rtol=1e-10, atol=1e-12)
+    for positions in ((0, 1, 4, 17, 31, 58, 59), (0,), (31,), (17, 18)):
+        batch = SequenceBatch.of(plan, X, positions, at_once)
+        with torch.no_grad():
+            torch.testing.assert_close(batch.output(), model(X), rtol=1e-12, atol=1e-12)
+            for p in positions:
+                letters = torch.tensor([[p % 4, 2], [1, (p + 1) % 4], [0, 3]])
+                first = torch.eye(4).double()[letters] - X[:, None, :, p]
+                mutants = X.repeat_interleave(2, dim=0)
+                mutants[:, :, p] = torch.eye(4).double()[letters.flatten()]
+                found = propagate_batch(plan, batch, p, first[:, :, None])
+                torch.testing.assert_close(found, model(mutants), rtol=1e-10, atol=1e-12)
+
+
+def test_of_many_sequences_only_what_a_change_reads_is_kept():
+    model, X = made("cnn"), windows(3, 60)
+    plan = make_plan(record(model, X[:1]))
+    size = [
+        sum(t.numel() for t in SequenceBatch.of(plan, X, [31], at_once).values.values())
+        for at_once in (1, 3)
+    ]
+    assert size[0] < size[1] / 2
 
 
 def test_change_stays_inside_the_receptive_field():

@@ -10,7 +10,9 @@ over independent blocks: ctypes lets go of the GIL while C runs.
 
 import ctypes
 import importlib.util
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
@@ -46,3 +48,19 @@ def kernel(name: str, restype: Any, argtypes: Sequence[Any]) -> Any:
         return symbol
 
     return lambda *args: function()(*args)
+
+
+def in_threads(run: Callable[[int, int], None], n: int, threads: int) -> None:
+    """Call run(begin, end) for parts of 0 … n, one for each thread."""
+    threads = min(threads, n)
+    if threads < 2:
+        run(0, n)
+        return
+    cuts = [n * i // threads for i in range(threads + 1)]
+    list(_pool(os.getpid(), threads).map(run, cuts[:-1], cuts[1:]))
+
+
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return the threads of a process: one that was forked has none of its parent's."""
+    return ThreadPoolExecutor(threads)

@@ -17,8 +17,10 @@ from cisweep.models.tape import Ref, Untraceable, record, tensors_in
 _TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 _N_CHECKED = 3
 _OPTIONS = {"batch_size", "device", "verbose"}
-# Bases of the sequences that go side by side: many, since the calls cost more than the changes.
-_BASES = {"cpu": 20_000, "cuda": 1_000_000}
+# Bases of the sequences that change side by side: many, since the calls cost more than the changes.
+_BASES = {"cpu": 40_000, "cuda": 1_000_000}
+# Bases of the sequences that go through the model together: on a CPU as many as fit a core's cache.
+_WHOLE_BASES = {"cpu": 5120, "cuda": 1_000_000}
 
 _FEW = 32  # sequences side by side; with fewer than half of them, calls cost what changes save
 
@@ -46,7 +48,7 @@ def propagated_substitutions(
     if dtype not in _TOLERANCE:
         return None
     device = resolve_device(options.get("device"))
-    batches = _batches(X, rows, max(1, _BASES.get(device.type, 20_000) // X.shape[-1]))
+    batches = _batches(X, rows, _fitting(_BASES, device, X))
     if batches is None:
         return None
     with running(model, device), torch.no_grad():
@@ -56,6 +58,11 @@ def propagated_substitutions(
             return None
         found = _run(plan, X, batches, rows, device, dtype)
     return found if _agrees(model, X, rows, found, options, dtype) else None
+
+
+def _fitting(bases: dict[str, int], device: torch.device, X: Tensor) -> int:
+    """Return how many sequences have that many bases together."""
+    return max(1, bases.get(device.type, bases["cpu"]) // X.shape[-1])
 
 
 def _equal_sequences(X: Tensor) -> list[Group]:
@@ -90,22 +97,24 @@ def _run(
     device: torch.device,
     dtype: torch.dtype,
 ) -> PerturbationResult:
+    at_once = _fitting(_WHOLE_BASES, device, X)
     edit = {example: (position, base) for example, position, base in rows.tolist()}
     before: list[Tensor] = []
     after: list[Tensor] = []
     for groups in batches:
         x = X[torch.tensor([group[0] for group in groups])].to(device, dtype)
-        batch = SequenceBatch(plan.tape, [x])
-        y0 = tensors_in(batch.output(plan.tape))
+        of_group = torch.tensor([g for g, group in enumerate(groups) for _ in group])
+        examples = [i for group in groups for i in group]
+        positions = sorted({edit[i][0] for i in examples if i in edit})
+        batch = SequenceBatch.of(plan, x, positions, at_once)
+        y0 = tensors_in(batch.output())
         if not before:
             before = [y.new_empty((len(X), *y.shape[1:]), device="cpu") for y in y0]
             after = [torch.empty_like(y) for y in before]
-        of_group = torch.tensor([g for g, group in enumerate(groups) for _ in group])
-        examples = [i for group in groups for i in group]
         rows_of = torch.tensor(examples)
         for whole, other, y in zip(before, after, y0):
             whole[rows_of] = other[rows_of] = y.cpu()[of_group]
-        for position in sorted({edit[i][0] for i in examples if i in edit}):
+        for position in positions:
             mine = [[i for i in g if i in edit and edit[i][0] == position] for g in groups]
             first, places = _changes(x, position, mine, edit)
             wanted = torch.tensor([i for group in mine for i in group])

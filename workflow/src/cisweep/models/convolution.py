@@ -1,10 +1,10 @@
 """Convolutions over sequences that run near the machine's peak, and a context that uses them.
 
-On a CPU in float32 a conv1d runs by tiles (`tile_convolution.py`) or, where that does not pay, as a
-channels-last conv2d of height one, with its weights laid out once; a wide kernel with few outputs
-(a profile head) is one matrix product and a sum of shifted copies. Gradients with respect to the
-input are the same convolutions with turned weights. What is not better or not supported goes to
-torch's own conv1d.
+On a CPU in float32 a conv1d over letters adds weights up (`letter_convolution.py`), another one is
+done by tiles (`tile_convolution.py`) or, where that does not pay, as a channels-last conv2d of
+height one; a wide kernel with few outputs (a profile head) is one matrix product and a sum of
+shifted copies. Weights are laid out once. Gradients with respect to the input are the same
+convolutions with turned weights. What is not better or not supported is torch's own conv1d.
 """
 
 import weakref
@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from cisweep.models.tile_convolution import TileConvolution, pays
+from cisweep.models import letter_convolution, tile_convolution
+from cisweep.models.letter_convolution import LetterConvolution
+from cisweep.models.tile_convolution import TileConvolution
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
@@ -103,6 +105,15 @@ def conv1d(
     if torch.is_grad_enabled() and x.requires_grad:
         return _Conv1d.apply(x, fixed, bias)
     return fixed(x, bias)
+
+
+def input_gradient(gradient: Tensor, weight: Tensor, padding: int, dilation: int) -> Tensor:
+    """Return the gradient of the input of conv1d (stride 1), given that of its output.
+
+    gradient: (N, outputs, positions). padding: at most dilation · (width − 1).
+    """
+    back = dilation * (weight.shape[2] - 1) - padding
+    return conv1d(gradient, _layout(weight, "turned", _turned), None, 1, back, dilation)
 
 
 def fixed_conv1d(
@@ -200,7 +211,15 @@ class _Fixed:
         if self._is_head:
             return self._shifted_sums
         n_positions = length + 2 * self.pad - self._reach
-        return self._tiles if pays(*self.shape, self.dilation, n_positions) else self._flat
+        if letter_convolution.pays(*self.shape[:2]):
+            return self._letters
+        pays = tile_convolution.pays(*self.shape, self.dilation, n_positions)
+        return self._tiles if pays else self._flat
+
+    @cached_property
+    @torch.no_grad()
+    def _letters(self) -> LetterConvolution:
+        return LetterConvolution(self._plain, self.pad, self.dilation)
 
     @cached_property
     @torch.no_grad()

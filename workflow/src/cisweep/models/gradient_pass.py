@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cisweep.models.change_rules import Convolution, Function, Scaled, Sum
 from cisweep.models.changes import EMPTY, Interval, make_plan
-from cisweep.models.convolution import _layout, _turned, conv1d
+from cisweep.models.convolution import conv1d, input_gradient
 from cisweep.models.tape import Call, Ref, Tape, Untraceable, record, refs_in, run_call, walk
 
 TOLERANCE = 1e-5
@@ -54,10 +54,9 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (z,) = ctx.saved_tensors
-        reach, width = ctx.reach, ctx.weight.shape[2]
+        reach = ctx.reach
         inner = torch.ops.aten.threshold_backward(gradient, z, 0)
-        pad = ctx.dilation * (width - 1) - reach.left
-        back = conv1d(inner, _layout(ctx.weight, "turned", _turned), None, 1, pad, ctx.dilation)
+        back = input_gradient(inner, ctx.weight, reach.left, ctx.dilation)
         if (reach.start, reach.end) != (0, ctx.length):
             back = F.pad(back, (reach.start, ctx.length - reach.end))
         if ctx.start is not None:

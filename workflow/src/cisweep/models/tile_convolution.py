@@ -5,8 +5,6 @@ more than three taps is split in threes.
 """
 
 import ctypes
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import torch
@@ -106,20 +104,6 @@ class TileConvolution:
             if failed:
                 raise MemoryError("no memory for the tiles of a convolution")
 
-        _in_threads(run, n * n_tiles(n_positions, self.dilation))
+        tiles = n * n_tiles(n_positions, self.dilation)
+        kernels.in_threads(run, tiles, min(torch.get_num_threads(), 1 + tiles // 64))
         return y.transpose(1, 2)
-
-
-def _in_threads(run: Callable[[int, int], None], n: int) -> None:
-    """Call run(begin, end) for parts of 0 … n, one for each thread that torch may use."""
-    threads = min(torch.get_num_threads(), -(-n // 64))
-    if threads < 2:
-        run(0, n)
-        return
-    cuts = [n * i // threads for i in range(threads + 1)]
-    list(_pool(threads).map(run, cuts[:-1], cuts[1:]))
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads)

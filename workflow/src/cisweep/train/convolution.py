@@ -25,9 +25,9 @@ def conv1d(
 ) -> Tensor:
     """Return torch.nn.functional.conv1d of the same arguments; gradients reach all of them.
 
-    On a CPU in float32 it runs as a channels-last conv2d of height one, and a wide convolution to
-    a few outputs (a profile head) as matrix products, forwards and backwards: equal within 1e-5 of
-    the largest value. Anything else is torch's own conv1d. There is no second derivative.
+    On a CPU in float32 it runs as models/convolution.py runs it, and a wide convolution to a few
+    outputs (a profile head) as matrix products, forwards and backwards: equal within 1e-5 of the
+    largest value. Anything else is torch's own conv1d. There is no second derivative.
 
     Parameters
     ----------
@@ -38,7 +38,8 @@ def conv1d(
     if _suits(x, weight, bias) and _single(stride) == groups == 1 and isinstance(pad, int):
         if weight.shape[0] <= _FEW_OUTPUTS and weight.shape[2] >= _WIDE and one == 1:
             return _Head.apply(x, weight, bias, pad)
-        return _ChannelsLast.apply(x, weight, bias, pad, one)
+        if pad <= one * (weight.shape[2] - 1):
+            return _Learned.apply(x, weight, bias, pad, one)
     return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -55,30 +56,32 @@ def _suits(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     )
 
 
-class _ChannelsLast(torch.autograd.Function):
-    """A convolution as a channels-last conv2d of height one."""
+class _Learned(torch.autograd.Function):
+    """The fast convolution with the gradients of all that it reads."""
 
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, pad: int, dilation: int
     ) -> Tensor:
-        x, weight = _last(x), _last(weight)
         ctx.save_for_backward(x, weight)
         ctx.pad, ctx.dilation = pad, dilation
         ctx.bias = None if bias is None else list(bias.shape)
-        y = F.conv2d(x, weight, bias, padding=(0, pad), dilation=(1, dilation))
-        return y.squeeze(2)
+        # no view of a tensor, so that it may be changed in place
+        return fast.conv1d(x, weight, bias, padding=pad, dilation=dilation).data
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        wanted = [ctx.needs_input_grad[i] for i in range(3)]
-        of_x, of_weight, of_bias = torch.ops.aten.convolution_backward(
-            _last(gradient), x, weight, ctx.bias, [1, 1], [0, ctx.pad], [1, ctx.dilation],
-            False, [0, 0], 1, wanted,
-        )  # fmt: skip
-        of_x = of_x.squeeze(2) if wanted[0] else None
+        of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_x = fast.input_gradient(gradient, weight, ctx.pad, ctx.dilation)
+        wanted = [False, *ctx.needs_input_grad[1:3]]
+        if any(wanted):
+            _, of_weight, of_bias = torch.ops.aten.convolution_backward(
+                _last(gradient), _last(x), _last(weight), ctx.bias, [1, 1], [0, ctx.pad],
+                [1, ctx.dilation], False, [0, 0], 1, wanted,
+            )  # fmt: skip
         return of_x, of_weight.squeeze(2) if wanted[1] else None, of_bias, None, None
 
 
