@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 
 from cisweep.errors import DesignError, ModelError
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.fast_operations import fast_convolutions
 from cisweep.models.gradient_pass import gradient_pass_of
 
 Models = torch.nn.Module | Sequence[torch.nn.Module]

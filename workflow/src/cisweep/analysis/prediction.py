@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cisweep.errors import ModelError
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.fast_operations import fast_convolutions
 from cisweep.models.replay import Replay, replay_of
 from cisweep.models.running import dtype_of, resolve_device, running
 from cisweep.sequence.encoding import one_hot_tokens

@@ -14,7 +14,7 @@ import torch
 
 from cisweep.analysis.design_oracle import Oracle, one_hot
 from cisweep.models.changes import EMPTY, Example, Interval, Local, Plan, State, make_plan
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.fast_operations import fast_convolutions
 from cisweep.models.tape import Ref, Untraceable, record, walk
 
 BLOCK = 16

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from cisweep.errors import ModelError, SequenceError
 from cisweep.models.change_parsing import local_step
 from cisweep.models.change_rules import Convolution, Pointwise, Sum
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.fast_operations import fast_convolutions
 from cisweep.models.running import dtype_of, resolve_device, running
 from cisweep.models.tape import (
     Call,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cisweep.models.changes import EMPTY, Example, Interval, Local, Plan, State, run_steps
-from cisweep.models.convolution import REPLACED
+from cisweep.models.fast_operations import REPLACED
 from cisweep.models.tape import Ref, Tape, refs_in, run_call, walk
 
 

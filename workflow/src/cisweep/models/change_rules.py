@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from cisweep.models.changes import Interval, Local, State, Step
-from cisweep.models.convolution import _layout, conv1d
+from cisweep.models.convolution import conv1d
+from cisweep.models.layouts import laid_out
 from cisweep.models.tape import Call, Ref
 
 _WIDE_CHANGE = 96  # from which one product a tap, added in place, is faster than one for all
@@ -106,7 +107,7 @@ class Convolution(_LocalStep):
         """
         n, m, width, channels = change.shape
         n_taps, n_out = self.weight.shape[2], self.weight.shape[0]
-        taps = _layout(self.weight, "by_tap", _by_tap)
+        taps = laid_out(self.weight, "by_tap", _by_tap)
         wide = width >= _WIDE_CHANGE
         if wide:
             flat, rows = data.view(n * m, -1, n_out), change.reshape(n * m, width, channels)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.fast_operations import fast_convolutions
 from cisweep.models.tape import Call, Ref, Tape, refs_in, run_call, walk
 
 Interval = tuple[int, int]  # positions [start, end) of a tensor

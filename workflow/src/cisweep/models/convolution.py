@@ -1,4 +1,4 @@
-"""Convolutions over sequences that run near the machine's peak, and a context that uses them.
+"""Convolutions over sequences that run near the machine's peak.
 
 On a CPU in float32 a conv1d over letters adds weights up (`letter_convolution.py`), another one is
 done by tiles (`tile_convolution.py`) or, where that does not pay, as a channels-last conv2d of
@@ -7,17 +7,16 @@ shifted copies. Weights are laid out once. Gradients with respect to the input a
 convolutions with turned weights. What is not better or not supported is torch's own conv1d.
 """
 
-import weakref
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from cisweep.models import letter_convolution, tile_convolution
+from cisweep.models.layouts import laid_out
 from cisweep.models.letter_convolution import LetterConvolution
 from cisweep.models.tile_convolution import TileConvolution
 
@@ -28,38 +27,7 @@ _FEW_OUTPUTS, _WIDE = 4, 16
 _MANY_CHANNELS = 16
 # Rows of a matrix product whose sizes are multiples of this have the same bits wherever they
 # stand: shorter rows begin at addresses for which the library takes other code.
-_ALIGNED = 16
-
-
-class _Prepared(NamedTuple):
-    alive: weakref.ref
-    stamp: tuple[Any, ...]
-    made: dict[Any, Any]
-
-
-# By the weight's id: a look-up in a dictionary with weak keys costs as much as a small operation.
-_prepared: dict[int, _Prepared] = {}
-
-
-def _stamp(tensor: Tensor | None) -> tuple[Any, ...]:
-    return () if tensor is None else (tensor._version, tensor.data_ptr(), tensor.dtype)
-
-
-def _layout(weight: Tensor, name: Any, make: Callable[[Tensor], Any]) -> Any:
-    """Return make(weight), kept as long as the weight lives and is not changed."""
-    stamp, key = _stamp(weight), id(weight)
-    entry = _prepared.get(key)
-    if entry is None or entry.alive() is not weight or entry.stamp != stamp:
-
-        def forget(gone: weakref.ref) -> None:
-            if key in _prepared and _prepared[key].alive is gone:
-                del _prepared[key]
-
-        entry = _prepared[key] = _Prepared(weakref.ref(weight, forget), stamp, {})
-    if name not in entry.made:
-        with torch.no_grad():
-            entry.made[name] = make(weight.detach())
-    return entry.made[name]
+ALIGNED = 16
 
 
 def _channels_last(weight: Tensor) -> Tensor:
@@ -75,7 +43,7 @@ def _taps(weight: Tensor) -> Tensor:
     """Return weights (out, in, width) as rows (out · width, in), sizes filled up with zeros."""
     n_out, n_in, width = weight.shape
     rows = weight.permute(0, 2, 1).reshape(n_out * width, n_in)
-    return F.pad(rows, (0, -n_in % _ALIGNED, 0, -(n_out * width) % _ALIGNED)).contiguous()
+    return F.pad(rows, (0, -n_in % ALIGNED, 0, -(n_out * width) % ALIGNED)).contiguous()
 
 
 def conv1d(
@@ -113,7 +81,7 @@ def input_gradient(gradient: Tensor, weight: Tensor, padding: int, dilation: int
     gradient: (N, outputs, positions). padding: at most dilation · (width − 1).
     """
     back = dilation * (weight.shape[2] - 1) - padding
-    return conv1d(gradient, _layout(weight, "turned", _turned), None, 1, back, dilation)
+    return conv1d(gradient, laid_out(weight, "turned", _turned), None, 1, back, dilation)
 
 
 def fixed_conv1d(
@@ -172,7 +140,7 @@ def _suits(
         and x.shape[0] > 0
         and x.shape[1] == weight.shape[1]
         and (max(weight.shape[:2]) >= _MANY_CHANNELS or _is_head(weight))
-        and not (torch.is_grad_enabled() and _needs_gradient(weight, bias))
+        and not (torch.is_grad_enabled() and needs_gradient(weight, bias))
     )
 
 
@@ -180,7 +148,8 @@ def _is_head(weight: Tensor) -> bool:
     return weight.shape[0] <= _FEW_OUTPUTS and weight.shape[2] >= _WIDE
 
 
-def _needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
+def needs_gradient(weight: Tensor, bias: Tensor | None) -> bool:
+    """Return whether weights learn."""
     return weight.requires_grad or (bias is not None and bias.requires_grad)
 
 
@@ -241,7 +210,7 @@ class _Fixed:
         """Return the convolution as products of every position with every tap, then summed."""
         n_out, n_in, width = self.shape
         pad, dilation = self.pad, self.dilation
-        rows = F.pad(x.transpose(1, 2), (0, -n_in % _ALIGNED, pad, pad)).contiguous()
+        rows = F.pad(x.transpose(1, 2), (0, -n_in % ALIGNED, pad, pad)).contiguous()
         n, length, _ = rows.shape
         products = rows.view(n * length, -1) @ self._weight.T
         columns = products.shape[1]
@@ -255,7 +224,7 @@ class _Fixed:
 
 
 def _prepare(weight: Tensor, pad: int, dilation: int) -> _Fixed:
-    return _layout(weight, (pad, dilation), lambda w: _Fixed(w, pad, dilation))
+    return laid_out(weight, (pad, dilation), lambda w: _Fixed(w, pad, dilation))
 
 
 class _Conv1d(torch.autograd.Function):
@@ -271,170 +240,3 @@ class _Conv1d(torch.autograd.Function):
         if torch.is_grad_enabled():
             return _Conv1d.apply(gradient, ctx.fixed.turned, None), None, None
         return ctx.fixed.turned(gradient), None, None
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return torch.nn.functional.linear, with bits that do not depend on a row's place.
-
-    A library's product of the same row can differ in the last bit from one row to the next. With
-    sizes filled up to a multiple of 16 it does not, so a window's result does not depend on
-    the row of the batch in which it stands.
-    """
-    n_out, n_in = weight.shape if weight.ndim == 2 else (0, 0)
-    if (
-        n_out == 0
-        or x.device.type != "cpu"
-        or (n_out % _ALIGNED == 0 and n_in % _ALIGNED == 0)
-        or (torch.is_grad_enabled() and (x.requires_grad or _needs_gradient(weight, bias)))
-    ):
-        return F.linear(x, weight, bias)
-    pad_out, pad_in = -n_out % _ALIGNED, -n_in % _ALIGNED
-    padded = _layout(weight, "aligned", lambda w: F.pad(w, (0, pad_in, 0, pad_out)))
-    y = F.linear(F.pad(x, (0, pad_in)) if pad_in else x, padded)[..., :n_out]
-    return y if bias is None else y + bias
-
-
-def _batch_norm(
-    x: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor:
-    """Return batch_norm; of channels-last x, for which torch has no fast kernel, by its formula."""
-    if training or x.ndim != 3 or x.stride(1) != 1 or running_mean is None or running_var is None:
-        return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (weight, bias)):
-        scale, shift = _affine(running_mean, running_var, weight, bias, eps)
-    else:
-        name = (eps, *map(_stamp, (running_var, weight, bias)))
-        scale, shift = _layout(
-            running_mean, name, lambda mean: _affine(mean, running_var, weight, bias, eps)
-        )
-    return torch.addcmul(shift, x, scale)
-
-
-def _affine(
-    mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> tuple[Tensor, Tensor]:
-    """Return scale and shift (channels, 1) of a batch norm in evaluation."""
-    scale = torch.rsqrt(var + eps)
-    if weight is not None:
-        scale = scale * weight
-    shift = -mean * scale if bias is None else bias - mean * scale
-    return scale[:, None], shift[:, None]
-
-
-def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
-    """Return x.view(shape), by a copy where the other strides of a fast convolution need one."""
-    if x.is_contiguous() or kwargs or (shape and isinstance(shape[0], torch.dtype)):
-        return x.view(*shape, **kwargs)
-    return x.reshape(*shape)
-
-
-REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
-    torch.conv1d: conv1d,
-    torch.ops.aten.conv1d.default: conv1d,
-    F.linear: linear,
-    torch.ops.aten.linear.default: linear,
-    F.batch_norm: _batch_norm,
-    torch.Tensor.view: _view,
-    torch.ops.aten.view.default: _view,
-}
-
-# Products of two tensors: which bits a row has can depend on its place in the batch.
-PRODUCTS = frozenset(
-    {
-        torch.matmul,
-        torch.Tensor.matmul,
-        torch.Tensor.__matmul__,
-        torch.Tensor.__rmatmul__,
-        torch.bmm,
-        torch.Tensor.bmm,
-        torch.baddbmm,
-        torch.Tensor.baddbmm,
-        torch.mm,
-        torch.Tensor.mm,
-        torch.addmm,
-        torch.Tensor.addmm,
-        torch.einsum,
-        torch.tensordot,
-        torch.bilinear,
-        torch._C._nn.scaled_dot_product_attention,
-        F.multi_head_attention_forward,
-        torch._transformer_encoder_layer_fwd,
-        torch._native_multi_head_attention,
-        torch.lstm,
-        torch.gru,
-        torch.rnn_tanh,
-        torch.rnn_relu,
-        torch.ops.aten.matmul.default,
-        torch.ops.aten.bmm.default,
-        torch.ops.aten.mm.default,
-        torch.ops.aten.addmm.default,
-        torch.ops.aten.einsum.default,
-        torch.ops.aten.scaled_dot_product_attention.default,
-    }
-)
-
-
-# Elementwise operations whose gradient is slow where its strides are not theirs.
-_STEERED = frozenset(
-    ["relu", "relu_", "relu6", "gelu", "silu", "elu", "selu", "celu", "mish", "leaky_relu",
-     "softplus", "sigmoid", "tanh", "batch_norm", "add", "__add__", "__radd__", "mul", "__mul__",
-     "__rmul__"]
-)  # fmt: skip
-
-
-def steer_gradient(x: Any) -> None:
-    """Give the gradient of a channels-last activation on a CPU that layout.
-
-    A cropped head's gradient has positions innermost and would go on down a residual trunk: torch's
-    backward of a ReLU takes up to 30 times as long on the mixture, so it is turned once.
-    """
-    if (
-        isinstance(x, Tensor)
-        and x.requires_grad
-        and x.ndim == 3
-        and x.stride(1) == 1
-        and x.stride(2) > 1
-        and x.device.type == "cpu"
-    ):
-        x.register_hook(_in_channels_last)
-
-
-def _in_channels_last(gradient: Tensor) -> Tensor:
-    if gradient.stride(1) == 1:
-        return gradient
-    return gradient.transpose(1, 2).contiguous().transpose(1, 2)
-
-
-class fast_convolutions(TorchFunctionMode):
-    """Within `with fast_convolutions():` every conv1d, module or function, is the fast one.
-
-    Linear layers give each row the same bits wherever it stands. `saw_products` tells afterwards
-    whether operations ran for which that cannot be promised (attention, recurrent layers).
-    Gradients keep the layout of the fast convolutions.
-
-    Parameters
-    ----------
-    model: not needed, and not touched; for reading.
-    """
-
-    def __init__(self, model: torch.nn.Module | None = None):
-        super().__init__()
-        self.saw_products = False
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        """Return the result of `func`, or of what replaces it."""
-        if func in PRODUCTS:
-            self.saw_products = True
-        result = REPLACED.get(func, func)(*args, **(kwargs or {}))
-        if torch.is_grad_enabled() and getattr(func, "__name__", "") in _STEERED:
-            steer_gradient(result)
-        return result

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cisweep.models.convolution import PRODUCTS, REPLACED, fast_convolutions
+from cisweep.models.fast_operations import PRODUCTS, REPLACED, fast_convolutions
 from cisweep.models.tape import Ref, Tape, Untraceable, record, refs_in, run_call, walk
 
 _T = torch.Tensor

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from cisweep.models.convolution import REPLACED
+from cisweep.models.fast_operations import REPLACED
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cisweep.analysis.rescale.passes import Target, call_of, evaluating, read_scalars
-from cisweep.models.convolution import fast_convolutions
+from cisweep.models.fast_operations import fast_convolutions
 
 
 @dataclass(frozen=True)

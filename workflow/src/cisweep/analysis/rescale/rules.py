@@ -27,7 +27,8 @@ from cisweep.analysis.rescale.tracing import (
     tracked_in,
 )
 from cisweep.errors import AttributionError
-from cisweep.models.convolution import fixed_conv1d, steer_gradient
+from cisweep.models.convolution import fixed_conv1d
+from cisweep.models.fast_operations import steer_gradient
 
 
 def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
