@@ -81,7 +81,9 @@ def weight_gradients(model, batch, dtype, fast):
     [
         BPNet(6, 3, trimming=None, first_width=7, profile_width=21),
         BPNet(6, 3, trimming=5, first_width=7, profile_width=21),  # padded
+        BPNet(32, 3, trimming=5, first_width=7, profile_width=21),  # by tiles
         CNN(8, first_width=5, dilations=(1, 2), n_outputs=2),
+        CNN(48, first_width=5, dilations=(1, 2), n_outputs=2),
         CNN(8, first_width=5, dilations=(), pooling="flatten", length_bp=120, n_outputs=2),
     ],
 )
@@ -96,6 +98,21 @@ def test_networks_learn_the_same(model):
     exact = weight_gradients(model, batch, torch.float64, fast=False)
     for a, b in zip(weight_gradients(model, batch, torch.float32, fast=True), exact, strict=True):
         assert (a - b).abs().max() < 1e-5 * b.abs().max()
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
+def test_weights_are_laid_out_anew_after_each_step(optimizer):
+    torch.manual_seed(0)
+    model = CNN(32, first_width=5, dilations=(1, 2))
+    steps = optimizer(model.parameters(), lr=0.05)
+    x = F.one_hot(torch.randint(0, 4, (4, 120)), 4).float().transpose(1, 2).contiguous()
+    for _ in range(3):
+        with fast_training():
+            found = model(x)
+        torch.testing.assert_close(found, model(x), rtol=1e-4, atol=1e-5)
+        steps.zero_grad()
+        (found - 5).square().mean().backward()
+        steps.step()
 
 
 def test_mixed_precision_keeps_torch_and_a_loss_in_float32():
