@@ -16,12 +16,11 @@ with Job(snakemake) as job:  # noqa: F821
             tokens = window_tokens(plan.source, windows.chrom, windows.start, windows.end)
             effects = None
             if len(hits):
-                from cisweep.analysis.averaging import FoldedModel
                 from cisweep.analysis.experiment_jobs import predictor
 
                 with job.device() as device:
                     effects = hit_ablations(
-                        predictor(FoldedModel.load(config, device), step.batch_size),
+                        predictor(plan, job.model, device, step.batch_size),
                         windows,
                         tokens,
                         spans,

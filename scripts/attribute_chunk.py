@@ -13,14 +13,13 @@ with Job(snakemake) as job:  # noqa: F821
         if not unchanged:
             from cisweep.analysis.averaging import FoldedModel, attribute_windows
             from cisweep.analysis.references import references_of
-            from cisweep.genome.signal import model_inputs
 
             with job.device() as device:
                 attributions = attribute_windows(
                     FoldedModel.load(config, device),
                     found.windows,
                     found.tokens,
-                    model_inputs(config, found.windows),
+                    job.plan.inputs(job.model, found.windows),
                     references_of(step, job.plan.config.seed, job.threads),
                     batch_size=step.batch_size,
                     method=step.method,

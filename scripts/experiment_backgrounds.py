@@ -4,14 +4,13 @@ from cisweep.job import Job
 from cisweep.outputs.experiments import write_backgrounds
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.averaging import FoldedModel
     from cisweep.analysis.experiment_jobs import make_backgrounds, predictor
 
     plan, step = job.plan, job.plan.step_config(job.wildcards.experiment)
     peaks = job.inputs("peaks")
     with job.device() as device:
         found = make_backgrounds(
-            predictor(FoldedModel.load(plan.models[job.model], device), step.batch_size),
+            predictor(plan, job.model, device, step.batch_size),
             plan,
             job.model,
             step,

@@ -13,7 +13,6 @@ with Job(snakemake) as job:  # noqa: F821
         if not unchanged:
             from cisweep.analysis.averaging import FoldedModel
             from cisweep.analysis.saturation import mutate_windows
-            from cisweep.genome.signal import model_inputs
 
             span = regions.span(job.model)
             with job.device() as device:
@@ -21,7 +20,7 @@ with Job(snakemake) as job:  # noqa: F821
                     FoldedModel.load(config, device),
                     found.windows,
                     found.tokens,
-                    model_inputs(config, found.windows),
+                    job.plan.inputs(job.model, found.windows),
                     span=span,
                     batch_size=regions.step.batch_size,
                 )

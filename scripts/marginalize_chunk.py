@@ -6,7 +6,6 @@ from cisweep.outputs.experiments import read_backgrounds, write_experiment
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:
-        from cisweep.analysis.averaging import FoldedModel
         from cisweep.analysis.experiment_jobs import predictor
         from cisweep.analysis.experiments import Backgrounds, marginal_effects
 
@@ -15,7 +14,7 @@ with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # no
         own = [motifs[i] for i in marginal_chunks(plan, job.model)[job.chunk]]
         with job.device() as device:
             table = marginal_effects(
-                predictor(FoldedModel.load(config, device), step.batch_size),
+                predictor(plan, job.model, device, step.batch_size),
                 Backgrounds(*read_backgrounds(job.inputs("backgrounds")[0])),
                 own,
                 config.target_names,

@@ -7,7 +7,6 @@ TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
 with Job(snakemake) as job:  # noqa: F821
     from cisweep.analysis.averaging import FoldedModel, predict_windows, track_shapes
     from cisweep.genome.chunk_windows import usable_windows
-    from cisweep.genome.signal import model_inputs
     from cisweep.outputs.predictions import PredictionWriter
     from cisweep.outputs.tables import write_dropped
 
@@ -23,7 +22,7 @@ with Job(snakemake) as job:  # noqa: F821
         ):
             for rows in found.windows.blocks(TRACK_WINDOWS if shapes else len(found.windows) or 1):
                 windows, tokens = found.windows.take(rows), found.tokens[rows]
-                inputs = model_inputs(config, windows)
+                inputs = job.plan.inputs(job.model, windows)
                 made = predict_windows(model, windows, tokens, inputs, batch_size=step.batch_size)
                 writer.append(windows, tokens, made.mean, made.sd, made.tracks)
     job.say(f"{len(found.windows)} windows predicted, {len(found.dropped)} regions dropped")

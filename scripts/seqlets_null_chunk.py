@@ -8,7 +8,6 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
         from cisweep.analysis.averaging import FoldedModel, attribute_windows
         from cisweep.analysis.references import references_of, shuffled_windows
-        from cisweep.genome.signal import model_inputs
 
         step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
         seed = job.plan.config.seed
@@ -22,7 +21,7 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
                 FoldedModel.load(config, device),
                 windows,
                 tokens,
-                model_inputs(config, windows),
+                job.plan.inputs(job.model, windows),
                 references_of(step, seed, job.threads),
                 batch_size=step.batch_size,
                 method=step.method,

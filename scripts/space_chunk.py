@@ -6,7 +6,6 @@ from cisweep.outputs.experiments import read_backgrounds, write_experiment
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:
-        from cisweep.analysis.averaging import FoldedModel
         from cisweep.analysis.experiment_jobs import predictor
         from cisweep.analysis.experiments import Backgrounds, spacing_effects
 
@@ -14,7 +13,7 @@ with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # no
         config, pairs = plan.models[job.model], spaced_pairs(plan)
         with job.device() as device:
             table = spacing_effects(
-                predictor(FoldedModel.load(config, device), step.batch_size),
+                predictor(plan, job.model, device, step.batch_size),
                 Backgrounds(*read_backgrounds(job.inputs("backgrounds")[0])),
                 [pairs[i] for i in space_chunks(plan, job.model)[job.chunk]],
                 step.distances,

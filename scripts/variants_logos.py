@@ -80,7 +80,7 @@ with Job(snakemake) as job:  # noqa: F821
             mine = hits[same.all(axis=1)]
             on = f" on haplotype {v.haplotype}" if v.haplotype else ""
             logo = AlleleLogo(
-                f"{v.chrom}:{v.pos + 1:,} {v.ref}>{v.alt}{on} ({delta:+.2f})",
+                f"{v.chrom}:{v.pos + 1:,} {v.ref}>{v.alt}{on} ({delta:+.3g})",
                 values[i],
                 values[n + i],
                 *allele_spans(alleles, i),

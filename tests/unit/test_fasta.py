@@ -136,6 +136,7 @@ def test_sequences_of_fasta_and_tables(tmp_path, text):
         ("name\tseq\nx\tA\n", "needs the columns name and sequence; found"),
         ("name\tsequence\n", "no sequence in the file"),
         (">x\nA\n>x\nC\n", "'x' stands twice"),
+        ("name\tsequence\tv\nx\tA\t1\n\ny\tC\n", "line 4: 2 fields, and the header has 3"),
     ],
 )
 def test_sequences_that_cannot_be_read(tmp_path, text, message):

@@ -71,15 +71,10 @@ class DesignModels:
     def load(
         cls, configs: Mapping[str, ModelConfig], step: DesignConfig, device: str
     ) -> "DesignModels":
-        """Return the loaded models; raises ModelError or DesignError."""
+        """Return the loaded models; raises ModelError."""
         members, columns = [], []
         for name in [*step.oracles, *step.judges]:
             config = configs[name]
-            if any(i.kind in ("bigwig", "column") for i in config.inputs):
-                raise DesignError(
-                    f"model {name} reads data beside the sequence, which an edited window lacks",
-                    mend="declare its inputs as zeros or constants",
-                )
             members.append(_Member(FoldedModel.load(config, device)))
             columns += [(name, t) for t in config.target_names]
         n = len(step.oracles)

@@ -12,11 +12,16 @@ from cisweep.genome.plan import Plan
 from cisweep.steps.marginalize import BackgroundConfig
 
 
-def predictor(model: FoldedModel, batch_size: int) -> Predict:
-    """Return the function (windows, tokens (N, W) uint8) -> (N, T) of a model."""
+def predictor(plan: Plan, model: str, device: str, batch_size: int) -> Predict:
+    """Return the function (windows, tokens (N, W) uint8) -> (N, T) of a model of the run.
+
+    What the model reads beside the bases (bigWig) is that of the windows' places.
+    """
+    folded = FoldedModel.load(plan.models[model], device)
 
     def predict(windows: Windows, tokens: np.ndarray) -> np.ndarray:
-        return predict_windows(model, windows, tokens, [], batch_size=batch_size).mean
+        inputs = plan.inputs(model, windows)
+        return predict_windows(folded, windows, tokens, inputs, batch_size=batch_size).mean
 
     return predict
 

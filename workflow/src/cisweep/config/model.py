@@ -40,6 +40,17 @@ class InputConfig(Strict):
     column: str | None = None
     """Column of the sequence table."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.kind == "bigwig" and len(self.paths) != self.channels:
+            raise ValueError(
+                f"a bigwig input has one path a channel; {self.channels} channel(s), "
+                f"{len(self.paths)} path(s)"
+            )
+        if self.kind == "column" and self.column is None:
+            raise ValueError("name the `column` of the sequence table")
+        return self
+
 
 class TargetConfig(Strict):
     """One scalar that analyses explain: a task's logit, log count or profile score."""

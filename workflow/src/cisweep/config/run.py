@@ -236,6 +236,19 @@ def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     return found
 
 
+def _check_inputs(config: Any, models: dict[str, ModelConfig]) -> list[str]:
+    """Return the further inputs of models that the run's source cannot give."""
+    found = []
+    for model_id, model in models.items():
+        for item in model.inputs:
+            where = f"models.{model_id}: input {item.name!r}"
+            if item.kind == "bigwig" and config.genome is None:
+                found.append(f"{where}: needs a genome; sequences have no place on a bigWig")
+            if item.kind == "column" and config.sequences is None:
+                found.append(f"{where}: is a column of a table of sequences, and the run has none")
+    return found
+
+
 def _check_signal(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     """Return what is wrong with the observed signal that predictions are compared with."""
     step = config.steps.predict
@@ -280,6 +293,7 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
             models[str(model_id)] = model
     if config is not None:
         faults += _check_logic(config, models)
+        faults += _check_inputs(config, models)
         faults += _check_signal(config, models)
         for model_id, model in models.items():
             if config.chunk_bp < 2 * model.window_bp:

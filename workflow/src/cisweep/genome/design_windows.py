@@ -31,6 +31,11 @@ def check_design(plan: Plan) -> None:
     for name in [*step.oracles, *step.judges]:
         if name not in plan.models:
             faults.append(f"no model {name!r} (there are: {', '.join(plan.models)})")
+        elif any(i.kind in ("bigwig", "column") for i in plan.models[name].inputs):
+            faults.append(
+                f"model {name} reads data beside the sequence, which an edited window lacks; "
+                "declare its inputs as zeros or constants"
+            )
     for goals in step.goals.values():
         for goal in goals:
             model = plan.models.get(goal.model)

@@ -162,10 +162,14 @@ def load_fasta(path: str | Path) -> Genome:
 
 
 class NamedSequences:
-    """Sequences from memory, by name; the other source beside Genome."""
+    """Sequences from memory, by name; the other source beside Genome.
 
-    def __init__(self, tokens: dict[str, np.ndarray]):
+    columns: further columns of their table, one text a sequence, in the order of `tokens`.
+    """
+
+    def __init__(self, tokens: dict[str, np.ndarray], columns: dict[str, list[str]] | None = None):
         self._tokens = tokens
+        self._columns = columns or {}
         self.lengths = {name: len(t) for name, t in tokens.items()}
 
     @property
@@ -180,6 +184,24 @@ class NamedSequences:
         if low < high:
             out[low - start : high - start] = self._tokens[chrom][low:high]
         return out
+
+    def column(self, name: str) -> dict[str, np.float32]:
+        """Return sequence -> its number in a column of the table; GenomeError if it has none."""
+        if name not in self._columns:
+            raise GenomeError(
+                f"the table of sequences has no column {name!r}",
+                where="sequences",
+                mend=f"it has {', '.join(self._columns) or 'no columns beside the sequences'}",
+            )
+        found = {}
+        for sequence, text in zip(self._tokens, self._columns[name]):
+            try:
+                found[sequence] = np.float32(text)
+            except ValueError:
+                raise GenomeError(
+                    f"{text!r} of sequence {sequence} is no number", where=f"sequences, {name}"
+                ) from None
+        return found
 
 
 def window_tokens(source: SequenceSource, chrom: np.ndarray, start: np.ndarray, end: np.ndarray):
@@ -213,20 +235,25 @@ def window_tokens(source: SequenceSource, chrom: np.ndarray, start: np.ndarray, 
 def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     """Return the sequences of a FASTA file or of a table (columns name, sequence) and their names.
 
-    Raises GenomeError for a missing or empty file, a missing column, a repeated name.
+    Raises GenomeError for a missing or empty file, a missing column, a repeated name, a row of
+    another length than the header.
     """
     if not path.is_file():
         raise GenomeError("no such file", where=str(path), mend="correct `sequences`")
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as handle:
         text = handle.read()
-    pairs = _fasta_pairs(text) if text.lstrip().startswith(">") else _table_pairs(text, path)
+    columns: dict[str, list[str]] = {}
+    if text.lstrip().startswith(">"):
+        pairs = _fasta_pairs(text)
+    else:
+        pairs, columns = _table_pairs(text, path)
     if not pairs:
         raise GenomeError("no sequence in the file", where=str(path))
     names = [name for name, _ in pairs]
     twice = next((n for n, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise GenomeError(f"sequence name {twice!r} stands twice", where=str(path))
-    return NamedSequences({name: tokens_of_text(seq) for name, seq in pairs}), names
+    return NamedSequences({name: tokens_of_text(seq) for name, seq in pairs}, columns), names
 
 
 def _fasta_pairs(text: str) -> list[tuple[str, str]]:
@@ -238,7 +265,8 @@ def _fasta_pairs(text: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _table_pairs(text: str, path: Path) -> list[tuple[str, str]]:
+def _table_pairs(text: str, path: Path) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+    """Return (name, sequence) of each row, and the further columns."""
     lines = text.splitlines()
     separator = "," if lines and "," in lines[0] and "\t" not in lines[0] else "\t"
     header = lines[0].split(separator) if lines else []
@@ -247,13 +275,16 @@ def _table_pairs(text: str, path: Path) -> list[tuple[str, str]]:
             f"a table of sequences needs the columns name and sequence; found {header}",
             where=str(path),
         )
-    column = header.index("sequence")
-    name = header.index("name") if "name" in header else None
-    rows = [line.split(separator) for line in lines[1:] if line]
-    return [
-        (row[name] if name is not None else f"sequence_{i}", row[column])
-        for i, row in enumerate(rows)
-    ]
+    rows = {i: line.split(separator) for i, line in enumerate(lines[1:], 2) if line}
+    for i, row in rows.items():
+        if len(row) != len(header):
+            raise GenomeError(
+                f"{len(row)} fields, and the header has {len(header)}", where=f"{path}, line {i}"
+            )
+    columns = dict(zip(header, map(list, zip(*rows.values()))))
+    sequences = columns.pop("sequence", [])
+    names = columns.pop("name", [f"sequence_{i}" for i in range(len(rows))])
+    return list(zip(names, sequences)), columns
 
 
 def base_counts(source: SequenceSource, block_bp: int = 8_000_000) -> list[int]:

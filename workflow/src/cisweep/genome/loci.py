@@ -11,7 +11,7 @@ from cisweep.contracts import Windows
 from cisweep.errors import RegionError
 from cisweep.genome.fasta import Genome, SequenceSource, window_tokens
 from cisweep.genome.regions import Regions, merge_intervals, overlaps, read_bed
-from cisweep.genome.signal import read_signal
+from cisweep.genome.signal import check_signal, read_signal
 
 EXCLUSION_BP = 100
 """Exclusion lists act in chunks of this many bases, as in tangermeme."""
@@ -206,4 +206,5 @@ def _one_hot(source: SequenceSource, chrom, middle, width: int, jitter: int) -> 
 
 
 def _signal(paths, chrom, middle, width: int, jitter: int) -> np.ndarray:
-    return read_signal([Path(p) for p in paths], _windows(chrom, middle, width, jitter))
+    check_signal(paths, dict.fromkeys(chrom))
+    return read_signal(paths, _windows(chrom, middle, width, jitter))

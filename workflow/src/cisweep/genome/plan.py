@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cisweep.config.model import ModelConfig
@@ -32,6 +33,7 @@ from cisweep.genome.regions import (
     to_windows,
     whole_sequences,
 )
+from cisweep.genome.signal import check_signal, model_inputs
 from cisweep.steps import all_steps
 from cisweep.steps.base import Package
 
@@ -181,6 +183,10 @@ class Plan:
         near = (chunk_id(i) for i in (index - 1, index, index + 1) if i >= 0)
         return [c for c in near if c in self._chunks[model]]
 
+    def inputs(self, model: str, windows: Windows) -> list[np.ndarray]:
+        """Return what a model reads of windows beside their bases: see signal.model_inputs."""
+        return model_inputs(self.models[model], windows, self.source)
+
     def dropped(self, model: str) -> pd.DataFrame:
         """Return the rows that were dropped before any chunk (none for tiles)."""
         if self.given is None:
@@ -202,6 +208,7 @@ class Plan:
         self._check_packages()
         if self.config.motifs is not None:
             assert self.known_motifs
+        self._check_signal()
         self._check_writable()
         for model in self.models:
             if self.given is not None:
@@ -209,6 +216,18 @@ class Plan:
                 limit = self.config.regions.max_dropped
                 check_dropped(len(self.given), self._rows(model)[1], limit, where)
             self.chunks(model)
+
+    def _check_signal(self) -> None:
+        """Look into the bigWigs, and the columns of a table, that models read or are judged by."""
+        step = self.config.steps.predict
+        paths = [p for signal in (step.signal.values() if step else ()) for p in signal.paths]
+        for item in (i for model in self.models.values() for i in model.inputs):
+            # What a training makes is not there yet.
+            paths += [p for p in item.paths if p.exists()]
+            if item.kind == "column":
+                self.source.column(item.column)
+        if paths:
+            check_signal(paths, [c for c in self.source.lengths if self.wanted(c)])
 
     def _check_packages(self) -> None:
         wanted = {

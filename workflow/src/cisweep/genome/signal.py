@@ -1,6 +1,6 @@
 """Signal of windows from bigWig files, and the further inputs of a model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,27 @@ import numpy as np
 from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import GenomeError
+from cisweep.genome.fasta import SequenceSource
+
+
+def check_signal(paths: Sequence[Path], chroms: Collection[str]) -> None:
+    """Raise a GenomeError unless each file is a bigWig with at least one of the chromosomes."""
+    import pyBigWig
+
+    for path in paths:
+        try:
+            with pyBigWig.open(str(path)) as file:
+                known = file.chroms() if file.isBigWig() else None
+        except RuntimeError:
+            known = None
+        if known is None:
+            raise GenomeError("is no readable bigWig", where=str(path), mend="give a bigWig file")
+        if len(chroms) and not set(chroms) & set(known):
+            raise GenomeError(
+                f"has no chromosome {next(iter(chroms))!r} (it has {', '.join(list(known)[:5])} …)",
+                where=str(path),
+                mend="use one naming of chromosomes",
+            )
 
 
 def read_signal(
@@ -16,8 +37,8 @@ def read_signal(
     """Return (N, K, length) float32 signal of K bigWig files, in + orientation.
 
     length_bp: bases around each window's centre, default the window itself. Positions without
-    data or beyond the chromosome are 0. Raises GenomeError for a file that cannot be read or has
-    none of the windows' chromosomes.
+    data, beyond the chromosome, or on a chromosome that the file lacks are 0: check_signal says
+    before whether the files are those of the genome.
     """
     import pyBigWig
 
@@ -26,17 +47,8 @@ def read_signal(
     start = windows.centre - length // 2
     out = np.zeros((len(windows), len(paths), length), dtype=np.float32)
     for k, path in enumerate(paths):
-        if not Path(path).is_file():
-            raise GenomeError("no such bigWig file", where=str(path))
         with pyBigWig.open(str(path)) as file:
             known = file.chroms()
-            if len(windows) and not set(windows.chrom) & set(known):
-                raise GenomeError(
-                    f"has no chromosome {windows.chrom[0]!r} (it has "
-                    f"{', '.join(list(known)[:5])} …)",
-                    where=str(path),
-                    mend="use one naming of chromosomes",
-                )
             for i, (chrom, begin) in enumerate(zip(windows.chrom, start)):
                 low, high = max(int(begin), 0), min(int(begin) + length, known.get(chrom, 0))
                 if low < high:
@@ -48,7 +60,7 @@ def read_signal(
 def read_signal_at(paths: Sequence[Path], chrom: Sequence[str], places: np.ndarray) -> np.ndarray:
     """Return (N, K, L) float32 signal of K bigWig files at places (N, L) of the genome.
 
-    Positions without data or beyond the chromosome are 0. Raises GenomeError as read_signal does.
+    Positions without data are 0, as in read_signal.
     """
     n, length = places.shape
     if not n:
@@ -78,20 +90,18 @@ def track_inputs(
     return found
 
 
-def model_inputs(
-    config: ModelConfig, windows: Windows, columns: dict[str, np.ndarray] | None = None
-) -> list[np.ndarray]:
+def model_inputs(config: ModelConfig, windows: Windows, source: SequenceSource) -> list[np.ndarray]:
     """Return the inputs that are data: bigWig (N, channels, length) and column (N, 1), float32, in
-    + orientation. Zeros and constants are made inside the loaded model."""
+    + orientation. Zeros and constants are made inside the loaded model.
+
+    source: of the windows; the sequences whose table has the columns.
+    """
     found = []
     for item in config.inputs:
         if item.kind == "bigwig":
             found.append(read_signal(item.paths, windows, item.length_bp or config.window_bp))
         elif item.kind == "column":
-            if columns is None or item.column not in columns:
-                raise GenomeError(
-                    f"input {item.name!r} needs column {item.column!r} of the sequence table",
-                    where=f"inputs.{item.name}",
-                )
-            found.append(np.asarray(columns[item.column], dtype=np.float32).reshape(-1, 1))
+            values = source.column(item.column)
+            chosen = np.array([values[name] for name in windows.chrom], dtype=np.float32)
+            found.append(chosen.reshape(-1, 1))
     return found

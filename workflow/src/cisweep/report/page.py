@@ -83,6 +83,9 @@ def read_page(
             ("dropped", *_reasons(swept[swept["model"] == model])),
             *(row for part in chapter.parts for row in part.section.counts),
         ]
+        if plan.is_on("ism") and plan.step_config("ism").bed:
+            own = dropped[(dropped["step"] == "ism") & (dropped["model"] == model)]
+            counts.append(("not mutated", *_reasons(own)))
         chapter.counts = _counts(counts)
         if chapter.parts:
             chapters.append(chapter)

@@ -52,8 +52,7 @@ class Region:
 
 def of_model(view: View) -> Section:
     """Return how exactly attributions add up, and the strongest regions of each target."""
-    summary = view.table("attribution_summary.tsv").set_index("target")
-    section = Section([_completeness(view, summary)])
+    section = Section([_completeness(view)])
     with open_rows(view.folder / "attributions.h5") as file:
         n = n_rows(file)
         section.counts.append(("attributed", n, "windows with attributions"))
@@ -69,7 +68,13 @@ def of_model(view: View) -> Section:
     return section
 
 
-def _completeness(view: View, summary: pd.DataFrame) -> Block:
+def _completeness(view: View) -> Block:
+    if view.plan.step_config("attribute").method == "ism":
+        return Note(
+            "By mutagenesis: the value of a base is the prediction with it less the mean over the "
+            "four bases. There are no references, and no sum to which the values would add up."
+        )
+    summary = view.table("attribution_summary.tsv").set_index("target")
     rows = [
         [
             t.name,
