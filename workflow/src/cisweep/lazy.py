@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used.
+"""Names that are imported when they are first used: those of a package, and the user's own.
 
 Importing a package stays cheap: motif scanning does not pay for torch, a table not for matplotlib.
 """
@@ -6,6 +6,8 @@ Importing a package stays cheap: motif scanning does not pay for torch, a table 
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any
+
+from cisweep.errors import CisweepError
 
 
 def exports(
@@ -27,3 +29,17 @@ def exports(
         return getattr(import_module(f"{package}.{module_of[name]}"), name)
 
     return getattr_, lambda: names, names
+
+
+def from_path(path: str, error: type[CisweepError], where: str) -> Any:
+    """Return what the user's import path `package.module:name` names; raises `error`."""
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as fault:
+        raise error(
+            f"{path!r} cannot be imported ({fault})",
+            where=where,
+            mend="name it as package.module:function or package.module:Class, with the folder of "
+            "the package on PYTHONPATH",
+        ) from None

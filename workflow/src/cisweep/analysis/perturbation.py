@@ -7,6 +7,7 @@ function of (model, X, **kwargs).
 
 import inspect
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -245,12 +246,10 @@ def apply_pairwise(
             where="args",
             mend="give equal lengths, or use apply_product for all combinations",
         )
-    sizes = (len(X), len(args[0]))
-    columns = (0,) + (1,) * len(args)
-    run = _Combinations(
-        func, model, batch_size, device, {**kwargs, **(additional_func_kwargs or {})}
-    )
-    return run([X, *args], sizes, columns, verbose)
+    options = {"batch_size": batch_size, "device": device, **kwargs}
+    call = partial(func, model, **options | (additional_func_kwargs or {}))
+    axes = (0,) + (1,) * len(args)
+    return _over_grid(call, [X, *args], axes, (len(X), len(args[0])), batch_size, verbose)
 
 
 def apply_product(
@@ -287,33 +286,30 @@ def apply_product(
 
     Source: tangermeme 1.6.0, apply_product.
     """
+    options = {"batch_size": batch_size, "device": device, **kwargs}
+    call = partial(func, model, **options | (additional_func_kwargs or {}))
     sizes = (len(X), *(len(a) for a in args))
-    run = _Combinations(
-        func, model, batch_size, device, {**kwargs, **(additional_func_kwargs or {})}
-    )
-    return run([X, *args], sizes, tuple(range(len(sizes))), verbose)
+    return _over_grid(call, [X, *args], range(len(sizes)), sizes, batch_size, verbose)
 
 
-class _Combinations:
-    """Calls a function on the rows of a grid, batch by batch."""
-
-    def __init__(self, func, model, batch_size, device, options):
-        self.func, self.model, self.batch_size = func, model, batch_size
-        self.options = {"batch_size": batch_size, "device": device, **options}
-
-    def __call__(
-        self, parts: list[Tensor], sizes: tuple[int, ...], columns: tuple[int, ...], verbose: bool
-    ) -> Output:
-        """`columns`: which axis of the grid each of `parts` runs along."""
-        if 0 in sizes:
-            raise SequenceError(f"no rows to combine: {sizes}", mend="give at least one of each")
-        grid = np.array(list(product(*map(range, sizes))), dtype=np.int64)
-        found = []
-        for begin in _progress(range(0, len(grid), self.batch_size), verbose):
-            rows = torch.from_numpy(grid[begin : begin + self.batch_size])
-            X, *args = (part[rows[:, c]] for part, c in zip(parts, columns))
-            found.append(self.func(self.model, X, args=args, **self.options))
-        return _map_nested(lambda *ys: torch.cat(ys).unflatten(0, sizes), found)
+def _over_grid(
+    call: Callable[..., Any],
+    parts: list[Tensor],
+    axes: Sequence[int],
+    sizes: tuple[int, ...],
+    batch_size: int,
+    verbose: bool,
+) -> Output:
+    """Return `call` of all rows of a grid, batch by batch; parts[i] runs along its axis axes[i]."""
+    if 0 in sizes:
+        raise SequenceError(f"no rows to combine: {sizes}", mend="give at least one of each")
+    grid = np.array(list(product(*map(range, sizes))), dtype=np.int64)
+    found = []
+    for begin in _progress(range(0, len(grid), batch_size), verbose):
+        rows = torch.from_numpy(grid[begin : begin + batch_size])
+        X, *args = (part[rows[:, axis]] for part, axis in zip(parts, axes))
+        found.append(call(X, args=args))
+    return _map_nested(lambda *ys: torch.cat(ys).unflatten(0, sizes), found)
 
 
 def _spans(annotations: Tensor | np.ndarray, X: Tensor) -> list[list[int]]:

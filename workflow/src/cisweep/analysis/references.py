@@ -1,7 +1,6 @@
 """References of DeepLIFT/SHAP by name, each a function of the window alone."""
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from cisweep.contracts import TOKEN_N, Windows, window_seeds
 from cisweep.errors import AttributionError
+from cisweep.lazy import from_path
 from cisweep.sequence.encoding import one_hot_tokens
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_tokens
 
@@ -32,7 +32,9 @@ def make_references(
         "dinucleotide": lambda t, s: shuffle_tokens(t, s, threads=threads),
         "shuffle": lambda t, s: mono_shuffle_tokens(t, s, threads=threads),
     }
-    made = shuffles.get(kind) or (_imported(kind) if ":" in kind else None)
+    made = shuffles.get(kind)
+    if ":" in kind:
+        made = from_path(kind, AttributionError, "steps.attribute.references")
 
     def references(windows: Windows, tokens: np.ndarray) -> Tensor:
         start, end = span_bp or (0, tokens.shape[1])
@@ -63,18 +65,6 @@ def references_of(step: Any, seed: int, threads: int) -> ReferenceMaker:
     return make_references(
         step.references, step.n_references, seed, threads, step.references_span_bp
     )
-
-
-def _imported(path: str) -> Callable:
-    module, _, name = path.partition(":")
-    try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise AttributionError(
-            f"{path!r} cannot be imported ({error})",
-            where="steps.attribute.references",
-            mend="name a function as package.module:function, on PYTHONPATH",
-        ) from None
 
 
 def shuffled_windows(

@@ -1,11 +1,10 @@
 """The user's or a built-in module class, by name."""
 
-import importlib
-
 from torch import nn
 
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
+from cisweep.lazy import from_path
 from cisweep.models.modules import BUILT_IN
 
 
@@ -24,15 +23,7 @@ def module_class(name: str) -> type[nn.Module]:
                 mend=f"use one of {', '.join(BUILT_IN)}, or an import path package.module:Class",
             )
         return BUILT_IN[name]
-    package, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(package), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ModelError(
-            f"{name!r} cannot be imported ({error})",
-            where="module",
-            mend="correct the path, or add the folder of the package to PYTHONPATH",
-        ) from None
+    found = from_path(name, ModelError, "module")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise ModelError(
             f"{name!r} is not a class of torch.nn.Module",
