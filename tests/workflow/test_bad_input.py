@@ -146,7 +146,9 @@ def test_gzip_instead_of_bgzip_is_told(root, folder, resources):
         ("20\t500\t700\n", r"no region lies on a chromosome of the genome \(for example '20'\)"),
         (
             "chr20\t100000\t100200\nchr20\t999990\t1000000\nchr7\t5\t9\n",
-            r"2 of 3 regions are dropped \(.*more than max_dropped 0.5. Mend: correct the regions",
+            r"2 of 3 regions are dropped \(off_chromosome_end 1, the first: line 2: a window of "
+            r"200 bp leaves it; unknown_chromosome 1, .*\), more than max_dropped 0.5. Mend: "
+            r"correct the regions or regions.chroms",
         ),
     ],
 )

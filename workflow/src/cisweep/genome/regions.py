@@ -334,10 +334,11 @@ def check_dropped(n_regions: int, dropped: pd.DataFrame, max_dropped: float, whe
         )
     share = len(dropped) / n_regions
     if share > max_dropped:
-        why = ", ".join(f"{reason} {count}" for reason, count in counts.items())
+        first = dropped.drop_duplicates("reason").set_index("reason")["detail"]
+        why = "; ".join(f"{r} {n}, the first: {first[r]}" for r, n in counts.items())
         raise RegionError(
             f"{len(dropped)} of {n_regions} regions are dropped ({why}), more than "
             f"max_dropped {max_dropped}",
             where=where,
-            mend="correct the regions, or raise regions.max_dropped",
+            mend="correct the regions or regions.chroms, or raise regions.max_dropped",
         )
