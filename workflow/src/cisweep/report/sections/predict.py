@@ -77,12 +77,13 @@ def _add_metrics(view: View, section: Section) -> None:
 def _table(view: View, file: h5py.File) -> Table:
     windows = read_windows(file)
     values = [file[f"predictions/{t.name}"][:] for t in view.targets]
-    columns = [Column("window"), Column("name")]
+    named = any(windows.name)
+    columns = [Column("window"), *([Column("name")] if named else [])]
     columns += [Column(f"{t.name} ({view.unit(t.name)})", True) for t in view.targets]
     rows = [
         [
             place(windows.chrom[i], windows.start[i], windows.end[i], windows.strand[i]),
-            windows.name[i],
+            *([windows.name[i]] if named else []),
             *(number(v[i]) for v in values),
         ]
         for i in range(len(windows))
