@@ -9,7 +9,7 @@ from torch import nn
 
 from cisweep.analysis import mutagenesis, saturation_mutagenesis
 from cisweep.errors import ModelError, SequenceError
-from cisweep.models.change_batches import SequenceBatch, propagate_batch
+from cisweep.models.change_batches import SequenceBatches, propagate_batch
 from cisweep.models.changes import make_plan
 from cisweep.models.modules import CNN, BPNet, Linear
 from cisweep.models.running import dtype_of
@@ -144,8 +144,9 @@ def test_many_sequences_side_by_side(kind, at_once):
     """The same position of several sequences, also at the ends, where padding is read."""
     model, X = made(kind), windows(3, 60)
     plan = make_plan(record(model, X[:1]))
-    for positions in ((0, 1, 4, 17, 31, 58, 59), (0,), (31,), (17, 18)):
-        batch = SequenceBatch.of(plan, X, positions, at_once)
+    batches = SequenceBatches(plan, at_once)
+    for positions in ((0, 1, 4, 17, 31, 58, 59), (0,), (31,), (31,), (17, 18)):
+        batch = batches.batch(X, positions)
         with torch.no_grad():
             torch.testing.assert_close(batch.output(), model(X), rtol=1e-12, atol=1e-12)
             for p in positions:
@@ -161,7 +162,7 @@ def test_of_many_sequences_only_what_a_change_reads_is_kept():
     model, X = made("cnn"), windows(3, 60)
     plan = make_plan(record(model, X[:1]))
     size = [
-        sum(t.numel() for t in SequenceBatch.of(plan, X, [31], at_once).values.values())
+        sum(t.numel() for t in SequenceBatches(plan, at_once).batch(X, [31]).values.values())
         for at_once in (1, 3)
     ]
     assert size[0] < size[1] / 2

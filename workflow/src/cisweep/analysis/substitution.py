@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cisweep.analysis.perturbation import Output, PerturbationResult
 from cisweep.analysis.prediction import predict
-from cisweep.models.change_batches import SequenceBatch, propagate_batch
+from cisweep.models.change_batches import SequenceBatches, propagate_batch
 from cisweep.models.changes import Plan, make_plan
 from cisweep.models.running import dtype_of, resolve_device, running
 from cisweep.models.tape import Ref, Untraceable, record, tensors_in
@@ -20,7 +20,7 @@ _OPTIONS = {"batch_size", "device", "verbose"}
 # Bases of the sequences that change side by side: many, since the calls cost more than the changes.
 _BASES = {"cpu": 40_000, "cuda": 1_000_000}
 # Bases of the sequences that go through the model together: on a CPU as many as fit a core's cache.
-_WHOLE_BASES = {"cpu": 5120, "cuda": 1_000_000}
+_WHOLE_BASES = {"cpu": 10_240, "cuda": 1_000_000}
 
 _FEW = 32  # sequences side by side; with fewer than half of them, calls cost what changes save
 
@@ -97,7 +97,7 @@ def _run(
     device: torch.device,
     dtype: torch.dtype,
 ) -> PerturbationResult:
-    at_once = _fitting(_WHOLE_BASES, device, X)
+    made = SequenceBatches(plan, _fitting(_WHOLE_BASES, device, X))
     edit = {example: (position, base) for example, position, base in rows.tolist()}
     before: list[Tensor] = []
     after: list[Tensor] = []
@@ -106,7 +106,7 @@ def _run(
         of_group = torch.tensor([g for g, group in enumerate(groups) for _ in group])
         examples = [i for group in groups for i in group]
         positions = sorted({edit[i][0] for i in examples if i in edit})
-        batch = SequenceBatch.of(plan, x, positions, at_once)
+        batch = made.batch(x, positions)
         y0 = tensors_in(batch.output())
         if not before:
             before = [y.new_empty((len(X), *y.shape[1:]), device="cpu") for y in y0]

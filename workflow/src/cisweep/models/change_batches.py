@@ -5,7 +5,7 @@ and all change at the same position. One pass gives the tensors of a batch, a se
 changes. Of many sequences only what the second pass reads is kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,74 +13,32 @@ from torch import Tensor
 
 from cisweep.models.changes import EMPTY, Example, Interval, Local, Plan, State, run_steps
 from cisweep.models.fast_operations import REPLACED
-from cisweep.models.tape import Ref, Tape, refs_in, run_call, walk
+from cisweep.models.replay import Replay
+from cisweep.models.tape import Ref, Tape, refs_in, run_call, tensors_in, walk
+
+Reads = dict[int, Interval]  # the positions of tensors that are read; (0, 0) without positions
+
+
+def _extent(tape: Tape, number: int) -> Interval:
+    shape = tape.shapes[number]
+    return (0, shape[2]) if len(shape) == 3 else EMPTY
 
 
 class SequenceBatch(Example):
-    """The tensors of n unchanged sequences, and what of them has been read.
+    """The tensors of n unchanged sequences, or what of them is read; made by `SequenceBatches`."""
 
-    inputs: (n, 4, length) one-hot, and further inputs of n rows. reads: those of another batch, if
-    nothing will be read but what was read there.
-    """
-
-    @torch.no_grad()
-    def __init__(
-        self, tape: Tape, inputs: Sequence[Tensor], reads: dict[int, Interval] | None = None
-    ):
-        self.tape = tape
-        self.values: dict[int, Tensor] = dict(enumerate(inputs))
-        self.first: dict[int, int] = {}  # the first position that is held of a tensor
-        self.reads: dict[int, Interval] = {i: self._extent(i) for i in refs_in(tape.output)}
-        last = {i: k for k, call in enumerate(tape.calls) for i in call.inputs}
-        for k, call in enumerate(tape.calls):
-            fast = REPLACED.get(call.function)
-            results = run_call(call, self.values, inputs[0].shape[0], fast)
-            self.values.update(zip(call.outputs, results, strict=True))
-            if reads is not None:
-                for i in (*call.inputs, *call.outputs):
-                    if last.get(i, -1) <= k and i in self.values:
-                        self._keep(i, reads)
-
-    def _extent(self, number: int) -> Interval:
-        shape = self.tape.shapes[number]
-        return (0, shape[2]) if len(shape) == 3 else (0, 0)
-
-    def _keep(self, number: int, reads: dict[int, Interval]) -> None:
-        """Leave a tensor, but for the positions that will be read."""
-        tensor = self.values.pop(number)
-        if number in reads:
-            low, high = reads[number]
-            if (low, high) != self._extent(number):
-                tensor = tensor.transpose(1, 2)[:, low:high].contiguous().transpose(1, 2)
-                self.first[number] = low
-            self.values[number] = tensor
-
-    @classmethod
-    def of(cls, plan: Plan, X: Tensor, positions: Iterable[int], at_once: int) -> "SequenceBatch":
-        """Return a batch of the sequences X for changes at these positions.
-
-        `at_once` of them go through the model together; of more than those only what the changes
-        read is kept, which is found out by changes of one of them.
-        """
-        if len(X) <= at_once:
-            return cls(plan.tape, [X])
-        trial = cls(plan.tape, [X[:1]])
-        for p in positions:
-            propagate_batch(plan, trial, p, X.new_zeros(1, 1, 1, X.shape[1]))
-        parts = [cls(plan.tape, [part], trial.reads) for part in X.split(at_once)]
-        whole = parts[0]
-        for i in whole.values:
-            if i in plan.tape.batched:
-                whole.values[i] = torch.cat([part.values[i] for part in parts])
-        return whole
+    def __init__(self, tape: Tape, values: dict[int, Tensor], first: dict[int, int] | None = None):
+        self.tape, self.values = tape, values
+        self.first = first or {}  # the first position that is held of a tensor
+        self.reads: Reads = {}  # what has been read
 
     def output(self) -> Any:
         """Return the model's output (n, …) of the sequences as they are."""
-        return walk(self.tape.output, lambda v: self.values[v.number] if isinstance(v, Ref) else v)
+        return walk(self.tape.output, lambda v: self.whole(v.number) if isinstance(v, Ref) else v)
 
     def whole(self, number: int) -> Tensor:
         """Return a tensor (n, …)."""
-        self.reads[number] = self._extent(number)
+        self.reads[number] = _extent(self.tape, number)
         return self.values[number]
 
     def windows(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
@@ -88,7 +46,7 @@ class SequenceBatch(Example):
 
         Positions beyond its ends are 0.
         """
-        length = self._extent(key)[1]
+        length = _extent(self.tape, key)[1]
         low, high = (min(max(p + at, 0), length) for at in (start, start + width))
         before = self.reads.get(key, (low, high))
         self.reads[key] = min(low, before[0]), max(high, before[1])
@@ -163,3 +121,64 @@ def propagate_batch(plan: Plan, batch: SequenceBatch, p: int, first: Tensor) -> 
     first: change of the one-hot sequences, (n, m, 1, 4): the new letter less the present one.
     """
     return run_steps(BatchState(plan, batch, p, first))
+
+
+class SequenceBatches:
+    """Makes batches of sequences for changes at the same positions.
+
+    `at_once` sequences go through the model together. Of more than those only what the changes read
+    is kept, which is found out by changes of one of them.
+    """
+
+    def __init__(self, plan: Plan, at_once: int):
+        self.plan, self.at_once = plan, at_once
+        self._replay = Replay(plan.tape)
+        self._reads: dict[tuple[int, ...], Reads] = {}
+
+    @torch.no_grad()
+    def batch(self, X: Tensor, positions: Sequence[int]) -> SequenceBatch:
+        """Return the tensors of sequences X (n, 4, length) that change at these positions."""
+        if len(X) <= self.at_once:
+            return self._whole(X)
+        reads = self._reads.get(tuple(positions))
+        if reads is None:
+            trial = self._whole(X[:1])
+            trial.output()
+            for p in positions:
+                propagate_batch(self.plan, trial, p, X.new_zeros(1, 1, 1, X.shape[1]))
+            reads = self._reads[tuple(positions)] = trial.reads
+        return self._parts(X, reads)
+
+    def _whole(self, X: Tensor) -> SequenceBatch:
+        tape, values = self.plan.tape, {0: X}
+        for call in tape.calls:
+            results = run_call(call, values, len(X), REPLACED.get(call.function))
+            values.update(zip(call.outputs, results, strict=True))
+        return SequenceBatch(tape, values)
+
+    def _parts(self, X: Tensor, reads: Reads) -> SequenceBatch:
+        tape = self.plan.tape
+        kept: dict[int, Tensor] = {}
+        for start in range(0, len(X), self.at_once):
+
+            def keep(number: int, tensor: Tensor, start: int = start) -> None:
+                if number not in reads:
+                    return
+                low, high = reads[number]
+                if _extent(tape, number) != EMPTY:
+                    tensor = tensor.transpose(1, 2)[:, low:high]
+                batched = number in tape.batched
+                if number not in kept:
+                    n = len(X) if batched else len(tensor)
+                    kept[number] = tensor.new_empty((n, *tensor.shape[1:]))
+                at = start if batched else 0
+                kept[number][at : at + len(tensor)] = tensor
+
+            output = self._replay(X[start : start + self.at_once], leaving=keep)
+            for number, tensor in zip(refs_in(tape.output), tensors_in(output), strict=True):
+                keep(number, tensor)
+        values = {
+            i: tensor if _extent(tape, i) == EMPTY else tensor.transpose(1, 2)
+            for i, tensor in kept.items()
+        }
+        return SequenceBatch(tape, values, {i: reads[i][0] for i in values})

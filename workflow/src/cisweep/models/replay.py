@@ -3,6 +3,7 @@
 Every value has the bits that the model gives it under the fast convolutions.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -65,10 +66,17 @@ class Replay:
             not call.kwargs and len(call.args) == 2 and all(isinstance(a, Ref) for a in call.args)
         )
 
-    def __call__(self, *inputs: Tensor) -> Any:
-        """Return the model's output."""
+    def __call__(
+        self, *inputs: Tensor, leaving: Callable[[int, Tensor], None] | None = None
+    ) -> Any:
+        """Return the model's output; `leaving` is called with each tensor's number and the tensor
+        before its last reader runs."""
         values = dict(enumerate(inputs))
         for index, call in enumerate(self.tape.calls):
+            if leaving is not None:
+                for number in dict.fromkeys(call.inputs):
+                    if self.last[number] == index:
+                        leaving(number, values[number])
             target = self.target.get(index)
             if target is None:
                 results = run_call(call, values, inputs[0].shape[0], self.functions[index])
