@@ -54,6 +54,18 @@ def test_the_default_config_is_sound(root, folder):
         ({"regions": {"chroms": "chr("}}, ["regions.chroms: not a regular expression"]),
         ({"regions": {"bed": "x.bed"}}, ["regions: give tile or bed, not both", "tile: null"]),
         ({"regions": {"tile": None}}, ["regions: give tile or bed"]),
+        (
+            {"genome": "hg38.fa"},
+            ["genome: give a mapping of keys (fasta), got 'hg38.fa'"],
+        ),
+        (
+            {"regions": "peaks.bed"},
+            ["regions: give a mapping of keys (tile, bed, edge, ", "got 'peaks.bed'"],
+        ),
+        (
+            {"steps": {"hits": True}},
+            ["steps.hits: give a mapping of keys (over, threshold, ", "got True"],
+        ),
         ({"genome": None}, ["genome: missing; give genome and regions, or sequences"]),
         ({"models": {"ctcf_pu1": None}}, ["models: at least one model is needed"]),
         ({"models": {"ctcf_pu1": "no.yaml"}}, ["models.ctcf_pu1 (no.yaml): no such file"]),

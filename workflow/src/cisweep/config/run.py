@@ -148,15 +148,19 @@ def _inner_models(annotation: Any) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _inner_models(part)]
 
 
-def _meant(model: type[BaseModel], loc: tuple) -> str:
-    """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
+def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
+    """Return the keys that are known at a place below `model`."""
     models = [model]
-    for step in loc[:-1]:
+    for step in loc:
         fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
         # An index of a list, or the tag of a union, leads to the same models.
         models = [inner for f in fields for inner in _inner_models(f)] or models
-    known = sorted({name for m in models for name in m.model_fields})
-    close = get_close_matches(str(loc[-1]), known, n=1)
+    return list(dict.fromkeys(name for m in models for name in m.model_fields))
+
+
+def _meant(model: type[BaseModel], loc: tuple) -> str:
+    """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
+    close = get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -171,6 +175,9 @@ def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") 
             text = "unknown key" + _meant(model, item["loc"])
         elif item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
             text = f"lower-case letters, digits and _ only (it names files), got {item['input']!r}"
+        elif item["type"] == "model_type":
+            keys = ", ".join(_keys_at(model, item["loc"]))
+            text = f"give a mapping of keys ({keys}), got {item['input']!r}"
         elif item["type"] not in ("value_error", "missing"):
             text += f", got {item['input']!r}"
         found.append(f"{key or '(config)'}: {text}")
