@@ -28,8 +28,8 @@ rule discover:
         "../../envs/cisweep.yaml"
     threads: 1
     resources:
-        mem_mb=mem_mb(8000),
-        runtime=480,
+        mem_mb=mem_mb(discover_mb()),
+        runtime=discover_minutes(),
     params:
         root=root_folder,
         settings=settings("discover"),
