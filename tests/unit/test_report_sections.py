@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cisweep.contracts import Windows
 from cisweep.genome.plan import Plan
 from cisweep.outputs.designs import DESIGN_SCHEMA
+from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
@@ -242,3 +244,15 @@ def test_discovered_motifs(folder):
         "1 motif found in the attributions of ctcf",
         "0 motifs found in the attributions of pu1",
     ]
+
+
+@pytest.mark.parametrize("names", [["a", "b"], ["", ""]])
+def test_few_predictions_are_listed_with_their_names(folder, names):
+    seen = view("predict", {}, "m")
+    windows = Windows.build(["chr20"] * 2, [100, 500], [300, 700], name=names)
+    values = np.array([[1.5, -2], [3, 4]], np.float32)
+    with PredictionWriter(folder / "m/predictions.h5", 200, ["ctcf", "pu1"], {}) as writer:
+        writer.append(windows, np.zeros((2, 200), np.uint8), values, 0 * values, {})
+    rows = cells(section_of(seen))
+    assert [r[-2:] for r in rows] == [["1.50", "−2"], ["3", "4"]]
+    assert [r[1:-2] for r in rows] == ([["a"], ["b"]] if names[0] else [[], []])
