@@ -13,8 +13,9 @@ from cisweep.genome.plan import Plan
 from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import MAX_EMBEDDED, embedded, number, place, plural, signed
-from cisweep.report.figures import edit_map, histogram, interval, round_ticks
+from cisweep.report.figures import WIDTH, Span, edit_map, histogram, interval, round_ticks, spans
 from cisweep.report.page import read_page, render
+from cisweep.report.sections.attribute import strongest_stretch
 from cisweep.report.sections.hits import families
 from cisweep.report.sections.train import wide_metrics
 from cisweep.report.view import largest
@@ -63,6 +64,29 @@ def test_drawings_stay_inside_and_name_themselves():
     assert circles == sorted(circles) and circles[0] == 4 and circles[-1] == 216
     drawn = edit_map([("one", [(0, "A", "C"), (1, "G", "T")])], 10, label="edits")
     assert "A0C" in drawn and "G1T" in drawn and 'class="base-T"' in drawn
+
+
+def test_labels_end_at_the_right_edge():
+    drawn = spans([Span(98, 104, "A::LONG", "hit", ""), Span(2, 9, "B", "hit", "")], 100, label="x")
+    boxes = dict(zip("AB", re.findall(r'rect x="([\d.]+)" y="(\d+)"', drawn)[::-1]))
+    texts = re.findall(r'text x="([\d.]+)"[^>]*>([^<]+)', drawn)
+    place = {label[0]: float(x) for x, label in texts}
+    assert place["A"] + 6.6 * len("A::LONG") < WIDTH and float(boxes["A"][0]) == 0.98 * WIDTH
+    assert place["B"] == pytest.approx(0.02 * WIDTH + 3)
+    near = [Span(90, 95, "TEN LETTER", "hit", ""), Span(98, 100, "TEN LETTER", "hit", "")]
+    assert len(set(re.findall(r'rect x="[\d.]+" y="(\d+)"', spans(near, 100, label="x")))) == 2
+
+
+def test_the_strongest_stretch_has_its_signal_in_the_middle():
+    values = np.full(300, 1e-4)
+    values[120:140] = -1.0
+    assert strongest_stretch(values, 100) == (80, 180)
+    values[200:210] = 1.0  # a second signal that fits in is not given up for the middle
+    low, high = strongest_stretch(values, 100)
+    assert low <= 120 and high >= 210
+    values[0] = 90.0
+    assert strongest_stretch(values, 100) == (0, 100)
+    assert strongest_stretch(values[:80], 100) == (0, 80)
 
 
 def test_a_figure_too_large_for_the_page_is_linked(tmp_path):

@@ -125,16 +125,18 @@ def spans(items: Sequence[Span], length: int, *, label: str) -> str:
     step = WIDTH / max(length, 1)
     for item in sorted(items, key=lambda s: (s.kind != "seqlet", s.start, s.end)):
         a, b = max(item.start, 0) * step, min(item.end, length) * step
-        # The label may be wider than its box.
-        reach = max(b, a + 6.6 * len(item.label) + 8)
-        row = next((i for i, end in enumerate(rows) if end <= a), len(rows))
+        # The label may be wider than its box, and ends at the right edge.
+        wide = 6.6 * len(item.label) + 8
+        text = min(a, WIDTH - wide)
+        a_row, reach = min(a, text), max(b, text + wide)
+        row = next((i for i, end in enumerate(rows) if end <= a_row), len(rows))
         if row == len(rows):
             rows.append(reach)
         rows[row] = reach
         y = row * 18
         made.append(
             f'<g class="{item.kind}"><rect x="{a:.1f}" y="{y}" width="{max(b - a, 2):.1f}" '
-            f'height="14" rx="2"/><text x="{a + 3:.1f}" y="{y + 11}">{escape(item.label)}</text>'
+            f'height="14" rx="2"/><text x="{text + 3:.1f}" y="{y + 11}">{escape(item.label)}</text>'
             f"<title>{escape(item.title or item.label)}</title></g>"
         )
     if not made:
