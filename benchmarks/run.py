@@ -31,15 +31,20 @@ PACKAGES = (
 
 # What the figures mean, and why a goal is missed.
 NOTES = {
+    "convolution": "By tiles of four outputs three taps take six multiplications for twelve "
+    "(Lavin and Gray 2016); the combinations of inputs and outputs take a fifth of the time.",
     "deep_lift": "A pair needs the reference's forward and backward, where the peers run both "
-    "for the example too: half of their operations, which is most of what can be gained where "
-    "convolutions run at the machine's rate in both, as in the residual net (see peak). A few "
+    "for the example too: half of their operations; convolutions by tiles halve the rest. A few "
     "windows with a few references gain less, since the example is computed in batches of the "
     "references' size. How many references are enough: [stability.md](stability.md).",
-    "peak": "Of a BPNet, a third of the time goes to elementwise operations and memory: a pair "
-    "keeps a secant for each activation, which is more than a core's cache holds.",
-    "predict": "In the residual nets nine tenths of the time are convolutions which torch already "
-    "runs at the machine's rate, so there is nothing to gain but parity.",
+    "peak": "The operations are those of the definition; convolutions by tiles take half of the "
+    "multiplications, so a rate can be above the peak. Of a BPNet, elementwise operations and "
+    "memory take the larger part of the rest: a pair keeps a secant for each activation, which is "
+    "more than a core's cache holds.",
+    "predict": "In the residual nets nine tenths of the time are convolutions, which torch runs at "
+    "the machine's rate: what is gained there is what tiles save.",
+    "variants": "Where each variant has a place of its own its reference needs a pass: the change "
+    "takes a third of one more (BPNet) or two thirds (demo CNN, whose global maximum reads all).",
     "tiles": "Reading the model's operations takes a tenth of a second in each call, which weighs "
     "less on longer sequences.",
 }
