@@ -8,7 +8,6 @@ example takes its place, as in tangermeme 1.6, but with a threshold that follows
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 
 from cisweep.analysis.rescale.tracing import Trace, bare, reentrant
 
@@ -84,49 +83,6 @@ def elementwise(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         return (first, *value[1:]) if isinstance(value, tuple) else first
 
     return trace.step(func, (args, kwargs), example, reference)
-
-
-class Rectified(torch.autograd.Function):
-    """ReLU or leaky ReLU with its secant, in few passes over memory."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, x_e: torch.Tensor, slope: torch.Tensor | None):
-        """Return the rectified reference `x`; `x_e` is the example, `slope` that below zero."""
-        width = torch.sub(x_e, x).abs_()
-        multiplier = torch.maximum(x_e, x).div_(width).clamp_(0, 1)
-        if slope is not None:
-            torch.add(slope, multiplier, alpha=1 - slope.item(), out=multiplier)
-        ctx.save_for_backward(multiplier)
-        return torch.relu(x) if slope is None else F.leaky_relu(x, slope.item())
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor):
-        """Return the multiplier of `x`."""
-        return ctx.saved_tensors[0] * gradient, None, None
-
-
-def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-    """Handle ReLU and leaky ReLU without a threshold.
-
-    For u, v the two inputs the secant of ReLU is max(u, v) / |u − v| cut to [0, 1]: 1 where both
-    are positive, 0 where both are negative, and what DeepLIFT says where the sign changes. A zero
-    of the example is moved to −tiny, so that 0 against 0 gives the derivative 0 and not 0/0.
-    Leaky ReLU is slope · x + (1 − slope) · ReLU(x).
-    """
-    x = args[0]
-    leaky = func._schema.name != "aten::relu"
-    below = (bare(args[1]) if len(args) > 1 else 0.01) if leaky else 0.0
-    slope = torch.tensor(below, dtype=x.dtype, device=x.device) if leaky else None
-
-    def example() -> tuple[Any, list[Any]]:
-        value = func(x.inner, *args[1:])
-        nudge = -torch.finfo(value.dtype).tiny
-        return value, [torch.where(x.inner == 0, nudge, x.inner)]
-
-    def reference(saved: list[Any]) -> Any:
-        return Rectified.apply(x.inner, saved[0], slope)
-
-    return trace.step(func, args, example, reference)
 
 
 def step_function(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:

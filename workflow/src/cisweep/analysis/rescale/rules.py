@@ -9,11 +9,12 @@ from typing import Any
 import torch
 
 from cisweep.analysis.rescale import composites as write_out
-from cisweep.analysis.rescale.elementwise import elementwise, exponential, relu, step_function
+from cisweep.analysis.rescale.elementwise import elementwise, exponential, step_function
 from cisweep.analysis.rescale.linear import PRODUCTS, SHAPES, SUMS
 from cisweep.analysis.rescale.names import COMPARISONS, CURVES, FACTORIES, QUERIES
 from cisweep.analysis.rescale.pooling import maximum_of_two, maximum_over_axes, windows
 from cisweep.analysis.rescale.products import choice, product
+from cisweep.analysis.rescale.rectifier import relu
 from cisweep.analysis.rescale.softmax import logsumexp, softmax
 from cisweep.analysis.rescale.tracing import (
     Handler,
