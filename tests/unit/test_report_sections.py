@@ -13,12 +13,16 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
-from cisweep.report.view import Motifs, View
+from cisweep.report.view import Motifs, View, matrix_logo
 from cisweep.steps import all_steps
 
 RESOURCES = Path(__file__).resolve().parents[2] / "workflow" / "resources"
 
-NEEDED = {"ablate": {"hits": {}}, "discover": {"attribute": {"hypothetical": True}}}
+NEEDED = {
+    "ablate": {"hits": {}},
+    "hits": {"report": {}},
+    "discover": {"attribute": {"hypothetical": True}},
+}
 
 
 def view(step: str, config: dict, scope: str | None, model: str = "models/ctcf_pu1.yaml") -> View:
@@ -225,15 +229,15 @@ def test_discovered_motifs(folder):
     seen = view("discover", {}, "m")
     figures(seen)
     columns = ["pattern", "sign", "n_seqlets", "consensus", "mean_attribution", "motif"]
-    row = dict(zip(columns, ["pos_0", "+", 120, "AC", 2.5, "CTCF"]))
-    row |= {"motif_id": "MA0139.2", "motif_q_value": 1e-7}
+    row = dict(zip(columns, ["pos_0", "-", 120, "AC", 2.5, "CTCF"]))
+    row |= {"motif_id": "MA0139.2", "motif_strand": "-", "motif_q_value": 1e-7}
     for target, rows in (("ctcf", [row]), ("pu1", [])):
-        table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_q_value"])
+        table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "motif_q_value"])
         write_tsv(table, folder / f"m/discover/{target}.tsv")
         (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
     section = section_of(seen)
     (cell,) = cells(section)
-    assert cell[:2] == ["pos_0", "+"] and "<svg" in cell[2]
+    assert cell[:2] == ["pos_0", "−"] and "<svg" in cell[2]
     assert cell[3:6] == ["120", "+2.50", "CTCF (MA0139.2)"] and cell[7] == "1.0 × 10⁻⁷"
     assert section.headlines == [
         "The commonest motif found in the attributions of ctcf is most like CTCF (120 seqlets, "
@@ -256,3 +260,31 @@ def test_few_predictions_are_listed_with_their_names(folder, names):
     rows = cells(section_of(seen))
     assert [r[-2:] for r in rows] == [["1.50", "−2"], ["3", "4"]]
     assert [r[1:-2] for r in rows] == ([["a"], ["b"]] if names[0] else [[], []])
+
+
+def test_a_known_motif_stands_on_the_strand_of_the_found_one(tmp_path):
+    (tmp_path / "m.meme").write_text(MEME)
+    motifs = Motifs(tmp_path / "m.meme")
+    forward, turned = np.eye(4)[:, [0, 1]], np.eye(4)[:, [2, 3]]  # AC, GT
+    assert motifs.logo("pos_0") == matrix_logo(forward, "logo of pos_0")
+    assert motifs.logo("pos_0", "-") == matrix_logo(turned, "logo of pos_0, reverse complement")
+    assert motifs.logo("none", "-") == ""
+
+
+def test_the_headline_of_a_family_names_relatives(folder):
+    seen = view("hits", {}, "m")
+    pd.DataFrame({"motif": ["M1", "M2"]}).to_parquet(folder / "m/hits.parquet")
+    names = ["ETV6", "SPI1", "ELF1", "ELF2", "EHF"]
+    rows = [
+        {"target": t, "motif": f"M{i}", "name": name, "n_hits": 9, "mean": 5.0 - i, "sum": 45.0,
+         "z": 9.0, "rank_mean": i, "family": 1}
+        for t, mine in (("ctcf", names[:1]), ("pu1", names))
+        for i, name in enumerate(mine, 1)
+    ]  # fmt: skip
+    write_tsv(pd.DataFrame(rows), folder / "m/motif_ranking.tsv")
+    said = "is the motif that drives"
+    assert section_of(seen).headlines == [
+        f"ETV6 {said} ctcf most: +4 logit a match, 9 matches, z 9.",
+        f"ETV6 {said} pu1 most (or a relative: SPI1, ELF1, ELF2 and 1 more): +4 logit a match, "
+        "9 matches, z 9.",
+    ]

@@ -79,7 +79,7 @@ def read_page(
         chapter = Chapter(f"model-{model}", f"Model {model}")
         chapter.parts = _parts([View(plan, step, model, motifs) for step in steps], model)
         counts = [
-            ("regions", n_regions(plan, model), "given, or tiles of the genome"),
+            ("regions", n_regions(plan, model), _source(plan)),
             ("dropped", *_reasons(swept[swept["model"] == model])),
             *(row for part in chapter.parts for row in part.section.counts),
         ]
@@ -115,6 +115,14 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
             anchor = f"{prefix}-{view.step.name}"
             found.append(Part(anchor, view.step.title, section, files))
     return found
+
+
+def _source(plan: Plan) -> str:
+    """Return what the regions of a run are."""
+    if not plan.is_genome:
+        return f"sequences of {plan.config.sequences.name}"
+    bed = plan.config.regions.bed
+    return "tiles of the genome" if bed is None else f"rows of {bed.name}"
 
 
 def _reasons(dropped: pd.DataFrame) -> tuple[int, str]:

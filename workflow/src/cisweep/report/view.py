@@ -38,12 +38,15 @@ class Motifs:
     def _found(self) -> dict[str, Any]:
         return {m.name: m for m in load_motifs(self.path)} if self.path else {}
 
-    def logo(self, motif: str) -> Markup | str:
-        """Return a motif's logo, letters as high as their information (0 to 2 bits); "" if the
-        file does not have it."""
+    def logo(self, motif: str, strand: str = "+") -> Markup | str:
+        """Return a motif's logo, letters as high as their information (0 to 2 bits), on "-" of its
+        reverse complement; "" if the file does not have it."""
         if motif not in self._found:
             return ""
-        return matrix_logo(self._found[motif].pwm, f"logo of {motif}")
+        matrix = self._found[motif].pwm
+        if strand == "-":
+            return matrix_logo(matrix[::-1, ::-1], f"logo of {motif}, reverse complement")
+        return matrix_logo(matrix, f"logo of {motif}")
 
 
 def matrix_logo(matrix: np.ndarray, title: str) -> Markup:

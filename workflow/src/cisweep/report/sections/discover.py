@@ -41,7 +41,7 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
         Column("seqlets", True),
         Column(f"mean attribution ({view.unit(target)})", True, "summed over the motif"),
         Column("closest known motif"),
-        Column("logo"),
+        Column("logo", meaning="on the strand that is like the found motif"),
         Column("q", True, "of the likeness, over all known motifs"),
     ]
     path = view.folder / f"discover/{target}.meme"
@@ -49,12 +49,12 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
     rows = [
         [
             row.pattern,
-            row.sign,
+            row.sign.replace("-", "−"),
             matrix_logo(found[row.pattern].pwm, row.consensus) if row.pattern in found else "",
             f"{row.n_seqlets:,}",
             signed(row.mean_attribution),
             f"{row.motif} ({row.motif_id})",
-            view.motifs.logo(row.motif_id),
+            view.motifs.logo(row.motif_id, row.motif_strand),
             number(row.motif_q_value, 2),
         ]
         for row in table.head(SHOWN).itertuples()

@@ -47,8 +47,10 @@ def of_model(view: View) -> Section:
         section.blocks += _blocks(view, target.name, best)
         if len(best):
             first = best.iloc[0]
+            others = _listed(first["others"], 3)
+            relatives = f" (or a relative: {others})" if others else ""
             section.headlines.append(
-                f"{first['name']} is the motif that drives {target.name} most: "
+                f"{first['name']} is the motif that drives {target.name} most{relatives}: "
                 f"{signed(first['mean'])} {view.unit(target.name)} a match, "
                 f"{first['n_hits']:,} matches, z {number(first['z'])}."
             )
@@ -68,13 +70,13 @@ def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
     ]
     rows = [
         [
-            Markup("<b>{}</b><br><code>{}</code>").format(row.name, row.motif),
+            Markup('<b>{}</b><br><code class="id">{}</code>').format(row.name, row.motif),
             view.motifs.logo(row.motif),
             f"{row.n_hits:,}",
             signed(row.mean),
             signed(row.sum),
             number(row.z),
-            _others(row.others),
+            Markup("<small>{}</small>").format(escape(_listed(row.others, OTHERS))),
         ]
         for row in best.itertuples()
     ]
@@ -83,7 +85,6 @@ def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty)]
 
 
-def _others(names: list[str]) -> Markup:
-    text = ", ".join(names[:OTHERS])
-    more = f" and {len(names) - OTHERS} more" if len(names) > OTHERS else ""
-    return Markup("<small>{}</small>").format(escape(text + more))
+def _listed(names: list[str], shown: int) -> str:
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
