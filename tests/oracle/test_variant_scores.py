@@ -22,9 +22,9 @@ def test_scales_decide_what_a_difference_means():
     sigmoid = 1 / (1 + np.exp(-np.stack([ref, alt])))
     assert probability_change(ref, alt, "logit") == pytest.approx(sigmoid[1] - sigmoid[0])
     assert probability_change([0.2], [0.5], "probability") == pytest.approx([0.3])
-    for scale in ("logit", "probability"):
+    for scale in ("logit", "probability", "value"):
         assert np.isnan(log2_fold_change(ref, alt, scale)).all()
-    for scale in ("counts", "log_counts", "log1p_counts"):
+    for scale in ("counts", "log_counts", "log1p_counts", "value"):
         assert np.isnan(probability_change(ref, alt, scale)).all()
 
 

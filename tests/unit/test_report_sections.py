@@ -1,11 +1,13 @@
 """The parts of single steps, from small products made by hand."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from cisweep.config.model import TargetConfig
 from cisweep.contracts import Windows
 from cisweep.genome.plan import Plan
 from cisweep.outputs.designs import DESIGN_SCHEMA
@@ -13,7 +15,7 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
-from cisweep.report.view import Motifs, View, matrix_logo
+from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
 
 RESOURCES = Path(__file__).resolve().parents[2] / "workflow" / "resources"
@@ -58,6 +60,10 @@ def cells(section: Section) -> list[list[str]]:
 
 def texts(section: Section) -> str:
     return " ".join(b.text for b in section.blocks if b.kind == "note")
+
+
+def test_every_scale_has_a_unit():
+    assert set(UNITS) == set(get_args(TargetConfig.model_fields["scale"].annotation))
 
 
 def variant_rows(n: int) -> pd.DataFrame:

@@ -96,6 +96,8 @@ def test_every_task_on_tables(table, tmp_path, task, values, metric):
     _, config = loaded(tmp_path / "out")
     n = 3 if task == "multiclass" else len(values)
     assert len(config.targets) == n
+    # A sigmoid of a regression's value, or of one class's logit, is nobody's probability.
+    assert {t.scale for t in config.targets} == {"logit" if task == "multilabel" else "value"}
     assert metric in {row["metric"] for row in trained.rows}
     assert all(np.isfinite(row["value"]) for row in trained.rows)
 
@@ -246,6 +248,7 @@ def test_bpnet_from_signal_beats_its_baselines(genome):
     assert counts["model", "with negatives"] > 0.6
     model, config = loaded(genome / "out")
     assert config.rc.task_permutation == [1, 0] and config.target_names == ["counts", "profile"]
+    assert [t.scale for t in config.targets] == ["log1p_counts", "value"]
     profile, log_counts = model(torch.zeros(1, 4, 120))
     assert profile.shape == (1, 2, 60) and log_counts.shape == (1, 1)
 
@@ -294,6 +297,34 @@ def test_control_tracks_are_named_from_the_folder_of_the_model(genome):
     assert profile.shape == (1, 2, 60)
 
 
+def test_tiles_with_few_reads_are_judged_although_none_is_drawn(genome):
+    tiles = {"peaks": None, "tiles": {"stride_bp": 30, "min_reads": 60}}
+    few = {"fit": {"epochs": 1}}
+
+    def trained(**more):
+        made = signal_recipe(genome, **(tiles | more)).model_dump() | few
+        return train_fold(Recipe.model_validate(made))
+
+    alone, both = trained(negatives=0), trained(negatives=9, negative_ratio=0)
+    assert all(torch.equal(alone.state[k], both.state[k]) for k in alone.state)
+    assert alone.history == both.history
+
+    def counts(fold):
+        return {
+            r["subset"]: (r["n"], r["value"])
+            for r in fold.rows
+            if (r["task"], r["scorer"], r["metric"]) == ("counts", "model", "pearson")
+        }
+
+    assert "with negatives" not in counts(alone)
+    assert counts(both)["peaks"] == counts(alone)["peaks"]
+    table = both.heldout
+    by_hand = np.corrcoef(table["counts_observed"], table["counts_predicted"])[0, 1]
+    n, r = counts(both)["with negatives"]
+    assert n == len(table) > counts(both)["peaks"][0] and r == pytest.approx(by_hand, abs=1e-6)
+    assert (np.expm1(table["counts_observed"][~table["peak"]]) < 60).all()
+
+
 def test_memory_mapped_signal_gives_the_same_examples(genome):
     one = load_examples(signal_recipe(genome))
     two = load_examples(signal_recipe(genome), workspace=genome / "work")
@@ -321,6 +352,13 @@ def test_signal_of_tiles_with_enough_reads(genome):
     assert set(more.origin[~peak]) == {"few_reads"}
     again = load_examples(signal_recipe(genome, **(data | {"negatives": 0.5})))
     assert np.array_equal(again.names, more.names)
+    judged = load_examples(signal_recipe(genome, **(data | {"negatives": 9, "negative_ratio": 0})))
+    all_of_it = load_examples(signal_recipe(genome, **(data | {"negatives": 9})))
+    assert (~judged.data.is_peak).any()
+    assert (judged.split.sizes()["test"]) == all_of_it.split.sizes()["test"]
+    for part in ("train", "validation"):
+        names = judged.names[getattr(judged.split, part)]
+        assert np.array_equal(names, examples.names[getattr(examples.split, part)])
     with pytest.raises(TrainingError, match="no tile has 1e[+]09 reads"):
         load_examples(
             signal_recipe(genome, **(data | {"tiles": {"stride_bp": 30, "min_reads": 1e9}}))

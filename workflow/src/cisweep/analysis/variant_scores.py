@@ -27,7 +27,7 @@ def log2_fold_change(ref: np.ndarray, alt: np.ndarray, scale: str) -> np.ndarray
     """Return log2 of alt over ref, NaN where the target's scale has no fold change.
 
     ref, alt: predictions in the target's own scale. log_counts, log1p_counts: (alt - ref) / ln 2;
-    counts: log2((alt + 1) / (ref + 1)); logit, probability: NaN.
+    counts: log2((alt + 1) / (ref + 1)); logit, probability, value: NaN.
     """
     ref, alt = np.asarray(ref, dtype=np.float64), np.asarray(alt, dtype=np.float64)
     if scale in LOG_SCALES:

@@ -68,8 +68,11 @@ class TargetConfig(Strict):
     window's own centred logits held fixed (ChromBPNet); `profile_bpnetlite`: Σ z·softmax(z)."""
     transform: Literal["none", "log1p"] = "none"
     """Applied to the reduced value."""
-    scale: Literal["logit", "probability", "log_counts", "log1p_counts", "counts"] = "logit"
-    """Unit of the target; it decides how variants are reported."""
+    scale: Literal["logit", "probability", "log_counts", "log1p_counts", "counts", "value"] = (
+        "logit"
+    )
+    """Unit of the target; it decides how variants are reported. `value`: any other number (that of
+    a regression, a profile score), whose change is a difference and nothing more."""
 
 
 class TrackConfig(Strict):

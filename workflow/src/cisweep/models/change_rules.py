@@ -209,8 +209,7 @@ class Scaled(_LocalStep):
             return Local(None)
         if self.scale is not None:
             return Local(data * self.scale, start)
-        if self.shift == 0:
-            return Local(data, start, owned=False)
+        # A slice that starts at 0 may end earlier, so this too is cut to the output.
         kept = state.finish(self.out, data, start)
         kept.owned = kept.data is not data
         return kept

@@ -25,6 +25,7 @@ UNITS = {
     "log_counts": "log counts",
     "log1p_counts": "log(1 + counts)",
     "counts": "counts",
+    "value": "value",
 }
 
 

@@ -148,7 +148,7 @@ class SignalData(Strict):
     """Windows that train the counts only, per peak: GC-matched ones without a peak; with tiles,
     those with fewer reads."""
     negative_ratio: float = Field(0.333, ge=0)
-    """Negatives drawn for each epoch, per peak."""
+    """Negatives drawn for each epoch, per peak; 0: they stand in the held-out metrics alone."""
     outlier_quantile: float = Field(0.99, gt=0, le=1)
     """Peaks with more reads than outlier_factor × this quantile are dropped, with a row each."""
     outlier_factor: float | None = Field(1.2, gt=0)
@@ -358,7 +358,7 @@ def data_files(recipe: Recipe) -> list[str]:
 
 STEP = Step(
     name="train",
-    version=2,
+    version=3,
     order=0,
     config=TrainConfig,
     title="Training",

@@ -88,10 +88,12 @@ def _targets(recipe: Recipe, tasks: list[str]) -> list[TargetConfig]:
     if recipe.task == "profile":
         return [
             TargetConfig(name="counts", head=1, tasks=[0], scale="log1p_counts"),
-            TargetConfig(name="profile", head=0, reduce="profile"),
+            TargetConfig(name="profile", head=0, reduce="profile", scale="value"),
         ]
     safe = ["".join(c if c.isalnum() else "_" for c in task.lower()) for task in tasks]
-    return [TargetConfig(name=name, tasks=[i]) for i, name in enumerate(safe)]
+    # One of several classes has no probability of its own: that takes the other logits too.
+    scale = "logit" if recipe.task == "multilabel" else "value"
+    return [TargetConfig(name=name, tasks=[i], scale=scale) for i, name in enumerate(safe)]
 
 
 def _tracks(recipe: Recipe, stranded: bool) -> list[TrackConfig]:

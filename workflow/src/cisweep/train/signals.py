@@ -96,6 +96,12 @@ def signal_examples(
             chosen = _with_negatives(chosen, data, genome, tracks, recipe.seed)
     else:
         chosen = _tiles(data, genome, tracks, recipe.seed)
+    part = _parts(chosen.windows, validation, test)
+    if data.negative_ratio == 0:
+        # Never drawn, they must not decide about the best epoch either.
+        kept = chosen.is_peak | (part == "test")
+        windows, is_peak = chosen.windows.take(np.flatnonzero(kept)), chosen.is_peak[kept]
+        chosen, part = _Chosen(windows, is_peak, chosen.dropped), part[kept]
     windows = chosen.windows
     tokens, signal, control = _read(windows, data, genome, tracks, controls, workspace)
     total = _totals(signal)
@@ -103,10 +109,6 @@ def signal_examples(
         raise TrainingError(
             "all counts are zero", where=", ".join(map(str, data.signal)), mend="check the bigWigs"
         )
-    part = np.full(len(windows), "train", dtype="U10")
-    for name, stretches in (("validation", validation), ("test", test)):
-        for stretch in stretches:
-            part[touches(stretch, windows.chrom, windows.start, windows.end)] = name
     dropped = chosen.dropped + _drop_outliers(data, windows, chosen.is_peak, total, part)
     dataset = SignalDataset(
         tokens, signal, chosen.is_peak, control, data.jitter_bp, recipe.reverse_complement,
@@ -123,6 +125,14 @@ def signal_examples(
         dropped,
         test_chroms=list(test),
     )
+
+
+def _parts(windows: Windows, validation: list[str], test: list[str]) -> np.ndarray:
+    part = np.full(len(windows), "train", dtype="U10")
+    for name, stretches in (("validation", validation), ("test", test)):
+        for stretch in stretches:
+            part[touches(stretch, windows.chrom, windows.start, windows.end)] = name
+    return part
 
 
 def _width(data: SignalData) -> int:
