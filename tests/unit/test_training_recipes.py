@@ -19,7 +19,7 @@ from cisweep.train import fitting
 from cisweep.train.datasets import TableDataset
 from cisweep.train.filters import consensus, filter_matrices, match_filters
 from cisweep.train.loading import load_examples
-from cisweep.train.products import train_model
+from cisweep.train.products import card_text, fold_record, train_model
 from cisweep.train.recipes import RunOptions, train_fold
 
 FIT = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01}
@@ -273,6 +273,8 @@ def test_signal_taken_up_after_a_kill_ends_with_the_same_weights(genome, monkeyp
     assert taken_up.history == undisturbed.history and taken_up.rows == undisturbed.rows
     for name, weight in undisturbed.state.items():
         assert torch.equal(weight, taken_up.state[name]), name
+    cards = [card_text("m", made, [fold_record(f)], "", {}) for f in (undisturbed, taken_up)]
+    assert ["s for those after epoch 2, where it was taken up" in c for c in cards] == [False, True]
 
 
 def test_counts_start_at_their_mean(genome):

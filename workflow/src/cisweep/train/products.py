@@ -154,7 +154,7 @@ def card_text(
         summary = record["summary"]
         lines.append(
             f"- fold {i}: {summary['epochs']} epochs, best {summary['best_epoch']}, "
-            f"{summary['seconds']:.0f} s, seed {recipe.seed}"
+            f"{summary['seconds']:.0f} s{_resumed(summary)}, seed {recipe.seed}"
         )
     lines += ["", "## Held-out metrics", "", *_metric_lines(metrics_table(records))]
     for title, key in (("First-layer filters", "filters"), ("Spot check", "spot_check")):
@@ -163,6 +163,12 @@ def card_text(
     fit_lines = yaml.safe_dump(recipe.model_dump(mode="json", exclude_defaults=True))
     lines += ["", "## Recipe", "", "```yaml", fit_lines.rstrip(), "```"]
     return "\n".join([*lines, "", "## To repeat", "", "```", command, "```", ""])
+
+
+def _resumed(summary: dict[str, Any]) -> str:
+    """Return what the seconds are of, where a training was interrupted."""
+    last = summary["resumed_from"]
+    return f" for those after epoch {last}, where it was taken up" if last else ""
 
 
 def _metric_lines(table: pd.DataFrame) -> list[str]:
