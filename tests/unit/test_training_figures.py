@@ -88,3 +88,17 @@ def test_figures_are_the_same_bytes_again(tmp_path):
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     save_parity(labels(), tmp_path / "parity.png")
     assert (tmp_path / "parity.png").stat().st_size > 5000
+
+
+def test_windows_beside_the_peaks_have_a_panel_of_their_own(tmp_path, monkeypatch):
+    table = pd.DataFrame(
+        {"peak": [True] * 30 + [False] * 20, "counts_observed": np.arange(50) / 10.0}
+    ).assign(counts_predicted=lambda t: t["counts_observed"] / 2)
+    titles = []
+    monkeypatch.setattr(
+        "cisweep.plot.curves.plot_parity",
+        lambda truth, guess, ax, label: titles.append((label, len(truth))),
+    )
+    save_parity(table, tmp_path / "both.svg")
+    save_parity(table[table["peak"]], tmp_path / "peaks.svg")
+    assert titles == [("counts of peaks", 30), ("counts with negatives", 50), ("counts", 30)]

@@ -52,14 +52,23 @@ def save_labels(labels: dict[str, tuple[list[int], list[float]]], path: Path) ->
 def save_parity(heldout: pd.DataFrame, path: Path) -> None:
     """Write predictions against the truth of each task of a held-out table.
 
-    For labels of 0 and 1 it shows the distributions of the predictions of both classes.
+    For labels of 0 and 1 it shows the distributions of the predictions of both classes; where there
+    are windows beside the peaks, the peaks alone and all windows.
     """
     from cisweep.plot.curves import plot_parity
 
-    tasks = [t for t in held_out_tasks(heldout) if heldout[f"{t}_observed"].notna().sum() > 1]
-    figure, axes = _figure(len(tasks), 5, 5)
-    for ax, task in zip(axes, tasks):
-        truth, guess = heldout[f"{task}_observed"], heldout[f"{task}_predicted"]
+    tables = {"": heldout}
+    if "peak" in heldout and heldout["peak"].nunique() > 1:
+        tables = {" of peaks": heldout[heldout["peak"]], " with negatives": heldout}
+    panels = [
+        (task, task + suffix, table)
+        for task in held_out_tasks(heldout)
+        for suffix, table in tables.items()
+        if table[f"{task}_observed"].notna().sum() > 1
+    ]
+    figure, axes = _figure(len(panels), 5, 5)
+    for ax, (task, title, table) in zip(axes, panels):
+        truth, guess = table[f"{task}_observed"], table[f"{task}_predicted"]
         if set(truth.dropna().unique()) <= {0.0, 1.0}:
             bins = np.histogram_bin_edges(guess.dropna(), 60)
             for label in (0, 1):
@@ -67,7 +76,7 @@ def save_parity(heldout: pd.DataFrame, path: Path) -> None:
                 ax.hist(
                     values, bins, density=True, alpha=0.6, label=f"label {label}, n {len(values)}"
                 )
-            ax.set_title(task, fontsize=10)
+            ax.set_title(title, fontsize=10)
             ax.set_xlabel("Predicted logit")
             ax.set_ylabel("Density")
             # Room for the legend above the bars.
@@ -75,7 +84,7 @@ def save_parity(heldout: pd.DataFrame, path: Path) -> None:
             ax.legend(frameon=False, loc="upper right", ncols=2, fontsize=9)
             ax.spines[["top", "right"]].set_visible(False)
         else:
-            plot_parity(truth, guess, ax=ax, label=task)
+            plot_parity(truth, guess, ax=ax, label=title)
     save_figure(axes[0], path, dpi=120)
 
 
