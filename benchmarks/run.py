@@ -44,7 +44,7 @@ NOTES = {
     "predict": "In the residual nets nine tenths of the time are convolutions, which torch runs at "
     "the machine's rate: what is gained there is what tiles save.",
     "variants": "Where each variant has a place of its own its reference needs a pass: the change "
-    "takes a third of one more (BPNet) or two thirds (demo CNN, whose global maximum reads all).",
+    "takes a third of what that takes.",
     "tiles": "Reading the model's operations takes a tenth of a second in each call, which weighs "
     "less on longer sequences.",
 }
