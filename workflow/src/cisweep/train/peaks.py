@@ -15,7 +15,7 @@ from cisweep.steps.train import NegativesConfig, PeaksData, Recipe
 from cisweep.train.datasets import TableDataset
 from cisweep.train.examples import Examples, hashes
 from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
-from cisweep.train.splitting import PARTS, Split, touches
+from cisweep.train.splitting import PARTS, Split, region_parts
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
          for task, path in data.peaks.items()},
         data.same_within_bp,
     )  # fmt: skip
-    part = _parts(peaks.windows, validation, test)
+    w = peaks.windows
+    part = region_parts(w.chrom, w.start, w.end, validation, test)
     tokens, labels, names, origin, parts = [peaks.tokens], [peaks.labels], [], [], [part]
     names.append([f"{c}:{s}-{e}" for c, s, e in _coordinates(peaks.windows)])
     origin.append(["positive"] * len(part))
@@ -76,14 +77,6 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
 
 def _coordinates(windows: Windows):
     return zip(windows.chrom, windows.start, windows.end)
-
-
-def _parts(windows: Windows, validation: list[str], test: list[str]) -> np.ndarray:
-    part = np.full(len(windows), "train", dtype="U10")
-    for name, stretches in (("validation", validation), ("test", test)):
-        for stretch in stretches:
-            part[touches(stretch, windows.chrom, windows.start, windows.end)] = name
-    return part
 
 
 def _load(

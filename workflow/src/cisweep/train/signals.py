@@ -14,7 +14,7 @@ from cisweep.steps.train import Recipe, SignalData
 from cisweep.train.datasets import SignalDataset
 from cisweep.train.examples import Examples, hashes
 from cisweep.train.negatives import Background, gc_matched_windows
-from cisweep.train.splitting import Split, touches
+from cisweep.train.splitting import Split, region_parts
 
 _BLOCK_BP = 4_000_000
 
@@ -96,7 +96,8 @@ def signal_examples(
             chosen = _with_negatives(chosen, data, genome, tracks, recipe.seed)
     else:
         chosen = _tiles(data, genome, tracks, recipe.seed)
-    part = _parts(chosen.windows, validation, test)
+    w = chosen.windows
+    part = region_parts(w.chrom, w.start, w.end, validation, test)
     if data.negative_ratio == 0:
         # Never drawn, they must not decide about the best epoch either.
         kept = chosen.is_peak | (part == "test")
@@ -125,14 +126,6 @@ def signal_examples(
         dropped,
         test_chroms=list(test),
     )
-
-
-def _parts(windows: Windows, validation: list[str], test: list[str]) -> np.ndarray:
-    part = np.full(len(windows), "train", dtype="U10")
-    for name, stretches in (("validation", validation), ("test", test)):
-        for stretch in stretches:
-            part[touches(stretch, windows.chrom, windows.start, windows.end)] = name
-    return part
 
 
 def _width(data: SignalData) -> int:

@@ -115,7 +115,18 @@ def split_regions(
     validation: Sequence[str],
     test: Sequence[str],
 ) -> Split:
-    """Return a split of windows by chromosomes or stretches of them.
+    """Return the split of `region_parts`."""
+    return Split.from_labels(region_parts(chrom, start, end, validation, test))
+
+
+def region_parts(
+    chrom: Sequence[str] | np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    validation: Sequence[str],
+    test: Sequence[str],
+) -> np.ndarray:
+    """Return the part of each window (one of PARTS), by chromosomes or stretches of them.
 
     `validation` and `test` name chromosomes ("chr8") or stretches ("chr20:0-26000000", 0-based
     half-open). A window that touches a test stretch is a test window, else one that touches a
@@ -126,7 +137,7 @@ def split_regions(
     for part, stretches in (("validation", validation), ("test", test)):
         for stretch in stretches:
             labels[touches(stretch, chrom, start, end)] = part
-    return Split.from_labels(labels)
+    return labels
 
 
 def touches(stretch: str, chrom: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
