@@ -11,10 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cisweep.models.changes import EMPTY, Example, Interval, Local, Plan, State, run_steps
-from cisweep.models.fast_operations import REPLACED
+from cisweep.models.changes import (
+    EMPTY,
+    Example,
+    Interval,
+    Local,
+    Plan,
+    State,
+    run_steps,
+    tensors_of,
+)
 from cisweep.models.replay import Replay
-from cisweep.models.tape import Ref, Tape, refs_in, run_call, tensors_in, walk
+from cisweep.models.tape import Ref, Tape, refs_in, tensors_in, walk
 
 Reads = dict[int, Interval]  # the positions of tensors that are read; (0, 0) without positions
 
@@ -150,11 +158,7 @@ class SequenceBatches:
         return self._parts(X, reads)
 
     def _whole(self, X: Tensor) -> SequenceBatch:
-        tape, values = self.plan.tape, {0: X}
-        for call in tape.calls:
-            results = run_call(call, values, len(X), REPLACED.get(call.function))
-            values.update(zip(call.outputs, results, strict=True))
-        return SequenceBatch(tape, values)
+        return SequenceBatch(self.plan.tape, tensors_of(self.plan.tape, [X]))
 
     def _parts(self, X: Tensor, reads: Reads) -> SequenceBatch:
         tape = self.plan.tape

@@ -71,6 +71,16 @@ class Plan:
     largest: int
 
 
+def tensors_of(tape: Tape, inputs: Sequence[Tensor]) -> dict[int, Tensor]:
+    """Return every tensor of a forward, by its number."""
+    values = dict(enumerate(inputs))
+    for call in tape.calls:
+        with fast_convolutions():
+            results = run_call(call, values, inputs[0].shape[0])
+        values.update(zip(call.outputs, results, strict=True))
+    return values
+
+
 class Example:
     """The tensors of the unchanged example, and windows of them around neighbouring positions.
 
@@ -79,14 +89,9 @@ class Example:
 
     @torch.no_grad()
     def __init__(self, tape: Tape, inputs: Sequence[Tensor], neighbours: int):
-        self.values: dict[int, Tensor] = dict(enumerate(inputs))
+        self.values = tensors_of(tape, inputs)
         self.margin = neighbours
         self._padded: dict[Any, Tensor] = {}
-        for call in tape.calls:
-            with fast_convolutions():
-                results = run_call(call, self.values, inputs[0].shape[0])
-            for number, tensor in zip(call.outputs, results, strict=True):
-                self.values[number] = tensor
 
     def windows(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
         """Return the values (n, 1, width, channels) of a tensor around positions p … p + n − 1.

@@ -5,13 +5,12 @@ One byte a base is what is read, stored and shuffled; one-hot is made on the dev
 
 import ctypes
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from cisweep.errors import SequenceError
 from cisweep.genome.fasta import TOKEN_TABLE
-from cisweep.kernels import array, kernel
+from cisweep.kernels import array, in_threads, kernel
 
 N = 4
 LETTERS = np.frombuffer(b"ACGTN", np.uint8)
@@ -209,20 +208,13 @@ def _shuffled(tokens: np.ndarray, seeds: np.ndarray, threads: int, dinucleotide:
     seeds = np.ascontiguousarray(seeds)
     out = np.empty((*seeds.shape, tokens.shape[1]), np.uint8)
 
-    def shuffle_block(rows: slice) -> None:
-        block = tokens[rows]
+    def shuffle_block(begin: int, end: int) -> None:
+        block = tokens[begin:end]
         sizes = (len(block), seeds.shape[1], tokens.shape[1])
-        if _shuffle(block, seeds[rows], *sizes, dinucleotide, out[rows]) != 0:
+        if _shuffle(block, seeds[begin:end], *sizes, dinucleotide, out[begin:end]) != 0:
             raise MemoryError(f"no memory to shuffle sequences of {tokens.shape[1]} bases")
 
-    n_blocks = max(1, min(threads, len(tokens)))
-    edges = np.linspace(0, len(tokens), n_blocks + 1).astype(int)
-    blocks = [slice(a, b) for a, b in zip(edges[:-1], edges[1:])]
-    if n_blocks == 1:
-        shuffle_block(blocks[0])
-    else:
-        with ThreadPoolExecutor(n_blocks) as pool:
-            list(pool.map(shuffle_block, blocks))
+    in_threads(shuffle_block, len(tokens), threads)
     return out
 
 
