@@ -170,6 +170,7 @@ class NamedSequences:
     def __init__(self, tokens: dict[str, np.ndarray], columns: dict[str, list[str]] | None = None):
         self._tokens = tokens
         self._columns = columns or {}
+        self._numbers: dict[str, dict[str, np.float32]] = {}
         self.lengths = {name: len(t) for name, t in tokens.items()}
 
     @property
@@ -187,6 +188,11 @@ class NamedSequences:
 
     def column(self, name: str) -> dict[str, np.float32]:
         """Return sequence -> its number in a column of the table; GenomeError if it has none."""
+        if name not in self._numbers:
+            self._numbers[name] = self._parsed(name)
+        return self._numbers[name]
+
+    def _parsed(self, name: str) -> dict[str, np.float32]:
         if name not in self._columns:
             raise GenomeError(
                 f"the table of sequences has no column {name!r}",
