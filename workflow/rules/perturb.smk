@@ -36,6 +36,7 @@ rule marginalize_chunk:
     input:
         prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
         backgrounds=f"{CHUNKS}/marginalize/backgrounds.npz",
+        source=PLAN.source_files,
         weights=weights,
         motifs=motif_file(),
     output:
@@ -174,6 +175,7 @@ rule space_chunk:
     input:
         prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
         backgrounds=f"{CHUNKS}/space/backgrounds.npz",
+        source=PLAN.source_files,
         weights=weights,
         motifs=motif_file(),
     output:
