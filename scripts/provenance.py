@@ -11,6 +11,7 @@ with Job(snakemake) as job:  # noqa: F821
         "models": {
             n["model"]: n for n in (json.loads(p.read_text()) for p in job.inputs("prepared"))
         },
+        "source": job.plan.source.identity,
         "config": job.plan.config.model_dump(mode="json"),
         "packages": {p: version(p) for p in ("snakemake", "torch", "numpy", "h5py", "pyBigWig")},
     }

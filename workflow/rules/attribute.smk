@@ -4,7 +4,7 @@
 rule attribute_chunk:
     """Explain the selected windows of one chunk; an unchanged chunk is kept as it is."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
         weights=weights,
         peaks=peaks,

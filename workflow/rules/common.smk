@@ -93,7 +93,7 @@ def near_chunk_paths(step, suffix):
 
 def weights(wildcards):
     """Return the files that determine the output of the job's model."""
-    return [str(path) for path in PLAN.models[wildcards.model].files()]
+    return [str(path) for path in PLAN.models[wildcards.model].watched_files()]
 
 
 def settings(step):
@@ -392,12 +392,6 @@ def design_files(*names):
     return [str(path) for path in found if path is not None]
 
 
-def design_models():
-    """Return the ids of the models that take part."""
-    step = PLAN.step_config("design")
-    return [] if step is None else [*step.oracles, *step.judges]
-
-
 def design_usual():
     """Return the run's BED file where it says what composition is usual."""
     step, bed = PLAN.step_config("design"), PLAN.config.regions.bed
@@ -406,7 +400,9 @@ def design_usual():
 
 def design_weights(wildcards):
     """Return the files that determine the output of the models that take part."""
-    return [str(path) for name in design_models() for path in PLAN.models[name].files()]
+    return [
+        str(path) for name in PLAN.design_models() for path in PLAN.models[name].watched_files()
+    ]
 
 
 def design_parts(suffix):

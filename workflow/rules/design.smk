@@ -1,7 +1,6 @@
 """design: sequences edited until the models predict what is wanted."""
 
-from cisweep.genome.chunks import windows_digest
-from cisweep.genome.design_windows import design_chunks
+from cisweep.genome.design_windows import design_chunks, design_key, designs_key
 from cisweep.steps.design import FIGURES as DESIGN_FIGURES
 
 if PLAN.is_on("design"):
@@ -33,8 +32,8 @@ rule design_chunk:
     params:
         root=root_folder,
         settings=settings("design"),
-        models=lambda wildcards: [PLAN.model_key(name) for name in design_models()],
-        regions=lambda wildcards: [windows_digest(w) for w in design_chunks(PLAN).values()],
+        models=lambda wildcards: [PLAN.model_key(name) for name in PLAN.design_models()],
+        regions=lambda wildcards: design_key(PLAN, wildcards.chunk),
     script:
         "../../scripts/design_chunk.py"
 
@@ -72,5 +71,6 @@ rule design:
     params:
         root=root_folder,
         settings=settings("design"),
+        regions=designs_key(PLAN) if PLAN.is_on("design") else "",
     script:
         "../../scripts/design.py"

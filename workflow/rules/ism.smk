@@ -33,7 +33,7 @@ rule ism_regions:
 rule ism_chunk:
     """Predict every substitution of the chosen windows of one chunk; an unchanged chunk is kept."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
         weights=weights,
         peaks=ism_peaks,

@@ -34,7 +34,7 @@ rule experiment_backgrounds:
 rule marginalize_chunk:
     """Put a block of motifs into the backgrounds; an unchanged block is kept as it is."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         backgrounds=f"{CHUNKS}/marginalize/backgrounds.npz",
         source=PLAN.source_files,
         weights=weights,
@@ -117,7 +117,7 @@ rule ablate_select:
 rule ablate_chunk:
     """Shuffle the hits of one chunk out of their windows; an unchanged chunk is kept as it is."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         selected=f"{CHUNKS}/ablate/selected.parquet",
         source=PLAN.source_files,
         weights=weights,
@@ -173,7 +173,7 @@ rule ablate:
 rule space_chunk:
     """Put a block of pairs of motifs into the backgrounds; an unchanged block is kept as it is."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         backgrounds=f"{CHUNKS}/space/backgrounds.npz",
         source=PLAN.source_files,
         weights=weights,

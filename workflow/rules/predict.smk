@@ -4,7 +4,7 @@
 rule predict_chunk:
     """Predict the windows of one chunk."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
         weights=weights,
     output:

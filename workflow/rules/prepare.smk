@@ -1,11 +1,15 @@
-"""prepare: check the model and motifs before any chunk; account for every dropped region."""
+"""prepare: check the model before any chunk; account for every dropped region.
+
+Every job that reads a model takes `prepared` as a plain input. Marked `ancient`, it would hide new
+weights: Snakemake (9.27) looks no further at a job behind one that reruns, and does not carry
+the rerun over an ancient file. So prepare reads nothing but what determines a model's output.
+"""
 
 
 rule prepare:
-    """Load the model, run one window, read the motifs: what is wrong shows before the sweep."""
+    """Load the model, run one window, note its identity: what is wrong with it shows before the sweep."""
     input:
         weights=weights,
-        motifs=motif_file(),
     output:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
     log:
@@ -62,6 +66,7 @@ rule provenance:
     """Write what the products of this run were made from."""
     input:
         prepared=[f"{RESULTS}/{model}/prepare/prepared.json" for model in PLAN.models],
+        source=PLAN.source_files,
     output:
         json=f"{RESULTS}/provenance.json",
     log:
@@ -77,5 +82,6 @@ rule provenance:
         root=root_folder,
         settings=PLAN.config_hash,
         regions=PLAN.regions_hash,
+        config=PLAN.written_hash,
     script:
         "../../scripts/provenance.py"

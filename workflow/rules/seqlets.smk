@@ -4,7 +4,7 @@
 rule seqlets_null_chunk:
     """Explain shuffled sequences of a chunk: what attributions look like without signal."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         weights=weights,
         h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
     output:

@@ -32,7 +32,7 @@ rule variants_select:
 rule variants_chunk:
     """Predict both alleles of the variants of one chunk; an unchanged chunk is kept as it is."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         selected=f"{RESULTS}/variants/selected.parquet",
         source=PLAN.source_files,
         weights=weights,

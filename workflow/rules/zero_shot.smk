@@ -4,7 +4,7 @@
 rule zero_shot_chunk:
     """Score blocks of pairs of sequences by a DNA language model."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
         weights=weights,
         pairs=zero_shot_files(),

@@ -1,4 +1,4 @@
-"""The adapter between Snakemake and a script: log, provenance, device, atomic products, reuse.
+"""The adapter between Snakemake and a script: log, origin, device, atomic products, reuse.
 
 A script opens it first and knows nothing else of Snakemake:
 
@@ -23,8 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from cisweep import __version__
-from cisweep.errors import CisweepError, ConfigError
+from cisweep.config.model import model_sha256
+from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
 from cisweep.genome.plan import Plan
+from cisweep.origin import (
+    Origin,
+    check_one_origin,
+    is_whole,
+    note_path,
+    read_origin,
+    write_origin,
+)
 
 REUSE_MAX_BYTES = 64 << 20
 """Larger inputs are told apart by size and time of change instead of by their bytes."""
@@ -43,6 +52,8 @@ class Job:
         self._config = snakemake.config
         self._log = str(snakemake.log[0]) if len(snakemake.log) else None
         self._started = time.monotonic()
+        self._checked: set[str] = set()
+        self._stamps = self._weight_stamps()
 
     # ---- life ----------------------------------------------------------------------------
 
@@ -103,22 +114,93 @@ class Job:
         return {
             "cisweep_version": __version__,
             "settings": str(getattr(self.params, "settings", "")),
-            "model_sha256": str(getattr(self.params, "model_sha256", "")) or self._model_hash(),
+            "model_sha256": self._prepared.get("model_sha256", ""),
             "seed": int(self._config.get("seed", 0)),
         }
 
-    def _model_hash(self) -> str:
+    @cached_property
+    def _prepared(self) -> dict[str, Any]:
+        """What prepare noted of the job's model; nothing for a product that joins several."""
         paths = self.inputs("prepared")
-        if len(paths) != 1:  # a product that joins several models names them itself
-            return ""
-        return json.loads(paths[0].read_text()).get("model_sha256", "")
+        return json.loads(paths[0].read_text()) if len(paths) == 1 else {}
 
     @contextlib.contextmanager
     def product(self, name: str) -> Iterator[Path]:
-        """Yield a temporary path beside output `name`; it takes the name once complete."""
+        """Yield a temporary path beside output `name`; it takes the name once complete.
+
+        A note of its origin goes beside it. Raises ProductError if the inputs are of two origins,
+        ModelError if the weights were replaced since they were prepared.
+        """
         final = Path(str(getattr(self.output, name)))
         with atomic(final) as temporary:
             yield temporary
+            models = self.models
+            if self._weight_stamps() != self._stamps:
+                raise self._replaced()
+        settings = str(getattr(self.params, "settings", ""))
+        write_origin(final, self.rule, getattr(self.wildcards, "model", ""), settings, models)
+
+    # ---- origin --------------------------------------------------------------------------
+
+    @cached_property
+    def _origins(self) -> dict[str, Origin]:
+        """The notes of the inputs that are products, by path."""
+        found = ((str(path), read_origin(Path(str(path)))) for path in self.input)
+        return {path: origin for path, origin in found if origin is not None}
+
+    @cached_property
+    def models(self) -> dict[str, str]:
+        """Id -> SHA-256 of the weights of all models that this job or its inputs have read."""
+        inputs = check_one_origin((Path(p), origin) for p, origin in self._origins.items())
+        own = self._own_models() if self._stamps else {}
+        for model, sha256 in own.items():
+            if inputs.get(model, sha256) != sha256:
+                raise self._replaced()
+        return inputs | own
+
+    def _own_models(self) -> dict[str, str]:
+        """Return id -> hash of the weights that this job loads, taken from their bytes."""
+        one = getattr(self.wildcards, "model", None)
+        ids = [one] if one is not None else self.plan.design_models()
+        commits = self._prepared.get("commits", {})
+        # A training's folds are inputs of that name too, and no model of the run yet.
+        given = {path for path, *_ in self._stamps}
+        known = {m: self.plan.models[m] for m in ids if m in self.plan.models}
+        read = {m: c for m, c in known.items() if given.issuperset(map(str, c.watched_files()))}
+        return {m: model_sha256(config, commits)[0] for m, config in read.items()}
+
+    def _weight_stamps(self) -> list[tuple[str, int, int, int]]:
+        """Return what changes of a weights file when it is replaced or written to."""
+        found = []
+        for path in map(str, getattr(self.input, "weights", None) or ()):
+            stat = os.stat(path) if os.path.exists(path) else None
+            if stat is not None:
+                found.append((path, stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        return found
+
+    def _replaced(self) -> ModelError:
+        return ModelError(
+            "the weights were replaced while the workflow was running",
+            where=", ".join(path for path, *_ in self._stamps),
+            mend="run the workflow again: what was made with the old ones is made anew",
+        )
+
+    def _check(self, name: str, paths: list[Path]) -> None:
+        """Raise ProductError if an input has not the bytes that the job before wrote."""
+        if name in self._checked:
+            return
+        self._checked.add(name)
+        for path in paths:
+            if is_whole(path, self._origins.get(str(path))):
+                continue
+            mend = "delete it and run the workflow again, which makes it anew"
+            if "chunks" in path.parts:
+                for each in (path, note_path(path), self._key_file(path)):
+                    each.unlink(missing_ok=True)
+                mend = "it was taken away; run the workflow again, which makes it anew"
+            raise ProductError(
+                "its bytes are not those that were written", where=str(path), mend=mend
+            )
 
     def products(self, name: str) -> list[Path]:
         """Return the paths of an output (or input) that is a list."""
@@ -126,11 +208,13 @@ class Job:
         return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
 
     def inputs(self, name: str) -> list[Path]:
-        """Return the paths of input `name`, one or many."""
+        """Return the paths of input `name`, one or many, once they were found to be whole."""
         value = getattr(self.input, name, None)
         if value is None:
             return []
-        return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
+        paths = [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
+        self._check(name, paths)
+        return paths
 
     # ---- reuse ---------------------------------------------------------------------------
 
@@ -158,10 +242,14 @@ class Job:
         key = self._reuse_key(parts, leave_out)
         outputs = [Path(str(p)) for p in self.output]
         notes = [self._key_file(p) for p in outputs]
-        if all(
+        stand = all(
             p.is_file() and n.is_file() and n.read_text() == f"{key} {p.stat().st_size}"
             for p, n in zip(outputs, notes)
-        ):
+        )
+        damaged = [p for p in outputs if stand and not is_whole(p, read_origin(p))]
+        for path in damaged:
+            self.say(f"{path}: its bytes are not those that were written; it is made again")
+        if stand and not damaged:
             self.say("unchanged: inputs and parameters are those of the existing product")
             yield True
             return

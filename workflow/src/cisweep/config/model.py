@@ -5,12 +5,15 @@ torch. Relative paths are relative to the model.yaml itself.
 """
 
 import hashlib
+from collections.abc import Mapping
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from cisweep.config.base import Name, Strict
+from cisweep.contracts import digest as short_digest
 
 _ADAPTERS = Path(__file__).parent.parent / "models" / "adapters"
 ADAPTERS = sorted(p.stem for p in _ADAPTERS.glob("*.py") if not p.stem.startswith("_"))
@@ -220,14 +223,53 @@ class ModelConfig(Strict):
         """Return every file that determines the model's output (weights of all folds, inputs)."""
         paths = [f.weights for f in self.folds if f.hub is None]
         paths += [p for f in self.folds for p in f.extra_weights.values()]
-        return paths + [p for i in self.inputs for p in i.paths]
+        code = [] if (found := self.module_file()) is None else [found]
+        return paths + [p for i in self.inputs for p in i.paths] + code
+
+    def watched_files(self) -> list[Path]:
+        """Return the files whose bytes determine the model's output; of a folder, those in it."""
+        return [file for path in self.files() for file in _files_in(path)]
+
+    def module_file(self) -> Path | None:
+        """Return the file that `module: package.module:Class` names; None if there is none.
+
+        It is looked for on Python's path without being run. What it imports in turn is not seen.
+        """
+        if self.module is None or ":" not in self.module:
+            return None
+        folders, spec = None, None
+        for part in self.module.split(":")[0].split("."):
+            spec = PathFinder.find_spec(part, folders)
+            if spec is None:
+                return None  # the adapter says what is wrong
+            folders = spec.submodule_search_locations
+        return Path(spec.origin) if spec.has_location else None
+
+
+def _files_in(path: Path) -> list[Path]:
+    return sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+
+
+def model_sha256(config: ModelConfig, commits: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """Return the hash of all that determines a model's output, and the hash of each file by name.
+
+    commits: the commit of each name in a hub. Of one file the hash is the file's own. Files of one
+    name (of several folds) have their folder in front.
+    """
+    paths = config.files()
+    names = [p.name for p in paths]
+    shown = [n if names.count(n) == 1 else f"{p.parent.name}/{n}" for n, p in zip(names, paths)]
+    if len(set(shown)) < len(shown):
+        shown = [str(p) for p in paths]
+    hashes = {n: file_sha256(p) for n, p in zip(shown, paths)} | dict(commits)
+    in_order = [*map(hashes.get, shown), *sorted(commits.items())]
+    return (in_order[0] if len(in_order) == 1 else short_digest(in_order)), hashes
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file, or of all files of a folder in name order."""
     digest = hashlib.sha256()
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    for file in files:
+    for file in _files_in(path):
         with open(file, "rb") as handle:
             while block := handle.read(1 << 20):
                 digest.update(block)

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from cisweep.config.goal_table import ALL
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
+from cisweep.genome.chunks import windows_digest
 from cisweep.genome.fasta import window_tokens
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import (
@@ -92,6 +93,23 @@ def design_chunks(plan: Plan) -> dict[str, Windows]:
         check_design(plan)
         plan.__dict__["_design_chunks"] = plan.layout.split(design_windows(plan)[0])
     return plan.__dict__["_design_chunks"]
+
+
+def design_key(plan: Plan, chunk: str) -> str:
+    """Return a hash of a chunk's windows and of what is wanted of each."""
+    windows = design_chunks(plan)[chunk]
+    return digest(windows_digest(windows), [_goals_of(plan, str(name)) for name in windows.name])
+
+
+def designs_key(plan: Plan) -> str:
+    """Return a hash of all windows, of what is wanted of them, and of the dropped regions."""
+    own = [design_key(plan, chunk) for chunk in design_chunks(plan)]
+    return digest(own, design_windows(plan)[1].to_csv())
+
+
+def _goals_of(plan: Plan, region: str) -> dict[str, list]:
+    step = plan.step_config("design")
+    return {n: [g.model_dump(mode="json") for g in step.goals[n]] for n in step.goals_of(region)}
 
 
 def design_tokens(plan: Plan, windows: Windows) -> np.ndarray:

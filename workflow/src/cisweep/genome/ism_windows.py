@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.chunk_windows import ChunkWindows, usable_windows
 from cisweep.genome.chunks import chunk_index, windows_digest
@@ -59,7 +59,13 @@ class IsmRegions:
         """Return a hash of the chunk's regions, as far as they are known before the run."""
         if self.step.bed is None:
             return self.plan.chunk_key(model, chunk)
-        return windows_digest(self._placed(model)[0][chunk])
+        placed, dropped = self._placed(model)
+        told = dropped.to_csv() if self._tells(model, chunk) else ""
+        return digest(windows_digest(placed[chunk]), told, self.plan.config.regions.max_n)
+
+    def _tells(self, model: str, chunk: str) -> bool:
+        """Is this the chunk that tells which rows of the BED got no window?"""
+        return chunk_index(chunk) == min(map(chunk_index, self._placed(model)[0]))
 
     def windows(self, model: str, chunk: str, peaks: Path | None) -> ChunkWindows:
         """Return a chunk's windows with their tokens, and the dropped rows.
@@ -75,8 +81,8 @@ class IsmRegions:
         tokens = window_tokens(self.plan.source, windows.chrom, windows.start, windows.end)
         tokens = tokens.reshape(len(windows), width)
         kept, tokens, too_many_n = drop_n(windows, tokens, self.plan.config.regions.max_n)
-        first = chunk_index(chunk) == min(map(chunk_index, placed))
-        parts = [d for d in (dropped if first else dropped[:0], too_many_n) if len(d)]
+        own = dropped if self._tells(model, chunk) else dropped[:0]
+        parts = [d for d in (own, too_many_n) if len(d)]
         table = pd.concat(parts, ignore_index=True) if parts else too_many_n
         return ChunkWindows(kept, tokens, table)
 

@@ -24,6 +24,7 @@ from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
 from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
+    NO_INTERVALS,
     Regions,
     WindowPolicy,
     check_dropped,
@@ -32,6 +33,7 @@ from cisweep.genome.regions import (
     tiles,
     to_windows,
     whole_sequences,
+    within,
 )
 from cisweep.genome.signal import check_signal, model_inputs
 from cisweep.steps import all_steps
@@ -73,7 +75,9 @@ class Plan:
     def source_files(self) -> list[str]:
         """Files that the source is read from."""
         if self.is_genome:
-            return [str(self.config.genome.fasta), f"{self.config.genome.fasta}.fai"]
+            fasta = self.config.genome.fasta
+            index = Path(f"{fasta}.gzi")
+            return [str(fasta), f"{fasta}.fai", *([str(index)] if index.exists() else [])]
         return [str(self.config.sequences)]
 
     @cached_property
@@ -265,6 +269,11 @@ class Plan:
         """Is this step registered and part of the run?"""
         return step in all_steps() and self.is_on(step)
 
+    def design_models(self) -> list[str]:
+        """Return the ids of the models that take part in designs."""
+        step = self.step_config("design")
+        return [] if step is None else [*step.oracles, *step.judges]
+
     @property
     def first_map_step(self) -> str | None:
         """The first step that sweeps the regions; it accounts for those dropped for N."""
@@ -302,10 +311,16 @@ class Plan:
 
     def _make_chunk_key(self, model: str, chunk: str) -> str:
         regions = self.config.regions
-        policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
         if self.given is not None:
-            return digest(windows_digest(self.windows(model, chunk)[0]), policy[1])
+            return digest(windows_digest(self.windows(model, chunk)[0]), regions.max_n)
         stretches = self.layout.stretches(chunk_index(chunk))
+        # A tile reaches at most a window beyond its bin.
+        reach = self.models[model].window_bp
+        near = [
+            within(self._blacklist.get(name, NO_INTERVALS), low - reach, high + reach).tolist()
+            for name, low, high in stretches
+        ]
+        policy = [regions.edge, regions.max_n, regions.chroms, near]
         return digest(stretches, regions.tile.stride_bp, policy)
 
     def model_key(self, model: str) -> str:
@@ -327,7 +342,9 @@ class Plan:
             for m in self.models
             if self.given is not None
         ]
-        return digest(rows, self.config.regions.model_dump(mode="json", exclude={"bed"}))
+        blacklist = [(name, part.tolist()) for name, part in self._blacklist.items()]
+        others = self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"})
+        return digest(rows, blacklist, others)
 
     @property
     def config_hash(self) -> str:
@@ -336,6 +353,11 @@ class Plan:
             *(self.settings(s, m) for s in all_steps() if self.is_on(s) for m in self.models),
             self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"}),
         )
+
+    @property
+    def written_hash(self) -> str:
+        """Hash of the whole config, as provenance.json has it."""
+        return digest(self.config.model_dump(mode="json"))
 
     @property
     def page_key(self) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from cisweep.contracts import Windows
 from cisweep.errors import RegionError
 
+NO_INTERVALS = np.empty((0, 2), dtype=np.int64)
 DROPPED_COLUMNS = ["chrom", "start", "end", "strand", "name", "reason", "detail"]
 
 
@@ -212,7 +213,7 @@ def read_blacklist(paths: list[Path]) -> dict[str, np.ndarray]:
 def merge_intervals(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     """Return (K, 2) sorted intervals that cover the same bases; touching ones are joined."""
     if not len(start):
-        return np.empty((0, 2), dtype=np.int64)
+        return NO_INTERVALS
     order = np.argsort(start, kind="stable")
     start, reach = start[order], np.maximum.accumulate(end[order])
     first = np.flatnonzero(np.r_[True, start[1:] > reach[:-1]])
@@ -226,6 +227,13 @@ def overlaps(intervals: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.nd
     touched = position < len(intervals)
     touched[touched] = intervals[position[touched], 0] < end[touched]
     return touched
+
+
+def within(intervals: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Return those of the merged, sorted `intervals` (K, 2) that touch [low, high)."""
+    first = np.searchsorted(intervals[:, 1], low, side="right")
+    last = np.searchsorted(intervals[:, 0], high, side="left")
+    return intervals[first : max(first, last)]
 
 
 def to_windows(

@@ -157,6 +157,8 @@ STEP = Step(
             "batch_size",
             "regions_per_batch",
             "regions",
+            "region_goals",  # each chunk watches those of its own regions
+            "goals",
             "frozen",
             "goals_table",
             "priors",

@@ -1,0 +1,114 @@
+"""What a chunk's key sees: each edit changes the keys of the chunks that it touches, no others."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cisweep.genome.design_windows import design_chunks, design_key, designs_key
+from cisweep.genome.ism_windows import IsmRegions
+from cisweep.genome.plan import Plan
+
+WINDOW = 200  # of the demo's model
+
+
+@pytest.fixture
+def genome(tmp_path) -> Path:
+    """A genome of one chromosome of 4,000 bp."""
+    path = tmp_path / "g.fa"
+    path.write_text(">c\n" + "ACGT" * 1000 + "\n")
+    Path(f"{path}.fai").write_text("c\t4000\t3\t4000\t4001\n")
+    return path
+
+
+def plan(root: Path, genome: Path, **changes) -> Plan:
+    data = yaml.safe_load((root / "config" / "config.yaml").read_text()) | {
+        "genome": {"fasta": str(genome)},
+        "regions": {"tile": {"stride_bp": 50}, "blacklist": [str(genome.parent / "black.bed")]},
+        "chunk_bp": 1000,
+        "steps": {"predict": {}},
+    }
+    return Plan.from_config(data | changes, root)
+
+
+def bed(genome: Path, name: str, *rows: tuple) -> Path:
+    path = genome.parent / name
+    path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    return path
+
+
+def changed(before: dict, after: dict) -> set:
+    assert before.keys() == after.keys()
+    return {chunk for chunk in before if before[chunk] != after[chunk]}
+
+
+@pytest.mark.parametrize(
+    ("row", "touched"),
+    [
+        (("c", 1500, 1510), {"c000001"}),
+        (("c", 2950, 3000), {"c000002", "c000003"}),
+        (("c", 1000, 1001), {"c000000", "c000001"}),
+        (("other", 10, 20), set()),
+    ],
+)
+def test_a_blacklist_of_tiles_changes_the_chunks_that_it_touches(root, genome, row, touched):
+    def keys(*rows):
+        bed(genome, "black.bed", *rows)
+        made = plan(root, genome)
+        return {c: made.chunk_key("ctcf_pu1", c) for c in made.chunks("ctcf_pu1")}
+
+    far = ("c", 100, 110)
+    before, after = keys(far), keys(far, row)
+    assert changed(before, after) == touched
+    # And it does change what those chunks hold.
+    windows = {c: plan(root, genome).windows("ctcf_pu1", c)[0].keys() for c in before}
+    bed(genome, "black.bed", far)
+    others = {c: plan(root, genome).windows("ctcf_pu1", c)[0].keys() for c in before}
+    assert changed(windows, others) <= touched
+
+
+def test_the_hash_of_all_regions_sees_the_blacklist(root, genome):
+    bed(genome, "black.bed", ("c", 100, 110))
+    before = plan(root, genome).regions_hash
+    bed(genome, "black.bed", ("c", 100, 120))
+    assert plan(root, genome).regions_hash != before
+
+
+def test_a_row_that_gets_no_window_changes_the_chunk_that_tells_it(root, genome):
+    bed(genome, "black.bed", ("c", 3990, 4000))
+
+    def keys(*rows):
+        chosen = bed(genome, "ism.bed", *rows)
+        made = IsmRegions(plan(root, genome, steps={"predict": {}, "ism": {"bed": str(chosen)}}))
+        return {c: made.key("ctcf_pu1", c) for c in made.chunks("ctcf_pu1")}
+
+    rows = [("c", 400, 500), ("c", 1400, 1500)]
+    assert changed(keys(*rows), keys(*rows, ("c", 0, 10))) == {"c000000"}
+    assert changed(keys(*rows), keys(rows[0], ("c", 1401, 1501))) == {"c000001"}
+
+
+def test_a_changed_region_or_goal_of_a_design_redoes_its_chunk_alone(root, genome):
+    bed(genome, "black.bed", ("c", 3990, 4000))
+    goal = {"model": "ctcf_pu1", "target": "ctcf", "kind": "maximise"}
+
+    def keys(rows, **options):
+        chosen = bed(genome, "design.bed", *rows)
+        step = {"regions": str(chosen), "goals": {"up": [goal]}} | options
+        made = plan(root, genome, steps={"design": step}, motifs=None)
+        return {c: design_key(made, c) for c in design_chunks(made)} | {
+            "all": designs_key(made), "step": made.settings("design")
+        }  # fmt: skip
+
+    rows = [("c", 400, 500, "a"), ("c", 1400, 1500, "b")]
+    before = keys(rows)
+    assert changed(before, keys([rows[0], ("c", 1410, 1510, "b")])) == {"c000001", "all"}
+    assert changed(before, keys([*rows, ("c", 0, 10, "gone")])) == {"all"}
+    two = {"up": [goal], "down": [goal | {"kind": "minimise"}]}
+    own = {"b": ["down"], "*": ["up"]}
+    assert changed(before, keys(rows, goals=two, region_goals=own)) == {"c000001", "all"}
+
+
+def test_the_written_config_has_a_hash_of_its_own(root, genome):
+    bed(genome, "black.bed", ("c", 3990, 4000))
+    before, after = plan(root, genome), plan(root, genome, chunk_bp=2000)
+    assert before.config_hash == after.config_hash and before.written_hash != after.written_hash

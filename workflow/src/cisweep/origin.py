@@ -1,0 +1,90 @@
+"""What a product was made of, in a note beside it: its checksum, settings, and models.
+
+Beside product `x` lies `.x.origin`. A job that reads `x` compares both: bytes that changed on the
+disk, and parts of one merge that come from other weights or settings, are refused by name.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cisweep.errors import ProductError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The note of one product.
+
+    sha256: of its bytes; rule, model, settings: the rule that wrote it, the id of its model (or
+    nothing), the hash of what determines the rule's results; models: id of a model -> SHA-256 of
+    its weights, for all models that the product or what it was made from has read.
+    """
+
+    sha256: str
+    rule: str
+    model: str
+    settings: str
+    models: Mapping[str, str]
+
+
+def note_path(product: Path) -> Path:
+    """Return where the note of a product lies."""
+    return product.with_name(f".{product.name}.origin")
+
+
+def write_origin(
+    product: Path, rule: str, model: str, settings: str, models: Mapping[str, str]
+) -> None:
+    """Write the note of a finished product."""
+    note = Origin(_sha256(product), rule, model, settings, dict(models))
+    temporary = product.with_name(f".tmp{os.getpid()}.{product.name}.origin")
+    temporary.write_text(json.dumps(asdict(note), sort_keys=True) + "\n")
+    os.replace(temporary, note_path(product))
+
+
+def read_origin(product: Path) -> Origin | None:
+    """Return the note of a product; None where there is none, as beside a user's own file."""
+    try:
+        return Origin(**json.loads(note_path(product).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def is_whole(product: Path, origin: Origin | None) -> bool:
+    """Return whether a product has the bytes that its note tells; without a note, it has."""
+    return origin is None or _sha256(product) == origin.sha256
+
+
+def check_one_origin(origins: Iterable[tuple[Path, Origin]]) -> dict[str, str]:
+    """Return id of a model -> SHA-256 of its weights, over all products.
+
+    Raises ProductError where two of them were made with different weights of one model, or parts
+    of one rule and model with different settings.
+    """
+    models: dict[str, tuple[str, Path]] = {}
+    settings: dict[tuple[str, str], tuple[str, Path]] = {}
+    for path, origin in origins:
+        for model, sha256 in origin.models.items():
+            known, other = models.setdefault(model, (sha256, path))
+            if known != sha256:
+                raise _mixture(path, other, f"weights of model {model}")
+        known, other = settings.setdefault((origin.rule, origin.model), (origin.settings, path))
+        if known != origin.settings:
+            raise _mixture(path, other, "settings")
+    return {model: sha256 for model, (sha256, _) in models.items()}
+
+
+def _mixture(path: Path, other: Path, what: str) -> ProductError:
+    return ProductError(
+        f"it was made with other {what} than {other}",
+        where=str(path),
+        mend="delete the one that is out of date and run the workflow again, which makes it anew",
+    )
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
