@@ -37,8 +37,7 @@ def central(length: int, save_bp: int) -> slice:
 
 def pack(hypothetical: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (N, 4, L) float16 with the largest value of each region at 1, and (N,) its scale."""
-    n = len(hypothetical)
-    scale = np.abs(hypothetical).reshape(n, -1).max(axis=1, initial=0).astype(np.float32)
+    scale = np.abs(hypothetical).max(axis=(1, 2), initial=0).astype(np.float32)
     safe = np.where(scale > 0, scale, 1)[:, None, None]
     return (hypothetical / safe).astype(np.float16), scale
 
@@ -130,15 +129,18 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
     with open_rows(path) as file, h5py.File(out, "w") as target_file:
         n, _, kept = file[f"hypothetical/{target}"].shape
         length = file["tokens"].shape[1]
+        # HDF5 has no chunks of a dataset without rows.
+        stored = (
+            {"chunks": (min(32, n), 4, kept), "compression": "gzip", "compression_opts": 1,
+             "shuffle": True}
+            if n else {}
+        )  # fmt: skip
         made = {
             name: target_file.create_dataset(
                 f"{name}/seq",
                 (n, 4, kept),
                 dtype,
-                chunks=(min(32, max(n, 1)), 4, kept),
-                compression="gzip",
-                compression_opts=1,
-                shuffle=True,
+                **stored,
             )
             for name, dtype in (
                 ("raw", np.int8),
