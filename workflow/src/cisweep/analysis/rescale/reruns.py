@@ -12,6 +12,10 @@ from torch import Tensor
 
 from cisweep.analysis.rescale.tracing import Cell, Entry, Trace, Tracked
 
+RERUN = "each pass of an attribution"
+TOLERANCE = 1e-4
+"""Largest difference from the model, of the largest output, of calls that are run again."""
+
 
 class Rerun:
     """The live calls of a trace between its input and the scalars that the targets read.
@@ -26,7 +30,9 @@ class Rerun:
     def __init__(self, trace: Trace, source: Tracked, results: list[Tensor]):
         self.trace, self.source, self.results = trace, source, results
         self.shape = source.shape
-        self.checked = False
+        self.checked = False  # whether the model has run the same calls for a reference
+        # Whether the calls, run again, gave what the model gives, once: for references, examples.
+        self.references_agree = self.examples_agree = False
         self.calls = [e for e in trace.entries if e.live and e.reference is not None]
         self.drops = self._drops()
         self._clear()
