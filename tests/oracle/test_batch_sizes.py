@@ -235,7 +235,7 @@ def test_gradients(model, monkeypatch):
 @pytest.mark.parametrize("name", ["gather", "masked", "viewed", "added"])
 def test_attribution(name):
     model, X, references = made(name), one_hot(9, 70), one_hot(27, 70, 1).view(9, 3, 4, 70)
-    with require("each pass of an attribution"):
+    with require("each pass over examples", "each pass over references"):
         found = attribute(model, X, references, [0, 1], batch_size=4)
     for i in (0, 5, 8):
         one = attribute(model, X[i : i + 1], references[i : i + 1], [0, 1])
@@ -250,6 +250,14 @@ class Ranked(Trunk):
 
     def middle(self, h):
         return h.mean(2) * (1 + torch.arange(h.shape[0], dtype=h.dtype)[:, None] // 4)
+
+
+class Placed(Trunk):
+    """As `Ranked`, before the convolutional part ends."""
+
+    def middle(self, h):
+        places = torch.arange(h.shape[0], dtype=h.dtype)[:, None, None] // 8
+        return (h + places.expand(h.shape)).relu().mean(2)
 
 
 class Large(Trunk):
@@ -317,6 +325,13 @@ def test_a_fixed_batch_is_predicted_in_full():
         model, X, start=30, end=34, batch_size=32, raw_outputs=True, fast=False
     )
     assert torch.equal(found.y_hat, expected.y_hat)
+
+
+def test_a_constant_that_differs_between_windows_is_not_stretched():
+    torch.manual_seed(0)
+    reason = "a constant differs between the windows of a batch"
+    with pytest.raises(FastPathOff, match=reason), require("saturation mutagenesis"):
+        saturation_mutagenesis(Placed().double().eval(), one_hot(1, 70))
 
 
 @pytest.mark.parametrize("kind", [Ranked, Large])

@@ -60,8 +60,13 @@ def taken(name: str) -> None:
 
 
 def reasons() -> list[str]:
-    """Return the lines that this process has said."""
+    """Return the lines that this process has said since `forget_reasons`."""
     return list(_reasons)
+
+
+def forget_reasons() -> None:
+    """Say each reason again where it comes up again."""
+    _reasons.clear()
 
 
 @contextmanager

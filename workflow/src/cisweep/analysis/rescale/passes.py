@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from cisweep.analysis.rescale.calls import followed
 from cisweep.analysis.rescale.registration import registered_modules, rule_table
-from cisweep.analysis.rescale.reruns import RERUN, TOLERANCE, Rerun
+from cisweep.analysis.rescale.reruns import EXAMPLES, REFERENCES, TOLERANCE, Rerun
 from cisweep.analysis.rescale.rules import handler_for
 from cisweep.analysis.rescale.tracing import Trace, Tracked, tracked_in
 from cisweep.errors import AttributionError
@@ -49,7 +49,7 @@ class Explainer:
         """
         rerun, values = self.rerun, None
         if rerun is not None and rerun.shape == x.shape and not args:
-            values = attempt(RERUN, partial(self._examples_rerun, rerun, x))
+            values = attempt(EXAMPLES, partial(self._examples_rerun, rerun, x))
         if rerun is None or values is None:
             self.forget()
             rerun, values = self._traced(x, args)
@@ -58,7 +58,7 @@ class Explainer:
             leaf = reference.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
             values = None
             if rerun.checked and rerun.trace.repeats:
-                values = attempt(RERUN, partial(self._references_rerun, rerun, leaf, args))
+                values = attempt(REFERENCES, partial(self._references_rerun, rerun, leaf, args))
                 rerun.trace.repeats = values is not None
             if values is None:
                 values = self._by_model(rerun, leaf, args)
@@ -90,7 +90,7 @@ class Explainer:
                 expected = read_scalars(self.call(x.clone()), self.targets, x.shape[0])
             check_agreement(values, expected, TOLERANCE, "outputs of the calls run again")
             rerun.examples_agree = True
-        taken(RERUN)
+        taken(EXAMPLES)
         return values
 
     def _references_rerun(self, rerun: Rerun, leaf: Tensor, args: tuple) -> list[Tensor]:
@@ -101,7 +101,7 @@ class Explainer:
             )
             check_agreement(found, expected, TOLERANCE, "outputs of the calls run again")
             rerun.references_agree = True
-        taken(RERUN)
+        taken(REFERENCES)
         return values
 
     def _by_model(self, rerun: Rerun, leaf: Tensor, args: tuple) -> list[Tensor]:

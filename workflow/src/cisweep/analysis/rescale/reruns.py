@@ -12,7 +12,7 @@ from torch import Tensor
 
 from cisweep.analysis.rescale.tracing import Cell, Entry, Trace, Tracked
 
-RERUN = "each pass of an attribution"
+EXAMPLES, REFERENCES = "each pass over examples", "each pass over references"
 TOLERANCE = 1e-4
 """Largest difference from the model, of the largest output, of calls that are run again."""
 
