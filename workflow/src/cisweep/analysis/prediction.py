@@ -20,7 +20,8 @@ from cisweep.sequence.encoding import one_hot_tokens
 
 # Windows of this many bases together fit a core's cache and still amortise the calls.
 _CPU_BASES = 5120
-_REPLAYED = 256  # windows from which recording the model is worth its forwards
+# Windows, and batches, from which recording the model is worth its forwards.
+_REPLAYED, _REPLAYED_BATCHES = 256, 16
 _IN_FLIGHT = 3  # batches on a GPU whose outputs are still being copied
 
 Outputs = tuple[Tensor, ...]
@@ -189,7 +190,8 @@ def _on_cpu(
 ) -> Iterator[tuple[int, Outputs, bool]]:
     # Where rows of a batch could differ in the last bit, windows are run one by one.
     size = min(batch_size, max(1, _CPU_BASES // X.shape[-1]))
-    start, undecided = 0, X.shape[0] >= _REPLAYED and run.autocast is nullcontext
+    many = X.shape[0] >= max(_REPLAYED, _REPLAYED_BATCHES * size)
+    start, undecided = 0, many and run.autocast is nullcontext
     replay: _Run | None = None
     while start < X.shape[0]:
         rows = slice(start, min(start + size, X.shape[0]))

@@ -1,7 +1,7 @@
 """A model's forward pass recorded: from the model to its tape.
 
-The forward is recorded with a batch of two and one of five. What is the same in both is a
-constant, a number in the ratio 2 : 5 is the batch, and everything else (a value that is looked
+The forward is recorded with a batch of two and one of four. What is the same in both is a
+constant, a number in the ratio 2 : 4 is the batch, and everything else (a value that is looked
 at, another path through the code) means that there is no tape: `record` raises, and the caller
 runs the model itself.
 """
@@ -30,7 +30,7 @@ from cisweep.models.tape import (
     walk,
 )
 
-_BATCHES = (2, 5)
+_BATCHES = (2, 4)
 
 
 class _Recorder(TorchFunctionMode):
@@ -138,10 +138,10 @@ def record(model: nn.Module, X: Tensor, args: Sequence[Tensor] = ()) -> Tape:
     ------
     Untraceable: the forward looks at values, writes into tensors, depends on the batch otherwise
         than by numbers that grow with it, or mixes the windows of a batch.
-    Whatever the model raises with a batch of two or five.
+    Whatever the model raises with a batch of two or four.
     """
-    two, five = (_recorded(model, X, args, n) for n in _BATCHES)
-    (calls, output, recorder), (other, other_output, other_recorder) = two, five
+    two, four = (_recorded(model, X, args, n) for n in _BATCHES)
+    (calls, output, recorder), (other, other_output, other_recorder) = two, four
     if [c.function for c in calls] != [c.function for c in other]:
         raise Untraceable("the operations depend on the batch")
     for a, b in zip(calls, other):
@@ -202,7 +202,7 @@ def _left_as_found(model: nn.Module) -> Iterator[None]:
 
 
 def _merge(a: Any, b: Any) -> Any:
-    """Return what is the same in the recordings with batches of two and five."""
+    """Return what is the same in the recordings with batches of two and four."""
     if type(a) is not type(b):
         raise Untraceable("the arguments depend on the batch")
     if isinstance(a, tuple | list):
@@ -249,7 +249,7 @@ def _check_windows_apart(calls: list[Call], sizes: dict[int, Any]) -> None:
 
 
 def _by_batch(
-    calls: list[Call], sizes: dict[int, Any], two: _Recorder, five: _Recorder, n_inputs: int
+    calls: list[Call], sizes: dict[int, Any], two: _Recorder, four: _Recorder, n_inputs: int
 ) -> set[int]:
     """Return the tensors, apart from the sequence, whose shape or values depend on the batch."""
     found = set(range(1, n_inputs))
@@ -258,6 +258,6 @@ def _by_batch(
             continue
         depends = has_batch((call.args, call.kwargs)) or not found.isdisjoint(call.inputs)
         for i in call.outputs:
-            if depends or has_batch(sizes[i]) or not torch.equal(two.tensors[i], five.tensors[i]):
+            if depends or has_batch(sizes[i]) or not torch.equal(two.tensors[i], four.tensors[i]):
                 found.add(i)
     return found

@@ -31,8 +31,9 @@ class Rerun:
         self.trace, self.source, self.results = trace, source, results
         self.shape = source.shape
         self.checked = False  # whether the model has run the same calls for a reference
-        # Whether the calls, run again, gave what the model gives, once: for references, examples.
-        self.references_agree = self.examples_agree = False
+        # References and what the model gave for them, until the calls run again gave the same.
+        self.witness: tuple[Tensor, list[Tensor]] | None = None
+        self.examples_agree = False  # whether they gave what the model gives for other examples
         self.calls = [e for e in trace.entries if e.live and e.reference is not None]
         self.drops = self._drops()
         self._clear()
@@ -72,6 +73,11 @@ class Rerun:
         with torch.enable_grad():
             return self._run(x, lambda entry: entry.reference(entry.saved))
 
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """Return the scalars of references alone."""
+        with torch.no_grad():
+            return self._run(x, lambda entry: entry.reference(entry.saved))
+
     def _example(self, entry: Entry) -> Any:
         if entry.writes is not None:
             self.trace.keep_what_is_overwritten(entry.writes.inner)
@@ -98,4 +104,4 @@ class Rerun:
     def forget(self) -> None:
         """Let go of everything, which holds itself in a circle otherwise."""
         self.trace.entries.clear()
-        self.calls, self.drops, self.results = [], [], []
+        self.calls, self.drops, self.results, self.witness = [], [], [], None
