@@ -165,8 +165,8 @@ def model(request):
 @pytest.mark.parametrize("batch_size", [4, 32])
 def test_mutagenesis(model, batch_size):
     X = one_hot(2, 70)
-    X[0, :, 30:33] = 0  # N: batches of another size
-    options = dict(start=20, end=45, batch_size=batch_size, raw_outputs=True)
+    X[0, :, 55:58] = 0  # N: batches of another size
+    options = dict(start=46, end=69, batch_size=batch_size, raw_outputs=True)
     with require("saturation mutagenesis"):
         found = saturation_mutagenesis(model, X, **options)
     expected = saturation_mutagenesis(model, X, fast=False, **options)
@@ -178,7 +178,7 @@ def test_mutagenesis(model, batch_size):
 def test_substitution_effect(model, at_once, monkeypatch):
     monkeypatch.setattr(substitution, "_WHOLE_BASES", {"cpu": 70 * at_once})
     X = one_hot(7, 70).repeat_interleave(2, 0)
-    rows = torch.tensor([[i, 31 + 2 * (i % 2), i % 4] for i in range(14)])
+    rows = torch.tensor([[i, 61 + 2 * (i % 2), i % 4] for i in range(14)])
     with require("substitution effects"):
         before, after = substitution_effect(model, X, rows)
     edited = X.clone()
@@ -189,7 +189,7 @@ def test_substitution_effect(model, at_once, monkeypatch):
 
 def test_pruning(model, monkeypatch):
     X, X_hat = one_hot(1, 90), one_hot(1, 90)
-    X_hat[:, :, 20:64:2] = one_hot(1, 22, seed=5)
+    X_hat[:, :, 46:90:2] = one_hot(1, 22, seed=5)
     expected = pruning.pruning_paths(model, X, X_hat)
     monkeypatch.setattr(pruning, "PROPAGATE_FROM_BP", 90)
     with require("greedy pruning"):
