@@ -8,6 +8,7 @@ from ledidi.pruning import greedy_pruning as reference_pruning
 
 from cisweep.analysis import design, greedy_pruning
 from cisweep.analysis.pruning import pruning_paths
+from cisweep.fast_path import require
 
 
 class Net(torch.nn.Module):
@@ -173,8 +174,10 @@ def test_pruning_of_long_windows_by_propagated_changes_is_ledidis(target):
     model, X = Mean(Net(4)), window(3, 1200)
     X_hat = edited(X, 10, 5)
     X_hat[:, :, 600:604] = torch.roll(X[:, :, 600:604], 1, 1)  # neighbours, run by run
-    path = pruning_paths(model, X, X_hat, target=target)[0]
+    with require("greedy pruning"):
+        path = pruning_paths(model, X, X_hat, target=target)[0]
     for threshold in (float(path.drift[6]) * 1.001, 1e9):
-        ours = greedy_pruning(model, X, X_hat, threshold, target)
+        with require("greedy pruning"):
+            ours = greedy_pruning(model, X, X_hat, threshold, target)
         theirs = reference_pruning(model, X, X_hat, threshold, target)
         assert torch.equal(ours, theirs)

@@ -1,20 +1,25 @@
 """Mutagenesis by propagation against full prediction and tangermeme, on networks of many kinds."""
 
-import warnings
+import logging
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from cisweep import fast_path
 from cisweep.analysis import mutagenesis, saturation_mutagenesis
 from cisweep.errors import ModelError, SequenceError
+from cisweep.fast_path import FastPathOff, require
 from cisweep.models.change_batches import SequenceBatches, propagate_batch
 from cisweep.models.changes import make_plan
 from cisweep.models.modules import CNN, BPNet, Linear
+from cisweep.models.recording import record
 from cisweep.models.running import dtype_of
-from cisweep.models.tape import record
 from cisweep.models.wrappers import CountWrapper
+
+PATH = "saturation mutagenesis"
 
 
 def windows(n, length, seed=0):
@@ -121,8 +126,7 @@ KINDS += ["counts", "padded"]
 @pytest.mark.parametrize("batch_size", [3, 32])
 def test_equal_to_full_prediction(kind, batch_size):
     model, X = made(kind), windows(2, 60)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a disagreement is a warning
+    with require(PATH):
         y0, y_hat = saturation_mutagenesis(model, X, raw_outputs=True, batch_size=batch_size)
     expected = saturation_mutagenesis(model, X, raw_outputs=True, fast=False)
     torch.testing.assert_close(y0, expected.y0, rtol=1e-12, atol=1e-12)
@@ -190,7 +194,8 @@ def test_equal_to_tangermeme(kind, options):
     peer = pytest.importorskip("tangermeme.saturation_mutagenesis")
     model, X = made(kind), windows(2, 60)
     expected = peer.saturation_mutagenesis(model, X, device="cpu", fast=False, **options)
-    found = saturation_mutagenesis(model, X, **options)
+    with require(PATH):
+        found = saturation_mutagenesis(model, X, **options)
     torch.testing.assert_close(found, expected.to(found.dtype), rtol=1e-9, atol=1e-12)
     one = saturation_mutagenesis(model, X, target=1, hypothetical=True)
     expected = peer.saturation_mutagenesis(
@@ -203,7 +208,8 @@ def test_several_inputs_and_outputs():
     torch.manual_seed(0)
     model = BPNet(4, 2, n_control_tracks=2, profile_width=9).double().eval()
     X, controls = windows(2, 60), torch.rand(2, 2, 60, dtype=torch.float64)
-    found = saturation_mutagenesis(model, X, (controls,), start=20, end=30, raw_outputs=True)
+    with require(PATH):
+        found = saturation_mutagenesis(model, X, (controls,), start=20, end=30, raw_outputs=True)
     assert [y.shape for y in found.y_hat] == [(2, 4, 10, 2, 60 - 2 * 20), (2, 4, 10, 1)]
     for letter in range(4):
         mutant = X.clone()
@@ -254,19 +260,104 @@ def test_what_cannot_be_recorded_is_predicted_in_full(model, monkeypatch):
     assert torch.equal(found.y_hat, expected.y_hat)
 
 
+class Means(Looks):
+    def forward(self, X):
+        return (X - X.mean(0)).sum(2)[:, :1] * self.weight
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Looks(), "__bool__ looks at a value of the sequence"),
+        (Writes(), "add_ changes a tensor that others are views of"),
+        (Means(), "mean mixes the windows of a batch"),
+    ],
+)
+def test_the_log_says_once_why_the_path_is_off(model, reason, caplog, monkeypatch):
+    monkeypatch.setattr(fast_path, "_reasons", {})
+    X = windows(2, 30)
+    with pytest.raises(FastPathOff, match=reason), require(PATH):
+        saturation_mutagenesis(model, X, batch_size=1)
+    with caplog.at_level(logging.WARNING):
+        saturation_mutagenesis(model, X, batch_size=1)
+        saturation_mutagenesis(model, X, batch_size=1)
+    line = f"fast path: off, because {reason} ({PATH} runs in full)"
+    assert [each.getMessage() for each in caplog.records] == [line]
+    assert fast_path.reasons() == [line]
+
+
 def test_a_model_that_mixes_its_batch_is_noticed():
-    with pytest.warns(UserWarning, match="propagated values differ"):
+    with pytest.raises(FastPathOff, match="propagated values differ by"), require(PATH):
         saturation_mutagenesis(Batches(), windows(1, 30), batch_size=1)
 
 
-def test_a_disagreement_warns_and_predicts_in_full(monkeypatch):
+def test_a_disagreement_is_said_and_predicts_in_full(monkeypatch):
     model, X = made("cnn"), windows(1, 60)
     expected = saturation_mutagenesis(model, X, fast=False)
     right = mutagenesis.propagate
     monkeypatch.setattr(mutagenesis, "propagate", lambda *args: right(*args) + 1)
-    with pytest.warns(UserWarning, match="propagated values differ by 1"):
+    reason = "propagated values differ by 1 from the model's"
+    with pytest.raises(FastPathOff, match=reason), require(PATH):
+        saturation_mutagenesis(model, X)
+    assert torch.equal(saturation_mutagenesis(model, X), expected)
+
+
+class Dilated(nn.Module):
+    """Convolutions whose arguments are NumPy's integers, as OpenSpliceAI's are."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv1d(4, 5, 1)
+        self.convs = nn.ModuleList(
+            nn.Conv1d(5, 5, int(w), dilation=d, padding=d * (w - 1) // 2)
+            for w, d in zip(np.asarray([11, 11]), np.asarray([1, 4]))
+        )
+
+    def forward(self, X):
+        x = self.first(X)
+        for conv in self.convs:
+            x = x + torch.relu(F.conv1d(x, conv.weight, conv.bias, np.int64(1),
+                                        conv.padding[0], conv.dilation[0]))  # fmt: skip
+        return x.mean(2)
+
+
+class Mapped(Looks):
+    """torch.vmap within the forward, as in Borzoi's attention."""
+
+    def forward(self, X):
+        y = torch.vmap(lambda x: torch.relu(x).flip(1).cumsum(1))(X)
+        return y.mean((1, 2))[:, None] * self.weight
+
+
+def test_integers_of_numpy_are_integers():
+    torch.manual_seed(0)
+    model, X = Dilated().double().eval(), windows(1, 60)
+    with require(PATH):
         found = saturation_mutagenesis(model, X)
-    assert torch.equal(found, expected)
+    torch.testing.assert_close(found, saturation_mutagenesis(model, X, fast=False))
+
+
+def test_whatever_the_path_raises_the_model_runs_in_full(monkeypatch):
+    model, X = Mapped().eval(), windows(2, 30)
+    with pytest.raises(FastPathOff, match="off, because"), require(PATH):
+        saturation_mutagenesis(model, X)
+    expected = saturation_mutagenesis(model, X, fast=False)
+    assert torch.equal(saturation_mutagenesis(model, X), expected)
+
+    def broken(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(mutagenesis, "propagate", broken)
+    model, X = made("cnn"), windows(2, 60)
+    with pytest.raises(FastPathOff, match=r"off, because MemoryError \("), require(PATH):
+        saturation_mutagenesis(model, X)
+    expected = saturation_mutagenesis(model, X, fast=False)
+    assert torch.equal(saturation_mutagenesis(model, X), expected)
+
+
+def test_an_error_of_the_model_itself_is_shown():
+    with pytest.raises(RuntimeError, match="expected input.* to have 3 channels"):
+        saturation_mutagenesis(nn.Conv1d(3, 2, 3).double(), windows(1, 30))
 
 
 def test_projection_tokens_and_n():

@@ -7,10 +7,13 @@ from torch import nn
 
 from cisweep.analysis import predict, predict_tiles, tiling
 from cisweep.config.model import TargetConfig
-from cisweep.errors import ModelError, SequenceError
+from cisweep.errors import SequenceError
+from cisweep.fast_path import FastPathOff, require
 from cisweep.models.modules import CNN, BPNet, ChromBPNet
 from cisweep.models.targets import TargetModule, TrackModule
 from cisweep.models.wrappers import ControlWrapper
+
+PATH = "prediction of windows"
 
 
 def tokens(length):
@@ -82,7 +85,8 @@ def test_equal_to_windows(kind, stride, tile):
     X = tokens(window + 60 if stride == 1 else 900)
     windows = X.unfold(0, window, stride)
     expected = predict(model, windows)
-    found = predict_tiles(model, X, window, stride, tile_bp=tile)
+    with require(PATH):
+        found = predict_tiles(model, X, window, stride, tile_bp=tile)
     if isinstance(expected, torch.Tensor):
         expected, found = [expected], [found]
     for a, b in zip(found, expected, strict=True):
@@ -147,24 +151,38 @@ class Positions(Attention):
         (Residual(2), r"an output reads 96 positions, of which padding .* all but \[8, 88\)"),
         (BPNet(4, 2, trimming=10, profile_width=9), "padding at the window's ends"),
         (Pooling(), "max_pool1d does not slide|fn does not slide"),
-        (Looking(), "it cannot be recorded"),
+        (Looking(), "looks at a value of the sequence"),
         (Positions(), "differs between positions"),
+        (Attention(), "does not slide|reads"),
     ],
 )
-def test_what_does_not_slide_is_refused(model, message):
-    with pytest.raises(ModelError, match=f"cannot be run in tiles: .*({message})"):
-        predict_tiles(model.eval(), tokens(400), 100, 10)
+def test_what_does_not_slide_is_predicted_in_windows(model, message):
+    model, X = model.eval(), tokens(400)
+    with pytest.raises(FastPathOff, match=f"off, because .*({message})"), require(PATH):
+        predict_tiles(model, X, 100, 10)
+    expected = predict(model, X.unfold(0, 100, 10))
+    for each in (X, F.one_hot(X.long(), 5)[:, :4].T):
+        found = predict_tiles(model, each, 100, 10)
+        pairs = zip(*([y] if isinstance(y, torch.Tensor) else y for y in (found, expected)))
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_attention_is_refused():
-    with pytest.raises(ModelError, match="does not slide|reads"):
-        predict_tiles(Attention().eval(), tokens(400), 100, 10)
+def test_tiles_are_compared_with_windows(monkeypatch):
+    model, X = made("bpnet"), tokens(900)
+    right = tiling.Sliding.__call__
+    monkeypatch.setattr(tiling.Sliding, "__call__", lambda *args: [y + 1e-3 for y in right(*args)])
+    with pytest.raises(FastPathOff, match="values in tiles differ by 0.001"), require(PATH):
+        predict_tiles(model, X, 140, 10)
+    expected = predict(model, X.unfold(0, 140, 10))
+    found = predict_tiles(model, X, 140, 10)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
 def test_positions_that_no_padding_reaches_make_it_slide():
     model = TrackModule(Residual(2).eval(), [TargetConfig(name="t", positions=(8, 88))])
     X = tokens(300)
-    found = predict_tiles(model, X, 100, 50)[0]
+    with require(PATH):
+        found = predict_tiles(model, X, 100, 50)[0]
     torch.testing.assert_close(found, predict(model, X.unfold(0, 100, 50))[0])
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from cisweep.config.model import model_sha256
 from cisweep.config.run import read_model_config
+from cisweep.fast_path import switch_off
 from cisweep.job import Job
 from cisweep.origin import check_one_origin, note_path, read_origin, write_origin
 
@@ -60,6 +61,22 @@ def test_a_product_notes_its_bytes_and_all_models_behind_it(root, tmp_path, part
     assert merged.read_text() == "rowsmore"
     assert (note.models, note.rule, note.settings) == ({"m": "abc"}, "try_it", "s1")
     assert len(note.sha256) == 64 and note_path(merged).name == ".merged.txt.origin"
+
+
+def test_why_a_fast_path_was_off_is_in_the_log_and_in_every_note(root, tmp_path):
+    line = "fast path: off, because the model has hooks (prediction runs in full)"
+    (tmp_path / "in.txt").write_text("1")
+    with Job(snakemake(root, tmp_path)) as job:
+        for _ in range(2):
+            switch_off("prediction", "the model has hooks")
+        with job.product("x") as path:
+            path.write_text("rows")
+    assert (tmp_path / "logs" / "log.txt").read_text().splitlines().count(line) == 1
+    assert list(read_origin(tmp_path / "out.txt").fast_path) == [line]
+    merged = merge(root, tmp_path, [tmp_path / "out.txt"])
+    assert list(read_origin(merged).fast_path) == [line]
+    other = merge(root, tmp_path, [tmp_path / "in.txt"])
+    assert list(read_origin(other).fast_path) == []
 
 
 def test_parts_of_two_models_are_not_merged(root, tmp_path, part, capsys):

@@ -7,8 +7,9 @@ from torch import nn
 from cisweep.analysis import predict, prediction
 from cisweep.analysis.prediction import predict_stream
 from cisweep.errors import ModelError
+from cisweep.fast_path import FastPathOff, require
 from cisweep.models.modules import CNN, BPNet
-from cisweep.models.replay import replay_of
+from cisweep.models.replay import Replay, replay_of
 
 
 def windows(n, length, seed=0, dtype=torch.float32):
@@ -183,9 +184,10 @@ def test_a_replay_has_the_bits_of_the_model(kind, cnn, monkeypatch):
     torch.manual_seed(0)
     model = {"shifting": Shifting, "cnn": lambda: cnn, "bpnet": lambda: BPNet(64, 3)}[kind]()
     X = windows(260, 200)
-    found = predict(model, X)
+    with require("prediction"):
+        found = predict(model, X, batch_size=16)
     monkeypatch.setattr(prediction, "_REPLAYED", 1000)
-    expected = predict(model, X)
+    expected = predict(model, X, batch_size=16)
     if isinstance(found, torch.Tensor):
         found, expected = [found], [expected]
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
@@ -193,11 +195,33 @@ def test_a_replay_has_the_bits_of_the_model(kind, cnn, monkeypatch):
 
 def test_hooks_and_values_forbid_a_replay(cnn):
     X = windows(1, 50)
-    assert replay_of(cnn.eval(), X, ()) is not None
+    assert replay_of(cnn.eval(), X, ()).tape.calls
     handle = cnn.conv.register_forward_hook(lambda *_: None)
-    assert replay_of(cnn, X, ()) is None
+    with pytest.raises(FastPathOff, match="the model has hooks"):
+        replay_of(cnn, X, ())
     handle.remove()
-    assert replay_of(Looking(), X, ()) is None
+    with pytest.raises(FastPathOff, match="looks at a value of the sequence"):
+        replay_of(Looking(), X, ())
+
+
+def test_a_replay_that_differs_is_not_taken(monkeypatch):
+    torch.manual_seed(0)
+    model, X = Shifting().eval(), windows(260, 200)
+    expected = predict(model, X[:20], batch_size=16)
+    # Everything may be overwritten, also what is read again.
+    monkeypatch.setattr(
+        Replay,
+        "_in_place",
+        lambda self: {
+            k: call.inputs[0]
+            for k, call in enumerate(self.tape.calls)
+            if call.function is torch.relu
+        },
+    )
+    with pytest.raises(FastPathOff, match="replayed outputs differ by"), require("prediction"):
+        predict(model, X, batch_size=16)
+    found = predict(model, X, batch_size=16)
+    assert all(torch.equal(a[:20], b) for a, b in zip(found, expected, strict=True))
 
 
 def test_errors(cnn, bpnet):

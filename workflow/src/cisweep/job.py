@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import sys
 import time
@@ -22,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cisweep import __version__
+from cisweep import __version__, fast_path
 from cisweep.config.model import model_sha256
 from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
 from cisweep.genome.plan import Plan
@@ -66,12 +67,16 @@ class Job:
             self._redirect = contextlib.ExitStack()
             self._redirect.enter_context(contextlib.redirect_stdout(self._stream))
             self._redirect.enter_context(contextlib.redirect_stderr(self._stream))
+        self._lines = logging.StreamHandler(sys.stdout)
+        logging.getLogger("cisweep").addHandler(self._lines)
+        fast_path.forget_reasons()
         self.say(f"cisweep {__version__}, rule {self.rule}, {dict(self.wildcards)}")
         return self
 
     def __exit__(self, kind, error, trace) -> bool:
         seconds = time.monotonic() - self._started
         self.say(f"{'failed' if error else 'done'} after {seconds:.1f} s")
+        logging.getLogger("cisweep").removeHandler(self._lines)
         if self._log:
             if error is not None:
                 import traceback
@@ -138,7 +143,8 @@ class Job:
             if self._weight_stamps() != self._stamps:
                 raise self._replaced()
         settings = str(getattr(self.params, "settings", ""))
-        write_origin(final, self.rule, getattr(self.wildcards, "model", ""), settings, models)
+        model = getattr(self.wildcards, "model", "")
+        write_origin(final, self.rule, model, settings, models, self.fast_path())
 
     # ---- origin --------------------------------------------------------------------------
 
@@ -157,6 +163,11 @@ class Job:
             if inputs.get(model, sha256) != sha256:
                 raise self._replaced()
         return inputs | own
+
+    def fast_path(self) -> set[str]:
+        """Return why a fast path was off, here or in the jobs that made the inputs."""
+        before = (line for origin in self._origins.values() for line in origin.fast_path)
+        return {*before, *fast_path.reasons()}
 
     def _own_models(self) -> dict[str, str]:
         """Return id -> hash of the weights that this job loads, taken from their bytes."""

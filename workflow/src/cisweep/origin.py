@@ -7,7 +7,7 @@ disk, and parts of one merge that come from other weights or settings, are refus
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -20,7 +20,8 @@ class Origin:
 
     sha256: of its bytes; rule, model, settings: the rule that wrote it, the id of its model (or
     nothing), the hash of what determines the rule's results; models: id of a model -> SHA-256 of
-    its weights, for all models that the product or what it was made from has read.
+    its weights, for all models that the product or what it was made from has read; fast_path: why a
+    fast path was off, in the job or in one before it, one line a reason.
     """
 
     sha256: str
@@ -28,6 +29,7 @@ class Origin:
     model: str
     settings: str
     models: Mapping[str, str]
+    fast_path: Sequence[str] = ()
 
 
 def note_path(product: Path) -> Path:
@@ -36,10 +38,15 @@ def note_path(product: Path) -> Path:
 
 
 def write_origin(
-    product: Path, rule: str, model: str, settings: str, models: Mapping[str, str]
+    product: Path,
+    rule: str,
+    model: str,
+    settings: str,
+    models: Mapping[str, str],
+    fast_path: Iterable[str] = (),
 ) -> None:
     """Write the note of a finished product."""
-    note = Origin(_sha256(product), rule, model, settings, dict(models))
+    note = Origin(_sha256(product), rule, model, settings, dict(models), sorted(fast_path))
     temporary = product.with_name(f".tmp{os.getpid()}.{product.name}.origin")
     temporary.write_text(json.dumps(asdict(note), sort_keys=True) + "\n")
     os.replace(temporary, note_path(product))

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 
 from cisweep.errors import DesignError, ModelError
+from cisweep.fast_path import attempt, taken
 from cisweep.models.fast_operations import fast_convolutions
-from cisweep.models.gradient_pass import gradient_pass_of
+from cisweep.models.gradient_pass import GradientPass, gradient_pass_of
 
 Models = torch.nn.Module | Sequence[torch.nn.Module]
 
@@ -158,8 +159,15 @@ class Oracle:
         """Return what is called for each model: a pass over what its output reads, or the model."""
         if not self._runs:
             recorded = self.recorded and X.shape[-1] in RECORDED_BP
-            self._runs = [(recorded and gradient_pass_of(m, X)) or m for m in self.models]
+            self._runs = [(recorded and self._recorded(m, X)) or m for m in self.models]
         return self._runs
+
+    @staticmethod
+    def _recorded(model: torch.nn.Module, X: torch.Tensor) -> GradientPass | None:
+        made = attempt("gradients of the design", lambda: gradient_pass_of(model, X))
+        if made is not None:
+            taken("gradients of the design")
+        return made
 
     def _calls(self, tokens: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
         step = self.windows_per_call

@@ -1,7 +1,7 @@
 """In-silico saturation mutagenesis: what every single substitution does to a prediction."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -10,9 +10,12 @@ from tqdm import trange
 
 from cisweep.analysis.prediction import predict
 from cisweep.errors import ModelError, SequenceError
+from cisweep.fast_path import FastPathOff, attempt, taken
+from cisweep.models.agreement import check_agreement
 from cisweep.models.changes import Example, Plan, make_plan, propagate
+from cisweep.models.recording import record
 from cisweep.models.running import dtype_of, resolve_device, running
-from cisweep.models.tape import Ref, Untraceable, record, tensors_in, walk
+from cisweep.models.tape import Ref, tensors_in, walk
 from cisweep.sequence.encoding import check_one_hot, one_hot_tokens
 
 _CACHE_BYTES = 4 << 20  # what the largest change of a batch may take on a CPU
@@ -20,7 +23,8 @@ _MOST_NEIGHBOURS = 32
 # Largest difference from the model itself, relative to the largest output, at the substitutions
 # by which the propagation is checked.
 _TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
-_N_CHECKED = 5
+_N_CHECKED = (5, 1)  # of the first sequence, and of each later one
+_NAME = "saturation mutagenesis"
 
 Outputs = tuple[Tensor, ...]
 
@@ -86,10 +90,13 @@ def saturation_mutagenesis(
     full = _Full(model, func, batch_size, kind, device)
     effects, raw = [], []
     with running(model, device):
-        run = _propagation(full, one_hot, args, start, end) if fast else full
+        run = attempt(_NAME, partial(_propagation, full, one_hot, args)) if fast else None
         for i in trange(one_hot.shape[0], disable=not verbose):
             given = [each[i : i + 1] for each in args or ()]
-            y0, y_hat, single = run(one_hot[i], given, start, end)
+            sequence = (one_hot[i], given, start, end)
+            found = run and attempt(_NAME, partial(_checked, run, sequence, _N_CHECKED[i > 0]))
+            run = found and run
+            y0, y_hat, single = found or full(*sequence)
             if raw_outputs:
                 raw.append((y0, y_hat))
             elif not single:
@@ -172,11 +179,19 @@ class _Full:
         return ((y,), True) if isinstance(y, Tensor) else (tuple(y), False)
 
     def mutants(
-        self, one_hot: Tensor, args: Sequence[Tensor], positions: Tensor, letters: Tensor
+        self,
+        one_hot: Tensor,
+        args: Sequence[Tensor],
+        positions: Tensor,
+        letters: Tensor,
+        unchanged: bool = False,
     ) -> Outputs:
-        """Return the outputs of one sequence with one letter changed in each row."""
-        X = one_hot.repeat(len(positions), 1, 1)
-        rows = torch.arange(len(positions))
+        """Return the outputs of one sequence with one letter changed in each row.
+
+        `unchanged`: before them those of the sequence itself.
+        """
+        X = one_hot.repeat(len(positions) + unchanged, 1, 1)
+        rows = torch.arange(len(positions)) + unchanged
         X[rows, :, positions] = 0
         X[rows, letters, positions] = 1
         return self.predict(X, args)[0]
@@ -211,17 +226,8 @@ class _Propagated:
         self, one_hot: Tensor, args: Sequence[Tensor], start: int, end: int
     ) -> tuple[Outputs, Outputs, bool]:
         """Return y0 (1, …), y_hat (4, end − start, …) of one sequence, and if it is a tensor."""
-        return self.substitute(one_hot, self.example(one_hot, args), start, end)
-
-    def example(self, one_hot: Tensor, args: Sequence[Tensor]) -> Example:
-        """Return the tensors of one unchanged sequence."""
         inputs = [each.to(self.full.device, self.full.dtype) for each in (one_hot[None], *args)]
-        return Example(self.plan.tape, inputs, self.neighbours)
-
-    def substitute(
-        self, one_hot: Tensor, example: Example, start: int, end: int
-    ) -> tuple[Outputs, Outputs, bool]:
-        """Return what a call returns, of a sequence whose tensors are there."""
+        example = Example(self.plan.tape, inputs, self.neighbours)
         values = example.values
         x = values[0][0]
         output = walk(
@@ -260,46 +266,38 @@ class _Propagated:
                 yield p, torch.arange(4).repeat(n, 1) if is_n[low] else others[base[p : p + n]]
 
 
-def _propagation(
-    full: _Full, one_hot: Tensor, args: Sequence[Tensor] | None, start: int, end: int
-) -> _Full | _Propagated:
-    """Return the propagation if the model can be recorded and the check passes, else the full."""
+def _propagation(full: _Full, one_hot: Tensor, args: Sequence[Tensor] | None) -> _Propagated:
+    """Return the propagation.
+
+    Raises
+    ------
+    FastPathOff: the model cannot be recorded, or is computed in another precision than its own.
+    """
     if full.dtype not in _TOLERANCE or dtype_of(full.model) != full.dtype:
-        return full
+        raise FastPathOff(f"a {dtype_of(full.model)} model computes in {full.dtype}")
     x = one_hot[:1].to(full.device, full.dtype)
     given = [each[:1].to(full.device, full.dtype) for each in args or ()]
-    try:
-        run = _Propagated(full, make_plan(record(full.model, x, given)))
-    except Untraceable:
-        return full
-    reason = _disagreement(run, full, one_hot[0], given, start, end)
-    if reason is None:
-        return run
-    warnings.warn(
-        f"saturation_mutagenesis predicts each mutant in full: propagated values {reason}",
-        stacklevel=3,
-    )
-    return full
+    return _Propagated(full, make_plan(record(full.model, x, given)))
 
 
-def _disagreement(
-    run: _Propagated, full: _Full, one_hot: Tensor, args: Sequence[Tensor], start: int, end: int
-) -> str | None:
-    """Return how the propagation differs from the model at some substitutions, if it does.
+def _checked(
+    run: _Propagated, sequence: tuple[Tensor, Sequence[Tensor], int, int], n_checked: int
+) -> tuple[Outputs, Outputs, bool]:
+    """Return what the propagation gives, if the model itself says the same of some of it.
 
-    They are the first and the last position, where padding is read, and some between.
+    These are the sequence and some substitutions, the first and the last position among them,
+    where padding is read.
+
+    Raises
+    ------
+    FastPathOff: it says something else.
     """
-    places = torch.linspace(start, end - 1, min(_N_CHECKED, end - start)).round().long()
-    example = run.example(one_hot, args)
-    for place in places.tolist():
-        positions, letters = _substitutions(one_hot, place, place + 1)
-        expected = full.mutants(one_hot, args, positions[:1], letters[:1])
-        _, found, _ = run.substitute(one_hot, example, place, place + 1)
-        for a, b in zip(found, expected, strict=True):
-            a = a[letters[0], 0]
-            if a.shape != b[0].shape:
-                return f"have shape {tuple(a.shape)}, not {tuple(b[0].shape)}"
-            error, scale = (a - b[0]).abs().max().item(), b.abs().max().item()
-            if not error <= _TOLERANCE[full.dtype] * max(scale, 1e-30):
-                return f"differ by {error:.3g} from predictions of up to {scale:.3g}"
-    return None
+    one_hot, args, start, end = sequence
+    found = y0, y_hat, _ = run(*sequence)
+    places = torch.linspace(start, end - 1, min(n_checked, end - start)).round().long()
+    letters = torch.stack([_substitutions(one_hot, p, p + 1)[1][p % 3] for p in places.tolist()])
+    expected = run.full.mutants(one_hot, args, places, letters, unchanged=True)
+    mine = [torch.cat([y, each[letters, places - start]]) for y, each in zip(y0, y_hat)]
+    check_agreement(mine, expected, _TOLERANCE[run.full.dtype], "propagated values")
+    taken(_NAME)
+    return found

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,14 +11,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cisweep.errors import ModelError
+from cisweep.fast_path import attempt, taken
+from cisweep.models.agreement import check_agreement
 from cisweep.models.fast_operations import fast_convolutions
-from cisweep.models.replay import Replay, replay_of
+from cisweep.models.replay import TOLERANCE, Replay, replay_of
 from cisweep.models.running import dtype_of, resolve_device, running
 from cisweep.sequence.encoding import one_hot_tokens
 
 # Windows of this many bases together fit a core's cache and still amortise the calls.
 _CPU_BASES = 5120
-_REPLAYED = 256  # windows from which recording the model is worth its seven forwards
+# Windows, and batches, from which recording the model is worth its forwards.
+_REPLAYED, _REPLAYED_BATCHES = 256, 16
 _IN_FLIGHT = 3  # batches on a GPU whose outputs are still being copied
 
 Outputs = tuple[Tensor, ...]
@@ -186,32 +190,36 @@ def _on_cpu(
 ) -> Iterator[tuple[int, Outputs, bool]]:
     # Where rows of a batch could differ in the last bit, windows are run one by one.
     size = min(batch_size, max(1, _CPU_BASES // X.shape[-1]))
-    run = _replayed(run, X, args)
-    start = 0
+    many = X.shape[0] >= max(_REPLAYED, _REPLAYED_BATCHES * size)
+    start, undecided = 0, many and run.autocast is nullcontext
+    replay: _Run | None = None
     while start < X.shape[0]:
         rows = slice(start, min(start + size, X.shape[0]))
         given = [each[rows] for each in args]
-        if isinstance(run.model, Replay):
-            outputs, single = run(X[rows], given, size)
-            alone = run.model.has_products
-        else:
+        made = replay and attempt("prediction", partial(replay, X[rows], given, size))
+        if made is None:
+            replay = None
             with fast_convolutions() as fast:
-                outputs, single = run(X[rows], given, size)
-            alone = fast.saw_products
-        if alone and size > 1:
-            size = 1
-            continue
+                made = run(X[rows], given, size)
+            if fast.saw_products and size > 1:
+                size = 1
+                continue
+        outputs, single = made
+        if undecided:
+            undecided = False
+            replay = attempt("prediction", partial(_replayed, run, X[rows], given, outputs))
         yield start, tuple(y[: rows.stop - start] for y in outputs), single
         start = rows.stop
 
 
-def _replayed(run: _Run, X: Tensor, args: Sequence[Tensor]) -> _Run:
-    """Return the run with a replay of its model, which has the same bits, where there is one."""
-    if X.shape[0] < _REPLAYED or run.autocast is not nullcontext:
-        return run
+def _replayed(run: _Run, X: Tensor, args: Sequence[Tensor], expected: Outputs) -> _Run:
+    """Return the run with a replay of its model, which has the expected outputs of a batch."""
     first, *rest = (run.one_hot(X[:1], 1), *(run.cast(each[:1]) for each in args))
-    replay = replay_of(run.model, first, tuple(rest))
-    return run if replay is None else replace(run, model=replay)
+    replay = replace(run, model=replay_of(run.model, first, tuple(rest)))
+    found, _ = replay(X, args, len(expected[0]))
+    check_agreement(found, expected, TOLERANCE, "replayed outputs")
+    taken("prediction")
+    return replay
 
 
 def _on_gpu(

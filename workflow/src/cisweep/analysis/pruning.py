@@ -16,8 +16,12 @@ from cisweep.analysis.design_oracle import (
     one_hot,
     tokens_of,
 )
-from cisweep.analysis.revert_changes import RevertChanges, Reverts
+from cisweep.analysis.revert_changes import TOLERANCE, RevertChanges, Reverts
 from cisweep.errors import DesignError
+from cisweep.fast_path import attempt, taken
+from cisweep.models.agreement import check_agreement
+
+_NAME = "greedy pruning"
 
 PROPAGATE_FROM_BP = 1000
 """Window from which, on CPU, a revert is propagated as a change; else all go as one batch."""
@@ -135,15 +139,23 @@ def pruning_paths(
     oracle = Oracle(model, target, like, windows_per_call or call_size(like, X.shape[-1]))
     with frozen(oracle.models):
         short = designs.shape[1] < PROPAGATE_FROM_BP or like.device.type != "cpu"
+        templates = np.broadcast_to(templates, designs.shape)
         if not short and all(rule is None for rule in rules):
-            changes = RevertChanges.of(oracle, designs[0])
-            if changes is not None:
-                return [
-                    _prune_by_changes(changes, template, design.copy(), threshold)
-                    for template, design in zip(np.broadcast_to(templates, designs.shape), designs)
-                ]
-        return _prune(oracle, np.broadcast_to(templates, designs.shape), designs.copy(),
-                      threshold, rules)  # fmt: skip
+            found = attempt(_NAME, lambda: _prune_all(oracle, templates, designs, threshold))
+            if found is not None:
+                return found
+        return _prune(oracle, templates, designs.copy(), threshold, rules)
+
+
+def _prune_all(
+    oracle: Oracle, templates: np.ndarray, designs: np.ndarray, threshold: float
+) -> list[PruningPath]:
+    """Return the paths by propagated changes; raises FastPathOff where they cannot be used."""
+    changes = RevertChanges.of(oracle, designs[0])
+    return [
+        _prune_by_changes(changes, template, design.copy(), threshold)
+        for template, design in zip(templates, designs)
+    ]
 
 
 def _prune(
@@ -205,9 +217,15 @@ def _prune_by_changes(
     reverts = Reverts(changes, design, np.where(edits, template, design))
     y_full = reverts.unchanged()
     path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
+    checked = [(design.copy(), y_full[0])]
     while edits.any():
         places = np.flatnonzero(edits)
         y = reverts.predict(places)
+        if len(checked) == 1:  # all edits are there: the batches are as large as they become
+            for i in {0, len(places) - 1}:
+                window = design.copy()
+                window[places[i]] = template[places[i]]
+                checked.append((window, y[i]))
         drift = (y - y_full).abs().sum(1).numpy(force=True)
         best = int(np.argmin(drift))  # the first of equal ones: the lowest position
         if not drift[best] < threshold:
@@ -218,4 +236,14 @@ def _prune_by_changes(
         path.positions.append(at)
         path.predictions = np.vstack([path.predictions, y[best].numpy(force=True)])
         path.drift = np.append(path.drift, drift[best])
+    last = torch.as_tensor(path.predictions[-1], dtype=y_full.dtype, device=y_full.device)
+    _check(changes.oracle, [*checked, (design, last)])
+    taken(_NAME)
     return path
+
+
+def _check(oracle: Oracle, pairs: list[tuple[np.ndarray, torch.Tensor]]) -> None:
+    """Check predictions (K,) of windows against the oracle; raises FastPathOff."""
+    windows, found = zip(*pairs)
+    expected = oracle.predict(np.stack(windows))
+    check_agreement([torch.stack(found)], [expected], TOLERANCE, "predictions of reverts")

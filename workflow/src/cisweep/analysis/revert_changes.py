@@ -13,9 +13,11 @@ import numpy as np
 import torch
 
 from cisweep.analysis.design_oracle import Oracle, one_hot
+from cisweep.fast_path import FastPathOff
 from cisweep.models.changes import EMPTY, Example, Interval, Local, Plan, State, make_plan
 from cisweep.models.fast_operations import fast_convolutions
-from cisweep.models.tape import Ref, Untraceable, record, walk
+from cisweep.models.recording import record
+from cisweep.models.tape import Ref, walk
 
 BLOCK = 16
 """Reverts that are propagated at once: their largest change stays in cache."""
@@ -92,34 +94,19 @@ class RevertChanges:
         self.oracle, self.plan = oracle, plan
 
     @classmethod
-    def of(cls, oracle: Oracle, window: np.ndarray) -> "RevertChanges | None":
-        """Return the propagation for an oracle of one module, or None where it cannot be used.
+    def of(cls, oracle: Oracle, window: np.ndarray) -> "RevertChanges":
+        """Return the propagation for an oracle of one module and windows like this one (length,).
 
-        It is checked against the oracle itself at some substitutions of `window` (length,).
+        Raises
+        ------
+        FastPathOff: the oracle has several modules, or its module cannot be recorded.
         """
         like = oracle.like
-        if len(oracle.models) != 1 or like.dtype not in (torch.float32, torch.float64):
-            return None
-        try:
-            changes = cls(oracle, make_plan(record(oracle.models[0], one_hot(window[None], like))))
-            return changes if changes._agrees(window) else None
-        except (Untraceable, RuntimeError, IndexError):
-            # What the rules of the propagation do not cover is predicted in full.
-            return None
-
-    def _agrees(self, window: np.ndarray) -> bool:
-        places = np.unique(np.linspace(0, len(window) - 1, 4).round().astype(int))
-        places = places[window[places] != 4]
-        if not len(places):
-            return False
-        other = window.copy()
-        other[places] = (other[places] + 1) % 4
-        trials = np.repeat(window[None], len(places), 0)
-        trials[np.arange(len(places)), places] = other[places]
-        found = Reverts(self, window, other).predict(places)
-        expected = self.oracle.predict(trials)
-        limit = TOLERANCE * expected.abs().max().clamp_min(1e-30)
-        return found.shape == expected.shape and bool((found - expected).abs().max() <= limit)
+        if len(oracle.models) != 1:
+            raise FastPathOff("the oracle has several models")
+        if like.dtype not in (torch.float32, torch.float64):
+            raise FastPathOff(f"the oracle computes in {like.dtype}")
+        return cls(oracle, make_plan(record(oracle.models[0], one_hot(window[None], like))))
 
 
 class Reverts:

@@ -8,14 +8,18 @@ from torch import Tensor, nn
 
 from cisweep.analysis.perturbation import Output, PerturbationResult
 from cisweep.analysis.prediction import predict
+from cisweep.fast_path import FastPathOff, attempt, taken
+from cisweep.models.agreement import check_agreement
 from cisweep.models.change_batches import SequenceBatches, propagate_batch
 from cisweep.models.changes import Plan, make_plan
+from cisweep.models.recording import record
 from cisweep.models.running import dtype_of, resolve_device, running
-from cisweep.models.tape import Ref, Untraceable, record, tensors_in
+from cisweep.models.tape import Ref, tensors_in
 
 # Largest difference from the model itself, relative to the largest output, where it is checked.
 _TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 _N_CHECKED = 3
+_NAME = "substitution effects"
 _OPTIONS = {"batch_size", "device", "verbose"}
 # Bases of the sequences that change side by side: many, since the calls cost more than the changes.
 _BASES = {"cpu": 40_000, "cuda": 1_000_000}
@@ -34,9 +38,9 @@ def propagated_substitutions(
 
     Equal sequences share one pass through the model, sequences that change at the same position
     go side by side, and of a substituted one only what differs is computed. None where that does
-    not pay (every sequence changes elsewhere), where the model cannot be taken apart, or where the
-    result does not agree with the model at some of the sequences: then each sequence must be
-    predicted in full.
+    not pay (every sequence changes elsewhere, or has further options) or, with a line in the log,
+    where the model cannot be taken apart or does not agree with the result at some of the
+    sequences: then each sequence must be predicted in full.
 
     X: (N, 4, length) one-hot. rows: (K, 3) int64: example, position, new base; at most one row an
     example. options: of `predict`.
@@ -45,19 +49,22 @@ def propagated_substitutions(
     if not len(rows) or not one_each or set(options) - _OPTIONS:
         return None
     dtype = dtype_of(model)
-    if dtype not in _TOLERANCE:
-        return None
     device = resolve_device(options.get("device"))
     batches = _batches(X, rows, _fitting(_BASES, device, X))
     if batches is None:
         return None
-    with running(model, device), torch.no_grad():
-        try:
+
+    def run() -> PerturbationResult:
+        if dtype not in _TOLERANCE:
+            raise FastPathOff(f"a {dtype} model needs each sequence whole")
+        with running(model, device), torch.no_grad():
             plan = make_plan(record(model, X[:1].to(device, dtype), []))
-        except Untraceable:
-            return None
-        found = _run(plan, X, batches, rows, device, dtype)
-    return found if _agrees(model, X, rows, found, options, dtype) else None
+            found = _run(plan, X, batches, rows, device, dtype)
+        _check(model, X, rows, found, options, dtype)
+        taken(_NAME)
+        return found
+
+    return attempt(_NAME, run)
 
 
 def _fitting(bases: dict[str, int], device: torch.device, X: Tensor) -> int:
@@ -138,15 +145,20 @@ def _changes(
     return first, torch.tensor([g * most + j for g, j in row])
 
 
-def _agrees(
+def _check(
     model: nn.Module,
     X: Tensor,
     rows: Tensor,
     found: PerturbationResult,
     options: dict[str, Any],
     dtype: torch.dtype,
-) -> bool:
-    """Does the model itself say the same of some of the sequences, before and after?"""
+) -> None:
+    """Check that the model itself says the same of some of the sequences, before and after.
+
+    Raises
+    ------
+    FastPathOff: it says something else.
+    """
     checked = rows[torch.linspace(0, len(rows) - 1, min(_N_CHECKED, len(rows))).long()]
     example, position, base = checked.unbind(1)
     edited = X[example].clone()
@@ -154,14 +166,9 @@ def _agrees(
     edited[number, :, position] = 0
     edited[number, base, position] = 1
     for sequences, mine in zip((X[example], edited), found):
-        for expected, value in zip(_parts(predict(model, sequences, **options)), _parts(mine)):
-            value = value[example]
-            if expected.shape != value.shape:
-                return False
-            limit = _TOLERANCE[dtype] * max(expected.abs().max().item(), 1e-30)
-            if not (expected - value).abs().max().item() <= limit:
-                return False
-    return True
+        expected = _parts(predict(model, sequences, **options))
+        values = [value[example] for value in _parts(mine)]
+        check_agreement(values, expected, _TOLERANCE[dtype], "propagated values")
 
 
 def _parts(y: Output) -> list[Tensor]:

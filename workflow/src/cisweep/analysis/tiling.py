@@ -5,30 +5,30 @@ windows; each convolution runs once over the tile, and what a model does with a 
 mean, a dense layer, an output) is done with the windows' parts of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from cisweep.errors import ModelError, SequenceError
+from cisweep.analysis.prediction import predict
+from cisweep.errors import SequenceError
+from cisweep.fast_path import FastPathOff, attempt, taken
+from cisweep.models.agreement import check_agreement
 from cisweep.models.change_parsing import local_step
 from cisweep.models.change_rules import Convolution, Pointwise, Sum
 from cisweep.models.fast_operations import fast_convolutions
+from cisweep.models.recording import record
 from cisweep.models.running import dtype_of, resolve_device, running
-from cisweep.models.tape import (
-    Call,
-    Ref,
-    Untraceable,
-    record,
-    refs_in,
-    run_call,
-    tensors_in,
-    walk,
-)
+from cisweep.models.stills import Stills
+from cisweep.models.tape import Call, Ref, refs_in, run_call, tensors_in, walk
 from cisweep.sequence.encoding import one_hot_tokens
 
+_NAME = "prediction of windows"
+# Largest difference from the model itself, of the largest output, where it is checked.
+_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 # Operations that only lay a window's part out in another way before a dense layer.
 _LAYOUTS = frozenset({"flatten", "reshape", "view", "squeeze", "unsqueeze", "transpose", "permute"})
 
@@ -48,7 +48,11 @@ def predict_tiles(
 
     Window i is X at [i · stride_bp, i · stride_bp + window_bp), as many as fit. The values are
     those of windowed prediction to rounding (1e-6 of the largest); the last bits depend on where
-    in a tile a window lies.
+    in a tile a window lies. Some of the first tile's are compared with the model's own.
+
+    A model that does not slide along the sequence predicts windows, and the log says why: an
+    operation mixes positions otherwise than by convolution with stride 1, or padding at a
+    window's ends reaches what is read.
 
     Parameters
     ----------
@@ -64,35 +68,67 @@ def predict_tiles(
 
     Raises
     ------
-    ModelError: the model does not slide along the sequence: an operation mixes positions
-        otherwise than by convolution with stride 1, or padding at a window's ends reaches what
-        is read.
     SequenceError: X is shorter than a window, or of another shape.
     """
     X = _checked(X, window_bp, stride_bp)
-    n_windows = (X.shape[-1] - window_bp) // stride_bp + 1
+    windows = X.unfold(-1, window_bp, stride_bp)
+    windows = windows if X.ndim == 1 else windows.transpose(0, 1)
     device = resolve_device(device)
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype or dtype_of(model)
-    per_tile = min(n_windows, max(1, (tile_bp - window_bp) // stride_bp + 1))
-    collected: list[Tensor] = []
-    single = False
-    with running(model, device), tqdm(total=n_windows, disable=not verbose) as bar:
-        sliding = Sliding(model, _one_hot(X[..., :window_bp], dtype, device), stride_bp)
-        for first in range(0, n_windows, per_tile):
-            # The last tile begins earlier, so that all have one shape.
-            first = min(first, n_windows - per_tile)
-            start = first * stride_bp
-            tile = X[..., start : start + (per_tile - 1) * stride_bp + window_bp]
-            output = sliding(_one_hot(tile, dtype, device), per_tile)
-            output = output if func is None else func(output)
-            single = isinstance(output, Tensor)
-            parts = tensors_in(output)
-            if not collected:
-                collected = [y.new_empty((n_windows, *y.shape[1:]), device="cpu") for y in parts]
-            for whole, part in zip(collected, parts):
-                whole[first : first + per_tile] = part
-            bar.update(min(per_tile, n_windows - bar.n))
-    return collected[0] if single else collected
+    plain = partial(predict, model, func=func, dtype=dtype, device=device)
+
+    def run() -> Tensor | list[Tensor]:
+        if dtype not in _TOLERANCE:
+            raise FastPathOff(f"{dtype} is computed window by window")
+        per_tile = min(len(windows), max(1, (tile_bp - window_bp) // stride_bp + 1))
+        tiles = _tiles(model, X, (window_bp, stride_bp), per_tile, dtype, device)
+        collected: list[Tensor] = []
+        with running(model, device), tqdm(total=len(windows), disable=not verbose) as bar:
+            for first, output in tiles:
+                output = output if func is None else func(output)
+                parts = tensors_in(output)
+                if not collected:
+                    _check(parts, windows[:per_tile], plain, dtype)
+                    collected = [
+                        y.new_empty((len(windows), *y.shape[1:]), device="cpu") for y in parts
+                    ]
+                for whole, part in zip(collected, parts):
+                    whole[first : first + per_tile] = part
+                bar.update(min(per_tile, len(windows) - bar.n))
+        taken(_NAME)
+        return collected[0] if isinstance(output, Tensor) else collected
+
+    found = attempt(_NAME, run)
+    return plain(windows, verbose=verbose) if found is None else found
+
+
+def _tiles(
+    model: nn.Module,
+    X: Tensor,
+    window_and_stride: tuple[int, int],
+    per_tile: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Iterator[tuple[int, Any]]:
+    """Yield each tile's first window and the model's output of its `per_tile` windows."""
+    window_bp, stride_bp = window_and_stride
+    n_windows = (X.shape[-1] - window_bp) // stride_bp + 1
+    sliding = Sliding(model, _one_hot(X[..., :window_bp], dtype, device), stride_bp)
+    for first in range(0, n_windows, per_tile):
+        # The last tile begins earlier, so that all have one shape.
+        first = min(first, n_windows - per_tile)
+        start = first * stride_bp
+        tile = X[..., start : start + (per_tile - 1) * stride_bp + window_bp]
+        yield first, sliding(_one_hot(tile, dtype, device), per_tile)
+
+
+def _check(
+    found: list[Tensor], windows: Tensor, plain: Callable[..., Any], dtype: torch.dtype
+) -> None:
+    """Check the outputs of a tile's first and last window; raises FastPathOff."""
+    rows = torch.tensor(sorted({0, len(windows) - 1}))
+    expected = tensors_in(plain(windows[rows]))
+    check_agreement([y.cpu()[rows] for y in found], expected, _TOLERANCE[dtype], "values in tiles")
 
 
 def _checked(X: Tensor, window_bp: int, stride_bp: int) -> Tensor:
@@ -126,12 +162,10 @@ class Sliding:
 
     def __init__(self, model: nn.Module, window: Tensor, stride_bp: int):
         self.stride_bp, self.window_bp = stride_bp, window.shape[2]
-        try:
-            self.tape = record(model, window)
-        except Untraceable as reason:
-            raise _not_sliding(f"it cannot be recorded ({reason})") from None
+        self.tape = record(model, window)
         self.shapes = self.tape.shapes
-        self.still = self._still(window)
+        self.stills = Stills(self.tape, [window])
+        self.alike: set[int] = set()  # constants of which one window's is taken for all
         # Positions [start, end) of each sliding tensor that no padding of the window reaches.
         self.clean: dict[int, tuple[int, int]] = {0: (0, self.window_bp)}
         self.steps: list[tuple[Call, Any]] = []
@@ -169,19 +203,6 @@ class Sliding:
                 fresh.difference_update(call.inputs)
         return found
 
-    @torch.no_grad()
-    def _still(self, window: Tensor) -> dict[int, Tensor]:
-        """Return the tensors that do not depend on the sequence, of a batch of one."""
-        values, needed, calls = {0: window}, set(), []
-        for call in reversed(self.tape.calls):
-            if not call.active or needed.intersection(call.outputs):
-                needed.update(call.inputs)
-                calls.append(call)
-        with fast_convolutions():
-            for call in reversed(calls):
-                values.update(zip(call.outputs, run_call(call, values, 1), strict=True))
-        return {i: v for i, v in values.items() if i not in self.tape.active}
-
     def _clean(self, step: Any) -> tuple[int, int]:
         starts, ends = [], []
         for number, (a, b) in step.reads.items():
@@ -194,9 +215,10 @@ class Sliding:
         return max(0, *starts), min(length, *ends)
 
     def _check_constant(self, number: int) -> None:
-        still = self.still[number]
+        still = self.stills.get(number, 1)
         if not torch.equal(still, still[:, :, :1].expand_as(still)):
             raise _not_sliding("a constant differs between positions of the window")
+        self.alike.add(number)
 
     def _check_gather(self, call: Call, step: Any) -> None:
         sliding = [i for i in call.inputs if i in self.clean]
@@ -221,6 +243,7 @@ class Sliding:
     def __call__(self, tile: Tensor, n_windows: int) -> Any:
         """Return the model's output of n windows; `tile` is one-hot (1, 4, length)."""
         longer = tile.shape[2] - self.window_bp
+        self.stills.check_same_rows(self.alike, n_windows)
         values: dict[int, Tensor] = {0: tile}
         with fast_convolutions():
             for index, (call, step) in enumerate(self.steps):
@@ -257,7 +280,7 @@ class Sliding:
             if i in values:
                 given[i] = values[i]
             else:
-                still = self.still[i]
+                still = self.stills.get(i, 1)
                 given[i] = still[:, :, :1].expand(*still.shape[:2], still.shape[2] + longer)
         if call.function is torch.Tensor.__getitem__ and not hasattr(step, "index"):
             start, end, _ = call.args[1][-1].indices(self.shapes[call.inputs[0]][2])
@@ -267,9 +290,7 @@ class Sliding:
     def _windows(self, number: int, values: dict[int, Tensor], n_windows: int) -> Tensor:
         """Return a tensor with the windows as its batch."""
         if number not in values:
-            still = self.still[number]
-            batched = number in self.tape.batched
-            return still.expand(n_windows, *still.shape[1:]) if batched else still
+            return self.stills.get(number, n_windows)
         value = values[number]
         if number not in self.clean:
             return value
@@ -277,8 +298,5 @@ class Sliding:
         return value[0].unfold(1, length, self.stride_bp)[:, :n_windows].transpose(0, 1)
 
 
-def _not_sliding(why: str) -> ModelError:
-    return ModelError(
-        f"the model cannot be run in tiles: {why}",
-        mend="predict windows instead, or read only output positions that no padding reaches",
-    )
+def _not_sliding(why: str) -> FastPathOff:
+    return FastPathOff(f"the model cannot be run in tiles: {why}")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cisweep.fast_path import FastPathOff
 from cisweep.models.changes import (
     EMPTY,
     Example,
@@ -22,6 +23,7 @@ from cisweep.models.changes import (
     tensors_of,
 )
 from cisweep.models.replay import Replay
+from cisweep.models.stills import Stills
 from cisweep.models.tape import Ref, Tape, refs_in, tensors_in, walk
 
 Reads = dict[int, Interval]  # the positions of tensors that are read; (0, 0) without positions
@@ -35,17 +37,27 @@ def _extent(tape: Tape, number: int) -> Interval:
 class SequenceBatch(Example):
     """The tensors of n unchanged sequences, or what of them is read; made by `SequenceBatches`."""
 
-    def __init__(self, tape: Tape, values: dict[int, Tensor], first: dict[int, int] | None = None):
-        self.tape, self.values = tape, values
+    def __init__(
+        self, tape: Tape, n: int, values: dict[int, Tensor], stills: Stills,
+        first: dict[int, int] | None = None,
+    ):  # fmt: skip
+        self.tape, self.n, self.values, self.stills = tape, n, values, stills
         self.first = first or {}  # the first position that is held of a tensor
         self.reads: Reads = {}  # what has been read
 
     def output(self) -> Any:
         """Return the model's output (n, …) of the sequences as they are."""
-        return walk(self.tape.output, lambda v: self.whole(v.number) if isinstance(v, Ref) else v)
+
+        def value(leaf: Any) -> Any:
+            if not isinstance(leaf, Ref):
+                return leaf
+            number, active = leaf.number, leaf.number in self.tape.active
+            return self.whole(number) if active else self.stills.get(number, self.n)
+
+        return walk(self.tape.output, value)
 
     def whole(self, number: int) -> Tensor:
-        """Return a tensor (n, …)."""
+        """Return a tensor (n, …) that depends on the sequence."""
         self.reads[number] = _extent(self.tape, number)
         return self.values[number]
 
@@ -106,9 +118,9 @@ class BatchState(State):
         found = self.now.get(number)
         if isinstance(found, Tensor):
             return found
-        value = self.example.whole(number)
-        if number not in self.plan.tape.batched:
-            return value
+        if number not in self.plan.tape.active:
+            return self.example.stills.get(number, self.n * self.m)
+        value = self.example.whole(number)  # of a local tensor, whose first axis is the batch
         whole = value.repeat_interleave(self.m, dim=0)
         if found is None or found.data is None:
             return whole
@@ -141,11 +153,16 @@ class SequenceBatches:
     def __init__(self, plan: Plan, at_once: int):
         self.plan, self.at_once = plan, at_once
         self._replay = Replay(plan.tape)
+        self._stills: Stills | None = None
+        if not plan.tape.batched.issuperset(refs_in(plan.tape.output)):
+            raise FastPathOff("the batch is not the first axis of an output")
         self._reads: dict[tuple[int, ...], Reads] = {}
 
     @torch.no_grad()
     def batch(self, X: Tensor, positions: Sequence[int]) -> SequenceBatch:
         """Return the tensors of sequences X (n, 4, length) that change at these positions."""
+        if self._stills is None:
+            self._stills = Stills(self.plan.tape, [X])
         if len(X) <= self.at_once:
             return self._whole(X)
         reads = self._reads.get(tuple(positions))
@@ -158,7 +175,8 @@ class SequenceBatches:
         return self._parts(X, reads)
 
     def _whole(self, X: Tensor) -> SequenceBatch:
-        return SequenceBatch(self.plan.tape, tensors_of(self.plan.tape, [X]))
+        tape = self.plan.tape
+        return SequenceBatch(tape, len(X), tensors_of(tape, [X]), self._stills)
 
     def _parts(self, X: Tensor, reads: Reads) -> SequenceBatch:
         tape = self.plan.tape
@@ -166,17 +184,14 @@ class SequenceBatches:
         for start in range(0, len(X), self.at_once):
 
             def keep(number: int, tensor: Tensor, start: int = start) -> None:
-                if number not in reads:
+                if number not in reads or number not in tape.active:
                     return
                 low, high = reads[number]
                 if _extent(tape, number) != EMPTY:
                     tensor = tensor.transpose(1, 2)[:, low:high]
-                batched = number in tape.batched
                 if number not in kept:
-                    n = len(X) if batched else len(tensor)
-                    kept[number] = tensor.new_empty((n, *tensor.shape[1:]))
-                at = start if batched else 0
-                kept[number][at : at + len(tensor)] = tensor
+                    kept[number] = tensor.new_empty((len(X), *tensor.shape[1:]))
+                kept[number][start : start + len(tensor)] = tensor
 
             output = self._replay(X[start : start + self.at_once], leaving=keep)
             for number, tensor in zip(refs_in(tape.output), tensors_in(output), strict=True):
@@ -185,4 +200,7 @@ class SequenceBatches:
             i: tensor if _extent(tape, i) == EMPTY else tensor.transpose(1, 2)
             for i, tensor in kept.items()
         }
-        return SequenceBatch(tape, values, {i: reads[i][0] for i in values})
+        first = {i: reads[i][0] for i in values}
+        # Of a constant that is the same in each window, one window's.
+        values |= {i: self._stills.get(i, 1) for i in reads if i not in tape.active}
+        return SequenceBatch(tape, len(X), values, self._stills, first)

@@ -22,7 +22,8 @@ from cisweep.models.change_rules import (
     Scaled,
     Sum,
 )
-from cisweep.models.tape import Call, Ref, Tape
+from cisweep.models.convolution import one_number
+from cisweep.models.tape import Batch, Call, Ref, Tape, has_batch
 
 _Parse = Callable[[Call, Tape, set[int]], Any]
 
@@ -38,6 +39,9 @@ def local_step(call: Call, tape: Tape, local: set[int]) -> Any:
     """
     parse = _PARSERS.get(call.function)
     if parse is None or len(call.outputs) != 1 or not local.intersection(call.inputs):
+        return None
+    first, *others = tape.sizes[call.outputs[0]]
+    if first != Batch(1) or has_batch(others) or has_batch((call.args, call.kwargs)):
         return None
     return parse(call, tape, local)
 
@@ -59,12 +63,12 @@ def _parse_convolution(call: Call, tape: Tape, local: set[int]) -> Any:
     number = _number(x, local)
     if number is None or not isinstance(weight, Tensor) or isinstance(bias, Ref):
         return None
-    stride, dilation = (v if isinstance(v, int) else v[0] for v in (stride, dilation))
+    stride, dilation = one_number(stride), one_number(dilation)
     reach = dilation * (weight.shape[2] - 1)
     if isinstance(padding, str):
         padding = 0 if padding == "valid" else reach // 2 if reach % 2 == 0 else None
-    elif not isinstance(padding, int):
-        padding = padding[0]
+    else:
+        padding = one_number(padding)
     if stride != 1 or groups != 1 or padding is None or padding > reach:
         return None
     return Convolution(call, number, weight, bias, padding, dilation)

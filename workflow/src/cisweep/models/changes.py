@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from cisweep.models.fast_operations import fast_convolutions
+from cisweep.models.stills import Stills
 from cisweep.models.tape import Call, Ref, Tape, refs_in, run_call, walk
 
 Interval = tuple[int, int]  # positions [start, end) of a tensor
@@ -61,7 +62,7 @@ class Plan:
 
     `needed` are the positions of each local tensor that are read, `last_use` the index of the
     last step that reads a tensor, `largest` the numbers that one substitution changes at most in
-    a tensor.
+    a tensor. `alike` are the still tensors that local steps read, of one window for all.
     """
 
     tape: Tape
@@ -69,6 +70,7 @@ class Plan:
     needed: dict[int, Interval]
     last_use: dict[int, int]
     largest: int
+    alike: list[int]
 
 
 def tensors_of(tape: Tape, inputs: Sequence[Tensor]) -> dict[int, Tensor]:
@@ -89,7 +91,7 @@ class Example:
 
     @torch.no_grad()
     def __init__(self, tape: Tape, inputs: Sequence[Tensor], neighbours: int):
-        self.values = tensors_of(tape, inputs)
+        self.values, self.stills = tensors_of(tape, inputs), Stills(tape, inputs)
         self.margin = neighbours
         self._padded: dict[Any, Tensor] = {}
 
@@ -136,6 +138,8 @@ class State:
     def __init__(self, plan: Plan, example: Example, p: int, first: Tensor):
         self.plan, self.example, self.p = plan, example, p
         self.n, self.m = first.shape[:2]
+        if plan.alike:
+            example.stills.check_same_rows(plan.alike, self.n * self.m)
         self.now: dict[int, Local | Tensor] = {0: Local(first, owned=False)}
         self.index = 0
 
@@ -207,10 +211,11 @@ class State:
         size = self.n * self.m
         if isinstance(found, Tensor):
             return found
-        value = self.example.values[number]
+        if number not in self.plan.tape.active:
+            return self.example.stills.get(number, size)
+        value = self.example.values[number]  # of a local tensor, whose first axis is the batch
         if found is None or found.data is None:
-            batched = number in self.plan.tape.batched
-            return value.expand(size, *value.shape[1:]) if batched else value
+            return value.expand(size, *value.shape[1:])
         length, margin = value.shape[2], self.example.margin
         rows = self.example.pad(value, 0.0).repeat(self.n, self.m, 1, 1)
         for i in range(self.n):
@@ -286,7 +291,9 @@ def make_plan(tape: Tape) -> Plan:
         feeds = [s for s in steps[index + 1 :] if step.call.outputs[0] in s.call.inputs]
         if hasattr(step, "feed"):
             step.feed(feeds, step.call.outputs[0] in refs_in(tape.output))
-    return Plan(tape, steps, needed, last_use, _largest(tape, steps, needed))
+    read = {i for step in steps if step.is_local for i in step.call.inputs}
+    alike = sorted(read & tape.by_batch)
+    return Plan(tape, steps, needed, last_use, _largest(tape, steps, needed), alike)
 
 
 def _largest(tape: Tape, steps: list[Step], needed: dict[int, Interval]) -> int:

@@ -7,6 +7,7 @@ shifted copies. Weights are laid out once. Gradients with respect to the input a
 convolutions with turned weights. What is not better or not supported is torch's own conv1d.
 """
 
+import operator
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
@@ -65,7 +66,7 @@ def conv1d(
     x: (N, channels, positions).
     weight: (outputs, channels / groups, width).
     """
-    stride, dilation = _one(stride), _one(dilation)
+    stride, dilation = one_number(stride), one_number(dilation)
     pad = _padding(padding, dilation * (weight.shape[-1] - 1), stride)
     if not _suits(x, weight, bias, stride, pad, dilation, groups):
         return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
@@ -107,8 +108,11 @@ def fixed_conv1d(
     return run
 
 
-def _one(value: int | tuple[int]) -> int:
-    return value if isinstance(value, int) else value[0]
+def one_number(value: Any) -> int:
+    """Return a convolution's argument as it is or in a tuple, also an integer of NumPy."""
+    if isinstance(value, int):
+        return value
+    return operator.index(value[0] if isinstance(value, tuple | list) else value)
 
 
 def _padding(padding: int | tuple[int] | str, reach: int, stride: int) -> int | None:
@@ -117,7 +121,7 @@ def _padding(padding: int | tuple[int] | str, reach: int, stride: int) -> int | 
         return 0
     if padding == "same":
         return reach // 2 if stride == 1 and reach % 2 == 0 else None
-    return _one(padding)
+    return one_number(padding)
 
 
 def _suits(

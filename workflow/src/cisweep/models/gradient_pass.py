@@ -13,10 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cisweep.models.agreement import check_agreement
 from cisweep.models.change_rules import Convolution, Function, Scaled, Sum
 from cisweep.models.changes import EMPTY, Interval, make_plan
 from cisweep.models.convolution import conv1d, input_gradient
-from cisweep.models.tape import Call, Ref, Tape, Untraceable, record, refs_in, run_call, walk
+from cisweep.models.recording import check_no_hooks, record
+from cisweep.models.tape import Call, Ref, Tape, Untraceable, refs_in, run_call, walk
 
 TOLERANCE = 1e-5
 """Largest difference from the model, of the largest output, that `gradient_pass_of` accepts."""
@@ -234,23 +236,23 @@ def _is_local(step: Any) -> bool:
     return step is not None and step.is_local
 
 
-def gradient_pass_of(model: nn.Module, X: Tensor) -> GradientPass | None:
-    """Return a pass that agrees with the model on X, in outputs and gradients; None if none does.
+def gradient_pass_of(model: nn.Module, X: Tensor) -> GradientPass:
+    """Return a pass that agrees with the model on X, in outputs and gradients.
 
-    X: (N, 4, length) one-hot. The model returns one tensor. A model with hooks has no pass.
+    X: (N, 4, length) one-hot, a batch of the size and the kind that is then asked for. The model
+    returns one tensor.
+
+    Raises
+    ------
+    FastPathOff: the model has hooks, returns several tensors, or the pass differs from it.
+    Whatever keeps the model from being recorded.
     """
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
-        return None
-    try:
-        made = GradientPass(record(model, X[:1]))
-        found, expected = (_with_gradient(f, X) for f in (made, model))
-    except (Untraceable, RuntimeError, IndexError, KeyError):
-        return None  # the model is called as it is
-    near = all(
-        a.shape == b.shape and bool((a - b).abs().max() <= TOLERANCE * b.abs().max())
-        for a, b in zip(found, expected)
-    )
-    return made if near else None
+    check_no_hooks(model)
+    made = GradientPass(record(model, X[:1]))
+    found, expected = (_with_gradient(f, X) for f in (made, model))
+    check_agreement(found[:1], expected[:1], TOLERANCE, "outputs")
+    check_agreement(found[1:], expected[1:], TOLERANCE, "gradients")
+    return made
 
 
 @torch.enable_grad()

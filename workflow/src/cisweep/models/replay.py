@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cisweep.models.fast_operations import PRODUCTS, REPLACED, fast_convolutions
-from cisweep.models.tape import Ref, Tape, Untraceable, record, refs_in, run_call, walk
+from cisweep.models.fast_operations import REPLACED
+from cisweep.models.recording import check_no_hooks, record
+from cisweep.models.tape import Ref, Tape, refs_in, run_call, walk
 
 _T = torch.Tensor
 _CONVOLUTIONS = {torch.conv1d, torch.ops.aten.conv1d.default}
@@ -20,8 +21,8 @@ _SUMS = {torch.add, _T.add, _T.__add__, torch.ops.aten.add.Tensor}
 # Operations that read a tensor and keep no view of it.
 _READERS = _CONVOLUTIONS | _RECTIFIERS | _SUMS | {torch.cat, _T.mean, _T.sum, _T.amax, F.linear}
 
-# Largest difference from the model that the check of a replay accepts, of the largest output.
-_TOLERANCE = 1e-5
+TOLERANCE = 1e-5
+"""Largest difference of a replay from its model that is accepted, of the largest output."""
 
 
 class Replay:
@@ -35,7 +36,6 @@ class Replay:
         self.last.update(dict.fromkeys(refs_in(tape.output), len(tape.calls)))
         self.target = self._in_place()
         self.functions = [REPLACED.get(call.function, call.function) for call in tape.calls]
-        self.has_products = any(call.function in PRODUCTS for call in tape.calls)
 
     def _in_place(self) -> dict[int, int]:
         """Return, for each call that may overwrite one of its inputs, that input's number."""
@@ -93,28 +93,12 @@ class Replay:
         return walk(self.tape.output, lambda v: values[v.number] if isinstance(v, Ref) else v)
 
 
-@torch.no_grad()
-def replay_of(model: nn.Module, X: Tensor, args: tuple[Tensor, ...]) -> Replay | None:
-    """Return a replay that agrees with the model on one batch; None where there is none.
+def replay_of(model: nn.Module, X: Tensor, args: tuple[Tensor, ...]) -> Replay:
+    """Return a replay of the model for windows like X (1, 4, length); the caller checks it.
 
-    A model with hooks has none, since they may keep what is overwritten.
+    Raises
+    ------
+    FastPathOff: the model cannot be recorded, or has hooks, which may keep what is overwritten.
     """
-    if any(m._forward_hooks or m._forward_pre_hooks for m in model.modules()):
-        return None
-    try:
-        replay = Replay(record(model, X, args))
-        found = replay(X, *args)
-        with fast_convolutions():
-            expected = model(X, *args)
-    except Untraceable:
-        return None
-    pairs = zip(_tensors(found), _tensors(expected), strict=True)
-    agree = all(
-        a.shape == b.shape and bool((a - b).abs().max() <= _TOLERANCE * b.abs().max())
-        for a, b in pairs
-    )
-    return replay if agree else None
-
-
-def _tensors(output: Any) -> list[Tensor]:
-    return [output] if isinstance(output, Tensor) else list(output)
+    check_no_hooks(model)
+    return Replay(record(model, X, args))

@@ -7,6 +7,7 @@ example with several of its references in turn, so that a pass is never smaller 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 
 from cisweep.analysis.rescale.calls import followed
 from cisweep.analysis.rescale.registration import registered_modules, rule_table
-from cisweep.analysis.rescale.reruns import Rerun
+from cisweep.analysis.rescale.reruns import EXAMPLES, REFERENCES, TOLERANCE, Rerun
 from cisweep.analysis.rescale.rules import handler_for
 from cisweep.analysis.rescale.tracing import Trace, Tracked, tracked_in
 from cisweep.errors import AttributionError
+from cisweep.fast_path import attempt, taken
+from cisweep.models.agreement import check_agreement
+from cisweep.models.fast_operations import fast_convolutions
 
 Target = int | Callable[[Any], Tensor]
 
@@ -43,21 +47,21 @@ class Explainer:
         x: (rows, 4, length), the examples. Yields multipliers (targets, rows, 4, length) and the
         targets of example and reference, (targets, rows) each.
         """
-        rerun = self.rerun
+        rerun, values = self.rerun, None
         if rerun is not None and rerun.shape == x.shape and not args:
-            values = rerun.examples(x.clone())
-        else:
+            values = attempt(EXAMPLES, partial(self._examples_rerun, rerun, x))
+        if rerun is None or values is None:
             self.forget()
             rerun, values = self._traced(x, args)
         y_example = torch.stack(values)
         for reference in references:
             leaf = reference.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
-            with torch.enable_grad():
-                copy = leaf.clone()  # not a leaf: the model may change its input in place
+            values = None
             if rerun.checked and rerun.trace.repeats:
-                values = rerun.references(copy)
-            else:
-                values = self._by_model(rerun, copy, args)
+                values = attempt(REFERENCES, partial(self._references_rerun, rerun, leaf))
+                rerun.trace.repeats = values is not None
+            if values is None:
+                values = self._by_model(rerun, leaf, args)
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
         if rerun.trace.repeats and rerun.trace.repeats_examples and not args:
             self.rerun = rerun
@@ -79,13 +83,35 @@ class Explainer:
         values = [_value(y) for y in found]
         return Rerun(trace, source, found), values
 
-    def _by_model(self, rerun: Rerun, x: Tensor, args: tuple) -> list[Tensor]:
-        trace = rerun.trace
+    def _examples_rerun(self, rerun: Rerun, x: Tensor) -> list[Tensor]:
+        values = rerun.examples(x.clone())
+        if not rerun.examples_agree:
+            with torch.no_grad(), fast_convolutions():
+                expected = read_scalars(self.call(x.clone()), self.targets, x.shape[0])
+            check_agreement(values, expected, TOLERANCE, "outputs of the calls run again")
+            rerun.examples_agree = True
+        taken(EXAMPLES)
+        return values
+
+    def _references_rerun(self, rerun: Rerun, leaf: Tensor) -> list[Tensor]:
+        if rerun.witness is not None:
+            x, expected = rerun.witness
+            found = rerun.outputs(x.clone())
+            check_agreement(found, expected, TOLERANCE, "outputs of the calls run again")
+            rerun.witness = None
+        taken(REFERENCES)
+        return rerun.references(_written(leaf))
+
+    def _by_model(self, rerun: Rerun, leaf: Tensor, args: tuple) -> list[Tensor]:
+        trace, x = rerun.trace, _written(leaf)
         with followed(trace, x.device):
             found = self._read(trace.start(x, replay=True), args)
             trace.finish()
+        values = [_value(y) for y in found]
+        if not rerun.checked:
+            rerun.witness = leaf.detach(), [y.detach() for y in values]
         rerun.checked = True
-        return [_value(y) for y in found]
+        return values
 
     def _read(self, x: Tracked, args: tuple) -> list[Tensor]:
         try:
@@ -98,6 +124,12 @@ class Explainer:
                 mend="export it with a dynamic batch axis",
             ) from error
         return read_scalars(output, self.targets, x.shape[0])
+
+
+def _written(leaf: Tensor) -> Tensor:
+    """Return a copy that is no leaf: the model may change its input in place."""
+    with torch.enable_grad():
+        return leaf.clone()
 
 
 def _value(y: Tensor) -> Tensor:

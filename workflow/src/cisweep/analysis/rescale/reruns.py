@@ -12,6 +12,10 @@ from torch import Tensor
 
 from cisweep.analysis.rescale.tracing import Cell, Entry, Trace, Tracked
 
+EXAMPLES, REFERENCES = "each pass over examples", "each pass over references"
+TOLERANCE = 1e-4
+"""Largest difference from the model, of the largest output, of calls that are run again."""
+
 
 class Rerun:
     """The live calls of a trace between its input and the scalars that the targets read.
@@ -26,7 +30,10 @@ class Rerun:
     def __init__(self, trace: Trace, source: Tracked, results: list[Tensor]):
         self.trace, self.source, self.results = trace, source, results
         self.shape = source.shape
-        self.checked = False
+        self.checked = False  # whether the model has run the same calls for a reference
+        # References and what the model gave for them, until the calls run again gave the same.
+        self.witness: tuple[Tensor, list[Tensor]] | None = None
+        self.examples_agree = False  # whether they gave what the model gives for other examples
         self.calls = [e for e in trace.entries if e.live and e.reference is not None]
         self.drops = self._drops()
         self._clear()
@@ -66,6 +73,11 @@ class Rerun:
         with torch.enable_grad():
             return self._run(x, lambda entry: entry.reference(entry.saved))
 
+    def outputs(self, x: Tensor) -> list[Tensor]:
+        """Return the scalars of references alone."""
+        with torch.no_grad():
+            return self._run(x, lambda entry: entry.reference(entry.saved))
+
     def _example(self, entry: Entry) -> Any:
         if entry.writes is not None:
             self.trace.keep_what_is_overwritten(entry.writes.inner)
@@ -92,4 +104,4 @@ class Rerun:
     def forget(self) -> None:
         """Let go of everything, which holds itself in a circle otherwise."""
         self.trace.entries.clear()
-        self.calls, self.drops, self.results = [], [], []
+        self.calls, self.drops, self.results, self.witness = [], [], [], None
