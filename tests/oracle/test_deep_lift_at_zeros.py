@@ -221,8 +221,8 @@ CURVES = {
 def test_the_secant_of_any_two_inputs(name, dtype):
     """Against the derivative's mean on the way, in float64, for Δx of 1e-15 to 1.
 
-    Where curvature c begins to tell from a rounding of 8 eps · |x|, Δx is (16 eps |x| / c)^½, and
-    the derivative at the example is off by half of c Δx. Here |x| <= 4 and c <= 1.
+    The derivative at the example stands for Δx up to 1.5 eps^½ |x|, where it is off by half of
+    Δx for a curvature of 1; a larger Δx divides a rounding of eps |x|. Here |x| <= 4.
     """
     torch.manual_seed(0)
     x_e = torch.empty(4000, dtype=dtype).uniform_(-4, 4)

@@ -14,7 +14,6 @@ from cisweep.analysis.rescale.tracing import Trace, bare, reentrant
 
 DETOUR = 100  # times the result: the rounding of this is 1e-5 of it in float32
 _UNITS = 8  # the rounding of two values of a function of libm or a vector library, in eps
-_NEAR = 1e-3
 
 
 class Scaled(torch.autograd.Function):
@@ -47,16 +46,19 @@ def secant(
     """Return Δvalue / Δx, or `slope_e` (the derivative at the example) where that says the same.
 
     rise: Δvalue, which may be off by `rounding`, and by that of x itself where the function
-    cancels (gelu below −3). Equal inputs with an infinite derivative (a root at 0), and a Δvalue
-    that is no number (outside the domain, where a torch.where may have left the value out) give
-    0, so that no 0 · inf can follow.
+    cancels (gelu below −3). Only for a Δx of about the root of eps can that be more than what
+    curvature makes of the derivative. Equal inputs with an infinite derivative (a root at 0), and
+    a Δvalue that is no number (outside the domain, where a torch.where may have left the value
+    out) give 0, so that no 0 · inf can follow.
     """
+    eps = torch.finfo(x_e.dtype).eps
     ratio = rise / change
     miss = (change * slope_e).sub_(rise).abs_()
-    size = x_e.abs()
-    near = change.abs_() <= _NEAR * size  # where curvature is less than that rounding
-    alike = (miss <= rounding) | (near & (miss <= size.mul_(_UNITS * torch.finfo(size.dtype).eps)))
-    return torch.where(alike, slope_e, ratio).nan_to_num_(0.0, 0.0, 0.0)
+    gap, size = change.abs_(), x_e.abs()
+    near = gap <= 1.5 * eps**0.5 * size
+    explained = (near | (gap <= 0.5 * eps**0.5)) & (miss <= rounding)
+    explained |= near & (miss <= size.mul_(_UNITS * eps))
+    return torch.where(explained, slope_e, ratio).nan_to_num_(0.0, 0.0, 0.0)
 
 
 def _only(value: Any) -> torch.Tensor:
