@@ -151,6 +151,13 @@ class Cancelling(Net):
         return (y * 1e-4 + 300.0) * 1.7 - 510.0
 
 
+class NothingButRounding(Net):
+    """The sum of what a norm has centred: 0 but for rounding, which a float64 call tells."""
+
+    def forward(self, x):
+        return 1e3 * F.layer_norm(self.body(x).mean(-1), (12,)).sum(1, keepdim=True)
+
+
 class Squeezed(Net):
     def forward(self, x):
         return super().forward(x)[:, :1].squeeze()
@@ -161,6 +168,10 @@ class Squeezed(Net):
 @pytest.mark.parametrize("n", [1, 5])
 def test_rounding_is_no_fault(make, dtype, n):
     attribute(make(), X[:n], REFERENCES[:n], dtype=dtype)
+
+
+def test_rounding_alone_is_no_fault():
+    attribute(NothingButRounding(), X, REFERENCES)
 
 
 @pytest.mark.parametrize("what", ["equal", "homopolymer", "no base"])
