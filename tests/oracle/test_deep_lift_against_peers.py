@@ -1,11 +1,17 @@
 """deep_lift_shap against tangermeme 1.6.0 and captum 0.9.0 where their rules see everything."""
 
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis.attribution import attribute, deep_lift_shap, input_x_gradient
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from trained_like import trained_like
 
 tangermeme = pytest.importorskip("tangermeme.deep_lift_shap")
 captum = pytest.importorskip("captum.attr")
@@ -114,7 +120,7 @@ def network(layer, dtype=torch.float32) -> nn.Module:
         nn.Linear(6, 2),
     )
     net.eval()(X)
-    return net.to(dtype)
+    return trained_like(net).to(dtype)
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -1,5 +1,8 @@
 """What holds for DeepLIFT/SHAP of any network, and for every reference alike."""
 
+import sys
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -7,6 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from cisweep.analysis.attribution import attribute
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from trained_like import trained_like
 
 LENGTH, CHANNELS = 34, 16
 
@@ -44,9 +50,6 @@ class Block(nn.Module):
         super().__init__()
         self.conv = nn.Conv1d(CHANNELS, CHANNELS, width, dilation=dilation, padding="same")
         self.norm = nn.BatchNorm1d(CHANNELS) if norm else nn.Identity()
-        if norm:
-            self.norm.running_mean.normal_(0, 0.3)
-            self.norm.running_var.uniform_(0.5, 2)
         self.activation, self.residual = ACTIVATIONS.get(activation), residual
 
     def forward(self, x):
@@ -66,6 +69,7 @@ class Net(nn.Module):
         self.reach = 2 + sum((width - 1) // 2 * dilation + 1 for _, width, dilation, *_ in blocks)
         self.pooled, self.readout = pooled, readout
         self.out = nn.Linear(CHANNELS, 1)
+        trained_like(self, seed)
 
     def forward(self, x):
         h = self.blocks(self.first(x))[:, :, 12:22]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from cisweep.analysis.rescale.agreement import Witness
 from cisweep.errors import AttributionError
 from cisweep.models.running import keep_heap
 
@@ -19,12 +20,22 @@ _MOST_ROWS_PER_PASS = 64
 
 
 class Pairs(Protocol):
-    """A method of attribution: multipliers of example-reference pairs."""
+    """A method of attribution: multipliers of example-reference pairs.
+
+    complete: whether they add up to a difference of outputs; unbounded: what to do where a
+    multiplier is not finite.
+    """
+
+    complete: bool
+    unbounded: str
 
     def pairs(
         self, x: Tensor, references: Sequence[Tensor], args: tuple
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield for each of `references` (rows, 4, length) multipliers and both outputs."""
+
+    def check(self, witness: Witness) -> None:
+        """Raise AttributionError where the outputs of the block are not the model's own."""
 
 
 @dataclass(frozen=True)
@@ -157,16 +168,17 @@ def _explain(
     size, n = references.shape[:2]
     dtype = x.dtype
     repeated = x.repeat_interleave(per, 0)
-    args = tuple(a.repeat_interleave(per, 0) for a in args)
+    given = tuple(a.repeat_interleave(per, 0) for a in args)
     # Whole passes: the last reference fills the last one up and is dropped again.
     places = torch.arange(-(-n // per) * per).clamp(max=n - 1).split(per)
     groups = [references[:, k].flatten(0, 1).to(x.device, dtype) for k in places]
     found: list[tuple[Tensor, ...]] = []
-    total, kept = 0.0, []
-    for k, (m, y_e, y_r) in enumerate(ready.pairs(repeated, groups, args)):
+    total, kept, first = 0.0, [], ()
+    for k, (m, y_e, y_r) in enumerate(ready.pairs(repeated, groups, given)):
         r = groups[k]
         share = m - (m * r).sum(dim=2, keepdim=True)
         projected = (share * repeated).sum(dim=2)
+        first = (y_e[:, ::per], y_r[:, ::per]) if k == 0 else first
         delta_y = y_e - y_r
         delta = delta_y - ((repeated - r) * m).sum(dim=(2, 3))
         use = min(per, n - k * per)
@@ -180,6 +192,10 @@ def _explain(
         kept.append(m.cpu() if multipliers else None)
     projected, delta, delta_y = (torch.cat(parts, dim=2) for parts in zip(*found))
     hypothetical = total / n
+    bases = x.flatten(1).any(1)  # blocks are filled up with windows of N
+    _check_finite(ready, hypothetical[:, bases], first[0][:, bases], delta_y[:, bases])
+    change = delta_y.abs().nan_to_num(0.0, 0.0, 0.0).mean((1, 2))
+    ready.check(Witness(x, groups[0][::per], args, *first, change))
     return {
         "hypothetical": hypothetical.to(dtype).cpu(),
         "projected": (hypothetical * x).sum(dim=2).to(dtype).cpu(),
@@ -188,3 +204,18 @@ def _explain(
         "delta_y": delta_y.to(dtype).cpu(),
         "multipliers": torch.cat(kept, dim=2) if multipliers else None,
     }
+
+
+def _check_finite(ready: Pairs, found: Tensor, y: Tensor, delta_y: Tensor) -> None:
+    """Raise AttributionError for outputs or attributions that are infinite or no number."""
+    if not y.isfinite().all() or (ready.complete and not delta_y.isfinite().all()):
+        raise AttributionError(
+            "the model's output is infinite or no number for an example or a reference",
+            mend="give a target that is finite for every sequence (a constant beside what a "
+            "logarithm or a quotient is taken of)",
+        )
+    if not found.isfinite().all():
+        raise AttributionError(
+            "the attributions are infinite or no numbers though the outputs are finite",
+            mend=ready.unbounded,
+        )

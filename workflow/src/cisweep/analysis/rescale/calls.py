@@ -13,7 +13,7 @@ from cisweep.analysis.rescale.tracing import Trace, Tracked
 from cisweep.models.targets import fixed_profile_weights
 
 # The profile target of ChromBPNet: weights of the example, also for its references.
-_HELD = frozenset({fixed_profile_weights})
+HELD = frozenset({fixed_profile_weights})
 _FACTORIES = frozenset(
     getattr(place, name)
     for place, names in (
@@ -27,7 +27,7 @@ _FACTORIES = frozenset(
 class ModelCalls(TorchFunctionMode):
     """What has to be seen as the model calls it: new tensors, and weights held at the example's.
 
-    Functions in _HELD have for a reference the value that they have for its example.
+    Functions in HELD have for a reference the value that they have for its example.
     """
 
     def __init__(self, trace: Trace):
@@ -50,7 +50,7 @@ class ModelCalls(TorchFunctionMode):
         if func in _FACTORIES:
             made = func(*args, **kwargs)
             return made if isinstance(made, Tracked) else self.trace.constant(made)
-        if func in _HELD and isinstance(args[0], Tracked):
+        if func in HELD and isinstance(args[0], Tracked):
             return self.trace.hold(lambda: func(args[0].inner))
         return func(*args, **kwargs)
 
@@ -69,7 +69,7 @@ def followed(trace: Trace, device: torch.device) -> Iterator[None]:
         fused = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            with _written_out(device), _eager(), torch.no_grad(), ModelCalls(trace):
+            with _written_out(device), eager(), torch.no_grad(), ModelCalls(trace):
                 yield
         finally:
             torch.backends.mha.set_fastpath_enabled(fused)
@@ -84,7 +84,7 @@ def _written_out(device: torch.device) -> AbstractContextManager:
     return sdpa_kernel(SDPBackend.MATH)
 
 
-def _eager() -> AbstractContextManager:
+def eager() -> AbstractContextManager:
     """Return the context in which what `torch.compile` made runs as it was written."""
     if "torch._dynamo" not in sys.modules:
         return nullcontext()

@@ -105,16 +105,19 @@ def std_mean(x: Any, dim: Any = None, correction: Any = None, keepdim: bool = Fa
 def vector_norm(
     x: Any, ord: float = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
-    """Return the norm of order 1, 2 or infinity over `dim`."""
+    """Return the norm of any order over `dim`."""
     dims = [dim] if isinstance(dim, int) else list(dim or range(x.ndim))
     x = x if dtype is None else x.to(dtype)
     if ord == 2:
         return torch.sqrt((x * x).sum(dims, keepdim=keepdim))
+    if ord == 0:
+        return (x != 0).to(x.dtype).sum(dims, keepdim=keepdim)
+    size = torch.abs(x)
     if ord == 1:
-        return torch.abs(x).sum(dims, keepdim=keepdim)
-    if ord == math.inf:
-        return torch.abs(x).amax(dims, keepdim=keepdim)
-    raise AttributionError(f"a vector norm of order {ord} has no DeepLIFT rule (1, 2, inf have)")
+        return size.sum(dims, keepdim=keepdim)
+    if math.isinf(ord):
+        return (size.amax if ord > 0 else size.amin)(dims, keepdim=keepdim)
+    return (size**ord).sum(dims, keepdim=keepdim) ** (1 / ord)
 
 
 def logaddexp(a: Any, b: Any) -> Any:
@@ -191,7 +194,8 @@ def attention(
     if mask is not None:
         hidden = mask.dtype == torch.bool
         logits = logits.masked_fill(~mask, -math.inf) if hidden else logits + mask
-    return torch.softmax(logits, -1) @ value
+    # A row that sees nothing is 0, as in torch's kernels.
+    return torch._safe_softmax(logits, -1) @ value
 
 
 def flash_cpu(

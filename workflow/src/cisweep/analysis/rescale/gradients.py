@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cisweep.analysis.rescale.agreement import Witness
 from cisweep.analysis.rescale.passes import Target, call_of, evaluating, read_scalars
 from cisweep.models.fast_operations import fast_convolutions
 
@@ -24,6 +25,11 @@ class PathGradients:
     call: Any
     targets: Sequence[Target]
     nodes: tuple[tuple[float, float], ...]  # (place, weight)
+    complete: bool
+    unbounded = (
+        "the derivative of a root or a norm is infinite at 0: add a small constant inside it, or "
+        "use deep_lift_shap, whose secants are finite"
+    )
 
     def pairs(
         self, x: Tensor, references: Sequence[Tensor], args: tuple
@@ -35,6 +41,9 @@ class PathGradients:
             for place, weight in self.nodes:
                 total += weight * self._gradients(reference + place * (x - reference), args)
             yield total, y_example, self._values(reference, args)
+
+    def check(self, witness: Witness) -> None:
+        """Accept the block: the outputs are the model's own."""
 
     def _values(self, x: Tensor, args: tuple) -> Tensor:
         with torch.no_grad(), fast_convolutions():
@@ -70,4 +79,5 @@ def path_gradients(
         places, weights = np.polynomial.legendre.leggauss(n_steps)
         nodes = tuple(zip(((places + 1) / 2).tolist(), (weights / 2).tolist()))
     with evaluating(model):
-        yield PathGradients(call_of(model, device, dtype, frozen=True), targets, nodes)
+        call = call_of(model, device, dtype, frozen=True)
+        yield PathGradients(call, targets, nodes, n_steps is not None)

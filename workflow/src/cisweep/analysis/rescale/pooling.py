@@ -26,7 +26,10 @@ class MaxShares(torch.autograd.Function):
     ):
         """Return `values`; x is (…, positions), values and winners are (…, outputs)."""
         larger = torch.maximum(values, values_e)
-        ctx.save_for_backward(x_e - x, larger - values, values_e - larger, winners_e, winners)
+        shares = (larger - values, values_e - larger)
+        # Windows that are masked in both sequences (−inf) do not differ.
+        shares = tuple(share.nan_to_num_(0.0, torch.inf, -torch.inf) for share in shares)
+        ctx.save_for_backward(x_e - x, *shares, winners_e, winners)
         return values
 
     @staticmethod
@@ -39,7 +42,8 @@ class MaxShares(torch.autograd.Function):
         slope = torch.zeros_like(change).scatter_add_(-1, winners_e, gradient)
         same = change == 0
         multiplier = torch.where(same, slope, shares.div_(change.masked_fill(same, 1.0)))
-        return multiplier, None, None, None, None, None
+        # What is masked in both, or in one, has no finite difference to give a share of.
+        return multiplier.nan_to_num_(0.0, 0.0, 0.0), None, None, None, None, None
 
 
 def _maximum_along_last(

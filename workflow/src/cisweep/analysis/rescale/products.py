@@ -2,12 +2,16 @@
 
 Δ(ab) = mean(a)·Δb + mean(b)·Δa holds for every bilinear operation, element by element, matrix
 product or convolution. A product of three and more is taken from left to right, as written.
+It is the mean of two ways from reference to example: over a·b_ref and over a_ref·b. Where one of
+these is so large that the way back from it is made of rounding (x / |x| of a reference of zeros),
+the other one is taken alone.
 """
 
 from typing import Any
 
 import torch
 
+from cisweep.analysis.rescale.elementwise import DETOUR
 from cisweep.analysis.rescale.linear import PRODUCTS
 from cisweep.analysis.rescale.tracing import Trace, Tracked, bare, reentrant
 from cisweep.errors import AttributionError
@@ -33,24 +37,32 @@ class Midpoint(torch.autograd.Function):
 
 
 class MidpointMul(torch.autograd.Function):
-    """The elementwise case, which is worth its own two lines."""
+    """The elementwise case, which is worth its own lines."""
 
     @staticmethod
     def forward(ctx: Any, a: torch.Tensor, b: torch.Tensor, a_e: Any, b_e: Any):
         """Return a · b."""
-        ctx.save_for_backward((a + a_e).mul_(0.5), (b + b_e).mul_(0.5))
-        return a * b
+        value = a * b
+        middle_a, middle_b = (a + a_e).mul_(0.5), (b + b_e).mul_(0.5)
+        first, second = (a_e * b).abs_(), (a * b_e).abs_()
+        most = torch.maximum(value.abs(), (a_e * b_e).abs_())
+        far = (torch.maximum(first, second) > DETOUR * most) & (most > 0)
+        if far.any():
+            direct = second <= first  # over a_ref · b_e
+            middle_a = torch.where(far, torch.where(direct, a, a_e), middle_a)
+            middle_b = torch.where(far, torch.where(direct, b_e, b), middle_b)
+        ctx.save_for_backward(middle_a, middle_b)
+        ctx.shapes = a.shape, b.shape
+        return value
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor):
         """Return the multipliers of both factors."""
         a, b = ctx.saved_tensors
-        return (
-            (gradient * b).sum_to_size(a.shape),
-            (gradient * a).sum_to_size(b.shape),
-            None,
-            None,
+        of_a, of_b = (
+            (gradient * other).sum_to_size(shape) for other, shape in zip((b, a), ctx.shapes)
         )
+        return of_a, of_b, None, None
 
 
 class Choice(torch.autograd.Function):
@@ -66,7 +78,7 @@ class Choice(torch.autograd.Function):
         swing = (a - b + (a_e - b_e)) / 2
         turned = c != c_e
         lost = turned & ~swing.isfinite()
-        of_c = torch.where(lost, (value_e - value) / (c_e - c), swing)
+        of_c = torch.where(lost, (value_e - value) / (c_e - c), swing).nan_to_num_(0.0, 0.0, 0.0)
         of_a = torch.where(lost, 0.0, (c + c_e) / 2)
         of_b = torch.where(lost, 0.0, 1 - (c + c_e) / 2)
         ctx.save_for_backward(torch.where(turned, of_c, 0.0), of_a, of_b)

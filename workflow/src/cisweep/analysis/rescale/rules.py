@@ -9,7 +9,12 @@ from typing import Any
 import torch
 
 from cisweep.analysis.rescale import composites as write_out
-from cisweep.analysis.rescale.elementwise import elementwise, exponential, step_function
+from cisweep.analysis.rescale.elementwise import (
+    elementwise,
+    elementwise_of_two,
+    exponential,
+    step_function,
+)
 from cisweep.analysis.rescale.linear import PRODUCTS, SHAPES, SUMS
 from cisweep.analysis.rescale.names import COMPARISONS, CURVES, FACTORIES, QUERIES
 from cisweep.analysis.rescale.pooling import maximum_of_two, maximum_over_axes, windows
@@ -204,14 +209,6 @@ def _div(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     return linear(trace, func, args, kwargs)
 
 
-def _pow(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-    if len(tracked_in(args)) == 1:
-        return elementwise(trace, func, args, kwargs)
-    base, exponent = args
-    with reentrant():
-        return torch.exp(torch.log(base) * exponent)
-
-
 def _compare(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     if len(tracked_in(args)) == 1:
         return step_function(trace, func, args, kwargs)
@@ -267,6 +264,8 @@ def _table() -> dict[str, Handler]:
     table.update({name: _query for name in QUERIES})
     two = _one_curve(elementwise, maximum_of_two)
     table.update(dict.fromkeys(("maximum", "minimum", "fmax", "fmin"), two))
+    of_two = _one_curve(elementwise, elementwise_of_two)
+    table.update(dict.fromkeys(("pow", "atan2", "hypot", "xlogy", "special_xlog1py"), of_two))
     table.update(dict.fromkeys(("clamp_min", "clamp_max"), two))
     table.update(dict.fromkeys(("amax", "amin"), maximum_over_axes))
     max_like = _one_curve(maximum_over_axes, maximum_of_two)
@@ -284,7 +283,6 @@ def _table() -> dict[str, Handler]:
         div=_div,
         divide=_div,
         true_divide=_div,
-        pow=_pow,
         _to_copy=_cast,
         _softmax=softmax,
         _log_softmax=softmax,
