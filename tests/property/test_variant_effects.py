@@ -5,7 +5,7 @@ import pyBigWig
 import pytest
 import torch
 
-from cisweep.analysis.effect_model import EffectModel
+from cisweep.analysis.effect_model import EffectModel, EffectReadout
 from cisweep.analysis.variant_effect import EFFECT_COLUMNS, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
 from cisweep.errors import ModelError, VariantError
@@ -13,6 +13,7 @@ from cisweep.genome.alleles import WindowPlan
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.normalize import trim
 from cisweep.genome.variants import Variant
+from cisweep.models.targets import strand_mean
 
 W = 60
 TARGETS = [TargetConfig(name="a", tasks=[0]), TargetConfig(name="b", tasks=[1], scale="log_counts")]
@@ -40,6 +41,13 @@ def encoded(text):
 
 def letters(rng, n):
     return "".join(rng.choice(list("ACGT"), n))
+
+
+def joined_model(nets, config):
+    """Return the nets as the folds of a config."""
+    return EffectModel(
+        config, [strand_mean(n, EffectReadout, config.targets, config.rc) for n in nets]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +94,9 @@ def test_strands_and_folds_are_averaged_and_their_spread_is_kept(data):
     nets = [Net(seed) for seed in (1, 2, 3)]
     config = ModelConfig(
         adapter="python", module="x:y", window_bp=W, targets=[TargetConfig(name="a", tasks=[0])],
-        folds=[{"weights": "w"}], rc=RcConfig(average=True),
+        folds=[{"weights": "w"}] * 3, rc=RcConfig(average=True),
     )  # fmt: skip
-    models = [EffectModel.of_module(n, config.targets, W, config) for n in nets]
-    joined = EffectModel(
-        [m for model in models for m in model.members], [None] * 6, config.targets, W
-    )
+    joined = joined_model(nets, config)
     found = variant_effects(joined, variants[:20], source)
     with torch.no_grad():
         for i, variant in enumerate(variants[:20]):
@@ -107,13 +112,16 @@ def test_strands_and_folds_are_averaged_and_their_spread_is_kept(data):
 
 def test_held_out_folds_read_their_own_chromosomes(data):
     genome, source, variants = data
-    members = EffectModel.of_module(Net(1), TARGETS, W).members
-    members += EffectModel.of_module(Net(2), TARGETS, W).members
-    model = EffectModel(members, [frozenset({"c"}), frozenset({"d"})], TARGETS, W)
-    alone = EffectModel(members[:1], [None], TARGETS, W)
+    nets, net = [Net(1), Net(2)], Net(1)
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=W, targets=TARGETS, rc=RcConfig(average=False),
+        folds=[{"weights": "w", "test_chroms": [c]} for c in "cd"], fold_policy="held_out",
+    )  # fmt: skip
+    model, alone = joined_model(nets, config), EffectModel.of_module(net, TARGETS, W)
     found, expected = (variant_effects(m, variants[:9], source) for m in (model, alone))
     assert (found.delta == expected.delta).all() and (found.delta_sd == 0).all()
-    other = EffectModel(members, [frozenset({"d"})] * 2, TARGETS, W)
+    lost = [fold.model_copy(update={"test_chroms": ["d"]}) for fold in config.folds]
+    other = joined_model(nets, config.model_copy(update={"folds": lost}))
     with pytest.raises(ValueError, match="no fold holds out chromosome 'c'"):
         variant_effects(other, variants[:9], source)
 

@@ -5,16 +5,17 @@ import pysam
 import pytest
 import torch
 
-from cisweep.analysis.averaging import FoldedModel
 from cisweep.analysis.design_choice import Chooser, Problems
 from cisweep.analysis.design_goals import Goal
 from cisweep.analysis.design_hits import hit_changes
-from cisweep.analysis.design_job import DesignModels, Templates, _Member, design_chunk
+from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
 from cisweep.analysis.design_oracle import Oracle
 from cisweep.analysis.design_rows import Composition, design_rows, text_of
+from cisweep.analysis.folded_model import FoldedModel
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.models import CNN
+from cisweep.models.targets import target_module
 from cisweep.outputs.designs import (
     edit_attributions,
     merge_histories,
@@ -31,7 +32,7 @@ from cisweep.steps.design import FIGURES, DesignConfig
 LENGTH = 80
 
 
-def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> _Member:
+def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> FoldedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CNN(12, first_width=7, dilations=(2,), n_outputs=len(targets)).eval()
@@ -42,7 +43,7 @@ def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> _Member:
         targets=[{"name": t, "tasks": [i]} for i, t in enumerate(targets)],
         folds=[{"weights": "none.safetensors"}],
     )  # fmt: skip
-    return _Member(FoldedModel(config, [model], "cpu"))
+    return FoldedModel(config, [target_module(model, config.targets, config.rc)], "cpu")
 
 
 def models() -> DesignModels:
@@ -229,7 +230,9 @@ def test_a_minus_window_is_designed_on_its_own_strand():
             .T[None]
             .float()
         )
-        assert np.allclose(models().oracles[0](onehot)[0], found.y["full"][:2], atol=1e-5)
+        assert np.allclose(
+            models().modules_of(places)[0][0](onehot)[0], found.y["full"][:2], atol=1e-5
+        )
     assert (turned[0] == 3 - found.template[::-1]).all()
 
 

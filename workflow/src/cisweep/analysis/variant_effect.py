@@ -155,7 +155,7 @@ def variant_effects(
             where="n_nulls",
             mend="set n_nulls: 0 with haplotypes, or score variants alone",
         )
-    plan = replace(plan, places=bool(model.tracks))
+    plan = replace(plan, places=bool(model.signal_inputs))
     alleles = allele_windows(variants, genome, plan, starts, others)
     nulls = NullPool.empty(len(model.targets))
     if n_nulls:

@@ -219,6 +219,12 @@ class ModelConfig(Strict):
         """Names of the targets, in order."""
         return [t.name for t in self.targets]
 
+    def folds_of(self, chrom: str) -> list[int]:
+        """Return the indices of the folds that read a chromosome's windows: all of them, or with
+        `fold_policy: held_out` those whose test_chroms hold it (there may be none)."""
+        held_out = self.fold_policy == "held_out"
+        return [i for i, f in enumerate(self.folds) if not held_out or chrom in f.test_chroms]
+
     def files(self) -> list[Path]:
         """Return every file that determines the model's output (weights of all folds, inputs)."""
         paths = [f.weights for f in self.folds if f.hub is None]

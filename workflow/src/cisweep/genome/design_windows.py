@@ -14,6 +14,7 @@ from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.chunks import windows_digest
 from cisweep.genome.fasta import window_tokens
+from cisweep.genome.fold_chroms import check_chroms
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import (
     WindowPolicy,
@@ -91,7 +92,10 @@ def design_chunks(plan: Plan) -> dict[str, Windows]:
     """Return chunk → windows, made once for a plan."""
     if "_design_chunks" not in plan.__dict__:
         check_design(plan)
-        plan.__dict__["_design_chunks"] = plan.layout.split(design_windows(plan)[0])
+        windows, step = design_windows(plan)[0], plan.step_config("design")
+        for name in [*step.oracles, *step.judges]:
+            check_chroms(name, plan.models[name], windows.chrom, "steps.design")
+        plan.__dict__["_design_chunks"] = plan.layout.split(windows)
     return plan.__dict__["_design_chunks"]
 
 

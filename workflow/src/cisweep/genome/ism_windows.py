@@ -11,6 +11,7 @@ from cisweep.errors import ConfigError
 from cisweep.genome.chunk_windows import ChunkWindows, usable_windows
 from cisweep.genome.chunks import chunk_index, windows_digest
 from cisweep.genome.fasta import window_tokens
+from cisweep.genome.fold_chroms import check_chroms
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import check_dropped, drop_n, read_bed, to_windows
 
@@ -33,7 +34,8 @@ class IsmRegions:
                     mend="set at most window_bp, or null for the whole window",
                 )
             if self.step.bed is not None:
-                self._placed(name)
+                parts = self._placed(name)[0].values()
+                check_chroms(name, model, (c for w in parts for c in w.chrom), "steps.ism.bed")
 
     def _place(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
         """Return chunk -> windows of the BED, and the dropped rows."""

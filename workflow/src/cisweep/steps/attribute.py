@@ -63,7 +63,7 @@ def _products(config: AttributeConfig, model) -> list[str]:
 
 STEP = Step(
     name="attribute",
-    version=2,
+    version=3,
     order=30,
     config=AttributeConfig,
     title="Attributions",
