@@ -3,10 +3,12 @@
 Three folds of different weights hold out c1, c2 and c1 again; windows lie on both strands.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyBigWig
 import pysam
 import pytest
 import torch
@@ -31,15 +33,19 @@ from cisweep.config.model import ModelConfig
 from cisweep.config.run import read_model_config
 from cisweep.contracts import Windows
 from cisweep.errors import CisweepError
-from cisweep.genome.fasta import window_tokens
+from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.fold_chroms import with_a_fold
 from cisweep.genome.plan import Plan
+from cisweep.genome.signal import model_inputs
 from cisweep.genome.variants import Variant
 from cisweep.models import CNN
 from cisweep.models.targets import target_module
 from cisweep.steps.design import DesignConfig
+from cisweep.steps.train import Recipe
+from cisweep.train.products import train_model
 
 W = 40
+NAME = r"(\w+):(\d+)-(\d+)\(\.\)"
 ARGS = {"n_filters": 6, "first_width": 5, "dilations": [2], "n_outputs": 2}
 HELD_OUT = [["c1"], ["c2"], ["c1"]]
 FOLDS = {"mean": {"c1": [0, 1, 2], "c2": [0, 1, 2]}, "held_out": {"c1": [0, 2], "c2": [1]}}
@@ -474,3 +480,47 @@ class TwoTracks(torch.nn.Module):
 
     def forward(self, X, controls):
         return self.out(torch.relu(self.conv(torch.cat([X, controls], 1))).flatten(1))
+
+
+def test_held_out_rows_of_a_training_are_what_predict_says(tmp_path):
+    """Of each fold of a stranded profile model with stranded controls."""
+    rng = np.random.default_rng(2)
+    with open(tmp_path / "g.fa", "w") as file:
+        for chrom in ("c1", "c2", "c3"):
+            file.write(f">{chrom}\n{''.join(rng.choice(list('ACGT'), 6000))}\n")
+    pysam.faidx(str(tmp_path / "g.fa"))
+    for name in ("plus", "minus", "c_plus", "c_minus"):
+        with pyBigWig.open(str(tmp_path / f"{name}.bw"), "w") as bw:
+            bw.addHeader([(c, 6000) for c in ("c1", "c2", "c3")])
+            for chrom in ("c1", "c2", "c3"):
+                bw.addEntries(chrom, 0, values=rng.poisson(1.0, 6000).astype(float), span=1, step=1)
+    rows = [f"{c}\t{s}\t{s + 20}\n" for c in ("c1", "c2", "c3") for s in range(200, 5800, 100)]
+    (tmp_path / "peaks.bed").write_text("".join(rows))
+    tests = (["c1"], ["c2"])
+    recipe = Recipe.model_validate({
+        "data": {
+            "kind": "signal", "genome": str(tmp_path / "g.fa"),
+            "peaks": str(tmp_path / "peaks.bed"), "signal": [str(tmp_path / "plus.bw"), str(tmp_path / "minus.bw")],
+            "controls": [str(tmp_path / "c_plus.bw"), str(tmp_path / "c_minus.bw")],
+            "window_bp": 100, "output_bp": 60, "jitter_bp": 4, "negatives": 0,
+        },
+        "task": "profile", "module": "BPNet",
+        "module_args": {"n_filters": 4, "n_layers": 1, "first_width": 5, "profile_width": 9},
+        "split": {"by": "regions"},
+        "folds": [{"validation": ["c3"], "test": test} for test in tests],
+        "fit": {"epochs": 1, "batch_size": 16},
+    })  # fmt: skip
+    trained = train_model("t", recipe, tmp_path / "out")
+    config = read_model_config(tmp_path / "out" / "model.yaml")
+    assert config.fold_policy == "held_out"
+    model, genome = FoldedModel.load(config), Genome(tmp_path / "g.fa")
+    for fold, (chrom,) in zip(trained, tests):
+        places = [re.fullmatch(NAME, n).groups() for n in fold.heldout["name"]]
+        assert len(places) > 40 and {c for c, _, _ in places} == {chrom}
+        centre = np.array([(int(a) + int(b)) // 2 for _, a, b in places])
+        windows = Windows.build([c for c, _, _ in places], centre - 50, centre + 50)
+        tokens = window_tokens(genome, windows.chrom, windows.start, windows.end)
+        inputs = model_inputs(config, windows, genome)
+        found = predict_windows(model, windows, tokens, inputs, batch_size=16).mean
+        column = config.target_names.index("counts")
+        near(found[:, column], fold.heldout["counts_predicted"])
