@@ -500,7 +500,8 @@ def test_held_out_rows_of_a_training_are_what_predict_says(tmp_path):
     recipe = Recipe.model_validate({
         "data": {
             "kind": "signal", "genome": str(tmp_path / "g.fa"),
-            "peaks": str(tmp_path / "peaks.bed"), "signal": [str(tmp_path / "plus.bw"), str(tmp_path / "minus.bw")],
+            "peaks": str(tmp_path / "peaks.bed"),
+            "signal": [str(tmp_path / "plus.bw"), str(tmp_path / "minus.bw")],
             "controls": [str(tmp_path / "c_plus.bw"), str(tmp_path / "c_minus.bw")],
             "window_bp": 100, "output_bp": 60, "jitter_bp": 4, "negatives": 0,
         },

@@ -334,5 +334,5 @@ def test_impossible_plans(data):
     model = EffectModel.of_module(Net(), TARGETS, W)
     with pytest.raises(VariantError, match="windows of 50 bp, and the model reads 60 bp"):
         variant_effects(model, variants, source, WindowPlan(50))
-    with pytest.raises(VariantError, match="set n_nulls: 0 with haplotypes"):
+    with pytest.raises(VariantError, match="set steps.variants.n_nulls: 0 with haplotypes"):
         variant_effects(model, variants, source, WindowPlan(W, haplotype=True), n_nulls=1)

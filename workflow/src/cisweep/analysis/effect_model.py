@@ -170,7 +170,7 @@ def _check_inputs(config: ModelConfig) -> None:
                 f"input {item.name!r} reads {item.length_bp} bp, more than the window of "
                 f"{config.window_bp} bp, beyond which an allele with an indel is not defined",
                 where=f"inputs.{item.name}.length_bp",
-                mend="set length_bp to at most window_bp",
+                mend="set inputs.length_bp to at most window_bp",
             )
 
 

@@ -89,7 +89,8 @@ class FoldedModel:
             raise ModelError(
                 f"no fold holds out chromosome {chrom!r}",
                 where="folds",
-                mend="add it to test_chroms of a fold, set regions.chroms, or fold_policy: mean",
+                mend="add it to folds.test_chroms of a fold, or set regions.chroms or "
+                "fold_policy: mean",
             )
         return found
 

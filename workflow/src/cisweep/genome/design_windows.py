@@ -50,11 +50,13 @@ def check_design(plan: Plan) -> None:
                 "required_motifs"):  # fmt: skip
         path = getattr(step, key)
         if path is not None and not path.is_file():
-            faults.append(f"{key}: no such file {path}")
+            faults.append(f"steps.design.{key}: no such file {path}")
     if step.regions is None and plan.given is None:
-        faults.append("regions: the run has tiles; give a BED file of what is to be designed")
+        faults.append(
+            "steps.design.regions: the run has tiles; give a BED file of what is to be designed"
+        )
     if "greedy_motif" in step.baselines and plan.config.motifs is None:
-        faults.append("baselines: greedy_motif needs `motifs` (a MEME file)")
+        faults.append("steps.design.baselines: greedy_motif needs `motifs` (a MEME file)")
     if faults:
         raise ConfigError("; ".join(faults), where="steps.design", mend="correct the config")
 

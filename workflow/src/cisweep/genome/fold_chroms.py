@@ -27,7 +27,8 @@ def check_chroms(name: str, model: ModelConfig, chroms: Iterable[str], asked_by:
             raise ConfigError(
                 f"no fold holds out chromosome {chrom!r}, and {asked_by} asks for it",
                 where=f"models.{name}: folds",
-                mend="add it to test_chroms of a fold, set regions.chroms, or fold_policy: mean",
+                mend="add it to folds.test_chroms of a fold, or set regions.chroms or "
+                "fold_policy: mean",
             )
 
 

@@ -31,7 +31,7 @@ class IsmRegions:
                 raise ConfigError(
                     f"span_bp {span} is more than the window of {name} ({model.window_bp} bp)",
                     where="steps.ism.span_bp",
-                    mend="set at most window_bp, or null for the whole window",
+                    mend="set at most the model's window_bp, or null for the whole window",
                 )
             if self.step.bed is not None:
                 parts = self._placed(name)[0].values()
@@ -43,7 +43,7 @@ class IsmRegions:
             raise ConfigError(
                 "the run has sequences, in which a BED has no place",
                 where="steps.ism.bed",
-                mend="leave bed out: all sequences are mutated",
+                mend="leave steps.ism.bed out: all sequences are mutated",
             )
         rows = read_bed(self.step.bed)
         windows, dropped = to_windows(rows, self.plan.source.lengths, self.plan.policy(model))
