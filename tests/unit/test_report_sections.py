@@ -70,7 +70,8 @@ def variant_rows(n: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = [
         {"chrom": "chr20", "start": i, "end": i + 1, "pos_1based": i + 1,
-         "ref": "A" * (1 + 20 * (i == 0)), "alt": "C", "id": ".", "group": "g", "target": t, "scale": "logit",
+         "ref": "A" * (1 + 20 * (i == 0)), "alt": "C", "id": ".", "group": "g",
+         "target": t, "scale": "logit",
          "prediction_ref": 1.0, "prediction_alt": 2.0, "delta": rng.normal() + 9 * (i == 0),
          "log2fc": np.nan, "delta_probability": 0.1, "active_allele_quantile": np.nan,
          "p_value": 0.5, "q_value": 0.5}
