@@ -216,3 +216,44 @@ def test_spreads_over_references_and_folds_are_kept_apart(config, data):
     spread = np.sqrt(np.mean([a.sd.astype(np.float64) ** 2 for a in alone], axis=0))
     np.testing.assert_allclose(found.sd, spread, atol=1e-5)
     assert (found.fold_sd > 0).any() and not alone[0].fold_sd.any()
+
+
+class OneSide(torch.nn.Module):
+    """Reads the first twelve bases of its window, as it is given, each by a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.weights = torch.nn.Parameter(torch.randn(4, 40))
+        self.weights.data[:, 12:] = 0
+
+    def forward(self, X):
+        return (X * self.weights).sum((1, 2))[:, None]
+
+
+def test_attributions_and_their_spread_are_in_plus_orientation(data):
+    """Of a linear model both are known: w of the base less w of each reference's base."""
+    windows, tokens = data
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=40, targets=[{"name": "a"}],
+        rc={"average": False}, folds=[{"weights": "w"}],
+    )  # fmt: skip
+    net = OneSide()
+    references = make_references("shuffle", 5, 2, 1)
+    found = attribute_windows(
+        FoldedModel(config, [net]), windows, tokens, [], references, batch_size=3
+    )
+    one_hot = references(windows, tokens).double().numpy()
+    for i, strand in enumerate(windows.strand):
+        w = net.weights.detach().double().numpy()
+        w = w[::-1, ::-1] if strand == "-" else w
+        x = np.eye(5, 4)[tokens[i]].T
+        each = (w * (x - one_hot[i])).sum(axis=1)  # (references, L)
+        hypothetical = w - (w * one_hot[i]).sum(axis=1, keepdims=True)  # (references, 4, L)
+        projected = (hypothetical * x).sum(axis=1)
+        known = tokens[i] != 4
+        np.testing.assert_allclose(projected[:, known], each[:, known])
+        np.testing.assert_allclose(found.projected[0, i], projected.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(found.sd[0, i], projected.std(axis=0), atol=1e-5)
+        read = slice(28, 40) if strand == "-" else slice(0, 12)
+        assert found.sd[0, i, read].max() > 0.1

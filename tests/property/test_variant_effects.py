@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from cisweep.analysis.effect_model import EffectModel, EffectReadout
-from cisweep.analysis.variant_effect import EFFECT_COLUMNS, variant_effects
+from cisweep.analysis.variant_effect import EFFECT_COLUMNS, _NullDraws, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
 from cisweep.errors import ModelError, VariantError
-from cisweep.genome.alleles import WindowPlan
+from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.normalize import trim
 from cisweep.genome.variants import Variant
@@ -235,6 +235,40 @@ def test_null_windows_hold_the_alleles_in_equal_shuffles_of_the_flanks(data):
             assert sorted(max(ref0[:at], alt0[: at + shift], key=len)) == sorted(
                 genome[pos - n : pos]
             )
+
+
+def test_the_two_flanks_of_a_draw_do_not_share_their_random_numbers():
+    """Equal text on both sides of a substitution is shuffled in two ways, and anew in each draw."""
+    rng = np.random.default_rng(3)
+    flank = letters(rng, 60)
+    source, seen = NamedSequences({"c": tokens_of_text(flank + "A" + flank)}), []
+
+    class Recording(Net):
+        def forward(self, X):
+            seen.append(X.argmax(1))
+            return super().forward(X)
+
+    recording = EffectModel.of_module(Recording(), TARGETS, W)
+    variant_effects(recording, [Variant("c", 60, "A", "C")], source, n_nulls=6, batch_size=1)
+    refs, alts = ([x[0].tolist() for x in part] for part in (seen[:6], seen[6:12]))
+    at = W // 2
+    for ref, alt in zip(refs, alts):
+        assert ref[at] == 0 and alt[at] == 1
+        assert ref[:at] == alt[:at] and ref[at + 1 :] == alt[at + 1 :]
+    assert len({tuple(r[:at]) for r in refs}) == len({tuple(r[at + 1 :]) for r in refs}) == 6
+    # The flanks that are shuffled are 30 and 29 bp of one text, so equal seeds would show in a
+    # window whose flanks are equally long: 29 bp on both sides.
+    model = EffectModel.of_module(Net(), TARGETS, W)
+    draws = _NullDraws(model, source, "right", 6, 0)
+    keys = np.arange(6, dtype=np.uint64) + np.uint64(5)
+    left, right = draws._shuffled("c", 0, 60, keys), draws._shuffled("c", 61, 121, ~keys)
+    assert (left != right).any(axis=1).all()
+    block = allele_windows([Variant("c", 60, "A", "C")], source, WindowPlan(W))
+    row_keys, ref, _, _ = draws._draws(block, 0)
+    for key, tokens in zip(row_keys, ref):
+        own = np.array([key], np.uint64)
+        assert (tokens[:30] == draws._shuffled("c", 30, 60, own)[0]).all()
+        assert (tokens[31:] == draws._shuffled("c", 61, 90, ~own)[0]).all()
 
 
 def test_the_table_has_one_row_a_variant_and_target(data):
