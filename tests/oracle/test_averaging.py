@@ -257,3 +257,20 @@ def test_attributions_and_their_spread_are_in_plus_orientation(data):
         np.testing.assert_allclose(found.sd[0, i], projected.std(axis=0), atol=1e-5)
         read = slice(28, 40) if strand == "-" else slice(0, 12)
         assert found.sd[0, i, read].max() > 0.1
+
+
+def test_deltas_are_the_largest_and_dy_the_mean_of_the_folds(config, data):
+    """A gradient times the input does not add up, so each fold has deltas of its own."""
+    windows, tokens = data
+    found, *alone = (
+        attribute_windows(
+            FoldedModel.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
+            windows, tokens, [], make_references("shuffle", 2, 5, 1), batch_size=4,
+            method="input_x_gradient",
+        )
+        for folds in (config["folds"], config["folds"][:1], config["folds"][1:])
+    )  # fmt: skip
+    deltas, dy = (np.stack([getattr(a, f) for a in alone]) for f in ("deltas", "dy"))
+    assert deltas.min() > 1e-4
+    np.testing.assert_allclose(found.deltas, deltas.max(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.dy, dy.mean(axis=0), rtol=1e-4, atol=1e-6)

@@ -165,7 +165,8 @@ class ModelConfig(Strict):
     folds: list[FoldConfig] = Field(min_length=1)
     """Sets of weights; their targets are averaged."""
     fold_policy: Literal["mean", "held_out"] = "mean"
-    """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome."""
+    """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome, in
+    every step. Runs on `sequences`, which have no chromosome, need `mean`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
