@@ -94,12 +94,14 @@ def messages(path: Path) -> Iterator[tuple[int, str]]:
             yield node.lineno, texts(node.value)
 
 
+def code(root: Path) -> list[Path]:
+    """Return the files of the package and the scripts."""
+    package = sorted((root / "workflow" / "src" / "cisweep").rglob("*.py"))
+    return [*package, *sorted((root / "scripts").glob("*.py"))]
+
+
 def test_messages_name_keys_in_full(root):
-    files = [
-        *sorted((root / "workflow" / "src" / "cisweep").rglob("*.py")),
-        *sorted((root / "scripts").glob("*.py")),
-    ]
-    found = [(path.name, line, text) for path in files for line, text in messages(path)]
+    found = [(path.name, line, text) for path in code(root) for line, text in messages(path)]
     assert len(found) > 200
     wrong = [
         f"{name}:{line}: {key} in {text!r}"
@@ -113,7 +115,7 @@ def test_messages_name_keys_in_full(root):
 def test_no_other_text_tells_to_set_a_bare_key(root):
     """Notes and hints too; docstrings and comments are for readers of the code."""
     wrong = []
-    for path in sorted((root / "workflow" / "src" / "cisweep").rglob("*.py")):
+    for path in code(root):
         tree = ast.parse(path.read_text())
         blocks = (n for n in ast.walk(tree) if isinstance(n, ast.Expr))
         documented = {id(n.value) for n in blocks}  # docstrings, also those of attributes
