@@ -55,8 +55,8 @@ class Case:
         """Return (n, 4): CTCF and PU.1 of the model, CTCF and PU.1 of the second one."""
         with torch.no_grad():
             parts = [
-                torch.cat([m(one_hot(tokens[i : i + 1024], torch.zeros(0))) for m in
-                           (*self.models.oracles, *self.models.judges)], 1)
+                torch.cat([m.module_of("peak")(one_hot(tokens[i : i + 1024], torch.zeros(0)))
+                           for m in (*self.models.oracles, *self.models.judges)], 1)
                 for i in range(0, len(tokens), 1024)
             ]  # fmt: skip
         return torch.cat(parts).numpy()
@@ -168,8 +168,9 @@ def rivals(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Edits that the motif baseline needs, and each method's loss at the design's edits."""
     needed, losses = [], {"design": []}
-    oracle = Oracle(case.models.oracles, None, torch.zeros(0), 256)
-    with frozen(case.models.oracles):
+    oracles = [m.module_of("peak") for m in case.models.oracles]
+    oracle = Oracle(oracles, None, torch.zeros(0), 256)
+    with frozen(oracles):
         for each in found:
             before = torch.from_numpy(each.y["before"][:2])
             objective = goal_objective(each.goals, before)

@@ -10,7 +10,7 @@ from cisweep.genome.chunks import chunk_index
 from cisweep.genome.variants import dropped_variants_table
 from cisweep.job import Job
 from cisweep.outputs.tables import write_dropped, write_parquet
-from cisweep.outputs.variants import effect_schema, read_selected
+from cisweep.outputs.variants import effect_schema, one_based, read_selected
 
 with Job(snakemake) as job:  # noqa: F821
     plan, step, config = job.plan, job.plan.step_config("variants"), job.plan.models[job.model]
@@ -42,7 +42,9 @@ with Job(snakemake) as job:  # noqa: F821
         if not unchanged:
             job.say(f"{len(variants)} variants, {len(dropped)} without a window")
             with job.product("table") as path:
-                write_parquet(table, path, effect_schema(EFFECT_COLUMNS), job.provenance())
+                write_parquet(
+                    one_based(table), path, effect_schema(EFFECT_COLUMNS), job.provenance()
+                )
             with job.product("nulls") as path:
                 np.savez(path, keys=nulls.keys, deltas=nulls.deltas)
             with job.product("dropped") as path:

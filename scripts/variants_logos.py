@@ -14,7 +14,7 @@ from cisweep.genome.motifs import load_motifs
 from cisweep.genome.signal import track_inputs, tracks_of
 from cisweep.job import Job
 from cisweep.outputs.tables import write_tsv
-from cisweep.outputs.variants import effect_blocks, read_selected
+from cisweep.outputs.variants import effect_blocks, one_based, read_selected
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
 
 THRESHOLD = 1e-4  # p-value of the hits that are compared
@@ -91,4 +91,4 @@ with Job(snakemake) as job:  # noqa: F821
     with job.product("logos") as path:
         save_allele_logos(logos, path, name=target)
     with job.product("hits") as path:
-        write_tsv(hits, path)
+        write_tsv(one_based(hits), path)

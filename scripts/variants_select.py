@@ -4,6 +4,7 @@ from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from cisweep.genome.fold_chroms import with_a_fold
 from cisweep.genome.selection import Selection
 from cisweep.genome.variants import VariantPolicy, dropped_variants_table
 from cisweep.job import Job
@@ -21,7 +22,7 @@ with (
     plan, step = job.plan, job.plan.step_config("variants")
     policy = VariantPolicy.of(step)
     found = Selection(step.path, plan.source, policy, plan.wanted, Path(folder))
-    n = write_selected(found.kept(), selected)
+    n = write_selected(with_a_fold(plan, found.kept()), selected)
     job.say(f"{n} of {n + found.n_dropped} variants can be scored")
     rows = iter(found.dropped())
     blocks = iter(lambda: list(islice(rows, BLOCK)), [])

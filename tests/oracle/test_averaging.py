@@ -216,3 +216,61 @@ def test_spreads_over_references_and_folds_are_kept_apart(config, data):
     spread = np.sqrt(np.mean([a.sd.astype(np.float64) ** 2 for a in alone], axis=0))
     np.testing.assert_allclose(found.sd, spread, atol=1e-5)
     assert (found.fold_sd > 0).any() and not alone[0].fold_sd.any()
+
+
+class OneSide(torch.nn.Module):
+    """Reads the first twelve bases of its window, as it is given, each by a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(3)
+        self.weights = torch.nn.Parameter(torch.randn(4, 40))
+        self.weights.data[:, 12:] = 0
+
+    def forward(self, X):
+        return (X * self.weights).sum((1, 2))[:, None]
+
+
+def test_attributions_and_their_spread_are_in_plus_orientation(data):
+    """Of a linear model both are known: w of the base less w of each reference's base."""
+    windows, tokens = data
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=40, targets=[{"name": "a"}],
+        rc={"average": False}, folds=[{"weights": "w"}],
+    )  # fmt: skip
+    net = OneSide()
+    references = make_references("shuffle", 5, 2, 1)
+    found = attribute_windows(
+        FoldedModel(config, [net]), windows, tokens, [], references, batch_size=3
+    )
+    one_hot = references(windows, tokens).double().numpy()
+    for i, strand in enumerate(windows.strand):
+        w = net.weights.detach().double().numpy()
+        w = w[::-1, ::-1] if strand == "-" else w
+        x = np.eye(5, 4)[tokens[i]].T
+        each = (w * (x - one_hot[i])).sum(axis=1)  # (references, L)
+        hypothetical = w - (w * one_hot[i]).sum(axis=1, keepdims=True)  # (references, 4, L)
+        projected = (hypothetical * x).sum(axis=1)
+        known = tokens[i] != 4
+        np.testing.assert_allclose(projected[:, known], each[:, known])
+        np.testing.assert_allclose(found.projected[0, i], projected.mean(axis=0), atol=1e-5)
+        np.testing.assert_allclose(found.sd[0, i], projected.std(axis=0), atol=1e-5)
+        read = slice(28, 40) if strand == "-" else slice(0, 12)
+        assert found.sd[0, i, read].max() > 0.1
+
+
+def test_deltas_are_the_largest_and_dy_the_mean_of_the_folds(config, data):
+    """A gradient times the input does not add up, so each fold has deltas of its own."""
+    windows, tokens = data
+    found, *alone = (
+        attribute_windows(
+            FoldedModel.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
+            windows, tokens, [], make_references("shuffle", 2, 5, 1), batch_size=4,
+            method="input_x_gradient",
+        )
+        for folds in (config["folds"], config["folds"][:1], config["folds"][1:])
+    )  # fmt: skip
+    deltas, dy = (np.stack([getattr(a, f) for a in alone]) for f in ("deltas", "dy"))
+    assert deltas.min() > 1e-4
+    np.testing.assert_allclose(found.deltas, deltas.max(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(found.dy, dy.mean(axis=0), rtol=1e-4, atol=1e-6)

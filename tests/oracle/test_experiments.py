@@ -348,3 +348,11 @@ def test_backgrounds_are_read_back(backgrounds, tmp_path):
     found = Backgrounds(*read_backgrounds(path))
     assert found.windows.keys() == backgrounds.windows.keys()
     assert (found.tokens == backgrounds.tokens).all() and (found.before == backgrounds.before).all()
+
+
+def test_a_hit_between_two_windows_goes_to_the_left_one():
+    windows = Windows.build(["c", "c"], [0, 10], [40, 50])
+    hits = pd.DataFrame({"chrom": "c", "start": [20, 21, 19], "end": [30, 31, 29]})
+    kept, own, spans = hits_in_windows(hits, windows)
+    assert own.start.tolist() == [0, 10, 0]
+    assert spans.tolist() == [[20, 30], [11, 21], [19, 29]] and len(kept) == 3

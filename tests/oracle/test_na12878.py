@@ -88,6 +88,8 @@ def test_the_largest_ctcf_effect_in_a_peak(effects, shared_data):
     assert len(inside) == 6
     largest = max(inside, key=lambda p: abs(inside[p]))
     assert largest == 937267
+    # A regression check of the frozen weights: the span lies around the effect that was measured,
+    # wider than any rounding and narrower than the change to another window or allele.
     assert 3.3 <= abs(inside[largest]) <= 3.9
 
 
@@ -109,4 +111,5 @@ def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects, resou
         key = f"{row.chrom}:{row.pos + 1}:{row.ref}:{row.alt}"
         change = np.nan_to_num(row.score_alt, nan=-99) - np.nan_to_num(row.score_ref, nan=-99)
         agree.append(np.sign(change) == np.sign(delta[key]))
+    # As in test_effects_against_matrix; with so few hits this asks nearly all of them to agree.
     assert np.mean(agree) >= 0.9, (sum(agree), len(agree))

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
+from cisweep.analysis.folded_model import FoldedModel
+from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.steps.design import DesignConfig
 
@@ -44,7 +46,11 @@ def test_designs_and_baselines_fulfil_the_constraints_or_have_a_fault(
         goals=goals, max_edits=max_edits, min_distance_bp=distance, gc_range=gc, max_iter=10,
         samples=4, n_references=0, l=0.01, baselines=["random", "beam"],
     )  # fmt: skip
-    models = DesignModels([Linear()], [], [("m", "t")], 1, "cpu")
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=LENGTH, targets=[{"name": "t"}],
+        folds=[{"weights": "w"}],
+    )  # fmt: skip
+    models = DesignModels([FoldedModel(config, [Linear()])], [], [("m", "t")], 1, "cpu")
     windows = Windows.build(["c", "c"], [0, 100], [LENGTH, 100 + LENGTH], [strand] * 2, ["a", "b"])
     for each in design_chunk(models, Templates(windows, tokens, frozen, priors), step, seed):
         template, held = tokens[each.window], frozen[each.window]

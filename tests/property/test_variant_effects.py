@@ -5,14 +5,15 @@ import pyBigWig
 import pytest
 import torch
 
-from cisweep.analysis.effect_model import EffectModel
-from cisweep.analysis.variant_effect import EFFECT_COLUMNS, variant_effects
+from cisweep.analysis.effect_model import EffectModel, EffectReadout
+from cisweep.analysis.variant_effect import EFFECT_COLUMNS, _NullDraws, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
 from cisweep.errors import ModelError, VariantError
-from cisweep.genome.alleles import WindowPlan
+from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.normalize import trim
 from cisweep.genome.variants import Variant
+from cisweep.models.targets import strand_mean
 
 W = 60
 TARGETS = [TargetConfig(name="a", tasks=[0]), TargetConfig(name="b", tasks=[1], scale="log_counts")]
@@ -40,6 +41,13 @@ def encoded(text):
 
 def letters(rng, n):
     return "".join(rng.choice(list("ACGT"), n))
+
+
+def joined_model(nets, config):
+    """Return the nets as the folds of a config."""
+    return EffectModel(
+        config, [strand_mean(n, EffectReadout, config.targets, config.rc) for n in nets]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +94,9 @@ def test_strands_and_folds_are_averaged_and_their_spread_is_kept(data):
     nets = [Net(seed) for seed in (1, 2, 3)]
     config = ModelConfig(
         adapter="python", module="x:y", window_bp=W, targets=[TargetConfig(name="a", tasks=[0])],
-        folds=[{"weights": "w"}], rc=RcConfig(average=True),
+        folds=[{"weights": "w"}] * 3, rc=RcConfig(average=True),
     )  # fmt: skip
-    models = [EffectModel.of_module(n, config.targets, W, config) for n in nets]
-    joined = EffectModel(
-        [m for model in models for m in model.members], [None] * 6, config.targets, W
-    )
+    joined = joined_model(nets, config)
     found = variant_effects(joined, variants[:20], source)
     with torch.no_grad():
         for i, variant in enumerate(variants[:20]):
@@ -107,13 +112,16 @@ def test_strands_and_folds_are_averaged_and_their_spread_is_kept(data):
 
 def test_held_out_folds_read_their_own_chromosomes(data):
     genome, source, variants = data
-    members = EffectModel.of_module(Net(1), TARGETS, W).members
-    members += EffectModel.of_module(Net(2), TARGETS, W).members
-    model = EffectModel(members, [frozenset({"c"}), frozenset({"d"})], TARGETS, W)
-    alone = EffectModel(members[:1], [None], TARGETS, W)
+    nets, net = [Net(1), Net(2)], Net(1)
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=W, targets=TARGETS, rc=RcConfig(average=False),
+        folds=[{"weights": "w", "test_chroms": [c]} for c in "cd"], fold_policy="held_out",
+    )  # fmt: skip
+    model, alone = joined_model(nets, config), EffectModel.of_module(net, TARGETS, W)
     found, expected = (variant_effects(m, variants[:9], source) for m in (model, alone))
     assert (found.delta == expected.delta).all() and (found.delta_sd == 0).all()
-    other = EffectModel(members, [frozenset({"d"})] * 2, TARGETS, W)
+    lost = [fold.model_copy(update={"test_chroms": ["d"]}) for fold in config.folds]
+    other = joined_model(nets, config.model_copy(update={"folds": lost}))
     with pytest.raises(ValueError, match="no fold holds out chromosome 'c'"):
         variant_effects(other, variants[:9], source)
 
@@ -229,6 +237,40 @@ def test_null_windows_hold_the_alleles_in_equal_shuffles_of_the_flanks(data):
             )
 
 
+def test_the_two_flanks_of_a_draw_do_not_share_their_random_numbers():
+    """Equal text on both sides of a substitution is shuffled in two ways, and anew in each draw."""
+    rng = np.random.default_rng(3)
+    flank = letters(rng, 60)
+    source, seen = NamedSequences({"c": tokens_of_text(flank + "A" + flank)}), []
+
+    class Recording(Net):
+        def forward(self, X):
+            seen.append(X.argmax(1))
+            return super().forward(X)
+
+    recording = EffectModel.of_module(Recording(), TARGETS, W)
+    variant_effects(recording, [Variant("c", 60, "A", "C")], source, n_nulls=6, batch_size=1)
+    refs, alts = ([x[0].tolist() for x in part] for part in (seen[:6], seen[6:12]))
+    at = W // 2
+    for ref, alt in zip(refs, alts):
+        assert ref[at] == 0 and alt[at] == 1
+        assert ref[:at] == alt[:at] and ref[at + 1 :] == alt[at + 1 :]
+    assert len({tuple(r[:at]) for r in refs}) == len({tuple(r[at + 1 :]) for r in refs}) == 6
+    # The flanks that are shuffled are 30 and 29 bp of one text, so equal seeds would show in a
+    # window whose flanks are equally long: 29 bp on both sides.
+    model = EffectModel.of_module(Net(), TARGETS, W)
+    draws = _NullDraws(model, source, "right", 6, 0)
+    keys = np.arange(6, dtype=np.uint64) + np.uint64(5)
+    left, right = draws._shuffled("c", 0, 60, keys), draws._shuffled("c", 61, 121, ~keys)
+    assert (left != right).any(axis=1).all()
+    block = allele_windows([Variant("c", 60, "A", "C")], source, WindowPlan(W))
+    row_keys, ref, _, _ = draws._draws(block, 0)
+    for key, tokens in zip(row_keys, ref):
+        own = np.array([key], np.uint64)
+        assert (tokens[:30] == draws._shuffled("c", 30, 60, own)[0]).all()
+        assert (tokens[31:] == draws._shuffled("c", 61, 90, ~own)[0]).all()
+
+
 def test_the_table_has_one_row_a_variant_and_target(data):
     genome, source, variants = data
     found = variant_effects(EffectModel.of_module(Net(), TARGETS, W), variants[:5], source)
@@ -326,5 +368,5 @@ def test_impossible_plans(data):
     model = EffectModel.of_module(Net(), TARGETS, W)
     with pytest.raises(VariantError, match="windows of 50 bp, and the model reads 60 bp"):
         variant_effects(model, variants, source, WindowPlan(50))
-    with pytest.raises(VariantError, match="set n_nulls: 0 with haplotypes"):
+    with pytest.raises(VariantError, match="set steps.variants.n_nulls: 0 with haplotypes"):
         variant_effects(model, variants, source, WindowPlan(W, haplotype=True), n_nulls=1)

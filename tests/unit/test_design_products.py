@@ -5,16 +5,18 @@ import pysam
 import pytest
 import torch
 
-from cisweep.analysis.averaging import FoldedModel
+from cisweep.analysis.attribution import deep_lift_shap
 from cisweep.analysis.design_choice import Chooser, Problems
 from cisweep.analysis.design_goals import Goal
 from cisweep.analysis.design_hits import hit_changes
-from cisweep.analysis.design_job import DesignModels, Templates, _Member, design_chunk
+from cisweep.analysis.design_job import Designed, DesignModels, Templates, design_chunk
 from cisweep.analysis.design_oracle import Oracle
 from cisweep.analysis.design_rows import Composition, design_rows, text_of
+from cisweep.analysis.folded_model import FoldedModel
 from cisweep.config.model import ModelConfig
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, seed_of
 from cisweep.models import CNN
+from cisweep.models.targets import target_module
 from cisweep.outputs.designs import (
     edit_attributions,
     merge_histories,
@@ -31,7 +33,7 @@ from cisweep.steps.design import FIGURES, DesignConfig
 LENGTH = 80
 
 
-def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> _Member:
+def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> FoldedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CNN(12, first_width=7, dilations=(2,), n_outputs=len(targets)).eval()
@@ -42,7 +44,7 @@ def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> _Member:
         targets=[{"name": t, "tasks": [i]} for i, t in enumerate(targets)],
         folds=[{"weights": "none.safetensors"}],
     )  # fmt: skip
-    return _Member(FoldedModel(config, [model], "cpu"))
+    return FoldedModel(config, [target_module(model, config.targets, config.rc)], "cpu")
 
 
 def models() -> DesignModels:
@@ -229,8 +231,93 @@ def test_a_minus_window_is_designed_on_its_own_strand():
             .T[None]
             .float()
         )
-        assert np.allclose(models().oracles[0](onehot)[0], found.y["full"][:2], atol=1e-5)
+        assert np.allclose(
+            models().modules_of(places)[0][0](onehot)[0], found.y["full"][:2], atol=1e-5
+        )
     assert (turned[0] == 3 - found.template[::-1]).all()
+
+
+class Sided(torch.nn.Module):
+    """Reads the first 24 bases of its window, as it is given, and no others."""
+
+    def __init__(self):
+        super().__init__()
+        draw = np.random.RandomState(8)
+        self.weights = torch.nn.Parameter(torch.tensor(draw.normal(size=(4, LENGTH))).float())
+        self.weights.data[:, 24:] = 0
+
+    def forward(self, X):
+        return (X * self.weights).sum((1, 2))[:, None]
+
+
+def sided_designs(strand: str):
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=LENGTH, targets=[{"name": "up"}],
+        rc={"average": False}, folds=[{"weights": "w"}],
+    )  # fmt: skip
+    net = Sided()
+    models = DesignModels([FoldedModel(config, [net])], [], [("a", "up")], 1, "cpu")
+    goals = {"low": [{"model": "a", "target": "up", "kind": "change", "value": -4.0}]}
+    options = step(goals=goals, judges=[], n_references=3, l=0.05, prune_threshold=9.0, swaps=0)
+    places, tokens = windows(2, strand)
+    return net, tokens, design_chunk(models, free(places, tokens), options, 3)
+
+
+def explained(net: Sided, each: Designed, strand: str) -> np.ndarray:
+    """Return the attributions of the three sequences as the model reads them, turned back."""
+    place = windows(2, strand)[0].keys()[each.window]
+    seed = (seed_of(3, "design", f"{place}|low") >> 2) % 2**31
+    tokens = np.stack([each.template, each.full, each.pruned])
+    read = tokens if strand == "+" else 3 - tokens[:, ::-1]
+    X = torch.eye(4)[torch.from_numpy(read.astype(np.int64))].transpose(1, 2)
+    values = deep_lift_shap(net, X, n_shuffles=3, device="cpu", random_state=seed).sum(1).numpy()
+    return values if strand == "+" else values[:, ::-1]
+
+
+@pytest.mark.parametrize("strand", ["+", "-"])
+def test_all_of_a_design_is_in_plus_orientation(strand):
+    """Bases, path, history, attributions and rivals of a model that reads one side of its window:
+    of a `-` window that is the right one."""
+    net, templates, found = sided_designs(strand)
+    read = np.arange(24) if strand == "+" else np.arange(LENGTH - 24, LENGTH)
+
+    def y(tokens: np.ndarray) -> float:
+        turned = tokens if strand == "+" else 3 - tokens[::-1]
+        X = torch.eye(4)[torch.from_numpy(turned.astype(np.int64))].T[None]
+        with torch.no_grad():
+            return float(net(X)[0, 0])
+
+    for each in found:
+        template = templates[each.window]
+        assert (each.template == template).all()
+        edits = np.flatnonzero(each.pruned != template)
+        assert len(edits) and set(edits) <= set(read)
+        for name, tokens in (("before", each.template), ("full", each.full),
+                             ("pruned", each.pruned)):  # fmt: skip
+            assert each.y[name][0] == pytest.approx(y(tokens), abs=1e-5)
+        assert len(each.path.positions)
+        window = each.full.copy()
+        for at, value in zip(each.path.positions, each.path.predictions[1:, 0]):
+            assert window[at] != template[at]
+            window[at] = template[at]
+            assert value == pytest.approx(y(window), abs=1e-5)
+        assert (window == each.path.tokens).all()
+        n_entries = 0
+        for sample, base, at in (e for e in each.history["edits"] if len(e[0])):
+            # An edit stands twice: with the base that came and with the one that went.
+            pairs: dict[tuple[int, int], list[int]] = {}
+            for s, b, p in zip(sample.tolist(), base.tolist(), at.tolist()):
+                pairs.setdefault((s, p), []).append(b)
+            for (_, p), bases in pairs.items():
+                assert len(bases) == len(set(bases)) == 2 and template[p] in bases
+                n_entries += 1
+        assert n_entries
+        outside = np.setdiff1d(np.arange(LENGTH), read)
+        assert not each.attributions[:, outside].any()
+        assert (each.attributions[:, read] != 0).mean() > 0.9
+        assert each.attributions == pytest.approx(explained(net, each, strand), abs=1e-5)
+        for rival in each.baselines:
+            assert rival.y[0] == pytest.approx(y(rival.tokens), abs=1e-5)
 
 
 def test_products_hold_what_was_designed(made, tmp_path):

@@ -89,6 +89,14 @@ def test_ranking_by_hand():
     assert (table["target"] == "t").all()
 
 
+def test_a_motif_with_just_enough_hits_has_a_rank():
+    sums = HitSums(np.array([5, 4]), np.array([5.0, 40.0]))
+    null = HitSums(np.array([2, 2, 2, 2]), np.array([0.0, 1, 0, 1]))
+    table = rank_motifs([motif("a"), motif("b")], sums, null, np.arange(2), min_hits=5)
+    assert table["motif"].tolist() == ["a", "b"]
+    assert table["rank_mean"].isna().tolist() == [False, True]
+
+
 def test_ranking_without_hits_and_with_wrong_lengths():
     table = rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(3), np.zeros(1, int))
     assert table["n_hits"].tolist() == [0] and table["z"].isna().all()
@@ -163,6 +171,12 @@ def test_ties_go_to_p_then_name_and_unknown_cosines_come_last():
     assert resolve_overlaps(hits, np.full(3, 0.5), ["z", "y", "x"]).tolist() == [False, False, True]
     assert resolve_overlaps(hits, np.full(3, np.nan), ["z", "y", "x"])[2]
     assert resolve_overlaps(hits, np.array([-0.9, np.nan, np.nan]), ["z", "y", "x"])[0]
+
+
+def test_of_two_strands_that_are_alike_the_plus_one_is_kept():
+    hits = make_hits([(0, "-", 4, 14, 1e-5), (0, "+", 4, 14, 1e-5), (0, "+", 3, 13, 1e-5)])
+    assert resolve_overlaps(hits[:2], np.full(2, 0.5), ["a"]).tolist() == [False, True]
+    assert resolve_overlaps(hits, np.full(3, 0.5), ["a"]).tolist() == [False, False, True]
 
 
 def test_resolution_does_not_depend_on_the_order_of_rows():

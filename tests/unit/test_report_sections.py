@@ -69,8 +69,9 @@ def test_every_scale_has_a_unit():
 def variant_rows(n: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     rows = [
-        {"chrom": "chr20", "start": i, "end": i + 1, "pos": i, "ref": "A" * (1 + 20 * (i == 0)),
-         "alt": "C", "id": ".", "group": "g", "target": t, "scale": "logit",
+        {"chrom": "chr20", "start": i, "end": i + 1, "pos_1based": i + 1,
+         "ref": "A" * (1 + 20 * (i == 0)), "alt": "C", "id": ".", "group": "g",
+         "target": t, "scale": "logit",
          "prediction_ref": 1.0, "prediction_alt": 2.0, "delta": rng.normal() + 9 * (i == 0),
          "log2fc": np.nan, "delta_probability": 0.1, "active_allele_quantile": np.nan,
          "p_value": 0.5, "q_value": 0.5}
@@ -96,7 +97,7 @@ def test_variants(folder):
     assert len(rows) == 20  # ten of each target
     mine = table[table["target"] == "ctcf"]
     order = mine["delta"].abs().sort_values(ascending=False).index[:10]
-    places = [f"chr20:{mine.loc[i, 'pos'] + 1}" for i in order]
+    places = [f"chr20:{mine.loc[i, 'pos_1based']}" for i in order]
     assert [row[0].split()[0] for row in rows[:10]] == places
     assert rows[0][0] == "chr20:1 AAAAAAAAAAAA… (21 bp)>C"
     assert rows[0][1:4] == ["g", "1", "2"]  # no id, no fold, no activity: nothing has them

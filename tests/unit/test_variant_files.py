@@ -42,8 +42,16 @@ GOOD = ("chr1", 4, ".", "A", "G")
     ("row", "reason", "detail"),
     [
         (("chrUn", 4, ".", "A", "G"), "unknown_chromosome", "not in the genome"),
-        (("1", 4, ".", "A", "G"), "unknown_chromosome", "set contig_aliases {1: chr1}"),
-        (("MT", 1, ".", "A", "G"), "unknown_chromosome", "set contig_aliases {MT: chrM}"),
+        (
+            ("1", 4, ".", "A", "G"),
+            "unknown_chromosome",
+            "set steps.variants.contig_aliases: {1: chr1}",
+        ),
+        (
+            ("MT", 1, ".", "A", "G"),
+            "unknown_chromosome",
+            "set steps.variants.contig_aliases: {MT: chrM}",
+        ),
         (("chr1", 4, ".", "A", "."), "no_alt_allele", "ALT is missing"),
         (("chr1", 4, ".", "A", "<NON_REF>"), "non_ref_allele", "names no sequence"),
         (("chr1", 4, ".", "A", "<*>"), "non_ref_allele", "names no sequence"),
@@ -208,7 +216,7 @@ def stops(path, message, policy=None, genome=GENOME):
 
 
 def test_contigs_that_differ_by_naming_offer_aliases(tmp_path):
-    stops(vcf(tmp_path, ("1", 4, ".", "A", "G")), "set contig_aliases {1: chr1}")
+    stops(vcf(tmp_path, ("1", 4, ".", "A", "G")), "set steps.variants.contig_aliases: {1: chr1}")
     stops(vcf(tmp_path, ("9", 4, ".", "A", "G")), "no contig of the variants (9) is in the genome")
 
 

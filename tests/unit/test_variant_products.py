@@ -16,6 +16,8 @@ from cisweep.outputs.variants import (
     EffectWriter,
     effect_blocks,
     effect_schema,
+    one_based,
+    owned_blocks,
     peak_values,
     read_selected,
     write_selected,
@@ -62,6 +64,11 @@ def test_selected_variants_are_read_by_place(tmp_path):
     assert everything == variants
     assert read_selected(path, [("c2", 100, 200)]) == [variants[1]]
     assert read_selected(path, [("c2", 200, 300)]) == []
+    assert read_selected(path, [("c2", 99, 100)]) == [variants[0]]
+    # A file says POS as a VCF does.
+    assert pd.read_parquet(path)["pos_1based"].tolist() == [100, 101, 6]
+    for low, high, n in ((99, 100, 1), (98, 99, 0), (100, 101, 1)):
+        assert len(list(owned_blocks(path, [("c2", low, high)], 1, None))) == n
     write_selected([], path)
     assert read_selected(path, [("c2", 0, 500)]) == []
 
@@ -75,7 +82,7 @@ def test_the_gather_gives_the_same_numbers_for_any_chunks(tmp_path):
         parts = []
         for i, (begin, end) in enumerate(zip(cuts, cuts[1:])):
             parts.append(tmp_path / f"{len(cuts)}_{i}.parquet")
-            write_parquet(table[begin:end], parts[-1], effect_schema(EFFECT_COLUMNS), {})
+            write_parquet(one_based(table[begin:end]), parts[-1], effect_schema(EFFECT_COLUMNS), {})
         gather = VariantGather(["a", "b"], pool, peaks)
         for block in effect_blocks(parts):
             gather.count(block)
@@ -100,6 +107,10 @@ def test_the_gather_gives_the_same_numbers_for_any_chunks(tmp_path):
     )
     assert found[found["target"] == "b"]["active_allele_quantile"].isna().all()
     back = pd.read_csv(out[0], sep="\t")
+    for file in (found, back):
+        assert file["pos_1based"].tolist() == (table["pos"] + 1).tolist()
+        assert file["start"].tolist() == table["start"].tolist()  # 0-based, as in BED
+        assert "pos" not in file
     assert back["delta"].to_numpy().astype(np.float32) == pytest.approx(found["delta"].to_numpy())
 
 

@@ -77,7 +77,10 @@ def test_the_default_config_is_sound(root, folder):
         ),
         (
             {"steps": {"attribute": {"hypothetical": False}, "discover": {}}},
-            ["steps.discover: needs the attributions of all four bases; set hypothetical: true"],
+            [
+                "steps.discover: needs the attributions of all four bases; "
+                "set steps.attribute.hypothetical: true"
+            ],
         ),
         ({"motifs": None}, ["motifs: missing; needed by seqlets, hits (a file in MEME format)"]),
         ({"steps": {"select": {"targets": ["gata1"]}}}, ["no model has the target 'gata1'", "pu1"]),

@@ -176,7 +176,7 @@ def test_variants_take_the_tracks_along(run, by_hand, small_genome, signal):
     for v in table.itertuples():
         # VCF's first base stays where an allele begins with the other.
         ref, alt = (v.ref, v.alt) if v.kind == "snv" else (v.ref[1:], v.alt[1:])
-        at = v.pos + (v.kind != "snv")
+        at = v.pos_1based - 1 + (v.kind != "snv")
         begin = at + len(ref) // 2 - W // 2
         letters = genome.fetch(v.chrom).upper()
         tracks = np.stack([signal[s][v.chrom] for s in ("plus", "minus")])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from cisweep.analysis.attribution import (
@@ -19,59 +19,13 @@ from cisweep.analysis.attribution import (
     attribute_along_path,
     attribute_by_gradient,
 )
+from cisweep.analysis.folded_model import FoldedModel
 from cisweep.analysis.prediction import predict
 from cisweep.analysis.references import ReferenceMaker
 from cisweep.analysis.saturation import attribute_by_mutagenesis
-from cisweep.config.model import ModelConfig, TrackConfig
+from cisweep.config.model import TrackConfig
 from cisweep.contracts import TOKEN_N, Windows
-from cisweep.errors import ModelError
-from cisweep.models import load_model, signal_module, target_module
 from cisweep.sequence.encoding import one_hot_tokens
-from cisweep.sequence.tokens import reverse_complement_tokens
-
-
-@dataclass(frozen=True)
-class FoldedModel:
-    """The target modules of all folds of a model, on one device; each gives (N, T) scalars, and
-    with `tracks` a tuple of these and of each track."""
-
-    config: ModelConfig
-    folds: list[nn.Module]
-    device: str
-    tracks: tuple[TrackConfig, ...] = ()
-
-    @classmethod
-    def load(cls, config: ModelConfig, device: str, *, tracks: bool = False) -> "FoldedModel":
-        """Return the loaded folds; raises ModelError with file and mend.
-
-        tracks: whether the model's tracks are read too.
-        """
-        wanted = tuple(config.tracks) if tracks else ()
-        folds = []
-        for fold in range(len(config.folds)):
-            model, targets = load_model(config, fold, device), config.targets
-            folds.append(
-                signal_module(model, targets, wanted, config.rc)
-                if wanted
-                else target_module(model, targets, config.rc)
-            )
-        return cls(config, folds, device, wanted)
-
-    def uses(self, windows: Windows) -> np.ndarray:
-        """Return (folds, N) bool: which folds read which windows (fold_policy)."""
-        if self.config.fold_policy == "mean":
-            return np.ones((len(self.folds), len(windows)), dtype=bool)
-        used = np.array(
-            [[c in set(fold.test_chroms) for c in windows.chrom] for fold in self.config.folds]
-        ).reshape(len(self.folds), len(windows))
-        if len(windows) and not used.any(axis=0).all():
-            chrom = windows.chrom[int(np.flatnonzero(~used.any(axis=0))[0])]
-            raise ModelError(
-                f"no fold holds out chromosome {chrom!r}",
-                where="folds",
-                mend="add it to test_chroms of a fold, set regions.chroms, or fold_policy: mean",
-            )
-        return used
 
 
 @dataclass(frozen=True)
@@ -111,26 +65,10 @@ METHODS: dict[str, Callable] = {
 """Name in the config: (module, X, references, targets, *, args, device) -> Attributions."""
 
 
-def _model_orientation(tokens: np.ndarray, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    minus = windows.strand == "-"
-    if not minus.any():
-        return tokens, minus
-    turned = tokens.copy()
-    turned[minus] = reverse_complement_tokens(np.ascontiguousarray(tokens[minus]))
-    return turned, minus
-
-
-def _args(inputs: list[np.ndarray], minus: np.ndarray, rows) -> tuple[Tensor, ...] | None:
-    if not inputs:
-        return None
-    found = []
-    for values in inputs:
-        part = values[rows].copy()
-        turn = minus[rows]
-        if part.ndim == 3 and turn.any():
-            part[turn] = part[turn][:, :, ::-1]
-        found.append(torch.from_numpy(part))
-    return tuple(found)
+def _args(
+    model: FoldedModel, inputs: list[np.ndarray], minus: np.ndarray, rows: np.ndarray
+) -> tuple[Tensor, ...] | None:
+    return model.oriented_inputs([values[rows] for values in inputs], minus[rows]) or None
 
 
 def predict_windows(
@@ -145,7 +83,7 @@ def predict_windows(
 
     tokens: (N, L) uint8 in + orientation; inputs: further inputs of the model, (N, …) each.
     """
-    turned, minus = _model_orientation(tokens, windows)
+    turned, minus = model.oriented(tokens, windows), windows.strand == "-"
     n, n_targets = len(windows), len(model.config.targets)
     total = np.zeros((n, n_targets))
     square = np.zeros((n, n_targets))
@@ -158,7 +96,7 @@ def predict_windows(
         found = predict(
             module,
             torch.from_numpy(np.ascontiguousarray(turned[rows])),
-            args=_args(inputs, minus, rows),
+            args=_args(model, inputs, minus, rows),
             batch_size=batch_size,
             device=model.device,
             verbose=True,
@@ -276,7 +214,7 @@ def _explain_block(
     x = one_hot_tokens(torch.from_numpy(np.ascontiguousarray(tokens)))
     minus = torch.from_numpy(windows.strand == "-")
     x[minus], refs[minus] = x[minus].flip(1, 2), refs[minus].flip(2, 3)
-    args = _args([values[rows] for values in inputs], windows.strand == "-", slice(None))
+    args = model.oriented_inputs([values[rows] for values in inputs], minus.numpy()) or None
     missing = batch_size - len(windows)
     if missing:
         x = torch.cat([x, x.new_zeros(missing, *x.shape[1:])])

@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from cisweep.analysis.attribution import deep_lift_shap
-from cisweep.analysis.averaging import FoldedModel
 from cisweep.analysis.design_baselines import (
     Baseline,
     BaselineTask,
@@ -23,25 +22,13 @@ from cisweep.analysis.design_goals import Goal, goal_objective, reached
 from cisweep.analysis.design_motifs import motif_rules
 from cisweep.analysis.design_oracle import Oracle, call_size, frozen, one_hot, tokens_of
 from cisweep.analysis.designing import design
+from cisweep.analysis.folded_model import FoldedModel
 from cisweep.analysis.pruning import PruningPath
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.errors import DesignError
 from cisweep.sequence.tokens import reverse_complement_tokens
 from cisweep.steps.design import DesignConfig
-
-
-class _Member(nn.Module):
-    """The targets of a model, averaged over folds, of the centre of a longer window."""
-
-    def __init__(self, model: FoldedModel):
-        super().__init__()
-        self.folds, self.window_bp = nn.ModuleList(model.folds), model.config.window_bp
-
-    def forward(self, X: torch.Tensor) -> torch.Tensor:
-        first = (X.shape[-1] - self.window_bp) // 2
-        X = X[:, :, first : first + self.window_bp]
-        return torch.stack([fold(X) for fold in self.folds]).mean(0)
 
 
 class _Columns(nn.Module):
@@ -59,8 +46,8 @@ class _Columns(nn.Module):
 class DesignModels:
     """The oracles and judges of a run, and where each target stands in their joined outputs."""
 
-    oracles: list[nn.Module]
-    judges: list[nn.Module]
+    oracles: list[FoldedModel]
+    judges: list[FoldedModel]
     columns: list[tuple[str, str]]
     """(model, target) of each output, those of the oracles first."""
     n_oracle: int
@@ -72,14 +59,35 @@ class DesignModels:
         cls, configs: Mapping[str, ModelConfig], step: DesignConfig, device: str
     ) -> "DesignModels":
         """Return the loaded models; raises ModelError."""
-        members, columns = [], []
-        for name in [*step.oracles, *step.judges]:
-            config = configs[name]
-            members.append(_Member(FoldedModel.load(config, device)))
-            columns += [(name, t) for t in config.target_names]
+        names = [*step.oracles, *step.judges]
+        models = [FoldedModel.load(configs[name], device) for name in names]
+        columns = [(name, target) for name in names for target in configs[name].target_names]
         n = len(step.oracles)
         n_oracle = sum(len(configs[name].targets) for name in step.oracles)
-        return cls(members[:n], members[n:], columns, n_oracle, device)
+        return cls(models[:n], models[n:], columns, n_oracle, device)
+
+    def groups(self, windows: Windows) -> list[np.ndarray]:
+        """Return the rows of the windows for which the models are the same modules.
+
+        Raises ModelError for a chromosome that no fold of a model holds out.
+        """
+        folds = {
+            chrom: tuple(tuple(m.folds_of(chrom)) for m in (*self.oracles, *self.judges))
+            for chrom in dict.fromkeys(windows.chrom)
+        }
+        found: dict[tuple, list[int]] = {}
+        for i, (chrom, strand) in enumerate(zip(windows.chrom, windows.strand)):
+            found.setdefault((folds[chrom], strand == "-"), []).append(i)
+        return [np.array(rows) for rows in found.values()]
+
+    def modules_of(self, window: Windows) -> tuple[list[nn.Module], list[nn.Module]]:
+        """Return what the oracles and the judges are for one window."""
+        chrom, minus = str(window.chrom[0]), bool(window.strand[0] == "-")
+        oracles, judges = (
+            [model.module_of(chrom, minus=minus) for model in kind]
+            for kind in (self.oracles, self.judges)
+        )
+        return oracles, judges
 
     def goals(self, step: DesignConfig, name: str) -> list[Goal]:
         """Return the goals of one name as numbered outputs of the oracles."""
@@ -119,6 +127,7 @@ class Designed:
         if self.attributions is not None:
             self.attributions = self.attributions[:, ::-1].copy()
         self.path.positions = [length - 1 - p for p in self.path.positions]
+        self.path.tokens = _turned(self.path.tokens[None], all_rows)[0]
         if self.history:
             self.history["edits"] = [
                 (sample, 3 - base, length - 1 - at) for sample, base, at in self.history["edits"]
@@ -170,14 +179,17 @@ def design_chunk(
             if name in step.goals_of(str(windows.name[i]))
         ]  # fmt: skip
         bound, faults = _bind(rules, given, chosen)
-        possible = [i for i in chosen if i not in faults]
         found += [_impossible(i, name, goals, given.tokens[i], faults[i], models) for i in faults]
-        for part in range(0, len(possible), step.regions_per_batch):
-            rows = possible[part : part + step.regions_per_batch]
-            batch = _Batch(
-                models, step, name, goals, rows, given, [bound[i] for i in rows], run_seed
-            )
-            found += batch.run(motifs)
+        for group in models.groups(windows):
+            modules, mine = models.modules_of(windows.take(group[:1])), set(group.tolist())
+            possible = [i for i in chosen if i not in faults and i in mine]
+            for part in range(0, len(possible), step.regions_per_batch):
+                rows = possible[part : part + step.regions_per_batch]
+                batch = _Batch(
+                    models, *modules, step, name, goals, rows, given,
+                    [bound[i] for i in rows], run_seed,
+                )  # fmt: skip
+                found += batch.run(motifs)
     for each in found:
         if windows.strand[each.window] == "-":
             each.turn()
@@ -233,6 +245,9 @@ class _Batch:
     """The windows that are designed together for one set of goals."""
 
     models: DesignModels
+    oracles: list[nn.Module]
+    """What the models are for these windows: the folds that read them."""
+    judges: list[nn.Module]
     step: DesignConfig
     name: str
     goals: list[Goal]
@@ -250,7 +265,7 @@ class _Batch:
         seeds = [seed_of(self.run_seed, "design", key) >> 2 for key in keys]
         step = self.step
         samples, histories = design(
-            self.models.oracles, X, [self.goals] * len(self.rows), step.n_repeats,
+            self.oracles, X, [self.goals] * len(self.rows), step.n_repeats,
             random_state=seeds, return_history=True, tau=step.tau, l=step.l, lr=step.lr,
             batch_size=step.samples, max_iter=step.max_iter,
             early_stopping_iter=step.early_stopping_iter, constraints=self.bound,
@@ -263,14 +278,14 @@ class _Batch:
             step.n_repeats, n, step.samples, length
         )
         histories = _by_repeat(histories, step.n_repeats, n)
-        every = [*self.models.oracles, *self.models.judges]
+        every = [*self.oracles, *self.judges]
         with frozen(every):
             oracle = Oracle(every, None, like, call_size(like, length))
             before = oracle.predict(templates).numpy(force=True)
             # Judges and outputs without a goal have no say in which edits go.
             wanted = [g.output for g in self.goals]
             chooser = Chooser(
-                Oracle(_Columns(self.models.oracles, wanted), None, like, oracle.windows_per_call),
+                Oracle(_Columns(self.oracles, wanted), None, like, oracle.windows_per_call),
                 self.goals, step.l, step.prune, step.prune_threshold, step.swaps,
             )  # fmt: skip
             problems = Problems(
@@ -327,7 +342,7 @@ class _Batch:
         """Return projected attributions (3, length) of the first goal's target."""
         model, target = self.models.columns[found.goals[0].output]
         names = [m for m, _ in self.models.columns[: self.models.n_oracle]]
-        member = self.models.oracles[list(dict.fromkeys(names)).index(model)]
+        member = self.oracles[list(dict.fromkeys(names)).index(model)]
         own = [c for c in self.models.columns if c[0] == model].index((model, target))
         X = one_hot(np.stack([found.template, found.full, found.pruned]), like)
         values = deep_lift_shap(

@@ -83,7 +83,7 @@ def motif_rules(
             raise MotifError(
                 f"no sequence matches at p < {threshold}",
                 where=f"motif {name}",
-                mend="raise the threshold",
+                mend="raise the threshold (steps.design.motif_threshold)",
             )
         rules.append(MotifRule(name, tuple(entries)))
     return tuple(rules)

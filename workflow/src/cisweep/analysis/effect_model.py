@@ -1,22 +1,32 @@
-"""What predicts the alleles of variants: every fold and strand of a model, averaged.
+"""What predicts the alleles of variants: every fold and strand of a model, each by itself.
 
 Averages over folds and strands are taken in each target's own scale, of profiles as probabilities.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cisweep.analysis.folded_model import FoldedModel, Readout
 from cisweep.analysis.prediction import predict
-from cisweep.config.model import InputConfig, ModelConfig, TargetConfig
+from cisweep.config.model import (
+    FoldConfig,
+    InputConfig,
+    ModelConfig,
+    RcConfig,
+    TargetConfig,
+    TrackConfig,
+)
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
 from cisweep.genome.signal import track_inputs, tracks_of
-from cisweep.models.loading import load_model
-from cisweep.models.targets import ReverseComplement, heads_of, read_target, track
+from cisweep.models.targets import heads_of, read_target, strand_mean, track
 
 PROFILE_REDUCTIONS = ("profile", "profile_bpnetlite")
 
@@ -50,33 +60,19 @@ class EffectReadout(nn.Module):
 
 
 @dataclass(frozen=True)
-class EffectModel:
-    """What predicts alleles: one readout a fold and strand, all averaged.
-
-    members: modules of EffectReadout's output; test_chroms: for each member the chromosomes it may
-    read, None for all; targets, window_bp, device: of the model; tracks: its inputs from bigWig.
-    """
-
-    members: list[nn.Module]
-    test_chroms: list[frozenset[str] | None]
-    targets: list[TargetConfig]
-    window_bp: int
-    device: str = "cpu"
-    tracks: list[InputConfig] = field(default_factory=list)
+class EffectModel(FoldedModel):
+    """What predicts alleles: a model of which each fold and strand gives EffectReadout's output."""
 
     @classmethod
-    def load(cls, config: ModelConfig, device: str = "cpu") -> "EffectModel":
-        """Return the folds of a model config, with the reverse complement if `rc.average`."""
+    def load(cls, config: ModelConfig, device: str = "cpu", *, tracks: bool = False) -> Self:
+        """Return the folds of a model config; raises ModelError."""
         _check_inputs(config)
-        members, chroms = [], []
-        for i, fold in enumerate(config.folds):
-            module = load_model(config, i, device)
-            held_out = config.fold_policy == "held_out"
-            own = cls.of_module(module, config.targets, config.window_bp, config)
-            members += own.members
-            chroms += [frozenset(fold.test_chroms) if held_out else None] * len(own.members)
-        tracks = tracks_of(config)
-        return cls(members, chroms, list(config.targets), config.window_bp, device, tracks)
+        return super().load(config, device)
+
+    @classmethod
+    def readout(cls, tracks: Sequence[TrackConfig] = ()) -> Readout:
+        """Return what makes a model's output that of a fold."""
+        return EffectReadout
 
     @classmethod
     def of_module(
@@ -86,28 +82,30 @@ class EffectModel:
         window_bp: int,
         config: ModelConfig | None = None,
         device: str = "cpu",
-    ) -> "EffectModel":
+    ) -> Self:
         """Return one module as an EffectModel, with its reverse complement if config.rc.average."""
-        members: list[nn.Module] = [EffectReadout(module, targets)]
-        if config is not None and config.rc.average:
-            turned = ReverseComplement(module, config.rc.task_permutation)
-            members.append(EffectReadout(turned, targets))
-        tracks = [] if config is None else tracks_of(config)
-        return cls(members, [None] * len(members), list(targets), window_bp, device, tracks)
+        config = config or ModelConfig(
+            adapter="python", module="the:module", window_bp=window_bp, targets=list(targets),
+            rc=RcConfig(average=False), folds=[FoldConfig(weights=Path("the module"))],
+        )  # fmt: skip
+        alone = {"folds": config.folds[:1], "fold_policy": "mean"}
+        fold = strand_mean(module, EffectReadout, targets, config.rc)
+        return cls(config.model_copy(update=alone), [fold], device)
 
-    def uses(self, windows: Windows) -> np.ndarray:
-        """Return (members, N) bool: which members read which windows."""
-        used = np.array(
-            [[c is None or chrom in c for chrom in windows.chrom] for c in self.test_chroms]
-        ).reshape(len(self.members), len(windows))
-        if len(windows) and not used.any(axis=0).all():
-            chrom = windows.chrom[int(np.flatnonzero(~used.any(axis=0))[0])]
-            raise ModelError(
-                f"no fold holds out chromosome {chrom!r}",
-                where="folds",
-                mend="add it to test_chroms of a fold, or set fold_policy: mean",
-            )
-        return used
+    @property
+    def targets(self) -> list[TargetConfig]:
+        """The model's targets."""
+        return self.config.targets
+
+    @property
+    def window_bp(self) -> int:
+        """Length of the sequence that the model reads."""
+        return self.config.window_bp
+
+    @property
+    def signal_inputs(self) -> list[InputConfig]:
+        """The model's inputs from bigWig."""
+        return tracks_of(self.config)
 
     @property
     def profile_targets(self) -> list[TargetConfig]:
@@ -117,16 +115,16 @@ class EffectModel:
     def profile_offset(self, target: TargetConfig) -> int:
         """Return where in the window the target's profile begins: it covers the window's middle."""
         X = torch.zeros(1, 4, self.window_bp, device=self.device)
-        lengths = [(1, t.channels, t.length_bp or self.window_bp) for t in self.tracks]
+        lengths = [(1, t.channels, t.length_bp or self.window_bp) for t in self.signal_inputs]
         with torch.no_grad():
-            output = self.members[0].model(X, *(X.new_zeros(shape) for shape in lengths))
+            output = self.strands(0)[0].model(X, *(X.new_zeros(shape) for shape in lengths))
         length = heads_of(output)[target.head].shape[-1]
         return (self.window_bp - length) // 2 + (target.positions[0] if target.positions else 0)
 
     def inputs_at(self, chrom: Sequence[str], places: np.ndarray | None) -> list[np.ndarray]:
         """Return the further inputs (N, channels, length) of windows whose bases come from `places`
         (N, W) of the genome; none if the model reads no tracks."""
-        return [] if places is None else track_inputs(self.tracks, chrom, places)
+        return [] if places is None else track_inputs(self.signal_inputs, chrom, places)
 
     def predict(
         self,
@@ -137,10 +135,11 @@ class EffectModel:
     ) -> "MemberPredictions":
         """Return what the members say of windows with the given tokens (N, W) uint8 and further
         inputs (N, channels, length)."""
-        used = self.uses(windows)
-        scalars = np.full((len(self.members), len(tokens), len(self.targets)), np.nan)
+        strands = [self.strands(fold) for fold in range(len(self.folds))]
+        used = np.repeat(self.uses(windows), [len(each) for each in strands], axis=0)
+        scalars = np.full((len(used), len(tokens), len(self.targets)), np.nan)
         profiles: dict[str, np.ndarray] = {}
-        for member, module in enumerate(self.members):
+        for member, module in enumerate(chain.from_iterable(strands)):
             rows = np.flatnonzero(used[member])
             if not len(rows):
                 continue
@@ -171,7 +170,7 @@ def _check_inputs(config: ModelConfig) -> None:
                 f"input {item.name!r} reads {item.length_bp} bp, more than the window of "
                 f"{config.window_bp} bp, beyond which an allele with an indel is not defined",
                 where=f"inputs.{item.name}.length_bp",
-                mend="set length_bp to at most window_bp",
+                mend="set inputs.length_bp to at most window_bp",
             )
 
 

@@ -117,7 +117,7 @@ def _check_lengths(
         raise MotifError(
             f"{copies} shuffled copies of each motif",
             where="rank_motifs",
-            mend="give at least 2 (hits.null_copies)",
+            mend="give at least 2 (steps.hits.null_copies)",
         )
 
 

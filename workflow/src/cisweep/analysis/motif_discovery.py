@@ -182,13 +182,13 @@ def _central(
         raise AttributionError(
             f"one-hot {shapes[0]} and hypothetical attributions {shapes[1]} are not both "
             "(examples, 4, length)",
-            mend="store hypothetical attributions (hypothetical: true) and pass the same rows",
+            mend="set steps.attribute.hypothetical: true, and pass the same rows of both",
         )
     if shapes[0][2] < options.window_size + 2 * options.flank:
         raise AttributionError(
             f"sequences of {shapes[0][2]} bp have no room for a seqlet of "
             f"{options.window_size} + 2 x {options.flank} bp",
-            mend="store more of each window (save_bp)",
+            mend="store more of each window (steps.attribute.save_bp)",
         )
     columns = _central_columns(shapes[0][2], options)
     kept = [values[: options.max_sequences, :, columns] for values in arrays]

@@ -80,8 +80,10 @@ def mutate_windows(
     used = model.uses(windows)
     for i in tqdm(range(n), desc="mutate", mininterval=5):
         x = one_hot_tokens(torch.from_numpy(np.ascontiguousarray(tokens[i : i + 1])))
-        args = [torch.from_numpy(values[i : i + 1].copy()) for values in inputs]
         minus = windows.strand[i] == "-"
+        args = model.oriented_inputs(
+            [v[i : i + 1] for v in inputs], windows.strand[i : i + 1] == "-"
+        )
         members = []
         for fold in np.flatnonzero(used[:, i]):
             module = model.folds[fold]
@@ -102,10 +104,13 @@ def _members(
     batch_size: int,
     device: str | torch.device | None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return (original (T,), effects (T, 4, S)) of one window (1, 4, L) for each strand."""
+    """Return (original (T,), effects (T, 4, S)) of one window (1, 4, L) for each strand.
+
+    x and the effects are in + orientation, args in that of the window.
+    """
     length, found = x.shape[2], []
     if minus:
-        x, args = x.flip(1, 2), [a.flip(2) if a.ndim == 3 else a for a in args]
+        x = x.flip(1, 2)
     for strand in strands_of(module):
         X, given = strand.inputs(x, args)
         turned = minus != (strand.turned is not None)

@@ -152,10 +152,10 @@ def variant_effects(
     if n_nulls and plan.haplotype:
         raise VariantError(
             "nulls shuffle the flanks, which a haplotype also changes",
-            where="n_nulls",
-            mend="set n_nulls: 0 with haplotypes, or score variants alone",
+            where="steps.variants.n_nulls",
+            mend="set steps.variants.n_nulls: 0 with haplotypes, or score variants alone",
         )
-    plan = replace(plan, places=bool(model.tracks))
+    plan = replace(plan, places=bool(model.signal_inputs))
     alleles = allele_windows(variants, genome, plan, starts, others)
     nulls = NullPool.empty(len(model.targets))
     if n_nulls:

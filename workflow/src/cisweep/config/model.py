@@ -165,7 +165,8 @@ class ModelConfig(Strict):
     folds: list[FoldConfig] = Field(min_length=1)
     """Sets of weights; their targets are averaged."""
     fold_policy: Literal["mean", "held_out"] = "mean"
-    """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome."""
+    """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome, in
+    every step. Runs on `sequences`, which have no chromosome, need `mean`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -218,6 +219,12 @@ class ModelConfig(Strict):
     def target_names(self) -> list[str]:
         """Names of the targets, in order."""
         return [t.name for t in self.targets]
+
+    def folds_of(self, chrom: str) -> list[int]:
+        """Return the indices of the folds that read a chromosome's windows: all of them, or with
+        `fold_policy: held_out` those whose test_chroms hold it (there may be none)."""
+        held_out = self.fold_policy == "held_out"
+        return [i for i, f in enumerate(self.folds) if not held_out or chrom in f.test_chroms]
 
     def files(self) -> list[Path]:
         """Return every file that determines the model's output (weights of all folds, inputs)."""

@@ -244,7 +244,7 @@ def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 
 def _check_inputs(config: Any, models: dict[str, ModelConfig]) -> list[str]:
-    """Return the further inputs of models that the run's source cannot give."""
+    """Return what models need of a genome or of a table that the run's source is not."""
     found = []
     for model_id, model in models.items():
         for item in model.inputs:
@@ -253,6 +253,11 @@ def _check_inputs(config: Any, models: dict[str, ModelConfig]) -> list[str]:
                 found.append(f"{where}: needs a genome; sequences have no place on a bigWig")
             if item.kind == "column" and config.sequences is None:
                 found.append(f"{where}: is a column of a table of sequences, and the run has none")
+        if config.genome is None and model.fold_policy == "held_out":
+            found.append(
+                f"models.{model_id}: fold_policy: held_out goes by the chromosome of a window, and "
+                "sequences have none; set fold_policy: mean in the model.yaml"
+            )
     return found
 
 

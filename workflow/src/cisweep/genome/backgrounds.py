@@ -68,7 +68,8 @@ def random_windows(
         if best is None:
             raise RegionError(
                 f"{_TRIES} random windows of {window_bp} bp hold none without N",
-                mend="use backgrounds: shuffled, or more chromosomes",
+                mend="set steps.marginalize.backgrounds or steps.space.backgrounds: shuffled, or "
+                "take more chromosomes",
             )
         found.append(best)
     start = np.array([f[1] for f in found], dtype=np.int64)
@@ -133,10 +134,12 @@ def region_sample(
     return found
 
 
-def choose_motifs(motifs: Sequence[Motif], names: Sequence[str] | None) -> list[Motif]:
+def choose_motifs(
+    motifs: Sequence[Motif], names: Sequence[str] | None, where: str = "motifs"
+) -> list[Motif]:
     """Return the motifs with these identifiers or names, in the file's order; None: all.
 
-    Raises MotifError for a name that no motif has.
+    Raises MotifError for a name that no motif has; where: key of the config that names them.
     """
     if names is None:
         return list(motifs)
@@ -145,7 +148,7 @@ def choose_motifs(motifs: Sequence[Motif], names: Sequence[str] | None) -> list[
     if unknown:
         raise MotifError(
             f"no motif is called {', '.join(unknown)}",
-            where="motifs",
+            where=where,
             mend="use an identifier (MA0139.2) or a name (CTCF) of the motif file",
         )
     wanted = set(names) | {n.upper() for n in names}
@@ -154,12 +157,12 @@ def choose_motifs(motifs: Sequence[Motif], names: Sequence[str] | None) -> list[
 
 def choose_motif(motifs: Sequence[Motif], name: str) -> Motif:
     """Return the one motif of this identifier or name; MotifError if there are none or several."""
-    found = choose_motifs(motifs, [name])
+    found = choose_motifs(motifs, [name], "steps.space.pairs")
     exact = [m for m in found if m.name == name]
     if len(exact or found) > 1:
         raise MotifError(
             f"{len(found)} motifs are called {name}: {', '.join(m.name for m in found)}",
-            where="pairs",
+            where="steps.space.pairs",
             mend="use one of the identifiers",
         )
     return (exact or found)[0]

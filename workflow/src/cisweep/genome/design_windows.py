@@ -14,6 +14,7 @@ from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.chunks import windows_digest
 from cisweep.genome.fasta import window_tokens
+from cisweep.genome.fold_chroms import check_chroms
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import (
     WindowPolicy,
@@ -49,11 +50,13 @@ def check_design(plan: Plan) -> None:
                 "required_motifs"):  # fmt: skip
         path = getattr(step, key)
         if path is not None and not path.is_file():
-            faults.append(f"{key}: no such file {path}")
+            faults.append(f"steps.design.{key}: no such file {path}")
     if step.regions is None and plan.given is None:
-        faults.append("regions: the run has tiles; give a BED file of what is to be designed")
+        faults.append(
+            "steps.design.regions: the run has tiles; give a BED file of what is to be designed"
+        )
     if "greedy_motif" in step.baselines and plan.config.motifs is None:
-        faults.append("baselines: greedy_motif needs `motifs` (a MEME file)")
+        faults.append("steps.design.baselines: greedy_motif needs `motifs` (a MEME file)")
     if faults:
         raise ConfigError("; ".join(faults), where="steps.design", mend="correct the config")
 
@@ -91,7 +94,10 @@ def design_chunks(plan: Plan) -> dict[str, Windows]:
     """Return chunk → windows, made once for a plan."""
     if "_design_chunks" not in plan.__dict__:
         check_design(plan)
-        plan.__dict__["_design_chunks"] = plan.layout.split(design_windows(plan)[0])
+        windows, step = design_windows(plan)[0], plan.step_config("design")
+        for name in [*step.oracles, *step.judges]:
+            check_chroms(name, plan.models[name], windows.chrom, "steps.design")
+        plan.__dict__["_design_chunks"] = plan.layout.split(windows)
     return plan.__dict__["_design_chunks"]
 
 

@@ -14,7 +14,8 @@ from cisweep.genome.plan import Plan
 
 def marginal_motifs(plan: Plan) -> list[Motif]:
     """Return the motifs of the step marginalize; MotifError for one that is wider than a window."""
-    found = choose_motifs(plan.known_motifs, plan.step_config("marginalize").motifs)
+    found = choose_motifs(plan.known_motifs, plan.step_config("marginalize").motifs,
+                          "steps.marginalize.motifs")  # fmt: skip
     for name, model in plan.models.items():
         wide = [m for m in found if m.width > model.window_bp]
         if wide:
@@ -38,7 +39,7 @@ def spaced_pairs(plan: Plan) -> list[tuple[Motif, Motif]]:
     step, motifs = plan.step_config("space"), plan.known_motifs
     pairs = [(choose_motif(motifs, a), choose_motif(motifs, b)) for a, b in step.pairs]
     if step.product:
-        chosen = choose_motifs(motifs, step.motifs)
+        chosen = choose_motifs(motifs, step.motifs, "steps.space.motifs")
         pairs += [(a, b) for a in chosen for b in chosen]
     for model in plan.models.values():
         check_spacing(pairs, step.distances, model.window_bp)
@@ -78,7 +79,7 @@ def check_experiments(plan: Plan) -> None:
     if plan.is_on("space"):
         spaced_pairs(plan)
     if plan.is_on("ablate"):
-        choose_motifs(plan.known_motifs, plan.step_config("ablate").motifs)
+        choose_motifs(plan.known_motifs, plan.step_config("ablate").motifs, "steps.ablate.motifs")
         if plan.given is None and not plan.is_on("select"):
             raise ConfigError(
                 "hits are ablated in regions, and the regions are tiles",

@@ -11,6 +11,7 @@ from cisweep.errors import ConfigError
 from cisweep.genome.chunk_windows import ChunkWindows, usable_windows
 from cisweep.genome.chunks import chunk_index, windows_digest
 from cisweep.genome.fasta import window_tokens
+from cisweep.genome.fold_chroms import check_chroms
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import check_dropped, drop_n, read_bed, to_windows
 
@@ -30,10 +31,11 @@ class IsmRegions:
                 raise ConfigError(
                     f"span_bp {span} is more than the window of {name} ({model.window_bp} bp)",
                     where="steps.ism.span_bp",
-                    mend="set at most window_bp, or null for the whole window",
+                    mend="set at most the model's window_bp, or null for the whole window",
                 )
             if self.step.bed is not None:
-                self._placed(name)
+                parts = self._placed(name)[0].values()
+                check_chroms(name, model, (c for w in parts for c in w.chrom), "steps.ism.bed")
 
     def _place(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
         """Return chunk -> windows of the BED, and the dropped rows."""
@@ -41,7 +43,7 @@ class IsmRegions:
             raise ConfigError(
                 "the run has sequences, in which a BED has no place",
                 where="steps.ism.bed",
-                mend="leave bed out: all sequences are mutated",
+                mend="leave steps.ism.bed out: all sequences are mutated",
             )
         rows = read_bed(self.step.bed)
         windows, dropped = to_windows(rows, self.plan.source.lengths, self.plan.policy(model))

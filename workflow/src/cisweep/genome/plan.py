@@ -21,6 +21,7 @@ from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
+from cisweep.genome.fold_chroms import check_folds
 from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
@@ -121,6 +122,10 @@ class Plan:
             found[model] = (self.layout.split(windows), dropped)
         return found
 
+    def placed_windows(self, model: str) -> dict[str, Windows]:
+        """Return chunk -> windows of given regions."""
+        return self._rows(model)[0]
+
     def _rows(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
         """Return chunk -> windows, and the dropped rows, of given regions."""
         return self._placed[model]
@@ -220,6 +225,7 @@ class Plan:
                 limit = self.config.regions.max_dropped
                 check_dropped(len(self.given), self._rows(model)[1], limit, where)
             self.chunks(model)
+        check_folds(self)
 
     def _check_signal(self) -> None:
         """Look into the bigWigs, and the columns of a table, that models read or are judged by."""

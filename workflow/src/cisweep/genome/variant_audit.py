@@ -48,7 +48,7 @@ class VariantAudit:
                 f"sample {self.policy.sample!r} carries none of the "
                 f"{self.reasons['not_in_sample']} variants",
                 where=str(self.path),
-                mend="choose another sample, or none",
+                mend="name another sample in steps.variants.sample, or none",
             )
         if sum(self.unknown.values()) == total:
             self._refuse_contigs()
@@ -67,9 +67,9 @@ class VariantAudit:
             counts = ", ".join(f"{n} {reason}" for reason, n in Counter(wanting).most_common())
             raise VariantError(
                 f"{bad} of {total} variants cannot be scored ({counts}), more than the share "
-                f"max_dropped {self.policy.max_dropped}",
+                f"steps.variants.max_dropped {self.policy.max_dropped}",
                 where=str(self.path),
-                mend="correct the variants, or raise max_dropped",
+                mend="correct the variants, or raise steps.variants.max_dropped",
             )
 
     def _refuse_contigs(self) -> None:
@@ -81,7 +81,7 @@ class VariantAudit:
             raise VariantError(
                 "the contigs of the variants and of the genome differ only by naming",
                 where=str(self.path),
-                mend=f"set contig_aliases {{{pairs}}}",
+                mend=f"set steps.variants.contig_aliases: {{{pairs}}}",
             )
         raise VariantError(
             f"no contig of the variants ({', '.join(list(self.unknown)[:5])}) is in the genome "

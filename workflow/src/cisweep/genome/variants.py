@@ -193,7 +193,7 @@ def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
                 raise VariantError(
                     f"a table has no samples, and sample is {policy.sample!r}",
                     where=str(path),
-                    mend="give a VCF or BCF, or leave sample out",
+                    mend="give a VCF or BCF, or leave steps.variants.sample out",
                 )
             return _table_records(path, separator)
     raise VariantError(
@@ -318,7 +318,8 @@ def _checked(raw: Variant, genome: SequenceSource, policy: VariantPolicy) -> Var
     chrom = policy.contig_aliases.get(raw.chrom, raw.chrom)
     if chrom not in genome.lengths:
         alias = contig_alias(raw.chrom, genome.lengths)
-        hint = f"; the genome has {alias!r}: set contig_aliases {{{raw.chrom}: {alias}}}"
+        hint = f"; the genome has {alias!r}: set steps.variants.contig_aliases: "
+        hint += f"{{{raw.chrom}: {alias}}}"
         return raw.dropped("unknown_chromosome", "not in the genome" + (hint if alias else ""))
     variant = replace(raw, chrom=chrom)
     if variant.reason:

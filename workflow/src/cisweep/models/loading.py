@@ -101,7 +101,7 @@ def check_model(model: nn.Module, config: ModelConfig) -> None:
                 f"the track covers {length} bp, which cannot stand in the middle of a window of "
                 f"{config.window_bp} bp",
                 where=f"tracks.{track.name}",
-                mend="set bin_bp to the bases of one position of the output",
+                mend="set tracks.bin_bp to the bases of one position of the output",
             )
     permutation = config.rc.task_permutation
     n_tasks = [head.shape[1] for head in heads_of(output) if head.ndim > 1]

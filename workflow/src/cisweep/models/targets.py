@@ -221,10 +221,15 @@ class ReverseComplement(nn.Module):
 
     def turn(self, head: Tensor) -> Tensor:
         """Return an output or a track input in the other orientation."""
-        permutation = self.task_permutation
-        if permutation is not None and head.ndim > 1 and head.shape[1] == len(permutation):
-            head = head[:, permutation]
-        return head.flip(2) if head.ndim == 3 else head
+        return turned(head, self.task_permutation)
+
+
+def turned(values: Tensor, permutation: Sequence[int] | None) -> Tensor:
+    """Return an output or a track input (N, tasks, positions) in the other orientation: positions
+    turned, and tasks permuted where there are as many as the permutation has."""
+    if permutation is not None and values.ndim > 1 and values.shape[1] == len(permutation):
+        values = values[:, list(permutation)]
+    return values.flip(2) if values.ndim == 3 else values
 
 
 class StrandMean(nn.Module):
@@ -297,15 +302,21 @@ def strands_of(module: nn.Module) -> list[Strand]:
     return [Strand(module.forward_strand), Strand(answer.eval(), reverse.model)]
 
 
+def strand_mean(
+    model: nn.Module,
+    readout: Callable[[nn.Module, Sequence[TargetConfig]], nn.Module],
+    targets: Sequence[TargetConfig],
+    rc: RcConfig,
+) -> nn.Module:
+    """Return the module of what `readout` reads, averaged over strands if `rc.average`."""
+    return StrandMean(model, readout, targets, rc) if rc.average else readout(model, targets)
+
+
 def target_module(model: nn.Module, targets: Sequence[TargetConfig], rc: RcConfig) -> nn.Module:
     """Return the module of the scalar targets (N, T), averaged over strands if `rc.average`."""
-    return (
-        StrandMean(model, TargetModule, targets, rc) if rc.average else TargetModule(model, targets)
-    )
+    return strand_mean(model, TargetModule, targets, rc)
 
 
 def track_module(model: nn.Module, targets: Sequence[TargetConfig], rc: RcConfig) -> nn.Module:
     """Return the module of all targets, tracks unreduced, averaged over strands if asked."""
-    return (
-        StrandMean(model, TrackModule, targets, rc) if rc.average else TrackModule(model, targets)
-    )
+    return strand_mean(model, TrackModule, targets, rc)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from cisweep.config.model import RcConfig, TargetConfig, TrackConfig
 from cisweep.models.targets import (
     Output,
-    StrandMean,
     TargetModule,
     read_target,
+    strand_mean,
     target_error,
     track,
 )
@@ -72,5 +72,4 @@ def signal_module(
 
     The mean of a track is taken over counts, in the window's own orientation.
     """
-    readout = partial(SignalModule, tracks=tracks)
-    return StrandMean(model, readout, targets, rc) if rc.average else readout(model, targets)
+    return strand_mean(model, partial(SignalModule, tracks=tracks), targets, rc)

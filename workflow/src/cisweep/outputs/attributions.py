@@ -116,7 +116,8 @@ def check_complete(summary: pd.DataFrame, limit: float) -> None:
             f"{row.max_delta:.3g} is {row.max_delta_share:.3g} of the mean "
             f"|f(window) - f(reference)|, more than {limit}",
             where="steps.attribute.max_delta",
-            mend="see which operation of the model is not exact, or set on_incomplete: warn",
+            mend="see which operation of the model is not exact, or set "
+            "steps.attribute.on_incomplete: warn",
         )
 
 

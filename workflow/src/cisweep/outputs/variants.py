@@ -1,4 +1,8 @@
-"""Tables of variants: the selected ones, and their effects as TSV and Parquet."""
+"""Tables of variants: the selected ones, and their effects as TSV and Parquet.
+
+In memory `pos` is 0-based; every file has `pos_1based` in its place, the POS of a VCF. `start` and
+`end` are 0-based half-open everywhere, as in BED.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,7 +19,7 @@ from cisweep.outputs.tables import ParquetWriter
 
 _FIELDS = [
     ("chrom", pa.string()),
-    ("pos", pa.int64()),
+    ("pos_1based", pa.int64()),
     ("ref", pa.string()),
     ("alt", pa.string()),
     ("id", pa.string()),
@@ -26,12 +30,26 @@ _FIELDS = [
     ("genotype", pa.string()),
 ]
 SELECTED_SCHEMA = pa.schema(_FIELDS)
-"""Columns of selected.parquet; pos is 0-based."""
+"""Columns of selected.parquet; pos_1based is the first base of ref, as in VCF."""
 
-_INTEGERS = ("start", "end", "pos", "shifted_bp", "n_joined")
+_INTEGERS = ("start", "end", "pos_1based", "shifted_bp", "n_joined")
 _TEXTS = ("chrom", "ref", "alt", "id", "group", "kind", "source", "target", "scale", "haplotype")
 GATHERED_COLUMNS = ["active_allele_quantile", "p_value", "q_value"]
 """What the gather adds, since it needs all variants or all peaks."""
+
+
+def one_based(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table as files hold it: `pos_1based` in the place of `pos`."""
+    return table.assign(pos=table["pos"] + 1).rename(columns={"pos": "pos_1based"})
+
+
+def zero_based(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of a file as it is used: `pos` in the place of `pos_1based`."""
+    return table.assign(pos_1based=table["pos_1based"] - 1).rename(columns={"pos_1based": "pos"})
+
+
+def _variant(row: dict[str, Any]) -> Variant:
+    return Variant(pos=row.pop("pos_1based") - 1, **row)
 
 
 def write_selected(variants: Iterable[Variant], path: Path) -> int:
@@ -39,8 +57,9 @@ def write_selected(variants: Iterable[Variant], path: Path) -> int:
     n, stream = 0, iter(variants)
     with ParquetWriter(path, SELECTED_SCHEMA, {}) as writer:
         while block := list(islice(stream, 65536)):
-            rows = {name: [getattr(v, name) for v in block] for name, _ in _FIELDS}
-            writer.append(pd.DataFrame(rows))
+            names = [name.removesuffix("_1based") for name, _ in _FIELDS]
+            rows = {name: [getattr(v, name) for v in block] for name in names}
+            writer.append(one_based(pd.DataFrame(rows)))
             n += len(block)
     return n
 
@@ -49,9 +68,10 @@ def read_selected(path: Path, stretches: Iterable[tuple[str, int, int]]) -> list
     """Return the selected variants whose pos lies in one of the stretches (chrom, low, high)."""
     found = []
     for chrom, low, high in stretches:
-        keep = [("chrom", "==", chrom), ("pos", ">=", low), ("pos", "<", high)]
+        at = "pos_1based"
+        keep = [("chrom", "==", chrom), (at, ">", low), (at, "<=", high)]
         rows = pq.read_table(path, filters=keep).to_pylist()
-        found += [Variant(**row) for row in rows]
+        found += [_variant(row) for row in rows]
     return found
 
 
@@ -65,22 +85,23 @@ def owned_blocks(
     """
     file, stretches = pq.ParquetFile(path), list(stretches)
     n = min(file.metadata.num_rows, limit or file.metadata.num_rows)
-    firsts = file.read(columns=["chrom", "pos"]).take(list(range(0, n, size))).to_pylist()
+    firsts = file.read(columns=["chrom", "pos_1based"]).take(list(range(0, n, size))).to_pylist()
     for k, first in enumerate(firsts):
-        if any(c == first["chrom"] and a <= first["pos"] < b for c, a, b in stretches):
+        if any(c == first["chrom"] and a < first["pos_1based"] <= b for c, a, b in stretches):
             rows = pq.read_table(path).slice(k * size, min(size, n - k * size)).to_pylist()
-            yield [Variant(**row) for row in rows]
+            yield [_variant(row) for row in rows]
 
 
 def effect_schema(columns: Sequence[str]) -> pa.Schema:
-    """Return the Parquet schema of a table of effects with these columns."""
+    """Return the Parquet schema of a table of effects with these columns in memory."""
 
     def kind(name: str) -> pa.DataType:
         if name in _INTEGERS:
             return pa.int64()
         return pa.string() if name in _TEXTS else pa.float32()
 
-    return pa.schema([(name, kind(name)) for name in columns])
+    stored = ["pos_1based" if name == "pos" else name for name in columns]
+    return pa.schema([(name, kind(name)) for name in stored])
 
 
 def effect_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:
@@ -90,20 +111,22 @@ def effect_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:
         for i in range(file.num_row_groups):
             table = file.read_row_group(i).to_pandas()
             if len(table):
-                yield table
+                yield zero_based(table)
 
 
 class EffectWriter:
     """Writes a table of effects as TSV and Parquet at once, block by block."""
 
     def __init__(self, tsv: Path, parquet: Path, columns: Sequence[str], metadata: dict[str, Any]):
-        self.columns = list(columns)
+        schema = effect_schema(columns)
+        self.columns = schema.names
         self._tsv = open(tsv, "w")  # noqa: SIM115
         self._tsv.write("\t".join(self.columns) + "\n")
-        self._parquet = ParquetWriter(parquet, effect_schema(self.columns), metadata)
+        self._parquet = ParquetWriter(parquet, schema, metadata)
 
     def append(self, table: pd.DataFrame) -> None:
         """Add rows."""
+        table = one_based(table)
         self._parquet.append(table[self.columns])
         table[self.columns].to_csv(
             self._tsv, sep="\t", index=False, header=False, float_format="%.9g", na_rep="nan",

@@ -139,7 +139,7 @@ class DesignConfig(StepConfig):
 FIGURES = ("loss", "edits", "goals", "pruning", "kept", "hits", "logos")
 STEP = Step(
     name="design",
-    version=2,
+    version=3,
     order=80,
     config=DesignConfig,
     title="Designs",

@@ -33,7 +33,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     attribute = run.steps.attribute
     if attribute is None or attribute.hypothetical:
         return []
-    mend = "set hypothetical: true under steps.attribute"
+    mend = "set steps.attribute.hypothetical: true"
     return [f"steps.discover: needs the attributions of all four bases; {mend}"]
 
 

@@ -36,7 +36,7 @@ def _products(config: IsmConfig, model) -> list[str]:
 
 STEP = Step(
     name="ism",
-    version=2,
+    version=3,
     order=35,
     config=IsmConfig,
     title="Saturation mutagenesis",

@@ -46,7 +46,7 @@ def _products(config: PredictConfig, model: ModelConfig) -> list[str]:
 
 STEP = Step(
     name="predict",
-    version=1,
+    version=2,
     order=10,
     config=PredictConfig,
     title="Predictions",

@@ -53,7 +53,7 @@ class VariantsConfig(StepConfig):
 
 STEP = Step(
     name="variants",
-    version=2,
+    version=3,
     order=60,
     config=VariantsConfig,
     title="Variants",

@@ -59,6 +59,19 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
         found.append("steps.zero_shot: no model of the run is a language model (adapter: hf_lm)")
     if not run.steps.zero_shot.pairs and run.steps.variants is None:
         found.append("steps.zero_shot: give pairs, or turn on the step variants")
+    # Embeddings of two sets of weights have no common space in which a mean would say something.
+    found += [
+        f"models.{name}: steps.zero_shot reads one set of weights, and the model has "
+        f"{len(model.folds)} folds; name each set as a model of its own"
+        for name, model in models.items()
+        if model.adapter == "hf_lm" and len(model.folds) > 1
+    ]
+    found += [
+        f"models.{name}: steps.zero_shot scores sequences without a chromosome; set "
+        "fold_policy: mean in the model.yaml"
+        for name, model in models.items()
+        if model.adapter == "hf_lm" and model.fold_policy == "held_out"
+    ]
     return found
 
 

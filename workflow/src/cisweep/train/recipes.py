@@ -324,7 +324,9 @@ def _detection(recipe: Recipe, examples: Examples, test: TableDataset) -> Detect
         for task, wanted in recipe.data.matrix_of.items():
             if wanted not in known:
                 raise TrainingError(
-                    f"no matrix {wanted!r}", where=str(recipe.data.matrices), mend="matrix_of"
+                    f"no matrix {wanted!r}",
+                    where=str(recipe.data.matrices),
+                    mend="correct data.matrix_of",
                 )
             matrices[task] = known[wanted]
     batch = test.batch(np.arange(len(test)))

@@ -187,7 +187,7 @@ def _tiles(data: SignalData, genome: Genome, tracks: SignalTracks, seed: int) ->
         raise TrainingError(
             f"no tile has {data.tiles.min_reads:g} reads",
             where=", ".join(map(str, data.signal)),
-            mend="lower tiles.min_reads; check that genome and bigWigs name chromosomes alike",
+            mend="lower data.tiles.min_reads; check that genome and bigWigs name chromosomes alike",
         )
     others = np.flatnonzero(~is_peak)
     wanted = min(int(round(data.negatives * is_peak.sum())), len(others))

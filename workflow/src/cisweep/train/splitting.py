@@ -219,7 +219,7 @@ def check_leak(tokens: np.ndarray, parts: Split) -> None:
             f"leaking split: {len(pairs)} training sequences are held out too "
             f"(row {row} equals row {twin})",
             where="split",
-            mend="split by a group column, or by: near_duplicates",
+            mend="set split.by: group with data.group, or split.by: near_duplicates",
         )
 
 

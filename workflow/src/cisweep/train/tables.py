@@ -189,7 +189,7 @@ def check_labels(values: np.ndarray, rows: np.ndarray, columns: list[str], task:
             raise TrainingError(
                 f"a label is {odd:g}; labels are 0, 1 or empty",
                 where=where,
-                mend="task: regression",
+                mend="set task: regression",
             )
         if len(found) < 2:
             what = "value" if task == "regression" else "class"

@@ -86,5 +86,5 @@ def _check(first_width: int, width: int, pooling: str, length_bp: int | None) ->
         raise ModelError(
             "CNN with pooling 'flatten' reads sequences of one length only, and none is given",
             where="module_args.length_bp",
-            mend="set length_bp to the length of the sequences",
+            mend="set module_args.length_bp to the length of the sequences",
         )

@@ -138,7 +138,7 @@ def _hits(view: View, target: str) -> list[Block]:
     if not len(hits):
         return []
     rows = []
-    for _, mine in hits.groupby(["chrom", "pos", "ref", "alt"], sort=False):
+    for _, mine in hits.groupby(["chrom", "pos_1based", "ref", "alt"], sort=False):
         parts = [
             ", ".join(dict.fromkeys(mine.loc[mine["change"] == change, "name"])) or "–"
             for change in ("gained", "lost")
@@ -154,4 +154,4 @@ def name_of(row: pd.Series) -> str:
         a if len(a) <= LONGEST else f"{a[:LONGEST]}… ({len(a)} bp)"
         for a in (row["ref"], row["alt"])
     )
-    return f"{row['chrom']}:{int(row['pos']) + 1:,} {ref}>{alt}"
+    return f"{row['chrom']}:{int(row['pos_1based']):,} {ref}>{alt}"

@@ -1,0 +1,158 @@
+"""The gather of hits: any blocks give one table; winners, q-values and sums by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cisweep.analysis.chunk_hits import UNIT
+from cisweep.analysis.hit_gather import HitGather, _last_gap, merge_sums
+from cisweep.analysis.hits import HitSums
+from cisweep.analysis.qvalues import cell_qvalues, count_hits
+from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.genome.motifs import Motif
+
+RNG = np.random.default_rng(4)
+MOTIFS = [
+    Motif(name, alt, RNG.dirichlet([0.4] * 4, size=w).T)
+    for name, alt, w in (("m1", "ONE", 6), ("m2", "", 9), ("m3", "THREE", 12))
+]
+WIDTHS = np.array([6, 9, 12])
+MODEL = prepare_motifs(MOTIFS, threshold=0.01)
+TARGETS = ["t", "u"]
+
+
+def hits(n: int = 400, seed: int = 0) -> pd.DataFrame:
+    """n hits on two chromosomes in genome order, with gaps and overlaps."""
+    rng = np.random.default_rng(seed)
+    chrom = np.sort(rng.choice(["chr2", "chr10"], n))[::-1]  # the order of a .fai, not of letters
+    start = rng.integers(0, 3000, n)
+    start = np.concatenate([np.sort(start[chrom == c]) for c in ("chr2", "chr10")])
+    motif = rng.integers(0, 3, n)
+    cells = np.array([rng.integers(*MODEL.cell_offset[m : m + 2]) for m in motif])
+    bins = MODEL.best_bins[motif] - (cells - MODEL.cell_offset[motif])
+    table = pd.DataFrame({"chrom": chrom, "start": start, "end": start + WIDTHS[motif]})
+    table["motif_idx"], table["strand"] = motif.astype(np.int32), rng.choice(["+", "-"], n)
+    table["score"] = bins * MODEL.bin_size
+    table["p_value"] = MODEL.p_value[cells]
+    for t in TARGETS:
+        table[f"attribution_{t}"] = rng.normal(size=n)
+        table[f"cosine_{t}"] = np.round(rng.uniform(-1, 1, n), 1)
+        table.loc[rng.random(n) < 0.1, [f"attribution_{t}", f"cosine_{t}"]] = np.nan
+    return table
+
+
+def records(table: pd.DataFrame) -> np.ndarray:
+    return table[["motif_idx", "score"]].to_records(index=False)
+
+
+def gathered(table: pd.DataFrame, cuts: list[int]) -> tuple[pd.DataFrame, HitGather]:
+    q = cell_qvalues(MODEL, count_hits(MODEL, records(table)), np.full(3, 9000))
+    gather = HitGather(MOTIFS, q, TARGETS)
+    edges = [0, *cuts, len(table)]
+    blocks = [table.iloc[a:b].reset_index(drop=True) for a, b in zip(edges, edges[1:])]
+    return pd.concat(list(gather.rows(blocks)), ignore_index=True), gather
+
+
+def winners(table: pd.DataFrame, cosine: str) -> np.ndarray:
+    """The greedy choice, hit by hit, over the whole table."""
+    names = [MOTIFS[m].name for m in table["motif_idx"]]
+    score = table[cosine].fillna(-np.inf)
+    order = sorted(
+        range(len(table)),
+        key=lambda i: (-score[i], table["p_value"][i], names[i], table["start"][i],
+                       table["strand"][i] == "-"),
+    )  # fmt: skip
+    keep, taken = np.zeros(len(table), bool), {}
+    for i in order:
+        bases = {(table["chrom"][i], p) for p in range(table["start"][i], table["end"][i])}
+        if not any(base in taken for base in bases):
+            taken |= dict.fromkeys(bases)
+            keep[i] = True
+    return keep
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_any_blocks_give_the_same_table_and_sums(seed):
+    table = hits(seed=seed)
+    whole, gather = gathered(table, [])
+    rng = np.random.default_rng(seed)
+    for n_cuts in (1, 7, 60):
+        cuts = np.sort(rng.integers(0, len(table) + 1, n_cuts)).tolist()  # also empty blocks
+        part, other = gathered(table, cuts)
+        pd.testing.assert_frame_equal(part, whole)
+        for t in TARGETS:
+            assert (other.sums[t].total == gather.sums[t].total).all()
+            assert (other.sums[t].count == gather.sums[t].count).all()
+
+
+def test_each_block_ends_where_no_hit_reaches_over():
+    table = hits()
+    q = cell_qvalues(MODEL, count_hits(MODEL, records(table)), np.full(3, 9000))
+    blocks = (table.iloc[i : i + 5].reset_index(drop=True) for i in range(0, len(table), 5))
+    found = list(HitGather(MOTIFS, q, TARGETS).rows(blocks))
+    assert len(found) > 20 and sum(map(len, found)) == len(table)
+    for left, right in zip(found, found[1:]):
+        if left["chrom"].iloc[-1] == right["chrom"].iloc[0]:
+            assert left["end"].max() <= right["start"].min() or left["chrom"].nunique() > 1
+            mine = left[left["chrom"] == right["chrom"].iloc[0]]
+            assert mine["end"].max() <= right["start"].iloc[0]
+
+
+def test_rows_carry_names_q_values_and_winners():
+    table = hits()
+    found, _ = gathered(table, [100, 101, 250])
+    assert found["motif"].tolist() == [MOTIFS[m].name for m in table["motif_idx"]]
+    assert found["name"].tolist() == [["ONE", "m2", "THREE"][m] for m in table["motif_idx"]]
+    q = cell_qvalues(MODEL, count_hits(MODEL, records(table)), np.full(3, 9000))
+    per_motif, pooled = q.of(table["motif_idx"].to_numpy(), table["score"].to_numpy())
+    assert (found["q_value"] == per_motif).all() and (found["q_value_pooled"] == pooled).all()
+    assert (per_motif != pooled).any()
+    for t in TARGETS:
+        assert (found[f"best_{t}"].to_numpy() == winners(table, f"cosine_{t}")).all()
+    assert (found["best_t"] != found["best_u"]).any()
+
+
+def test_hits_of_two_chromosomes_never_overlap():
+    table = hits(40)
+    same = table.iloc[:1]
+    both = pd.concat([same.assign(chrom=c) for c in ("chr2", "chr10")], ignore_index=True)
+    found, _ = gathered(both, [])
+    assert found["best_t"].all()
+
+
+def test_sums_are_those_of_each_motif_on_the_grid():
+    table = hits()
+    _, gather = gathered(table, [33])
+    for t in TARGETS:
+        values = np.rint(table[f"attribution_{t}"] / UNIT) * UNIT
+        for m in range(3):
+            mine = values[table["motif_idx"] == m].dropna()
+            assert gather.sums[t].count[m] == len(mine) and gather.sums[t].total[m] == mine.sum()
+    null = {t: HitSums(np.full(6, 9), np.arange(6.0)) for t in TARGETS}
+    ranking = gather.ranking(null, np.arange(3))
+    assert ranking["target"].tolist() == ["t"] * 3 + ["u"] * 3
+    one = ranking[(ranking["target"] == "u") & (ranking["motif"] == "m2")].iloc[0]
+    assert one["mean"] == pytest.approx(gather.sums["u"].mean[1])
+    assert one["null_mean"] == pytest.approx(np.mean([2.0, 3.0]) / 9)
+    nothing = HitGather(MOTIFS, gather.q_values, []).ranking({}, np.arange(3))
+    assert list(nothing.columns) == ["target"] and not len(nothing)
+
+
+def test_a_gap_is_seen_behind_the_hit_that_reaches_furthest():
+    def gap(rows):
+        return _last_gap(pd.DataFrame(rows, columns=["chrom", "start", "end"]))
+
+    assert gap([("a", 0, 50), ("a", 5, 10), ("a", 20, 30)]) == 0
+    assert gap([("a", 0, 50), ("a", 5, 10), ("a", 50, 60)]) == 2  # they touch, but share no base
+    assert gap([("a", 0, 50), ("a", 5, 10), ("a", 49, 60)]) == 0
+    assert gap([("a", 900, 950), ("b", 5, 10)]) == 1
+    assert gap([("a", 0, 9), ("a", 9, 20), ("b", 5, 90), ("b", 6, 9), ("b", 80, 99)]) == 2
+
+
+def test_sums_of_chunks_are_added_and_left_as_they_were():
+    parts = [HitSums(np.array([1, 2]), np.array([0.5, -1.0])),
+             HitSums(np.array([3, 0]), np.array([2.0, 0.0]))]  # fmt: skip
+    merged = merge_sums(iter(parts))
+    assert merged.count.tolist() == [4, 2] and merged.total.tolist() == [2.5, -1.0]
+    assert parts[0].count.tolist() == [1, 2] and parts[0].total.tolist() == [0.5, -1.0]
+    assert len(merge_sums([]).count) == 0

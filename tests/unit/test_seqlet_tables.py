@@ -1,0 +1,86 @@
+"""Rows of seqlets: places in the genome, letters, order; the BED files of seqlets and hits."""
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cisweep.analysis.seqlet_background import merge, summarise
+from cisweep.analysis.seqlet_tables import call_chunk, in_genome_order
+from cisweep.contracts import Windows
+from cisweep.outputs.hits import append_bed
+from cisweep.outputs.seqlets import write_seqlet_bed
+
+L = 60
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Windows with one strong stretch of each sign in noise."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(scale=0.1, size=(20, L)).astype(np.float32)
+    values[4, 20:30] += 3
+    values[9, 40:48] -= 3
+    null = rng.normal(scale=0.1, size=(30, L)).astype(np.float32)
+    tokens = rng.integers(0, 5, (20, L)).astype(np.uint8)
+    start = np.arange(20) * 1000 + 17
+    windows = Windows.build(["c"] * 20, start, start + L)
+    background = merge([summarise(values)], clip=0)
+    table, tally = call_chunk("t", windows, tokens, values, null, background, 1e-4, ("+", "-"))
+    return windows, tokens, values, null, table, tally
+
+
+def test_rows_stand_where_they_were_called(made):
+    windows, tokens, values, null, table, tally = made
+    assert set(zip(table["window_start"], table["sign"])) >= {(4017, "+"), (9017, "-")}
+    for row in table.itertuples():
+        i = int(np.flatnonzero(windows.start == row.window_start)[0])
+        assert row.chrom == "c" and row.target == "t" and row.window_end == windows.end[i]
+        a, b = row.start - row.window_start, row.end - row.window_start
+        assert 0 <= a < b <= L
+        assert row.sequence == "".join("ACGTN"[t] for t in tokens[i, a:b])
+        assert row.attribution == pytest.approx(values[i, a:b].sum(dtype=float), rel=1e-3)
+        assert (row.attribution > 0) == (row.sign == "+")
+    strong = table[(table["window_start"] == 4017) & (table["sign"] == "+")].iloc[0]
+    assert strong["start"] <= 4037 < 4047 <= strong["end"] <= strong["start"] + 13
+    assert tally.n_positions == values.size and tally.n_null_positions == null.size
+    assert sum(tally.seqlets[s].n for s in "+-") == len(table)
+
+
+def test_rows_go_in_the_order_of_the_genome():
+    rng = np.random.default_rng(0)
+    n = 200
+    table = pd.DataFrame({
+        "target": rng.choice(["t", "u"], n), "chrom": rng.choice(["c2", "c10"], n),
+        "start": rng.integers(0, 9, n), "sign": rng.choice(["+", "-"], n),
+        "window_start": rng.integers(0, 3, n),
+    })  # fmt: skip
+    table["end"] = table["start"] + rng.integers(1, 5, n)
+    found = in_genome_order(table, ["c2", "c10"])
+    keys = [
+        (["c2", "c10"].index(r.chrom), r.start, r.end, r.target, r.sign, r.window_start)
+        for r in found.itertuples()
+    ]
+    assert keys == sorted(keys) and len(found) == n
+
+
+def test_bed_of_seqlets(tmp_path):
+    table = pd.DataFrame({
+        "target": ["t", "t"], "chrom": ["c", "c"], "start": [4, 9], "end": [8, 14],
+        "attribution": [1.5, -2.0], "motif": ["CTCF", None], "motif_strand": ["-", None],
+    })  # fmt: skip
+    write_seqlet_bed(table, tmp_path / "s.bed")
+    rows = [line.split("\t") for line in (tmp_path / "s.bed").read_text().splitlines()]
+    assert [r[:4] for r in rows] == [["c", "4", "8", "t:CTCF"], ["c", "9", "14", "t:none"]]
+    assert [float(r[4]) for r in rows] == [1.5, -2.0] and [r[5] for r in rows] == ["-", "."]
+
+
+def test_bed_of_hits():
+    table = pd.DataFrame({
+        "chrom": ["c", "c"], "start": [4, 9], "end": [8, 14], "motif": ["m", "k"],
+        "name": ["M", "K"], "p_value": [1e-5, 1e-200], "strand": ["-", "+"],
+    })  # fmt: skip
+    handle = io.StringIO()
+    append_bed(table, handle)
+    assert handle.getvalue() == "c\t4\t8\tm:M\t50\t-\nc\t9\t14\tk:K\t1000\t+\n"

@@ -1,0 +1,38 @@
+"""What profiles/slurm/config.yaml says of the rules is what the rules are."""
+
+import re
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def rules(root) -> dict[str, str]:
+    """Name of each rule -> its text."""
+    found = {}
+    for path in sorted((root / "workflow" / "rules").glob("*.smk")):
+        for part in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
+            found[part.partition(":")[0]] = part
+    assert len(found) > 40
+    return found
+
+
+def test_the_rules_of_the_device_are_those_that_ask_for_it(root, rules):
+    profile = (root / "profiles" / "slurm" / "config.yaml").read_text()
+    listed = re.search(r"# Rules that use the device: ([^.]*)\.", profile)[1]
+    named = [name.strip(" #\n") for name in listed.split(",")]
+    assert named == sorted(n for n, text in rules.items() if "gpu=device_resources()" in text)
+
+
+def test_a_rule_asks_for_the_device_if_its_script_takes_it(root, rules):
+    for name, text in rules.items():
+        script = re.search(r'script:\s+"\.\./\.\./scripts/(\w+\.py)"', text)
+        takes = script is not None and re.search(
+            r"job\.device\(", (root / "scripts" / script[1]).read_text()
+        )
+        assert bool(takes) == ("gpu=device_resources()" in text), name
+
+
+def test_the_examples_of_the_profile_name_rules(root, rules):
+    profile = (root / "profiles" / "slurm" / "config.yaml").read_text()
+    named = re.findall(r"^#   (\w+): +\{", profile, flags=re.M)
+    assert len(named) > 2 and set(named) <= set(rules)
