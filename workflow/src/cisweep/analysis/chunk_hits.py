@@ -124,7 +124,9 @@ def hits_of_chunk(
         tests += count_tests(scan.model, tokens, own)
         sums, cosines = {}, {}
         if attributed and (len(hits) or n_null):
-            copies = scan_tokens(scan.null, tokens, own=own, offset=low) if scan.null else None
+            copies = None
+            if scan.null:
+                copies = scan_tokens(scan.null, tokens, own=own, offset=low, n_threads=n_threads)
             for target in targets:
                 track = spread(attributed.projected[target], attributed.windows, chrom, low, stop)
                 sums[target] = hit_attributions(hits, track, low)
