@@ -16,7 +16,13 @@ from cisweep.analysis.ablations import (
     judged_hits,
     permutation_p,
 )
+from cisweep.analysis.averaging import FoldedModel, predict_windows
+from cisweep.analysis.scanning import scan_tokens
+from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.config.run import read_model_config
 from cisweep.contracts import Windows
+from cisweep.genome.fasta import load_fasta, window_tokens
+from cisweep.genome.motifs import load_motifs
 
 W, N = 40, 7
 WEIGHTS = np.random.default_rng(4).normal(size=(2, 5, W)) * [[[1], [1], [1], [1], [0]]]
@@ -216,3 +222,45 @@ def test_p_is_uniform_for_random_places_and_tiny_for_the_word_that_counts():
     judged = judged_hits(effects)
     p = judged.loc[judged["motif"] != "gata", "p_value"]
     assert 0.03 < (p <= 0.1).mean() < 0.17
+
+
+def test_sites_of_ctcf_in_the_demo_stand_out_and_random_places_of_their_windows_do_not(resources):
+    source = load_fasta(resources / "genome/chr20_0_1Mb.fa.gz")
+    path = resources / "motifs/JASPAR2026_CORE_vertebrates_nr.meme"
+    motif = [m for m in load_motifs(path) if m.name == "MA0139.2"]
+    whole = source.tokens("chr20", 0, source.lengths["chr20"])
+    sites = scan_tokens(prepare_motifs(motif, threshold=1e-5), whole)
+    width = motif[0].width
+    rng = np.random.default_rng(7)
+    starts = sites["start"] - rng.integers(0, 200 - width, len(sites))  # sites anywhere in windows
+    every = Windows.build(["chr20"] * len(sites), starts, starts + 200)
+    tokens = window_tokens(source, every.chrom, every.start, every.end)
+    folded = FoldedModel.load(read_model_config(resources / "models/ctcf_pu1.yaml"), "cpu")
+
+    def predict(windows, tokens):
+        return predict_windows(folded, windows, tokens, [], batch_size=256).mean
+
+    best = np.sort(np.argsort(-predict(every, tokens)[:, 0])[:20])
+    spans = [(a, a + width) for a in sites["start"][best] - starts[best]]
+    rows, names = best.tolist(), ["ctcf"] * 20
+    for m in range(60):
+        chosen = rng.choice(best, 8, replace=False)
+        places = rng.integers(0, 200 - width + 1, 8)
+        rows, names = rows + chosen.tolist(), names + [f"random{m}"] * 8
+        spans += [(a, a + width) for a in places]
+    found = hit_ablations(
+        predict,
+        every.take(rows),
+        tokens[rows],
+        np.array(spans),
+        n_shuffles=10,
+        n_controls=5,
+        seed=0,
+    )
+    hits = pd.DataFrame({"motif": names, "name": ""})
+    table = ablation_table(effects_of_hits(hits, found, ["ctcf", "pu1"], 5), min_hits=5)
+    ctcf = table[table["target"] == "ctcf"].set_index("motif")
+    assert ctcf.loc["ctcf", "rank"] == 1 and ctcf.loc["ctcf", "p_value"] < 1e-6
+    random = ctcf.drop(index="ctcf")
+    assert scipy.stats.kstest(random["p_value"], "uniform").pvalue > 0.01
+    assert (random["q_value"] < 0.05).sum() == 0

@@ -25,7 +25,7 @@ def ten(resources):
     source = load_fasta(resources / "genome/chr20_0_1Mb.fa.gz")
     motif = [m for m in load_motifs(resources / MOTIFS) if m.name == "MA0139.2"]
     length = source.lengths["chr20"]
-    scanner = prepare_motifs(motif, threshold=1e-6)
+    scanner = prepare_motifs(motif, threshold=1e-5)
     hits = scan_tokens(scanner, source.tokens("chr20", 0, length))
     starts = (hits["start"] + hits["end"]) // 2 - 100
     windows = Windows.build(["chr20"] * len(hits), starts, starts + 200)
@@ -33,6 +33,7 @@ def ten(resources):
     model = FoldedModel.load(read_model_config(resources / "models/ctcf_pu1.yaml"), "cpu")
     logits = predict_windows(model, windows, tokens, [], batch_size=64).mean[:, 0]
     best = np.sort(np.argsort(-logits)[:10])
+    assert len(best) == 10
     return model, windows.take(best), tokens[best], hits[best]
 
 
@@ -50,7 +51,7 @@ def found(ten, n, size):
     return at_fdr(table, calibrate(tally), 0.2)
 
 
-@pytest.mark.parametrize("n", [10, 3])
+@pytest.mark.parametrize("n", [10, 2])
 def test_few_windows_with_strong_sites_have_seqlets_there(ten, n):
     seqlets = found(ten, n, NullSize.of(n, 0.2, 20_000))
     positive = seqlets[seqlets["sign"] == "+"]
@@ -62,5 +63,5 @@ def test_few_windows_with_strong_sites_have_seqlets_there(ten, n):
     assert len(positive) >= 0.8 * n and np.mean(over) >= 0.8
 
 
-def test_one_shuffle_of_three_windows_reaches_no_rate(ten):
-    assert len(found(ten, 3, NullSize(1, 1.0))) == 0
+def test_one_shuffle_of_two_windows_reaches_no_rate(ten):
+    assert len(found(ten, 2, NullSize(1, 1.0))) == 0

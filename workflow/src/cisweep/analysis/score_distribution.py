@@ -245,8 +245,7 @@ def _all_p_values(
 
 def _limits(survival: np.ndarray, offset: np.ndarray, threshold: float) -> np.ndarray:
     """Return each motif's largest loss with p < threshold, -1 where there is none."""
-    passes = np.concatenate([[0], np.cumsum(survival < threshold)])
-    return (passes[offset[1:]] - passes[offset[:-1]] - 1).astype(np.int64)
+    return np.add.reduceat(survival < threshold, offset[:-1], dtype=np.int64) - 1
 
 
 def _scan_tables(
