@@ -1,18 +1,21 @@
-"""Join what is lost with each hit; give each motif its mean loss, interval and rank."""
+"""Join what is lost with each hit; compare it with random spans; rank the motifs."""
 
 import pandas as pd
 
-from cisweep.analysis.experiments import ablation_table
+from cisweep.analysis.ablations import ablation_table, judged_hits
 from cisweep.job import Job
-from cisweep.outputs.experiments import experiment_blocks, merge_experiment, write_experiment
+from cisweep.outputs.experiments import write_experiment
 from cisweep.plot.effects import ranked_figure
 
 with Job(snakemake) as job:  # noqa: F821
-    step, parts = job.plan.step_config("ablate"), job.inputs("chunks")
+    step = job.plan.step_config("ablate")
+    # At most max_hits hits of each motif: this fits in memory for any genome.
+    parts = [pd.read_parquet(path) for path in job.inputs("chunks")]
+    effects = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
     with job.product("hits") as path:
-        job.say(f"{merge_experiment(parts, path, job.provenance())} effects of hits")
-    hits = [t[["motif", "name", "target", "effect"]] for t in experiment_blocks(parts)]
-    table = ablation_table(pd.concat(hits, ignore_index=True), step.min_hits)
+        write_experiment(judged_hits(effects), path, job.provenance())
+    table = ablation_table(effects, step.min_hits)
+    job.say(f"{len(effects)} effects of hits")
     job.say(table[table["rank"] <= 3].to_string(index=False))
     with job.product("table") as path:
         write_experiment(table, path, job.provenance())

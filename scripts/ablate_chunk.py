@@ -1,4 +1,4 @@
-"""Shuffle the chosen hits of one chunk out of their windows."""
+"""Shuffle the chosen hits of one chunk out of their windows, and random spans beside them."""
 
 from cisweep.contracts import digest
 from cisweep.genome.fasta import window_tokens
@@ -6,7 +6,7 @@ from cisweep.job import Job
 from cisweep.outputs.experiments import selected_hits, write_experiment
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.experiments import effects_of_hits, hit_ablations
+    from cisweep.analysis.ablations import effects_of_hits, hit_ablations
 
     plan, step = job.plan, job.plan.step_config("ablate")
     config = plan.models[job.model]
@@ -25,9 +25,10 @@ with Job(snakemake) as job:  # noqa: F821
                         tokens,
                         spans,
                         n_shuffles=step.n_shuffles,
+                        n_controls=step.n_controls,
                         seed=plan.config.seed,
                     )
             job.say(f"{len(hits)} hits shuffled out")
             with job.product("table") as path:
-                table = effects_of_hits(hits, effects, config.target_names)
+                table = effects_of_hits(hits, effects, config.target_names, step.n_controls)
                 write_experiment(table, path, job.provenance())

@@ -1,12 +1,13 @@
-"""Count the bases of the whole source, block by block."""
+"""Count the bases and dinucleotides of the whole source, block by block."""
 
 import json
 
-from cisweep.genome.fasta import base_counts
+from cisweep.genome.fasta import word_counts
 from cisweep.job import Job
 
 with Job(snakemake) as job:  # noqa: F821
-    counts = base_counts(job.plan.source)
-    job.say(f"A C G T N: {counts}")
+    bases, dinucleotides = word_counts(job.plan.source)
+    job.say(f"A C G T N: {bases}")
     with job.product("counts") as path:
-        path.write_text(json.dumps(dict(zip("ACGTN", counts))) + "\n")
+        counts = dict(zip("ACGTN", bases)) | {"dinucleotides": dinucleotides}
+        path.write_text(json.dumps(counts) + "\n")

@@ -4,25 +4,37 @@ import json
 
 import pandas as pd
 
-from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, merge_tallies
+from cisweep.analysis.seqlet_fdr import (
+    Tally,
+    at_fdr,
+    calibrate,
+    merge_tallies,
+    summarise_calls,
+)
 from cisweep.analysis.seqlet_tables import in_genome_order, name_seqlets
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.seqlets import SCHEMA, write_seqlet_bed
-from cisweep.outputs.tables import write_parquet
+from cisweep.outputs.tables import write_parquet, write_tsv
 
 with Job(snakemake) as job:  # noqa: F821
     step, model = job.plan.step_config("seqlets"), job.plan.models[job.model]
     tallies = [json.loads(path.read_text()) for path in job.inputs("tallies")]
     calls = pd.concat([pd.read_parquet(p) for p in job.inputs("chunks")], ignore_index=True)
-    kept = []
+    kept, summaries = [], []
     for target in model.target_names:
-        calibration = calibrate(merge_tallies(Tally.from_dict(t[target]) for t in tallies))
+        tally = merge_tallies(Tally.from_dict(t[target]) for t in tallies)
+        calibration = calibrate(tally)
         kept.append(at_fdr(calls[calls["target"] == target], calibration, step.fdr))
-        job.say(f"{target}: {len(kept[-1])} seqlets at FDR {step.fdr}")
+        summary = summarise_calls(tally, calibration, step.fdr)
+        summaries.append(summary.assign(target=target)[["target", *summary.columns]])
+        rate = summary["lowest_rate"].min()
+        job.say(f"{target}: {len(kept[-1])} seqlets at FDR {step.fdr}; lowest rate {rate:.3g}")
     found = in_genome_order(pd.concat(kept, ignore_index=True), list(job.plan.source.lengths))
     table = name_seqlets(found, load_motifs(job.plan.config.motifs), step.nearest, job.threads)
     with job.product("table") as path:
         write_parquet(table, path, SCHEMA, job.provenance())
     with job.product("bed") as path:
         write_seqlet_bed(table, path)
+    with job.product("summary") as path:
+        write_tsv(pd.concat(summaries, ignore_index=True), path)

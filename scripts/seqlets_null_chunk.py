@@ -1,5 +1,7 @@
 """Explain shuffled sequences of a chunk, the null of the seqlets' FDR."""
 
+import json
+
 from cisweep.job import Job
 from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.h5 import open_rows, read_windows
@@ -8,14 +10,14 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
         from cisweep.analysis.averaging import FoldedModel, attribute_windows
         from cisweep.analysis.references import references_of, shuffled_windows
+        from cisweep.analysis.seqlet_fdr import NullSize
 
         step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
         seed = job.plan.config.seed
         with open_rows(job.inputs("h5")[0]) as file:
             windows, tokens = read_windows(file), file["tokens"][:]
-        windows, tokens = shuffled_windows(
-            windows, tokens, seed, job.plan.step_config("seqlets").null_fraction
-        )
+        size = NullSize(**json.loads(job.inputs("null_size")[0].read_text()))
+        windows, tokens = shuffled_windows(windows, tokens, seed, size)
         with job.device() as device:
             found = attribute_windows(
                 FoldedModel.load(config, device),

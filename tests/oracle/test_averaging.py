@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 
 from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_windows
 from cisweep.analysis.references import make_references, shuffled_windows
+from cisweep.analysis.seqlet_fdr import NullSize
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, ModelError
@@ -156,12 +157,26 @@ def test_gradient_methods_run_on_the_same_windows(config, data, method):
 
 def test_shuffled_windows_are_a_share_chosen_by_place(data):
     windows, tokens = data
-    all_windows, all_tokens = shuffled_windows(windows, tokens, 0, 1.0)
-    some, some_tokens = shuffled_windows(windows, tokens, 0, 0.5)
+    all_windows, all_tokens = shuffled_windows(windows, tokens, 0, NullSize(1, 1.0))
+    some, some_tokens = shuffled_windows(windows, tokens, 0, NullSize(1, 0.5))
     assert len(all_windows) == 7 and 0 < len(some) < 7
     keys = all_windows.keys()
     for key, row in zip(some.keys(), some_tokens):
         np.testing.assert_array_equal(row, all_tokens[keys.index(key)])
+
+
+def test_several_shuffles_of_a_window_do_not_depend_on_its_chunk(data):
+    windows, tokens = data
+    size = NullSize(3, 0.8)
+    whole, shuffled = shuffled_windows(windows, tokens, 5, size)
+    assert len(whole) % 3 == 0 and len(np.unique(shuffled, axis=0)) == len(shuffled) > 6
+    parts = [shuffled_windows(windows.take(s), tokens[s], 5, size) for s in windows.blocks(2)]
+    assert Windows.concatenate([w for w, _ in parts]).keys() == whole.keys()
+    np.testing.assert_array_equal(np.concatenate([t for _, t in parts]), shuffled)
+    keys = windows.keys()
+    for key, row in zip(whole.keys(), shuffled):
+        own = tokens[keys.index(key)]
+        np.testing.assert_array_equal(np.bincount(row, minlength=5), np.bincount(own, minlength=5))
 
 
 def alternating(tokens, seeds):

@@ -10,9 +10,6 @@ import torch
 
 from cisweep.analysis.experiments import (
     Backgrounds,
-    ablation_table,
-    effects_of_hits,
-    hit_ablations,
     hits_in_windows,
     marginal_effects,
     product_effects,
@@ -152,61 +149,19 @@ def test_spacing_effects_equal_space(backgrounds):
         marginal_effects(model, backgrounds, [motif("wide", "A" * 41)], ["a", "b"])
 
 
-def test_ablations_shuffle_the_span_and_nothing_else(backgrounds):
-    spans = np.array([[3, 10], [0, 40], [20, 26], [5, 6], [1, 9], [2, 8], [30, 40]])
-    seen = []
-
-    def recording(windows, tokens):
-        seen.append(tokens.copy())
-        return model(windows, tokens)
-
-    options = {"n_shuffles": 6, "seed": 1}
-    effects = hit_ablations(recording, backgrounds.windows, backgrounds.tokens, spans, **options)
-    edited = seen[0].reshape(N, 6, W)
-    for i, (start, end) in enumerate(spans):
-        own = backgrounds.tokens[i]
-        outside = np.r_[0:start, end:W]
-        assert (edited[i][:, outside] == own[outside]).all()
-        assert (np.sort(edited[i][:, start:end], axis=1) == np.sort(own[start:end])).all()
-        after = model([0] * 6, edited[i]).mean(0)
-        assert effects[i] == pytest.approx(after - backgrounds.before[i], abs=1e-5)
-    assert effects[3] == pytest.approx([0, 0], abs=1e-6)  # one base has one shuffle
-    # The same numbers from any part of the rows.
-    rows = np.array([4, 2])
-    part = hit_ablations(
-        model, backgrounds.windows.take(rows), backgrounds.tokens[rows], spans[rows], **options
-    )
-    assert (part == effects[rows]).all()
-
-
-def test_ablation_table_and_hits_in_windows():
+def test_hits_have_the_window_they_lie_in():
     windows = Windows.build(["c", "c", "d"], [0, 20, 0], [40, 60, 40])
     hits = pd.DataFrame(
         {
             "chrom": ["c", "c", "c", "d", "e"],
             "start": [22, 30, 38, 5, 5],
             "end": [26, 38, 45, 9, 9],
-            "motif": ["m1", "m2", "m1", "m1", "m1"],
-            "name": ["", "", "", "", ""],
         }
     )
     kept, own, spans = hits_in_windows(hits, windows)
     assert kept["start"].tolist() == [22, 30, 38, 5]
     assert own.start.tolist() == [0, 20, 20, 0]
     assert spans.tolist() == [[22, 26], [10, 18], [18, 25], [5, 9]]
-    effects = np.array([[-1.0, 0.5], [-0.2, 0.1], [-3.0, 0.0], [-2.0, 0.1]])
-    rows = effects_of_hits(kept, effects, ["a", "b"])
-    assert rows["target"].tolist() == ["a", "b"] * 4
-    assert rows["effect"].tolist() == effects.ravel().tolist()
-    table = ablation_table(rows)
-    a = table[table["target"] == "a"].set_index("motif")
-    assert a.loc["m1", ["n", "effect", "rank"]].tolist() == [3, -2.0, 1]
-    assert a.loc["m2", ["n", "effect"]].tolist() == [1, -0.2]
-    assert pd.isna(a.loc["m2", "rank"])  # one hit has no interval
-    empty = hits_in_windows(hits.iloc[:0], windows)
-    none = effects_of_hits(empty[0], None, ["a", "b"])
-    assert list(none) == list(rows) and len(ablation_table(none)) == 0
-    assert list(ablation_table(none)) == list(table)
     assert len(hits_in_windows(hits, windows.take(slice(0, 0)))[0]) == 0
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from cisweep.analysis.seqlet_background import call, merge, summarise
-from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, within_sequence_null
+from cisweep.analysis.seqlet_fdr import (
+    NullSize,
+    Tally,
+    at_fdr,
+    calibrate,
+    summarise_calls,
+    within_sequence_null,
+)
 from cisweep.analysis.seqlet_spans import SpanRules
 
 
@@ -64,5 +71,54 @@ def test_the_null_within_sequences_holds_for_independent_positions():
     for _ in range(60):
         values = noise(rng, 12, correlated=False)
         seqlets, _ = called(values, within_sequence_null(values, n=2), 0.2)
+        hit += (seqlets["sign"] == "+").any()
+    assert hit / 60 <= 0.2 + 2.6 * np.sqrt(0.2 * 0.8 / 60)
+
+
+@pytest.mark.parametrize(
+    ("n_windows", "fdr", "most", "draws", "fraction"),
+    [
+        (10, 0.2, 20_000, 20, 1),  # 40 / 0.2 = 200 shuffled windows
+        (150, 0.2, 20_000, 2, 1),
+        (200, 0.2, 20_000, 1, 1),
+        (300, 0.05, 20_000, 3, 1),
+        (20_000, 0.2, 20_000, 1, 1),
+        (30_000, 0.2, 20_000, 1, 0.66),
+        (30_100, 0.2, 20_000, 1, 0.66),  # the same two digits: nothing is made anew
+        (200_000, 0.01, 20_000, 1, 0.1),
+        (60, 0.01, 100, 1, 1),  # never more than `most`
+        (0, 0.2, 20_000, 200, 1),
+    ],
+)
+def test_few_windows_have_many_shuffles_and_many_a_sample(n_windows, fdr, most, draws, fraction):
+    assert NullSize.of(n_windows, fdr, most) == NullSize(draws, fraction)
+
+
+def test_few_windows_with_signal_have_seqlets_only_with_several_shuffles():
+    rng, size = np.random.default_rng(10), NullSize.of(10, 0.05, 20_000)
+    values = noise(rng, 10)
+    for row in range(3):
+        values[row, 40:48] += 12
+    one, many = noise(rng, 10), noise(rng, 10 * size.draws)
+    background = merge([summarise(values)], rules=SpanRules(4, 15, 0, 200))
+    found = {}
+    for name, null in (("one", one), ("many", many)):
+        calls, decoys = call(values, background), call(null, background)
+        tally = Tally.of(calls, decoys, values.size, null.size)
+        calibration = calibrate(tally)
+        seqlets = at_fdr(calls, calibration, 0.05)
+        found[name] = summarise_calls(tally, calibration, 0.05).set_index("sign")
+        for sign, row in found[name].iterrows():
+            assert row["n_seqlets"] == (seqlets["sign"] == sign).sum()
+            assert row["n_called"] == (calls["sign"] == sign).sum()
+    assert found["one"].loc["+", "n_seqlets"] == 0  # it would take 20 seqlets and no decoy
+    assert found["one"].loc["+", "lowest_rate"] > 0.05 and found["one"].loc["+", "null_ratio"] == 1
+    assert found["many"].loc["+", "n_seqlets"] >= 3 and found["many"].loc["+", "null_ratio"] == 80
+
+
+def test_a_null_of_many_shuffles_holds_the_rate_too():
+    rng, hit = np.random.default_rng(11), 0
+    for _ in range(60):
+        seqlets, _ = called(noise(rng, 10), noise(rng, 200), 0.2)
         hit += (seqlets["sign"] == "+").any()
     assert hit / 60 <= 0.2 + 2.6 * np.sqrt(0.2 * 0.8 / 60)

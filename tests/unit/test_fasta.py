@@ -8,10 +8,10 @@ from cisweep.errors import GenomeError
 from cisweep.genome.fasta import (
     Genome,
     NamedSequences,
-    base_counts,
     read_sequences,
     tokens_of_text,
     window_tokens,
+    word_counts,
 )
 
 LETTERS = "ACGTacgtNnRY"
@@ -66,10 +66,14 @@ def test_beyond_the_chromosome_is_n(genome, texts):
     assert genome.tokens("b", -5, -1).tolist() == [4] * 4
 
 
-def test_base_counts_do_not_depend_on_blocks(genome, texts):
-    joined = "".join(texts.values())
-    wanted = np.bincount([TOKEN[c] for c in joined], minlength=5).tolist()
-    assert base_counts(genome) == base_counts(genome, block_bp=7) == wanted
+def test_word_counts_do_not_depend_on_blocks(genome, texts):
+    bases = np.bincount([TOKEN[c] for c in "".join(texts.values())], minlength=5).tolist()
+    pairs = {a + b: 0 for a in "ACGT" for b in "ACGT"}
+    for text in texts.values():
+        for a, b in zip(text.upper(), text.upper()[1:]):
+            if a + b in pairs:
+                pairs[a + b] += 1
+    assert word_counts(genome) == word_counts(genome, block_bp=7) == (bases, pairs)
 
 
 def test_windows_are_those_read_one_by_one(genome):

@@ -1,7 +1,9 @@
 """Attributions of hits, ranking of motifs, overlaps."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import kstest, norm
 
 from cisweep.analysis.hits import (
     HitSums,
@@ -10,7 +12,9 @@ from cisweep.analysis.hits import (
     rank_motifs,
     resolve_overlaps,
 )
-from cisweep.analysis.scanning import HIT
+from cisweep.analysis.motif_families import shuffled_columns
+from cisweep.analysis.scanning import HIT, scan_tokens
+from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif
 
@@ -71,20 +75,21 @@ def test_sums_are_the_same_bytes_for_any_blocks():
 def test_ranking_by_hand():
     motifs = [motif("a"), motif("b"), motif("c"), motif("rare")]
     sums = HitSums(np.array([10, 100, 20, 2]), np.array([40.0, 100.0, 20.0, 18.0]))
-    null = HitSums(np.array([1, 3, 2, 2, 4, 4, 1, 0]), np.array([0.0, 6, -1, 1, 3.6, 3.6, 3, 0]))
+    null = HitSums(np.array([10, 5, 20, 20, 4, 5, 1, 0]), np.array([10.0, 35, 0, 10, 99, 5, 9, 0]))
     table = rank_motifs(motifs, sums, null, np.array([0, 1, 0, 2]), target="t")
     assert table["motif"].tolist() == ["a", "b", "c", "rare"]  # the rare one last
     assert table["name"].tolist() == ["A", "B", "C", "RARE"]
     assert table["mean"].tolist() == [4, 1, 1, 9] and table["sum"].tolist() == [40, 100, 20, 18]
-    np.testing.assert_allclose(table["null_mean"], [1.5, 0, 0.9, 3])
-    # Between copies: a: 1 * 1.5^2 + 3 * 0.5^2 = 3; b: 2 * 0.5^2 * 2 = 1; c: 0; rare: unknown.
-    # The floor is the median of the positive ones, 2.
-    sd = np.sqrt(np.array([3, 2, 2, 2]) / [10, 100, 20, 2])
-    np.testing.assert_allclose(table["null_sd"], sd)
-    np.testing.assert_allclose(table["z"], np.array([2.5, 1, 0.1, 6]) / sd)
+    np.testing.assert_allclose(table["null_mean"], [3, 0.25, 104 / 9, 9])
+    # Five copies have five hits or more: 60 hits that sum to 60, so the null's mean is 1. Shrunken
+    # by five hits of it the copies are 0, (35 - 5) / 10 = 3, -0.8, -0.4, 0; the motifs 2, 0, 0.
+    p = np.array([2, 4, 4, np.nan]) / 6
+    np.testing.assert_allclose(table["p_value"], p)
+    np.testing.assert_allclose(table["q_value"], [2 / 3] * 3 + [np.nan])
+    np.testing.assert_allclose(table["z"], norm.isf(p - 1 / 12))
     assert table["rank_mean"].tolist()[:3] == [1, 2, 2] and table["rank_mean"].isna()[3]
     assert table["rank_sum"].tolist()[:3] == [2, 1, 3]
-    assert table["rank_z"].tolist()[:3] == [2, 1, 3]
+    assert table["rank_z"].tolist()[:3] == [1, 2, 2]
     assert table["family"].tolist() == ["A", "B", "A", "RARE"]
     assert (table["target"] == "t").all()
 
@@ -97,12 +102,41 @@ def test_a_motif_with_just_enough_hits_has_a_rank():
     assert table["rank_mean"].isna().tolist() == [False, True]
 
 
+def test_p_values_are_uniform_where_words_say_nothing_and_small_where_one_does():
+    """Motifs and their copies in random sequence, against attributions made without the bases."""
+    rng = np.random.default_rng(5)
+    motifs = [Motif(f"m{i}", "", rng.dirichlet([0.15] * 4, 9).T) for i in range(150)]
+    copies = [c for m in motifs for c in shuffled_columns(m, 10, 0)]
+    tokens = rng.integers(0, 4, 60_000).astype(np.uint8)
+    models = [prepare_motifs(m, threshold=2e-4) for m in (motifs, copies)]
+    hits, others = (scan_tokens(model, tokens) for model in models)
+    found = []
+    for planted in [False] * 6 + [True]:
+        # Few and strong sites, as attributions are: their means have heavy tails.
+        track = rng.laplace(0, 0.1, 60_000)
+        for site in rng.integers(20, 59_000, 120):
+            track[site : site + 9] += 1
+        if planted:
+            for start in hits["start"][hits["motif_idx"] == 7]:
+                track[start : start + 9] += 1
+        sums, null = HitSums.zeros(150), HitSums.zeros(1500)
+        sums.add(hits["motif_idx"], hit_attributions(hits, track))
+        null.add(others["motif_idx"], hit_attributions(others, track))
+        found.append(rank_motifs(motifs, sums, null, np.arange(150)))
+    without = pd.concat(found[:6])
+    p = without["p_value"].dropna()
+    assert len(p) > 600 and kstest(p, "uniform").pvalue > 0.01
+    assert (p < 0.01).mean() < 0.02 and (without["q_value"] < 0.05).sum() == 0
+    best = found[6].iloc[0]
+    assert best["motif"] == "m7" and best["q_value"] < 0.15 and best["p_value"] < 1e-3
+
+
 def test_ranking_without_hits_and_with_wrong_lengths():
     table = rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(3), np.zeros(1, int))
-    assert table["n_hits"].tolist() == [0] and table["z"].isna().all()
+    assert table["n_hits"].tolist() == [0] and table[["z", "p_value", "q_value"]].isna().all(None)
     with pytest.raises(MotifError, match="1 motifs, sums of 2"):
         rank_motifs([motif("a")], HitSums.zeros(2), HitSums.zeros(3), np.zeros(1, int))
-    with pytest.raises(MotifError, match="1 shuffled copies.*at least 2"):
+    with pytest.raises(MotifError, match="1 shuffled copies.*steps.hits.null_copies"):
         rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(1), np.zeros(1, int))
 
 

@@ -22,6 +22,7 @@ RESOURCES = Path(__file__).resolve().parents[2] / "workflow" / "resources"
 
 NEEDED = {
     "ablate": {"hits": {}},
+    "seqlets": {"attribute": {}, "report": {}},
     "hits": {"report": {}},
     "discover": {"attribute": {"hypothetical": True}},
 }
@@ -117,14 +118,45 @@ def test_no_variant_has_an_effect(folder):
 
 def test_ablations(folder):
     rows = [
-        {"motif": m, "name": m, "target": "ctcf", "n": n, "effect": e, "ci_low": e - 1,
-         "ci_high": e + 1, "rank": r}
-        for m, n, e, r in [("A", 9, -5.0, 1), ("B", 2, -9.0, None), ("C", 9, 3.0, 2)]
+        {"motif": m, "name": m, "target": t, "n": n, "effect": e, "control": -0.5,
+         "difference": e + 0.5, "difference_ci_low": e - 0.5, "difference_ci_high": e + 1.5,
+         "p_value": q / 2, "q_value": q, "rank": r}
+        for t, m, n, e, q, r in [
+            ("ctcf", "A", 9, -5.0, 0.001, 1), ("ctcf", "B", 2, -9.0, 1, None),
+            ("ctcf", "C", 9, 3.0, 0.5, 2), ("pu1", "A", 9, -3.0, 0.2, 1),
+        ]
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(folder / "m/ablate.parquet")
     section = section_of(view("ablate", {}, "m"))
-    assert [row[0].count("<b>A") for row in cells(section)] == [1, 0]  # B has too few matches
-    assert "Without its matches of A, ctcf falls most: −5" in section.headlines[0]
+    assert [row[0].count("<b>A") for row in cells(section)] == [1, 0, 1]  # B has too few matches
+    assert cells(section)[0][3:6] == ["−5", "−0.500", "−5.50 to −3.50"]
+    assert section.headlines == [
+        "Without its matches of A, ctcf falls most: −5 logit in the mean of 9 matches; without "
+        "random spans −0.500 (q 0.0010)."
+    ]
+    assert "No motif's matches are worth more to pu1 than random spans are." in texts(section)
+
+
+def test_seqlets_say_why_there_is_none(folder):
+    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "motif_q_value"]
+    pd.DataFrame(columns=columns).to_parquet(folder / "m/seqlets.parquet")
+    rows = [
+        {"target": t, "sign": s, "n_called": n, "n_decoys": d, "null_ratio": 20, "n_seqlets": 0,
+         "lowest_rate": r}
+        for t, s, n, d, r in [
+            ("ctcf", "+", 12, 300, 0.31), ("ctcf", "-", 8, 1200, 1.0), ("pu1", "+", 0, 0, None),
+            ("pu1", "-", 0, 0, None),
+        ]
+    ]  # fmt: skip
+    write_tsv(pd.DataFrame(rows), folder / "m/seqlet_summary.tsv")
+    section = section_of(view("seqlets", {}, "m"))
+    empty = [b.empty for b in section.blocks if b.kind == "table"]
+    assert empty == [
+        "No seqlet passes a false discovery rate of 0.2: 20 spans stand out in the windows and "
+        "1,500 in 20 times as much shuffled sequence, so the lowest rate that any threshold "
+        "reaches is 0.31.",
+        "No span stands out from the other bases of the windows, so none is a seqlet.",
+    ]
 
 
 def test_zero_shot(folder):

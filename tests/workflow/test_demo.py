@@ -44,6 +44,13 @@ def test_an_ets_factor_ranks_first_for_pu1_by_mean_and_sum(demo):
     assert table.loc[table["rank_sum"].idxmin(), "name"] in ETS
 
 
+def test_the_first_motifs_stand_above_their_copies_and_few_others_do(demo):
+    table = pd.read_csv(demo / "ctcf_pu1" / "motif_ranking.tsv", sep="\t")
+    above = table[table["q_value"] < 0.05].groupby("target")["name"].agg(set)
+    assert above["ctcf"] == {"CTCF"} and {"Spi1", "SPIB", "SPIC", "ETV6"} <= above["pu1"]
+    assert (table["p_value"].dropna() < 0.05).mean() < 0.15
+
+
 @pytest.fixture(scope="module")
 def experiments(demo, snakemake):
     """The demo's results with experiments of its motifs, made on top of them."""

@@ -161,10 +161,9 @@ def save_bp():
     return 0 if step is None else step.save_bp
 
 
-def null_fraction():
-    """Return the share of windows whose shuffled copy is explained."""
-    step = PLAN.step_config("seqlets")
-    return 0 if step is None else step.null_fraction
+def uncounted_attributions(wildcards):
+    """Return the attributions of all chunks, if no file of peaks says how many windows there are."""
+    return [] if PLAN.is_on("select") else chunk_paths("attribute", "h5")(wildcards)
 
 
 def near_attributions(wildcards):

@@ -2,7 +2,7 @@
 
 
 rule hits_background:
-    """Count the bases of the whole source, the background of the scores."""
+    """Count bases and dinucleotides of the whole source, the background of the scores."""
     input:
         source=PLAN.source_files,
     output:
@@ -18,6 +18,7 @@ rule hits_background:
         runtime=60,
     params:
         root=root_folder,
+        counted="bases and dinucleotides",
     script:
         "../../scripts/hits_background.py"
 

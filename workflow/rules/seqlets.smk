@@ -1,12 +1,36 @@
 """seqlets: summaries a chunk, one background, calls a chunk, one table with motif names."""
 
 
+rule seqlets_null_size:
+    """Count the windows; say how many shuffled copies the null of the seqlets needs."""
+    input:
+        peaks=peaks,
+        chunks=uncounted_attributions,
+    output:
+        null_size=f"{RESULTS}/{{model}}/chunks/seqlets_null/size.json",
+    log:
+        f"{RESULTS}/logs/seqlets_null_size/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/seqlets_null_size/{{model}}.tsv"
+    conda:
+        "../../envs/cisweep.yaml"
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=30,
+    params:
+        root=root_folder,
+        settings=settings("seqlets"),
+    script:
+        "../../scripts/seqlets_null_size.py"
+
+
 rule seqlets_null_chunk:
     """Explain shuffled sequences of a chunk: what attributions look like without signal."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         weights=weights,
         h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+        null_size=f"{RESULTS}/{{model}}/chunks/seqlets_null/size.json",
     output:
         h5=update(f"{CHUNKS}/seqlets_null/{{chunk}}.h5"),
     log:
@@ -23,7 +47,6 @@ rule seqlets_null_chunk:
     params:
         root=root_folder,
         settings=settings("attribute"),
-        null_fraction=null_fraction(),
     script:
         "../../scripts/seqlets_null_chunk.py"
 
@@ -89,6 +112,7 @@ rule seqlets:
             caption="../report/seqlets.rst",
             category="Seqlets",
         ),
+        summary=f"{RESULTS}/{{model}}/seqlet_summary.tsv",
     log:
         f"{RESULTS}/logs/seqlets/{{model}}.log",
     benchmark:

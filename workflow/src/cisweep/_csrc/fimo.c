@@ -205,3 +205,45 @@ void fimo_distribution(int64_t n_motifs, const int32_t *width, const int64_t *co
         for (int64_t k = 1; k < size; k++) out[k] += out[k - 1];
     }
 }
+
+/* The same under a first-order chain: the first base is drawn by `start` (4), each further one by
+ * the row of `transition` (4 x 4) of the base before it. For each last base the distribution of the
+ * loss is kept; a column mixes the four and moves each by its loss.
+ *   scratch: eight times as many doubles as the largest motif has losses. */
+void fimo_markov_distribution(int64_t n_motifs, const int32_t *width, const int64_t *column,
+                              const int32_t *loss, const double *start, const double *transition,
+                              const int64_t *offset, double *p_value, double *scratch) {
+    for (int64_t m = 0; m < n_motifs; m++) {
+        const int64_t size = offset[m + 1] - offset[m];
+        double *now = scratch, *next = scratch + 4 * size, *out = p_value + offset[m];
+        const int32_t *of = loss + 4 * column[m];
+        int64_t top = 0; /* largest loss so far */
+        memset(now, 0, (size_t)(4 * size) * sizeof *now);
+        for (int b = 0; b < 4; b++) {
+            now[b * size + of[b]] = start[b];
+            top = of[b] > top ? of[b] : top;
+        }
+        for (int j = 1; j < width[m]; j++) {
+            int64_t more = 0;
+            of += 4;
+            for (int b = 0; b < 4; b++) more = of[b] > more ? of[b] : more;
+            for (int b = 0; b < 4; b++) {
+                double *to = next + b * size;
+                memset(to, 0, (size_t)(top + more + 1) * sizeof *to);
+                to += of[b];
+                const double *a0 = now, *a1 = a0 + size, *a2 = a1 + size, *a3 = a2 + size;
+                const double t0 = transition[b], t1 = transition[4 + b], t2 = transition[8 + b],
+                             t3 = transition[12 + b];
+                for (int64_t k = 0; k <= top; k++)
+                    to[k] = t0 * a0[k] + t1 * a1[k] + t2 * a2[k] + t3 * a3[k];
+            }
+            top += more;
+            double *swap = now;
+            now = next;
+            next = swap;
+        }
+        for (int64_t k = 0; k < size; k++)
+            out[k] = now[k] + now[size + k] + now[2 * size + k] + now[3 * size + k];
+        for (int64_t k = 1; k < size; k++) out[k] += out[k - 1];
+    }
+}

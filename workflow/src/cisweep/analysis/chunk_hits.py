@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.analysis.hits import HitSums, hit_attributions, hit_cosines
+from cisweep.analysis.markov_background import MarkovBackground
 from cisweep.analysis.qvalues import count_hits
 from cisweep.analysis.scanning import count_tests, scan_tokens
 from cisweep.analysis.score_distribution import ScoreModel, background_from_counts
@@ -54,12 +55,20 @@ class ChunkHits:
     null: dict[str, HitSums]
 
 
-def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray:
-    """Return (4,) base frequencies: as given, uniform, or counted in the source (both strands)."""
-    if choice == "genome":
-        counts = json.loads(counts_path.read_text())
-        return background_from_counts([counts[letter] for letter in "ACGT"])
-    return np.asarray([0.25] * 4 if choice == "uniform" else choice)
+def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray | MarkovBackground:
+    """Return the background of scores and p-values, the same on both strands.
+
+    (4,) base frequencies: as given, uniform, or counted in the source; of `markov1` the chain of
+    order 1 of the dinucleotides counted there.
+    """
+    if choice == "uniform":
+        return np.full(4, 0.25)
+    if not isinstance(choice, str):
+        return np.asarray(choice)
+    counts = json.loads(counts_path.read_text())
+    if choice == "markov1":
+        return MarkovBackground.of_counts(counts["dinucleotides"])
+    return background_from_counts([counts[letter] for letter in "ACGT"])
 
 
 def owned_intervals(
@@ -124,7 +133,9 @@ def hits_of_chunk(
         tests += count_tests(scan.model, tokens, own)
         sums, cosines = {}, {}
         if attributed and (len(hits) or n_null):
-            copies = scan_tokens(scan.null, tokens, own=own, offset=low) if scan.null else None
+            copies = None
+            if scan.null:
+                copies = scan_tokens(scan.null, tokens, own=own, offset=low, n_threads=n_threads)
             for target in targets:
                 track = spread(attributed.projected[target], attributed.windows, chrom, low, stop)
                 sums[target] = hit_attributions(hits, track, low)

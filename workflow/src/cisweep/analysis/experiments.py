@@ -1,4 +1,4 @@
-"""Experiments with many motifs: marginal effects, ablations of hits, spacing of pairs (no torch).
+"""Experiments with many motifs: marginal effects, hits in windows, spacing of pairs (no torch).
 
 Each takes `predict`, a function of (windows, tokens (N, W) uint8) that gives (N, T), and returns a
 table with the mean effect, its standard deviation and its 95 % confidence interval (Student's t).
@@ -16,11 +16,7 @@ from cisweep.errors import MotifError
 from cisweep.genome.experiment_chunks import check_spacing
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.genome.motifs import Motif
-from cisweep.sequence.tokens import (
-    mono_shuffle_tokens,
-    reverse_complement_tokens,
-    shuffle_tokens,
-)
+from cisweep.sequence.tokens import reverse_complement_tokens, shuffle_tokens
 
 Predict = Callable[[Windows, np.ndarray], np.ndarray]
 
@@ -186,69 +182,6 @@ def hits_in_windows(
     kept, own = hits.iloc[rows].reset_index(drop=True), windows.take(chosen[rows])
     spans = np.stack([kept["start"] - own.start, kept["end"] - own.start], axis=1)
     return kept, own, spans.astype(np.int64).reshape(-1, 2)
-
-
-def hit_ablations(
-    predict: Predict,
-    windows: Windows,
-    tokens: np.ndarray,
-    spans: np.ndarray,
-    *,
-    n_shuffles: int,
-    seed: int,
-) -> np.ndarray:
-    """Return (H, T) float64: what shuffling each span changes, the mean over shuffles.
-
-    windows, tokens (H, W): the window of each span; spans: (H, 2) in the window, 0-based half-open.
-    Shuffle k of a span depends on its window, its place and k alone. A negative effect says that
-    the span made the prediction larger.
-    """
-    effects = []
-    per_block = max(1, _AT_ONCE // (n_shuffles + 1))
-    for rows in windows.blocks(per_block):
-        part, place = tokens[rows], spans[rows]
-        edited = np.repeat(part[:, None], n_shuffles, axis=1)
-        for i, (key, (start, end)) in enumerate(zip(windows.take(rows).keys(), place)):
-            where = f"{key}:{start}-{end}"
-            seeds = [seed_of(seed, "ablate", where, k) for k in range(n_shuffles)]
-            span = np.ascontiguousarray(part[i : i + 1, start:end])
-            edited[i, :, start:end] = mono_shuffle_tokens(span, np.array([seeds], np.uint64))[0]
-        block = windows.take(rows)
-        repeated = block.take(np.repeat(np.arange(len(block)), n_shuffles))
-        after = predict(repeated, edited.reshape(-1, part.shape[1]))
-        after = after.reshape(len(block), n_shuffles, -1).mean(axis=1)
-        effects.append(after.astype(np.float64) - predict(block, part))
-    return np.concatenate(effects) if effects else np.zeros((0, 0))
-
-
-def effects_of_hits(
-    hits: pd.DataFrame, effects: np.ndarray | None, targets: Sequence[str]
-) -> pd.DataFrame:
-    """Return one row a hit and target: the columns of `hits` (H rows), target, effect.
-
-    effects: (H, T), or None if there are no hits.
-    """
-    rows = hits.loc[hits.index.repeat(len(targets))].reset_index(drop=True)
-    values = np.zeros(0) if effects is None else np.asarray(effects, np.float64).ravel()
-    return rows.assign(target=list(targets) * len(hits), effect=values)
-
-
-def ablation_table(effects: pd.DataFrame, min_hits: int = 2) -> pd.DataFrame:
-    """Return one row a motif and target: the mean effect of ablating its hits.
-
-    effects: columns motif, name, target, effect, a row a hit. n, effect_sd and the interval are
-    over hits; `rank_motifs` ranks the losses of motifs with at least `min_hits` hits.
-    """
-    keys = ["motif", "name", "target"]
-    groups = effects.groupby(["motif", "name"], sort=True).indices
-    targets = list(dict.fromkeys(effects["target"]))
-    rows = []
-    for (motif, name), index in groups.items():
-        values = effects["effect"].to_numpy()[index].reshape(-1, len(targets))
-        rows.append(_rows({"motif": motif, "name": name}, targets, summarise(values)))
-    columns = [*keys, *summarise(np.zeros((2, 1)))]
-    table = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
-    return rank_motifs(table, losses=True, min_n=min_hits)
 
 
 def _after(

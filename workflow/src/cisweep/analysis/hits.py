@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from cisweep.analysis.motif_families import centred_information
+from cisweep.analysis.qvalues import bh_qvalues
 from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif
 
@@ -72,16 +74,22 @@ def rank_motifs(
 
     Parameters: `motifs` (M); `sums`, those of the motifs' hits; `null_sums`, those of n
     column-shuffled copies each, motif by motif (M * n); `families` (M,) from `motif_families`;
-    `min_hits`, motifs with fewer hits are listed last and have no rank.
+    `min_hits`, motifs with fewer hits are listed last, without rank, p and q.
     Columns: target, motif, name, n_hits, mean, sum (attribution in the target's unit), null_mean
-    (mean of the copies' hits), null_sd (of a mean of n_hits such hits), z = (mean - null_mean) /
-    null_sd, rank_mean, rank_sum, rank_z (1 = highest; pandas <NA> without rank), family (name of
-    its member of highest mean). Rows go by mean, then motif. Raises MotifError when lengths
-    disagree.
+    (mean of the hits of the motif's copies), z, p_value, q_value, rank_mean, rank_sum, rank_z (1 =
+    highest; pandas <NA> without rank), family (name of its member of highest mean). Rows go by
+    mean, then motif. Raises MotifError when lengths disagree.
+
+    p_value is one-sided: the share of all copies of all motifs (those with at least `min_hits`
+    hits) whose hits raise the target as much, (r + 1) / (N + 1), by the mean that `min_hits` hits
+    of the null's mean shrink. z is its normal quantile, (r + 1/2) / (N + 1), q_value that of
+    Benjamini & Hochberg over the motifs. Copies keep a motif's bases and lose its word; pooled,
+    since single motifs would need thousands of copies; ranked, since the means of copies have
+    tails far beyond a normal's or t's (a copy may hold another motif's word).
     """
     _check_lengths(motifs, sums, null_sums, families)
     enough = sums.count >= min_hits
-    null_mean, null_sd = _null_moments(null_sums, sums.count)
+    p_value, z = _against_copies(sums, null_sums, min_hits)
     table = pd.DataFrame(
         {
             "target": target,
@@ -90,9 +98,10 @@ def rank_motifs(
             "n_hits": sums.count,
             "mean": sums.mean,
             "sum": sums.total,
-            "null_mean": null_mean,
-            "null_sd": null_sd,
-            "z": (sums.mean - null_mean) / null_sd,
+            "null_mean": _of_copies(null_sums, len(motifs)).mean,
+            "z": z,
+            "p_value": p_value,
+            "q_value": _over_motifs(p_value),
         }
     )
     for column in ("mean", "sum", "z"):
@@ -121,23 +130,36 @@ def _check_lengths(
         )
 
 
-def _null_moments(null_sums: HitSums, n_hits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (M,) mean attribution of the copies' hits, and the SD of a mean of `n_hits` of them.
+def _of_copies(null_sums: HitSums, n_motifs: int) -> HitSums:
+    """Return the sums (n_motifs) over each motif's copies."""
+    count, total = (x.reshape(n_motifs, -1) for x in (null_sums.count, null_sums.total))
+    return HitSums(count.sum(axis=1), total.sum(axis=1))
 
-    The variance of a hit comes from between the copies, weighted by their hits, since hits of
-    one copy in one site are not independent. Few copies may agree by chance: the variance is at
-    least the median over motifs.
-    """
-    count, total = (x.reshape(len(n_hits), -1) for x in (null_sums.count, null_sums.total))
-    hits, copies = count.sum(axis=1), (count > 0).sum(axis=1)
-    unknown = np.full(len(n_hits), np.nan)
-    mean = np.divide(total.sum(axis=1), hits, out=unknown.copy(), where=hits > 0)
-    off = (np.divide(total, count, out=np.zeros(total.shape), where=count > 0) - mean[:, None]) ** 2
-    square = np.where(count > 0, count * off, 0).sum(axis=1)
-    variance = np.divide(square, copies - 1, out=unknown.copy(), where=copies > 1)
-    spread = variance[np.isfinite(variance) & (variance > 0)]
-    variance = np.fmax(variance, np.median(spread) if len(spread) else np.nan)
-    return mean, np.sqrt(np.divide(variance, n_hits, out=unknown.copy(), where=n_hits > 0))
+
+def _against_copies(
+    sums: HitSums, null_sums: HitSums, min_hits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (M,) p-values and z of motifs among all copies; NaN with fewer than min_hits hits."""
+    known = null_sums.count >= min_hits
+    centre = null_sums.total[known].sum() / max(int(null_sums.count[known].sum()), 1)
+
+    def shrunken(of: HitSums) -> np.ndarray:
+        # A mean of few hits is large by chance more often than one of many.
+        return (of.total - of.count * centre) / (of.count + min_hits)
+
+    null = np.sort(shrunken(null_sums)[known])
+    above = len(null) - np.searchsorted(null, shrunken(sums), side="left")
+    judged = (sums.count >= min_hits) & (len(null) > 0)
+    p_value = np.where(judged, (above + 1) / (len(null) + 1), np.nan)
+    return p_value, np.where(judged, norm.isf((above + 0.5) / (len(null) + 1)), np.nan)
+
+
+def _over_motifs(p_value: np.ndarray) -> np.ndarray:
+    """Return the Benjamini-Hochberg q-values of the motifs that have a p-value, NaN elsewhere."""
+    known = np.isfinite(p_value)
+    q_value = np.full(len(p_value), np.nan)
+    q_value[known] = bh_qvalues(p_value[known], int(known.sum()))
+    return q_value
 
 
 def _sorted_with_families(

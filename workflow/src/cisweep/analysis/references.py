@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cisweep.analysis.seqlet_fdr import NullSize
 from cisweep.contracts import TOKEN_N, Windows, window_seeds
 from cisweep.errors import AttributionError
 from cisweep.lazy import from_path
@@ -68,13 +69,15 @@ def references_of(step: Any, seed: int, threads: int) -> ReferenceMaker:
 
 
 def shuffled_windows(
-    windows: Windows, tokens: np.ndarray, seed: int, fraction: float
+    windows: Windows, tokens: np.ndarray, seed: int, size: NullSize
 ) -> tuple[Windows, np.ndarray]:
-    """Return a share of the windows with their dinucleotide-shuffled tokens: sequences without
-    signal, for a null. Which windows, and how they are shuffled, depends on their coordinates."""
-    seeds = window_seeds(seed, "null", windows, 1)
-    chosen = (seeds[:, 0] >> np.uint64(11)).astype(np.float64) / 2.0**53 < fraction
-    part = windows.take(chosen)
+    """Return the windows that `size` draws, each with as many dinucleotide shuffles of its tokens:
+    sequences without signal, for a null. Shuffles of one window stand side by side. Which windows,
+    and how they are shuffled, depends on their coordinates and the number of the shuffle."""
+    seeds = window_seeds(seed, "null", windows, size.draws)
+    chosen = (seeds[:, 0] >> np.uint64(11)).astype(np.float64) / 2.0**53 < size.fraction
+    part = windows.take(np.repeat(np.flatnonzero(chosen), size.draws))
     if not len(part):
-        return part, tokens[chosen]
-    return part, shuffle_tokens(np.ascontiguousarray(tokens[chosen]), seeds[chosen])[:, 0]
+        return part, tokens[:0]
+    shuffled = shuffle_tokens(np.ascontiguousarray(tokens[chosen]), seeds[chosen])
+    return part, shuffled.reshape(len(part), -1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cisweep.analysis.markov_background import MarkovBackground
 from cisweep.analysis.score_distribution import ScoreModel, background_from_counts, prepare_motifs
 from cisweep.errors import MotifError, SequenceError
 from cisweep.genome.motifs import load_motifs
@@ -160,7 +161,7 @@ def fimo(
     return_counts: bool = False,
     dim: int = 0,
     verbose: bool = False,
-    background: str | Sequence[float] = "uniform",
+    background: str | Sequence[float] | MarkovBackground = "uniform",
     n_jobs: int = 1,
     q_values: bool = False,
 ) -> Any:
@@ -171,9 +172,9 @@ def fimo(
     bits; `eps`, the pseudocount; `threshold`, p < threshold; `reverse_complement`, scan both
     strands; `return_counts`, only the (M,) int32 number of hits of each motif; `dim`, 0 for a
     DataFrame per motif, 1 for one per sequence that has hits; `verbose` has no effect;
-    `background`, "uniform", "sequences" (their strand-blind base frequencies) or four
-    probabilities of A C G T; `n_jobs` threads; `q_values`, add the columns q-value (among the
-    tests of the motif) and q-value_pooled (of all motifs).
+    `background`, "uniform", "sequences" (their strand-blind base frequencies), four
+    probabilities of A C G T or a MarkovBackground; `n_jobs` threads; `q_values`, add the columns
+    q-value (among the tests of the motif) and q-value_pooled (of all motifs).
     Columns: motif_name, motif_idx, sequence_name (a number for one-hot), start, end (0-based
     half-open), strand, score (bits, a multiple of `bin_size`), p-value. Within a motif all + hits
     come before the - hits, each by sequence and start.
@@ -210,7 +211,7 @@ def fimo(
     return _frames(model, hits, begins, names, dim, extra)
 
 
-def _resolve_background(background: str | Sequence[float], tokens: np.ndarray) -> Any:
+def _resolve_background(background: Any, tokens: np.ndarray) -> Any:
     if not isinstance(background, str):
         return background
     if background == "uniform":

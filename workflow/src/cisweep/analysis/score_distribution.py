@@ -2,8 +2,9 @@
 
 A matrix entry is log2((p + pseudocount) / background), rounded to bins of `bin_size` bits. All
 later arithmetic is on integers: the score of a window is a sum of bins, and its p-value is the
-exact probability, under the background, of a window scoring as high. Internally a score is its
-*loss*, the number of bins below the motif's best score.
+exact probability, under the background, of a window scoring as high. The background may be a chain
+of order 1; the score then stays that of its bases' frequencies, and the p-value is the chain's.
+Internally a score is its *loss*, the number of bins below the motif's best score.
 """
 
 import ctypes
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from cisweep.analysis.markov_background import MarkovBackground
 from cisweep.errors import MotifError
 from cisweep.genome.motifs import UNIFORM, Motif
 from cisweep.kernels import array, kernel
@@ -30,6 +32,21 @@ _distribution = kernel(
         array(np.int64, 1),
         array(np.int32, 2),
         array(np.float64, 1),
+        array(np.int64, 1),
+        array(np.float64, 1),
+        array(np.float64, 1),
+    ],
+)
+_markov_distribution = kernel(
+    "fimo_markov_distribution",
+    None,
+    [
+        ctypes.c_int64,
+        array(np.int32, 1),
+        array(np.int64, 1),
+        array(np.int32, 2),
+        array(np.float64, 1),
+        array(np.float64, 2),
         array(np.int64, 1),
         array(np.float64, 1),
         array(np.float64, 1),
@@ -100,7 +117,7 @@ def background_from_counts(base_counts: Sequence[int]) -> np.ndarray:
 def prepare_motifs(
     motifs: Sequence[Motif] | Mapping[str, Any],
     *,
-    background: Sequence[float] = UNIFORM,
+    background: Sequence[float] | MarkovBackground = UNIFORM,
     bin_size: float = 0.1,
     pseudocount: float = 1e-4,
     threshold: float = 1e-4,
@@ -110,21 +127,23 @@ def prepare_motifs(
 
     Parameters: `motifs`, a list of Motif or a dict name → (4, width) probabilities; `background`,
     the probabilities of A C G T (when both strands are scanned, complementary letters share
-    their mean, as in MEME); `bin_size` in bits; `pseudocount`, added to each probability, which
-    is not renormalised; `threshold`, a hit has p < threshold.
+    their mean, as in MEME) or a chain of order 1; `bin_size` in bits; `pseudocount`, added to each
+    probability, which is not renormalised; `threshold`, a hit has p < threshold.
     Raises MotifError for no motif, an impossible option or a matrix that is no matrix.
     Source: FIMO (Grant 2011) with memelite 0.5's weights; memelite scores with unrounded weights
     what it tests against rounded ones, here both are the integers.
     """
     _check_options(bin_size, pseudocount, threshold)
     named = _named(motifs)
-    share = _background(np.asarray(background, dtype=np.float64), reverse_complement)
+    chain = background if isinstance(background, MarkovBackground) else None
+    given = np.asarray(background if chain is None else chain.share, dtype=np.float64)
+    share = _background(given, reverse_complement)
     widths = np.array([m.width for m in named], dtype=np.int64)
     first = np.concatenate([[0], np.cumsum(widths)])
     bins = _bins(named, share, bin_size, pseudocount)
     best = bins.max(axis=1)
     loss = np.ascontiguousarray(best[:, None] - bins, dtype=np.int32)
-    survival, offset = _all_p_values(loss, widths, first, share)
+    survival, offset = _all_p_values(loss, widths, first, share, chain)
     limit = _limits(survival, offset, threshold)
     keep = np.concatenate(
         [np.arange(a, a + k + 1) for a, k in zip(offset[:-1], limit)] or [np.empty(0, np.int64)]
@@ -199,7 +218,11 @@ def _bins(
 
 
 def _all_p_values(
-    loss: np.ndarray, widths: np.ndarray, first: np.ndarray, background: np.ndarray
+    loss: np.ndarray,
+    widths: np.ndarray,
+    first: np.ndarray,
+    background: np.ndarray,
+    chain: MarkovBackground | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return P(loss <= k) of every motif, one after another, and the motifs' offsets."""
     sizes = np.add.reduceat(loss.max(axis=1), first[:-1], dtype=np.int64) + 1
@@ -211,18 +234,18 @@ def _all_p_values(
             mend="give a larger bin_size",
         )
     survival = np.empty(offset[-1])
-    scratch = np.empty(int(sizes.max()))
-    _distribution(
-        len(widths), widths.astype(np.int32), first[:-1].astype(np.int64), loss,
-        background, offset, survival, scratch,
-    )  # fmt: skip
+    scratch = np.empty(int(sizes.max()) * (8 if chain else 1))
+    motifs = (len(widths), widths.astype(np.int32), first[:-1].astype(np.int64), loss)
+    if chain:
+        _markov_distribution(*motifs, chain.share, chain.transition, offset, survival, scratch)
+    else:
+        _distribution(*motifs, background, offset, survival, scratch)
     return np.minimum(survival, 1.0, out=survival), offset
 
 
 def _limits(survival: np.ndarray, offset: np.ndarray, threshold: float) -> np.ndarray:
     """Return each motif's largest loss with p < threshold, -1 where there is none."""
-    passes = np.concatenate([[0], np.cumsum(survival < threshold)])
-    return (passes[offset[1:]] - passes[offset[:-1]] - 1).astype(np.int64)
+    return np.add.reduceat(survival < threshold, offset[:-1], dtype=np.int64) - 1
 
 
 def _scan_tables(

@@ -15,6 +15,7 @@ Tallies (counts of p-values on a fixed grid of 8 mantissa bits, so that p-values
 0.4 % may share a q-value) merge exactly over chunks, in any order.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,31 @@ from cisweep.analysis.seqlet_spans import as_attributions
 from cisweep.errors import AttributionError, ProductError
 
 _BITS = 8
+_NULL_WINDOWS = 40
+"""Shuffled windows that there are at least, in units of 1 / fdr. One seqlet in ten windows, where
+no decoy is as good, then has a rate of (1 / 40) x fdr x 10, a quarter of what is asked."""
+
+
+@dataclass(frozen=True)
+class NullSize:
+    """Of how many windows shuffled copies are explained, and how many of each.
+
+    draws: shuffles of a window; fraction: share of the windows that are drawn, by their
+    coordinates.
+    """
+
+    draws: int
+    fraction: float
+
+    @classmethod
+    def of(cls, n_windows: int, fdr: float, most: int) -> "NullSize":
+        """Return the size of the null of a run of `n_windows` windows, about `most` in all."""
+        wanted = min(math.ceil(_NULL_WINDOWS / fdr), most)
+        draws = max(1, min(math.ceil(wanted / max(n_windows, 1)), most // max(n_windows, 1)))
+        share = min(1.0, most / max(n_windows, 1))
+        # Two digits, so that a few windows more or less do not make every shuffle anew.
+        digits = 1 - math.floor(math.log10(share))
+        return cls(draws, math.floor(share * 10**digits + 1e-9) / 10**digits)
 
 
 def within_sequence_null(attributions: Any, n: int = 1, random_state: int = 0) -> np.ndarray:
@@ -169,3 +195,21 @@ def at_fdr(calls: pd.DataFrame, calibration: Calibration, fdr: float = 0.1) -> p
         raise AttributionError(f"fdr must be above 0 and at most 1, got {fdr}", where="fdr")
     q = calibration.q_values(calls)
     return calls.assign(q_value=q)[q <= fdr].reset_index(drop=True)
+
+
+def summarise_calls(tally: Tally, calibration: Calibration, fdr: float) -> pd.DataFrame:
+    """Return one row a sign: how many spans were called, in sequence and in shuffled sequence.
+
+    Columns: sign, n_called, n_decoys (spans whose sub-spans all pass the threshold), null_ratio
+    (shuffled positions for each position), n_seqlets (called at `fdr`), lowest_rate (the lowest
+    false discovery rate that any threshold reaches; NaN without calls).
+    """
+    rows = []
+    for sign in SIGNS:
+        called, q = tally.seqlets[sign], calibration.q[sign]
+        ratio = tally.n_null_positions / max(tally.n_positions, 1)
+        kept = int(called.counts[q <= fdr].sum())
+        lowest = float(q.min()) if len(q) else np.nan
+        rows.append((sign, called.n, tally.decoys[sign].n, ratio, kept, lowest))
+    columns = ["sign", "n_called", "n_decoys", "null_ratio", "n_seqlets", "lowest_rate"]
+    return pd.DataFrame(rows, columns=columns)

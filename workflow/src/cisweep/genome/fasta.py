@@ -293,11 +293,21 @@ def _table_pairs(text: str, path: Path) -> tuple[list[tuple[str, str]], dict[str
     return list(zip(names, sequences)), columns
 
 
-def base_counts(source: SequenceSource, block_bp: int = 8_000_000) -> list[int]:
-    """Return how often A, C, G, T and N occur in all sequences; one block is held at a time."""
-    counts = np.zeros(5, dtype=np.int64)
+def word_counts(
+    source: SequenceSource, block_bp: int = 8_000_000
+) -> tuple[list[int], dict[str, int]]:
+    """Return how often A, C, G, T and N occur in all sequences, and each of the 16 dinucleotides.
+
+    One block is held at a time. A dinucleotide lies within one sequence and has no N.
+    """
+    bases, pairs = np.zeros(5, dtype=np.int64), np.zeros(25, dtype=np.int64)
     for name, length in source.lengths.items():
         for start in range(0, length, block_bp):
-            tokens = source.tokens(name, start, min(start + block_bp, length))
-            counts += np.bincount(tokens, minlength=5)
-    return counts.tolist()
+            # One base more than the block, so that the pair over its end is counted.
+            tokens = source.tokens(name, start, min(start + block_bp + 1, length))
+            bases += np.bincount(tokens[:block_bp], minlength=5)
+            pairs += np.bincount(5 * tokens[:-1] + tokens[1:], minlength=25)
+    words = {
+        a + b: int(pairs[5 * i + j]) for i, a in enumerate("ACGT") for j, b in enumerate("ACGT")
+    }
+    return bases.tolist(), words

@@ -141,9 +141,13 @@ def plot_ranked(
 def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -> None:
     """Write one panel a target: the n motifs that rank first, with their intervals.
 
-    table: columns motif, name, target, n, effect, ci_low, ci_high, rank; losses: the effects are
-    negative and drawn as what is lost.
+    table: columns motif, name, target, n, effect, ci_low, ci_high, rank; losses: a table of
+    ablations, whose differences from random spans (difference, difference_ci_low,
+    difference_ci_high) are negative and drawn as what is lost beyond these.
     """
+    drawn = ["effect", "ci_low", "ci_high"]
+    if losses:
+        drawn = ["difference", "difference_ci_low", "difference_ci_high"]
     targets = list(dict.fromkeys(table["target"]))
     axes = _panels(1, max(1, len(targets)), (4.5, 0.2 * n + 1))
     for ax, target in zip(axes[0], targets):
@@ -152,10 +156,10 @@ def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -
         if losses:
             names = [f"{name} (n = {k})" for name, k in zip(names, rows["n"])]
         sign = -1 if losses else 1
-        ends = [sign * rows[c].to_numpy(float) for c in ("ci_low", "ci_high")[::sign]]
-        plot_ranked(names, sign * rows["effect"].to_numpy(float), ends, ax=ax)
+        ends = [sign * rows[c].to_numpy(float) for c in drawn[1:][::sign]]
+        plot_ranked(names, sign * rows[drawn[0]].to_numpy(float), ends, ax=ax)
         ax.set_title(target)
-        ax.set_xlabel("loss of prediction" if losses else "effect")
+        ax.set_xlabel("loss of prediction beyond random spans" if losses else "effect")
     save_figure(axes[0, 0], path)
 
 

@@ -18,15 +18,18 @@ class HitsConfig(StepConfig):
     """Added to each probability of a matrix."""
     bin_size: float = Field(0.1, gt=0)
     """Resolution of the score, bits."""
-    background: Literal["genome", "uniform"] | list[float] = "genome"
-    """Base frequencies A C G T: those of the genome (both strands), 0.25 each, or as given."""
-    null_copies: int = Field(10, ge=2)
-    """Column-shuffled copies of each matrix against which its mean attribution is a z-score."""
+    background: Literal["genome", "uniform", "markov1"] | list[float] = "genome"
+    """What a match is compared with: base frequencies A C G T of the genome (both strands), 0.25
+    each, or as given; `markov1` keeps the genome's dinucleotides too (a chain of order 1), so that
+    its p-values hold where CG is rare and AA is frequent."""
+    null_copies: int = Field(50, ge=2)
+    """Column-shuffled copies of each matrix. The mean attribution of a motif is ranked among those
+    of all copies of all motifs: with n copies a single motif reaches a q-value of about 1.5 / n."""
 
 
 STEP = Step(
     name="hits",
-    version=1,
+    version=2,
     order=50,
     config=HitsConfig,
     title="Motif hits",

@@ -20,8 +20,10 @@ class SeqletsConfig(StepConfig):
     """Bases added on both sides of a call."""
     negative: bool = True
     """Call spans of negative attribution too."""
-    null_fraction: float = Field(1.0, gt=0, le=1)
-    """Share of the windows whose shuffled sequence is explained too, as the null of the FDR."""
+    null_windows: int = Field(20_000, ge=1)
+    """Most shuffled windows that are explained too, as the null of the FDR: of more windows as many
+    are drawn. Each drawn window is shuffled once, and of fewer than 40 / fdr windows each as often
+    as it takes to have that many."""
     clip: float = Field(1e-4, ge=0, lt=0.5)
     """Share of positions at either end of the attributions that is clipped, so that one outlier
     does not flatten the background."""
@@ -31,11 +33,15 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=1,
+    version=2,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",
-    products=lambda config, model: ["seqlets.bed", "seqlets.parquet"],
+    products=lambda config, model: [
+        "seqlets.bed",
+        "seqlets.parquet",
+        "seqlet_summary.tsv",
+    ],
     needs=("attribute",),
     needs_motifs=True,
 )

@@ -24,9 +24,23 @@ def frequent(seqlets: pd.DataFrame, top: int) -> pd.DataFrame:
     return found.groupby("sign", sort=False).head(top)
 
 
+def why_none(summary: pd.DataFrame, fdr: float) -> str:
+    """Return why a target has no seqlet, from its rows of the summary."""
+    called = int(summary["n_called"].sum())
+    if not called:
+        return "No span stands out from the other bases of the windows, so none is a seqlet."
+    decoys, ratio = int(summary["n_decoys"].sum()), summary["null_ratio"].iloc[0]
+    return (
+        f"No seqlet passes a false discovery rate of {fdr}: {called:,} spans stand out in the "
+        f"windows and {decoys:,} in {number(ratio, 2)} times as much shuffled sequence, so the "
+        f"lowest rate that any threshold reaches is {number(summary['lowest_rate'].min(), 2)}."
+    )
+
+
 def of_model(view: View) -> Section:
     """Return the most frequent closest motifs of each target's seqlets."""
     seqlets = view.table("seqlets.parquet")
+    summary = view.table("seqlet_summary.tsv")
     section = Section([Note(_NOTE)], counts=[("seqlets", len(seqlets), "all targets, both signs")])
     for target in view.targets:
         mine = seqlets[seqlets["target"] == target.name]
@@ -50,6 +64,6 @@ def of_model(view: View) -> Section:
             for row in frequent(mine, view.page.top_motifs).itertuples()
         ]
         caption = f"{len(mine):,} seqlets of {target.name}, by closest motif"
-        empty = "No seqlet passes the false discovery rate."
+        empty = why_none(summary[summary["target"] == target.name], view.config.fdr)
         section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows, empty)]
     return section
