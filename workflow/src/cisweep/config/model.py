@@ -133,6 +133,34 @@ class FoldConfig(Strict):
         return text.removeprefix(HUB) if text.startswith(HUB) else None
 
 
+class TargetQualityConfig(Strict):
+    """How good one target is on held-out rows."""
+
+    metric: str
+    """Name of the metric: auroc, pearson, accuracy."""
+    value: float | None = None
+    """Its value; null where it is undefined."""
+    n: int | None = None
+    """Rows that it was taken over."""
+    rows: str = ""
+    """Which rows: the negatives of a detection, the windows of a profile."""
+    baseline: str | None = None
+    """What is simpler and did best on the same rows: a matrix, GC content, a k-mer ridge, …"""
+    baseline_value: float | None = None
+    """Its value."""
+    remarks: list[str] = []
+    """Why results that rest on this target deserve doubt; every step and the report repeat it."""
+
+
+class QualityConfig(Strict):
+    """How good a model is; the step `train` writes it, and it changes no result."""
+
+    remarks: list[str] = []
+    """What concerns all targets: an odd best epoch."""
+    targets: dict[Name, TargetQualityConfig] = {}
+    """Figures of each target."""
+
+
 class ModelConfig(Strict):
     """A trained model."""
 
@@ -166,6 +194,8 @@ class ModelConfig(Strict):
     """Sets of weights; their targets are averaged."""
     fold_policy: Literal["mean", "held_out"] = "mean"
     """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome."""
+    quality: QualityConfig | None = None
+    """How good the model is on held-out rows, where it is known."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -218,6 +248,14 @@ class ModelConfig(Strict):
     def target_names(self) -> list[str]:
         """Names of the targets, in order."""
         return [t.name for t in self.targets]
+
+    def weaknesses(self) -> list[str]:
+        """Return why results deserve doubt, a line each: of the model, then of each weak target."""
+        if self.quality is None:
+            return []
+        targets = self.quality.targets.items()
+        weak = [f"target {name}: {'; '.join(q.remarks)}" for name, q in targets if q.remarks]
+        return [*self.quality.remarks, *weak]
 
     def files(self) -> list[Path]:
         """Return every file that determines the model's output (weights of all folds, inputs)."""
