@@ -84,6 +84,8 @@ def test_metric_of_labels_is_the_mean_of_known_targets():
     expected = (metrics.auprc(scores[:, 0].astype(np.float32), labels[:, 0]) + known) / 2
     assert judged.value == pytest.approx(expected, abs=1e-12)
     assert judged.low < judged.value < judged.high and len(judged.draws) == DRAWS
+    # Repeated examples do not flatter it.
+    assert judged.draws.mean() == pytest.approx(judged.value, abs=1e-12)
 
 
 def test_metric_of_classes_and_of_values():

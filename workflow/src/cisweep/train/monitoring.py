@@ -40,7 +40,8 @@ class Metric:
 class Judged:
     """A metric's mean over targets, its 95 % interval, and its value in each draw (DRAWS,).
 
-    All NaN if no target has what the metric needs.
+    The draws are moved to the metric's own value: examples that are drawn twice make an average
+    precision look better than it is. All NaN if no target has what the metric needs.
     """
 
     value: float
@@ -65,12 +66,11 @@ def judge(metric: Metric, parts: list[tuple[np.ndarray, ...]], seed: int) -> Jud
     if not scorers:
         nothing = float("nan")
         return Judged(nothing, nothing, nothing, np.full(DRAWS, nothing))
-    drawn = [
-        _mean([scorer(times) for scorer in scorers]) for times in resampled(n, DRAWS, seed)
-    ]  # fmt: skip
-    draws = np.concatenate(drawn)
+    drawn = [_mean([scorer(times) for scorer in scorers]) for times in resampled(n, DRAWS, seed)]
+    draws, value = np.concatenate(drawn), float(np.nanmean(values))
+    draws += value - np.nanmean(draws)
     low, high = np.nanpercentile(draws, [2.5, 97.5])
-    return Judged(float(np.nanmean(values)), float(low), float(high), draws)
+    return Judged(value, float(low), float(high), draws)
 
 
 def _mean(values: list[np.ndarray]) -> np.ndarray:
