@@ -12,6 +12,7 @@ from torch import nn
 
 from cisweep.errors import TrainingError
 from cisweep.models.modules import CNN, Linear
+from cisweep.train import fitting
 from cisweep.train.datasets import TableDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import scalar_objective
@@ -128,6 +129,22 @@ def test_early_stopping_and_plateau():
     assert len(result.history) == 7 and result.best_epoch == 1
     rates = [row["learning_rate"] for row in result.history]
     assert rates[:3] == [0.01] * 3 and rates[3] == 0.005
+
+
+def test_slow_progress_within_the_noise_does_not_stop_a_training():
+    """Kept is the epoch of the lowest loss among those that differ by noise; patience counts from
+    the highest metric."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 200)
+    state = fitting._State(None, None, None, {})
+    config = replace(CONFIG, epochs=50, early_stopping=3)
+    for epoch in range(1, 9):
+        metric = 0.5 + 0.001 * min(epoch, 6)
+        draws = (metric + (noise if epoch % 2 else -noise)).tolist()
+        row = {"epoch": epoch, "validation_loss": 1.0 + epoch, "_metric": metric, "_draws": draws}
+        state.history.append(row)
+        assert state.choice(config).kept == 1 and not fitting._stalled(state, config)
+    state.history.append(row | {"epoch": 9})
+    assert fitting._stalled(state, config)
 
 
 def test_gradient_clipping_bounds_a_step():

@@ -150,6 +150,10 @@ def test_a_model_says_what_is_known_against_it(resources):
     assert ModelConfig.model_validate(data | {"quality": None}).weaknesses() == []
     with pytest.raises(ValidationError, match="quality.targets.ctcf.metric"):
         ModelConfig.model_validate(data | {"quality": {"targets": {"ctcf": {"value": 1.0}}}})
+    # A target that was renamed must not lose what is known against it.
+    other = {"targets": {"renamed": {"metric": "auroc"}}}
+    with pytest.raises(ValidationError, match="quality names renamed, which is no target"):
+        ModelConfig.model_validate(data | {"quality": other})
 
 
 def test_the_page_repeats_it_beside_the_name_of_the_target(resources):

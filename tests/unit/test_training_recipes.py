@@ -218,6 +218,24 @@ def test_validation_is_drawn_as_an_epoch_of_training(genome):
     assert origins(asked, "validation") == {"positive": 1, "uniform": pytest.approx(100 / 199)}
 
 
+def test_validation_of_another_draw_is_weighted_to_the_base_rate_of_training(genome, monkeypatch):
+    said = {"stretches": ["chr2"], "uniform": 100, "gc_matched": 0, "shuffled": 0}
+    made = peaks_recipe(genome, validation=said, negative_ratio=4.0)
+    seen = {}
+
+    def look(model, train, validation, *more):
+        seen["validation"] = validation
+        return fitting.fit(model, train, validation, *more)
+
+    monkeypatch.setattr("cisweep.train.recipes.fit", look)
+    once = {"fit": made.fit.model_copy(update={"epochs": 1})}
+    train_fold(made.model_copy(update=once))
+    weights, values = (getattr(seen["validation"], name)[:, 0] for name in ("weights", "values"))
+    assert values.mean() == pytest.approx(199 / 299)
+    # Four negatives a positive.
+    assert (weights * values).sum() / weights.sum() == pytest.approx(0.2, rel=1e-4)
+
+
 def test_a_site_beside_a_peak_is_no_negative(genome):
     """Two factors: the second one's sites stand aside of some of the first one's."""
     lines = (genome / "peaks.bed").read_text().splitlines()

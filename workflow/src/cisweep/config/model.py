@@ -219,6 +219,10 @@ class ModelConfig(Strict):
                 raise ValueError(
                     f"fold_policy held_out needs test_chroms in each fold; empty: {empty}"
                 )
+        judged = self.quality.targets if self.quality else {}
+        unknown = sorted(set(judged) - {t.name for t in self.targets})
+        if unknown:
+            raise ValueError(f"quality names {', '.join(unknown)}, which is no target")
         permutation = self.rc.task_permutation
         if permutation is not None and sorted(permutation) != list(range(len(permutation))):
             raise ValueError(
