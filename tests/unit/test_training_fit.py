@@ -134,12 +134,12 @@ def test_early_stopping_and_plateau():
 def test_slow_progress_within_the_noise_does_not_stop_a_training():
     """Kept is the epoch of the lowest loss among those that differ by noise; patience counts from
     the highest metric."""
-    noise = np.random.default_rng(0).normal(0, 0.1, 200)
+    generator = np.random.default_rng(0)
     state = fitting._State(None, None, None, {})
     config = replace(CONFIG, epochs=50, early_stopping=3)
     for epoch in range(1, 9):
         metric = 0.5 + 0.001 * min(epoch, 6)
-        draws = (metric + (noise if epoch % 2 else -noise)).tolist()
+        draws = (metric + generator.normal(0, 0.1, 200)).tolist()
         row = {"epoch": epoch, "validation_loss": 1.0 + epoch, "_metric": metric, "_draws": draws}
         state.history.append(row)
         assert state.choice(config).kept == 1 and not fitting._stalled(state, config)
