@@ -208,6 +208,8 @@ def test_the_log_ends_with_what_is_known_against_a_model(root, tmp_path):
 
     assert last(wildcards=Params(model="weak")) == ["warning: of its own", known]
     assert last(wildcards=Params())[-1] == known
+    for target, line in (("pu1", known), ("ctcf", "warning: of its own")):
+        assert last(wildcards=Params(model="weak", target=target))[-1] == line
     assert last(wildcards=Params(model="weak"), rule="train")[-1] == "warning: of its own"
     other = dict(config["models"]) | {"good": str(root / "workflow/resources/models/ctcf_pu1.yaml")}
     config["models"] = other

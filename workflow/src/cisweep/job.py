@@ -102,13 +102,12 @@ class Job:
         # A training tells its own; jobs without a plan read no model.
         if self.rule.startswith("train") or "plan" not in self.__dict__:
             return []
-        mine = dict(self.wildcards).get("model")
-        models = self.plan.models.items()
+        mine = dict(self.wildcards)
         return [
             f"model {name}: {line}"
-            for name, config in models
-            if mine in (None, name)
-            for line in config.weaknesses()
+            for name, config in self.plan.models.items()
+            if mine.get("model") in (None, name)
+            for line in config.weaknesses(mine.get("target"))
         ]
 
     # ---- what it works on ----------------------------------------------------------------

@@ -253,12 +253,16 @@ class ModelConfig(Strict):
         """Names of the targets, in order."""
         return [t.name for t in self.targets]
 
-    def weaknesses(self) -> list[str]:
-        """Return why results deserve doubt, a line each: of the model, then of each weak target."""
+    def weaknesses(self, target: str | None = None) -> list[str]:
+        """Return why results deserve doubt, a line each: of the model, then of each weak target
+        (or of `target` alone)."""
         if self.quality is None:
             return []
-        targets = self.quality.targets.items()
-        weak = [f"target {name}: {'; '.join(q.remarks)}" for name, q in targets if q.remarks]
+        weak = [
+            f"target {name}: {'; '.join(known.remarks)}"
+            for name, known in self.quality.targets.items()
+            if known.remarks and target in (None, name)
+        ]
         return [*self.quality.remarks, *weak]
 
     def files(self) -> list[Path]:
