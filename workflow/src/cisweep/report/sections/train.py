@@ -70,8 +70,8 @@ def _model(view: View, name: str, doubts: list[str]) -> list[Block]:
         view.figure(
             f"{folder}/loss.svg",
             f"Loss of {name} over epochs.",
-            "Loss over epochs: training and validation. The weights are those of the best epoch by "
-            "fit.monitor, whose values and intervals are in history.tsv.",
+            "Loss over epochs, training and validation, and the metric on the validation rows that "
+            "tells which epoch's weights are kept (fit.monitor).",
         ),
         view.figure(
             f"{folder}/parity.png",
