@@ -269,6 +269,10 @@ def test_a_site_beside_a_peak_is_no_negative(genome):
     assert row["n"] == len(known)
     expected = metrics.auprc(known["other_predicted"], known["other_observed"])
     assert row["value"] == pytest.approx(expected)
+    n_sites = int((known["other_observed"] == 1).sum())
+    judged = [r for r in trained.rows if r["task"] == "other" and "negatives" in r]
+    assert judged and all(r["positives"] == n_sites and np.isfinite(r["value"]) for r in judged)
+    assert {r["n"] - n_sites for r in judged if r["negatives"] == "uniform"} == {600}
     counted = sum(r["n"] for r in trained.calibration if r["task"] == "other")
     assert counted == len(known)
     card = (genome / "out" / "card.md").read_text()
