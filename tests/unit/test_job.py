@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from cisweep.config.model import QualityConfig
 from cisweep.errors import ConfigError, RegionError
 from cisweep.job import Job, atomic
 
@@ -185,3 +187,44 @@ def test_a_missing_gpu_is_an_error(root, tmp_path, monkeypatch):
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.set_num_threads(before[1])
+
+
+def test_the_log_ends_with_what_is_known_against_a_model(root, tmp_path):
+    """So that a step that uses a weak target repeats it; a training tells its own."""
+    model = yaml.safe_load((root / "workflow/resources/models/ctcf_pu1.yaml").read_text())
+    weights = root / "workflow/resources/models/ctcf_pu1.safetensors"
+    model["folds"] = [{"weights": str(weights)}]
+    weak = {"metric": "auroc", "value": 0.54, "remarks": ["AUROC 0.54 is near 0.5"]}
+    model["quality"] = {"remarks": [], "targets": {"pu1": weak}}
+    (tmp_path / "weak.yaml").write_text(yaml.safe_dump(model))
+    config = {"models": {"weak": str(tmp_path / "weak.yaml")}}
+    known = "warning: model weak: target pu1: AUROC 0.54 is near 0.5"
+
+    def last(**changes):
+        with Job(snakemake(root, tmp_path, config, **changes)) as job:
+            assert job.plan.models
+            job.warn("of its own")
+        return (tmp_path / "logs" / "log.txt").read_text().splitlines()[-2:]
+
+    assert last(wildcards=Params(model="weak")) == ["warning: of its own", known]
+    assert last(wildcards=Params())[-1] == known
+    for target, line in (("pu1", known), ("ctcf", "warning: of its own")):
+        assert last(wildcards=Params(model="weak", target=target))[-1] == line
+    assert last(wildcards=Params(model="weak"), rule="train")[-1] == "warning: of its own"
+    other = dict(config["models"]) | {"good": str(root / "workflow/resources/models/ctcf_pu1.yaml")}
+    config["models"] = other
+    assert last(wildcards=Params(model="good"))[-1] == "warning: of its own"
+
+
+def test_what_is_known_against_a_model_changes_no_result(root, tmp_path):
+    with Job(snakemake(root, tmp_path)) as job:
+        plan = job.plan
+    known = QualityConfig(remarks=["the last of 9 epochs was kept"])
+    doubted = replace(
+        plan,
+        models={n: m.model_copy(update={"quality": known}) for n, m in plan.models.items()},
+    )
+    for step in ("predict", "attribute", "hits"):
+        assert plan.settings(step, "ctcf_pu1") == doubted.settings(step, "ctcf_pu1")
+    # The page shows it.
+    assert plan.page_key != doubted.page_key

@@ -6,6 +6,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from cisweep.config.model import TargetConfig
 from cisweep.contracts import Windows
@@ -241,9 +242,19 @@ def test_training(folder):
     write_tsv(pd.DataFrame({"reason": ["too_short"]}), folder / "train/net/dropped.tsv")
     spot = pd.DataFrame({"model": ["net"], "sequence": ["ACGT"], "score": [1.23456]})
     write_tsv(spot, folder / "train/spot_check.tsv")
+    model = yaml.safe_load((RESOURCES / "models/ctcf_pu1.yaml").read_text())
+    weak = {"metric": "pearson", "remarks": ["Pearson's r 0.02 is near 0"]}
+    quality = {"remarks": ["epoch 1 of 35 was kept"], "targets": {"ctcf": weak}}
+    text = yaml.safe_dump(model | {"quality": quality})
+    (folder / "train/net/model.yaml").write_text(text)
     figures(seen)
     section = section_of(seen)
-    assert section.headlines == ["net on held-out rows, R²: score 0.500."]
+    assert section.headlines == [
+        "net: epoch 1 of 35 was kept.",
+        "net: target ctcf: Pearson's r 0.02 is near 0.",
+        "net on held-out rows, R²: score 0.500.",
+    ]
+    assert "Warning: target ctcf: Pearson's r 0.02 is near 0." in texts(section)
     assert cells(section) == [
         ["model", "1,234", "0.750", "0.500"],
         ["mean", "1,234", "–", "0"],

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cisweep.plot.interactive import parity_page
-from cisweep.plot.training import save_calibration, save_parity
+from cisweep.plot.training import draw_loss, save_calibration, save_loss, save_parity
 from cisweep.train.calibration import calibration_rows
 
 
@@ -102,3 +102,25 @@ def test_windows_beside_the_peaks_have_a_panel_of_their_own(tmp_path, monkeypatc
     save_parity(table, tmp_path / "both.svg")
     save_parity(table[table["peak"]], tmp_path / "peaks.svg")
     assert titles == [("counts of peaks", 30), ("counts with negatives", 50), ("counts", 30)]
+
+
+def test_losses_and_metrics_of_trainings(tmp_path):
+    def history(metric, n=4):
+        return [
+            {"epoch": e, "train_loss": 1 / e, "validation_loss": 2 / e, metric: e / 10,
+             f"{metric}_low": e / 10 - 0.05, f"{metric}_high": e / 10 + 0.02}
+            for e in range(1, n + 1)
+        ]  # fmt: skip
+
+    histories = {"a": history("validation_auprc"), "b": history("validation_pearson", 3)}
+    losses, auprc, pearson = draw_loss(histories)
+    assert len(losses.lines) == 4
+    assert [len(ax.lines) for ax in (auprc, pearson)] == [1, 1]
+    np.testing.assert_allclose(auprc.lines[0].get_ydata(), [0.1, 0.2, 0.3, 0.4])
+    (band,) = pearson.collections
+    assert band.get_datalim(pearson.transData).y0 == pytest.approx(0.05)
+    assert pearson.get_ylabel() == "validation pearson, 95 % interval"
+    old = {"a": [{"epoch": 1, "train_loss": 1.0, "validation_loss": 2.0}] * 2}
+    assert len(draw_loss(old)) == 1
+    save_loss(histories, tmp_path / "loss.svg")
+    assert (tmp_path / "loss.svg").stat().st_size > 2000

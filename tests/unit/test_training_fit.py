@@ -12,6 +12,7 @@ from torch import nn
 
 from cisweep.errors import TrainingError
 from cisweep.models.modules import CNN, Linear
+from cisweep.train import fitting
 from cisweep.train.datasets import TableDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import scalar_objective
@@ -45,6 +46,10 @@ def train(model, config=CONFIG, checkpoint=None, objective=None):
     )
 
 
+def objective(sums):
+    return replace(scalar_objective("regression"), sums=sums)
+
+
 def equal(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
 
@@ -52,12 +57,23 @@ def equal(a, b):
 def test_training_learns_and_keeps_the_best_weights():
     model = Linear(12, 1)
     result = train(model, replace(CONFIG, epochs=40, schedule="constant", learning_rate=0.03))
-    losses = [row["validation_loss"] for row in result.history]
-    assert losses[result.best_epoch - 1] == min(losses) < 0.1 * losses[0]
+    best = result.history[result.best_epoch - 1]
+    assert best["validation_loss"] < 0.1 * result.history[0]["validation_loss"]
+    assert best["validation_pearson_low"] < best["validation_pearson"]
     held = data().take(np.arange(150, 200)).batch(np.arange(50))
     with torch.no_grad():
-        loss = ((model(held.one_hot()) - held.targets["values"]) ** 2).mean()
-    assert float(loss) == pytest.approx(min(losses), rel=1e-4)
+        guess, truth = model(held.one_hot()), held.targets["values"]
+    loss = float((guess - truth).square().mean())
+    assert loss == pytest.approx(best["validation_loss"], rel=1e-4)
+    r = np.corrcoef(guess[:, 0], truth[:, 0])[0, 1]
+    assert r == pytest.approx(best["validation_pearson"], abs=1e-5)
+
+
+def test_loss_as_the_monitor_keeps_its_lowest_epoch():
+    result = train(network(), replace(CONFIG, monitor="loss", learning_rate=0.1))
+    losses = [row["validation_loss"] for row in result.history]
+    assert result.best_epoch == result.highest_epoch == int(np.argmin(losses)) + 1
+    assert result.monitor == "validation_loss"
 
 
 def test_seeds_decide_and_the_global_generator_is_left_alone():
@@ -76,16 +92,16 @@ def test_interrupted_training_ends_with_the_same_weights(tmp_path, schedule):
     whole = train(undisturbed, config, tmp_path / "a.pt")
     calls = 0
 
-    def dies(model, batch):
+    def dies(outputs, batch):
         nonlocal calls
         calls += 1
         if calls > 37:
             raise KeyboardInterrupt
-        return scalar_objective("regression")(model, batch)
+        return scalar_objective("regression").sums(outputs, batch)
 
     broken = network()
     with pytest.raises(KeyboardInterrupt):
-        train(broken, config, tmp_path / "b.pt", dies)
+        train(broken, config, tmp_path / "b.pt", objective(dies))
     resumed = network()
     result = train(resumed, config, tmp_path / "b.pt")
     assert 0 < result.resumed_from < config.epochs
@@ -104,14 +120,31 @@ def test_checkpoint_of_another_config_is_refused(tmp_path):
 
 
 def test_early_stopping_and_plateau():
-    def no_better(model, batch):
-        return {"loss": sum(p.sum() for p in model.parameters()) * 0 + 1.0}
+    def no_better(outputs, batch):
+        return {"loss": (outputs[0].sum() * 0 + 1.0, torch.ones(()))}
 
-    config = replace(CONFIG, epochs=50, early_stopping=6, plateau_patience=1)
-    result = train(network(), config, objective=no_better)
+    # Without decay the weights stay, and with them the metric.
+    config = replace(CONFIG, epochs=50, early_stopping=6, plateau_patience=1, weight_decay=0.0)
+    result = train(network(), config, objective=objective(no_better))
     assert len(result.history) == 7 and result.best_epoch == 1
     rates = [row["learning_rate"] for row in result.history]
     assert rates[:3] == [0.01] * 3 and rates[3] == 0.005
+
+
+def test_slow_progress_within_the_noise_does_not_stop_a_training():
+    """Kept is the epoch of the lowest loss among those that differ by noise; patience counts from
+    the highest metric."""
+    generator = np.random.default_rng(0)
+    state = fitting._State(None, None, None, {})
+    config = replace(CONFIG, epochs=50, early_stopping=3)
+    for epoch in range(1, 9):
+        metric = 0.5 + 0.001 * min(epoch, 6)
+        draws = (metric + generator.normal(0, 0.1, 200)).tolist()
+        row = {"epoch": epoch, "validation_loss": 1.0 + epoch, "_metric": metric, "_draws": draws}
+        state.history.append(row)
+        assert state.choice(config).kept == 1 and not fitting._stalled(state, config)
+    state.history.append(row | {"epoch": 9})
+    assert fitting._stalled(state, config)
 
 
 def test_gradient_clipping_bounds_a_step():
@@ -140,16 +173,20 @@ def test_gradient_clipping_bounds_a_step():
 
 
 def test_losses_that_explode_stop_with_a_mend():
-    def explode(model, batch):
-        return {"loss": sum(p.sum() for p in model.parameters()) * float("inf")}
+    def explode(outputs, batch):
+        return {"loss": (outputs[0].sum() * float("inf"), torch.ones(()))}
 
     with pytest.raises(TrainingError, match="in epoch 1.*lower fit.learning_rate"):
-        train(network(), objective=explode)
+        train(network(), objective=objective(explode))
 
 
-def test_unknown_monitor_lists_the_columns():
-    with pytest.raises(TrainingError, match="'r2'.*validation_loss"):
-        train(network(), replace(CONFIG, monitor="r2"))
+def test_a_metric_that_validation_leaves_undefined_is_an_error_with_its_key():
+    everything = data()
+    flat = replace(everything.take(np.arange(20)), values=np.ones((20, 1), np.float32))
+    arguments = (everything, flat, scalar_objective("regression"))
+    with pytest.raises(TrainingError, match="validation_pearson is undefined.*set fit.monitor to"):
+        fit(network(), *arguments, CONFIG)
+    fit(network(), *arguments, replace(CONFIG, epochs=1, monitor="loss"))
 
 
 SCRIPT = """

@@ -10,15 +10,17 @@ from pydantic import ValidationError
 
 from cisweep.config.model import ModelConfig
 from cisweep.config.run import read_model_config
+from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
 from cisweep.models import load_model
 from cisweep.outputs.tables import read_tsv
 from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe, TrainConfig, data_files
-from cisweep.train import fitting
+from cisweep.train import fitting, metrics
 from cisweep.train.datasets import TableDataset
 from cisweep.train.filters import consensus, filter_matrices, match_filters
 from cisweep.train.loading import load_examples
+from cisweep.train.peaks import _nearest
 from cisweep.train.products import card_text, fold_record, train_model
 from cisweep.train.recipes import RunOptions, train_fold
 
@@ -173,16 +175,16 @@ def genome(tmp_path):
     return tmp_path
 
 
-def test_peaks_against_background(genome):
+def peaks_recipe(genome, **data):
     part = {"stretches": ["chr1"], "uniform": 600, "gc_matched": 1, "shuffled": 1}
-    made = Recipe.model_validate(
+    content = {
+        "kind": "peaks", "genome": str(genome / "g.fa"),
+        "peaks": {"ap1": str(genome / "peaks.bed")}, "window_bp": 41, "train": part,
+        "validation": {"stretches": ["chr2"]}, "test": part | {"stretches": ["chr3"]},
+    }  # fmt: skip
+    return Recipe.model_validate(
         {
-            "data": {
-                "kind": "peaks", "genome": str(genome / "g.fa"),
-                "peaks": {"ap1": str(genome / "peaks.bed")}, "window_bp": 41,
-                "train": part, "validation": part | {"stretches": ["chr2"]},
-                "test": part | {"stretches": ["chr3"]},
-            },
+            "data": content | data,
             "task": "multilabel", "module": "CNN",
             "module_args": {"n_filters": 64, "first_width": 9, "dilations": []},
             "split": {"by": "regions", "validation": ["chr2"], "test": ["chr3"]},
@@ -190,6 +192,116 @@ def test_peaks_against_background(genome):
             "fit": {"epochs": 8, "batch_size": 16, "learning_rate": 0.006, "weight_decay": 0.1},
         }
     )  # fmt: skip
+
+
+def origins(examples, part):
+    """Kinds of rows of a part, per positive."""
+    kind = examples.origin[getattr(examples.split, part)]
+    names, n = np.unique(kind, return_counts=True)
+    return {str(k): count / (kind == "positive").sum() for k, count in zip(names, n)}
+
+
+def test_validation_is_drawn_as_an_epoch_of_training(genome):
+    whole = load_examples(peaks_recipe(genome))
+    assert origins(whole, "validation") == pytest.approx(origins(whole, "train"), rel=0.01)
+    # Two of the five negatives of a positive are drawn for an epoch.
+    share = load_examples(peaks_recipe(genome, negative_ratio=2.0))
+    train = share.data.take(share.split.train)
+    rows = share.split.train[train.epoch_rows(np.random.default_rng(0))]
+    epoch = {k: (share.origin[rows] == k).sum() / 199 for k in ("uniform", "gc_matched")}
+    found = origins(share, "validation")
+    assert {k: found[k] for k in epoch} == pytest.approx(epoch, rel=0.2)
+    assert sum(found.values()) == pytest.approx(3, rel=0.01)
+    assert np.array_equal(share.names[share.split.train], whole.names[whole.split.train])
+    said = {"stretches": ["chr2"], "uniform": 100, "gc_matched": 0, "shuffled": 0}
+    asked = load_examples(peaks_recipe(genome, validation=said))
+    assert origins(asked, "validation") == {"positive": 1, "uniform": pytest.approx(100 / 199)}
+
+
+def test_validation_of_another_draw_is_weighted_to_the_base_rate_of_training(genome, monkeypatch):
+    said = {"stretches": ["chr2"], "uniform": 100, "gc_matched": 0, "shuffled": 0}
+    made = peaks_recipe(genome, validation=said, negative_ratio=4.0)
+    seen = {}
+
+    def look(model, train, validation, *more):
+        seen["validation"] = validation
+        return fitting.fit(model, train, validation, *more)
+
+    monkeypatch.setattr("cisweep.train.recipes.fit", look)
+    once = {"fit": made.fit.model_copy(update={"epochs": 1})}
+    train_fold(made.model_copy(update=once))
+    weights, values = (getattr(seen["validation"], name)[:, 0] for name in ("weights", "values"))
+    assert values.mean() == pytest.approx(199 / 299)
+    # Four negatives a positive.
+    assert (weights * values).sum() / weights.sum() == pytest.approx(0.2, rel=1e-4)
+
+
+def test_a_site_beside_a_peak_is_no_negative(genome):
+    """Two factors: the second one's sites stand aside of some of the first one's."""
+    lines = (genome / "peaks.bed").read_text().splitlines()
+    moved = []
+    for i, line in enumerate(lines):
+        chrom, start, end = line.split("\t")
+        # On it, within the window, at its edge, beyond it.
+        by = (3, 15, 20, 21)[i % 4]
+        moved.append(f"{chrom}\t{int(start) + by}\t{int(end) + by}")
+    (genome / "other.bed").write_text("\n".join(moved) + "\n")
+    peaks = {"ap1": str(genome / "peaks.bed"), "other": str(genome / "other.bed")}
+    made = peaks_recipe(genome, peaks=peaks, same_within_bp=5)
+    examples = load_examples(made)
+    positive = examples.origin == "positive"
+    labels = examples.data.values
+    n = len(lines)
+    own = np.isnan(labels[positive])
+    # Rows of ap1, in the order of the file; their label for the other factor.
+    np.testing.assert_array_equal(own[:n, 1], np.isin(np.arange(n) % 4, (1, 2)))
+    np.testing.assert_array_equal(labels[:n, 1] == 1, np.arange(n) % 4 == 0)
+    np.testing.assert_array_equal(own[n:, 0], own[:n, 1])
+    assert not own[:n, 0].any() and not np.isnan(labels[~positive]).any()
+    by_chrom = own[:n, 1].reshape(3, -1).sum(axis=1).tolist()
+    assert examples.masked["other"] == dict(zip(("train", "validation", "test"), by_chrom))
+    (trained,) = train_model("two", made, genome / "out")
+    held = trained.heldout
+    assert held["other_observed"].isna().sum() == examples.masked["other"]["test"]
+    known = held.dropna(subset=["other_observed"])
+    of_all = [r for r in trained.rows if "negatives" not in r]
+    (row,) = [r for r in of_all if (r["task"], r["metric"]) == ("other", "auprc")]
+    assert row["n"] == len(known)
+    expected = metrics.auprc(known["other_predicted"], known["other_observed"])
+    assert row["value"] == pytest.approx(expected)
+    n_sites = int((known["other_observed"] == 1).sum())
+    judged = [r for r in trained.rows if r["task"] == "other" and "negatives" in r]
+    assert judged and all(r["positives"] == n_sites and np.isfinite(r["value"]) for r in judged)
+    assert {r["n"] - n_sites for r in judged if r["negatives"] == "uniform"} == {600}
+    counted = sum(r["n"] for r in trained.calibration if r["task"] == "other")
+    assert counted == len(known)
+    card = (genome / "out" / "card.md").read_text()
+    n_masked = [examples.masked[task]["test"] for task in ("ap1", "other")]
+    assert f"test {sum(n_masked)} (ap1 {n_masked[0]}, other {n_masked[1]})" in card
+
+
+def test_nearest_centres_by_brute_force():
+    generator = np.random.default_rng(0)
+
+    def drawn(n):
+        start = generator.integers(0, 900, n)
+        chrom = generator.choice(["a", "b", "c"], n)
+        return Windows.build(chrom, start, start + generator.integers(1, 30, n))
+
+    one, other = drawn(80), drawn(40)
+    other = other.take(np.flatnonzero(other.chrom != "c"))
+    expected = [
+        min(
+            (abs(int(m) - int(c)) for m, k in zip(other.centre, other.chrom) if k == chrom),
+            default=np.inf,
+        )
+        for c, chrom in zip(one.centre, one.chrom)
+    ]
+    np.testing.assert_array_equal(_nearest(one, other), expected)
+
+
+def test_peaks_against_background(genome):
+    made = peaks_recipe(genome)
     (trained,) = train_model("ap1", made, genome / "out", RunOptions(scratch=genome / "scratch"))
     rows = {
         (r["scorer"], r["negatives"]): r for r in trained.rows
@@ -207,6 +319,11 @@ def test_peaks_against_background(genome):
     assert table["positives"].dtype.kind == "f" and table["low"].notna().sum() == 6
     _, config = loaded(genome / "out")
     assert config.window_bp == 41
+    quality = config.quality.targets["ap1"]
+    model = rows["model", "uniform"]["value"]
+    assert (quality.metric, quality.rows) == ("auroc", "uniform windows")
+    assert quality.value == pytest.approx(model, abs=1e-4) and quality.baseline == "gc_content"
+    assert not quality.remarks
     names = {consensus(m, 0.4) for m, _ in trained.matrices.values()}
     assert any("TGA" in n.upper() or "TCA" in n.upper() for n in names)
 
@@ -347,12 +464,19 @@ def test_signal_of_tiles_with_enough_reads(genome):
     batch = examples.data.batch(np.arange(len(examples.data)))
     assert (batch.targets["counts"].sum(dim=(1, 2)) >= 60).all()
     assert examples.data.is_peak.all()
-    more = load_examples(signal_recipe(genome, **(data | {"negatives": 0.5})))
+    half = data | {"negatives": 0.5, "negative_ratio": 0.2}
+    more = load_examples(signal_recipe(genome, **half))
     peak, total = more.data.is_peak, more.data.signal[:, :, 10:-10].sum(axis=(1, 2))
-    assert peak.sum() == len(examples.data) and (~peak).sum() == round(peak.sum() / 2)
+    assert peak.sum() == len(examples.data)
+    # An epoch of training draws a fifth of its peaks' number; validation has the same share.
+    held = peak[more.split.validation]
+    assert (~held).sum() == round(0.2 * held.sum())
+    epoch = more.data.take(more.split.train)
+    drawn = epoch.rows[epoch.epoch_rows(np.random.default_rng(0))]
+    assert (~peak[drawn]).mean() == pytest.approx((~held).mean(), abs=0.005)
     assert (total[peak] >= 60).all() and (total[~peak] < 60).all()
     assert set(more.origin[~peak]) == {"few_reads"}
-    again = load_examples(signal_recipe(genome, **(data | {"negatives": 0.5})))
+    again = load_examples(signal_recipe(genome, **half))
     assert np.array_equal(again.names, more.names)
     judged = load_examples(signal_recipe(genome, **(data | {"negatives": 9, "negative_ratio": 0})))
     all_of_it = load_examples(signal_recipe(genome, **(data | {"negatives": 9})))

@@ -69,6 +69,13 @@ def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
     page = (train / "words" / "parity.html").read_text()
     assert "worst predictions" in page and 'src="http' not in page
     card = (train / "words" / "card.md").read_text()
+    # Of two epochs the last one is kept, and every place that is read says so.
+    said = "the last of 2 epochs was kept; more of them (fit.epochs) may be better"
+    assert card.splitlines()[2] == f"- **Warning:** {said}"
+    assert said in written["quality"]["remarks"]
+    for rule in ("train_fold/words/0.log", "train/words.log"):
+        log = (results / "logs" / rule).read_text().splitlines()
+        assert f"warning: {said}" in log and log[-1].startswith("warning: ")
     assert "sha256" in card and "snakemake --cores 1 --configfile overlay.yaml" in card
     calibration = pd.read_csv(train / "words" / "calibration.tsv", sep="\t")
     # Deciles of the 819 tested words.

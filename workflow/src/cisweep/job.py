@@ -55,6 +55,7 @@ class Job:
         self._started = time.monotonic()
         self._checked: set[str] = set()
         self._stamps = self._weight_stamps()
+        self._last: list[str] = []
 
     # ---- life ----------------------------------------------------------------------------
 
@@ -77,6 +78,8 @@ class Job:
         seconds = time.monotonic() - self._started
         self.say(f"{'failed' if error else 'done'} after {seconds:.1f} s")
         logging.getLogger("cisweep").removeHandler(self._lines)
+        for line in [] if error else [*self._last, *self._weaknesses()]:
+            self.say(f"warning: {line}")
         if self._log:
             if error is not None:
                 import traceback
@@ -94,6 +97,23 @@ class Job:
     def say(self, text: str) -> None:
         """Write one line to the job's log."""
         print(text, flush=True)
+
+    def warn(self, text: str) -> None:
+        """Write one line to the end of the job's log, where it is seen."""
+        self._last.append(text)
+
+    def _weaknesses(self) -> list[str]:
+        """Return what is known against the models that the job's results rest on."""
+        # A training tells its own; jobs without a plan read no model.
+        if self.rule.startswith("train") or "plan" not in self.__dict__:
+            return []
+        mine = dict(self.wildcards)
+        return [
+            f"model {name}: {line}"
+            for name, config in self.plan.models.items()
+            if mine.get("model") in (None, name)
+            for line in config.weaknesses(mine.get("target"))
+        ]
 
     # ---- what it works on ----------------------------------------------------------------
 

@@ -133,6 +133,34 @@ class FoldConfig(Strict):
         return text.removeprefix(HUB) if text.startswith(HUB) else None
 
 
+class TargetQualityConfig(Strict):
+    """How good one target is on held-out rows."""
+
+    metric: str
+    """Name of the metric: auroc, pearson, accuracy."""
+    value: float | None = None
+    """Its value; null where it is undefined."""
+    n: int | None = None
+    """Rows that it was taken over."""
+    rows: str = ""
+    """Which rows: the negatives of a detection, the windows of a profile."""
+    baseline: str | None = None
+    """What is simpler and did best on the same rows: a matrix, GC content, a k-mer ridge, …"""
+    baseline_value: float | None = None
+    """Its value."""
+    remarks: list[str] = []
+    """Why results that rest on this target deserve doubt; every step and the report repeat it."""
+
+
+class QualityConfig(Strict):
+    """How good a model is; the step `train` writes it, and it changes no result."""
+
+    remarks: list[str] = []
+    """What concerns all targets: an odd best epoch."""
+    targets: dict[Name, TargetQualityConfig] = {}
+    """Figures of each target."""
+
+
 class ModelConfig(Strict):
     """A trained model."""
 
@@ -167,6 +195,8 @@ class ModelConfig(Strict):
     fold_policy: Literal["mean", "held_out"] = "mean"
     """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome, in
     every step. Runs on `sequences`, which have no chromosome, need `mean`."""
+    quality: QualityConfig | None = None
+    """How good the model is on held-out rows, where it is known."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -190,6 +220,10 @@ class ModelConfig(Strict):
                 raise ValueError(
                     f"fold_policy held_out needs test_chroms in each fold; empty: {empty}"
                 )
+        judged = self.quality.targets if self.quality else {}
+        unknown = sorted(set(judged) - {t.name for t in self.targets})
+        if unknown:
+            raise ValueError(f"quality names {', '.join(unknown)}, which is no target")
         permutation = self.rc.task_permutation
         if permutation is not None and sorted(permutation) != list(range(len(permutation))):
             raise ValueError(
@@ -225,6 +259,18 @@ class ModelConfig(Strict):
         `fold_policy: held_out` those whose test_chroms hold it (there may be none)."""
         held_out = self.fold_policy == "held_out"
         return [i for i, f in enumerate(self.folds) if not held_out or chrom in f.test_chroms]
+
+    def weaknesses(self, target: str | None = None) -> list[str]:
+        """Return why results deserve doubt, a line each: of the model, then of each weak target
+        (or of `target` alone)."""
+        if self.quality is None:
+            return []
+        weak = [
+            f"target {name}: {'; '.join(known.remarks)}"
+            for name, known in self.quality.targets.items()
+            if known.remarks and target in (None, name)
+        ]
+        return [*self.quality.remarks, *weak]
 
     def files(self) -> list[Path]:
         """Return every file that determines the model's output (weights of all folds, inputs)."""

@@ -332,7 +332,8 @@ class Plan:
     def model_key(self, model: str) -> str:
         """Return a hash of a model's config without its paths, but with names in a hub."""
         config = self.models[model]
-        data = config.model_dump(mode="json")
+        # How good a model is does not change what it gives.
+        data = config.model_dump(mode="json", exclude={"quality"})
         for fold, known in zip(data["folds"], config.folds):
             fold.pop("extra_weights")
             if known.hub is None:
@@ -369,7 +370,9 @@ class Plan:
     def page_key(self) -> str:
         """Hash of what the page shows beside the products."""
         step, config = all_steps()["report"], self.step_config("report")
-        return "" if config is None else digest(self.summary(), step.version, step.settings(config))
+        doubts = [line for model in self.models.values() for line in model.weaknesses()]
+        parts = [self.summary(), step.version, *doubts]
+        return "" if config is None else digest(*parts, step.settings(config))
 
     def summary(self) -> dict[str, str]:
         """Return label -> value: what was run, for a reader."""

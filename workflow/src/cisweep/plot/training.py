@@ -10,6 +10,7 @@ import pandas as pd
 from cisweep.plot.saving import save_figure
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_FILTERS = 64
@@ -29,12 +30,37 @@ def _figure(n: int, width: float = 5, height: float = 4) -> "tuple[Figure, Any]"
 
 
 def save_loss(histories: dict[str, list[dict[str, float]]], path: Path) -> None:
-    """Write the loss curves of several trainings, overlaid."""
+    """Write the loss curves of several trainings, overlaid, and their metrics with intervals."""
+    save_figure(draw_loss(histories)[0], path, dpi=120)
+
+
+def draw_loss(histories: dict[str, list[dict[str, float]]]) -> "list[Axes]":
+    """Return axes of the losses over epochs, and of each metric that a history has an interval of.
+
+    histories: name -> rows, one an epoch.
+    """
     from cisweep.plot.curves import plot_loss
 
-    figure, axes = _figure(1, 7, 4)
+    names = (c.removesuffix("_low") for rows in histories.values() for c in rows[0])
+    metrics = [
+        c for c in dict.fromkeys(names) if any(f"{c}_low" in h[0] for h in histories.values())
+    ]
+    figure, axes = _figure(1 + len(metrics), 6, 4)
     plot_loss(histories, ax=axes[0], columns=["train_loss", "validation_loss"])
-    save_figure(axes[0], path, dpi=120)
+    for ax, metric in zip(axes[1:], metrics):
+        for i, (name, rows) in enumerate(histories.items()):
+            table = pd.DataFrame(rows)
+            if metric not in table:
+                continue
+            ax.plot(table["epoch"], table[metric], color=f"C{i}", label=name)
+            bounds = table[f"{metric}_low"], table[f"{metric}_high"]
+            ax.fill_between(table["epoch"], *bounds, color=f"C{i}", alpha=0.2, linewidth=0)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.set_xlabel("Epoch")
+        ax.set_ylabel(metric.replace("_", " ") + ", 95 % interval")
+        ax.legend(frameon=False)
+        ax.spines[["top", "right"]].set_visible(False)
+    return list(axes[: 1 + len(metrics)])
 
 
 def save_labels(labels: dict[str, tuple[list[int], list[float]]], path: Path) -> None:

@@ -17,6 +17,7 @@ from cisweep.genome.accounting import n_regions
 from cisweep.genome.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Column, Section, Table, number, plural
+from cisweep.report.doubts import doubt
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import section_of
 from cisweep.report.view import Motifs, View
@@ -78,6 +79,8 @@ def read_page(
     for model in plan.models:
         chapter = Chapter(f"model-{model}", f"Model {model}")
         chapter.parts = _parts([View(plan, step, model, motifs) for step in steps], model)
+        for part in chapter.parts:
+            doubt(part.section, model, plan.models[model], part is chapter.parts[0])
         counts = [
             ("regions", n_regions(plan, model), _source(plan)),
             ("dropped", *_reasons(swept[swept["model"] == model])),

@@ -66,6 +66,19 @@ class NegativesConfig(Strict):
     """Dinucleotide shuffles of positives, per positive."""
 
 
+class ValidationNegativesConfig(Strict):
+    """Negatives for validation. What is left open is drawn as an epoch of training has it."""
+
+    stretches: list[str] = Field(min_length=1)
+    """Chromosomes, or chrom:start-end, to draw from."""
+    uniform: int | None = Field(None, ge=0)
+    """Windows drawn uniformly; null = as many per positive as an epoch of training shows."""
+    gc_matched: float | None = Field(None, ge=0)
+    """Windows with the GC content of the part's positives, per positive; null likewise."""
+    shuffled: float | None = Field(None, ge=0)
+    """Dinucleotide shuffles of positives, per positive; null likewise."""
+
+
 class PeaksData(Strict):
     """Peaks of several factors against background: a multi-label task."""
 
@@ -78,10 +91,12 @@ class PeaksData(Strict):
     window_bp: int = Field(ge=4)
     """Length of the sequences; a peak is centred in it."""
     same_within_bp: int = Field(50, ge=0)
-    """Peaks of two factors whose centres are this close have both labels."""
+    """Peaks of two factors whose centres are this close have both labels. A window that holds
+    another factor's peak farther off, up to half of window_bp, has no label for that factor:
+    neither training nor judging counts it."""
     train: NegativesConfig
     """Negatives for training."""
-    validation: NegativesConfig
+    validation: ValidationNegativesConfig
     """Negatives for validation."""
     test: NegativesConfig
     """Negatives for the held-out metrics, each kind judged on its own."""
@@ -148,7 +163,8 @@ class SignalData(Strict):
     """Windows that train the counts only, per peak: GC-matched ones without a peak; with tiles,
     those with fewer reads."""
     negative_ratio: float = Field(0.333, ge=0)
-    """Negatives drawn for each epoch, per peak; 0: they stand in the held-out metrics alone."""
+    """Negatives drawn for each epoch, per peak, and once for validation; 0: they stand in the
+    held-out metrics alone."""
     outlier_quantile: float = Field(0.99, gt=0, le=1)
     """Peaks with more reads than outlier_factor × this quantile are dropped, with a row each."""
     outlier_factor: float | None = Field(1.2, gt=0)
@@ -208,7 +224,7 @@ class OptimizerConfig(Strict):
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW."""
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
-    """plateau: × plateau_factor after plateau_patience epochs without a better validation loss."""
+    """plateau: × plateau_factor after plateau_patience epochs without a better monitor."""
     plateau_factor: float = Field(0.5, gt=0, lt=1)
     """See schedule."""
     plateau_patience: int = Field(3, ge=0)
@@ -216,7 +232,13 @@ class OptimizerConfig(Strict):
     gradient_clip: float | None = Field(1.0, gt=0)
     """Largest norm of the gradient; null for none."""
     early_stopping: int | None = Field(10, ge=1)
-    """Stop after so many epochs without a better validation loss; null = never."""
+    """Stop after so many epochs without a better one; null = never."""
+    monitor: Literal["metric", "loss"] = "metric"
+    """What tells on the validation rows which epoch's weights are kept. metric: a mean over
+    targets, of AUPRC for classes, of Pearson's r for values, of r of profiles (median over windows)
+    and counts. An epoch is better where its metric is higher in 97.5 % of 200 resampled sets of the
+    rows; among epochs that differ by less the one with the lowest loss is kept. loss: the lowest
+    loss alone. The loss of classes is weighted to the base rates of training."""
     mixed_precision: bool = True
     """bfloat16 autocast on a GPU."""
 
@@ -358,7 +380,7 @@ def data_files(recipe: Recipe) -> list[str]:
 
 STEP = Step(
     name="train",
-    version=3,
+    version=4,
     order=0,
     config=TrainConfig,
     title="Training",

@@ -70,6 +70,7 @@ class TableDataset:
     jitter_bp: move each window by up to this much while training; evaluation takes the middle.
     negative_ratio: rows whose values are all 0 are drawn anew for each epoch, this many per other
     row; None shows every row in every epoch.
+    weights: (N, T) float32 of the labels in a loss; None: all 1.
     """
 
     tokens: np.ndarray
@@ -77,6 +78,7 @@ class TableDataset:
     reverse_complement: bool = False
     jitter_bp: int = 0
     negative_ratio: float | None = None
+    weights: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if len(self.tokens) == 0:
@@ -97,16 +99,31 @@ class TableDataset:
 
     def take(self, rows: np.ndarray) -> "TableDataset":
         """Return the data set of some rows, with the same augmentation."""
-        return replace(self, tokens=self.tokens[rows], values=self.values[rows])
+        weights = None if self.weights is None else self.weights[rows]
+        return replace(self, tokens=self.tokens[rows], values=self.values[rows], weights=weights)
+
+    @property
+    def is_positive(self) -> np.ndarray:
+        """Which rows (N,) bool have any label; of the others epochs take a share."""
+        return ~(self.values == 0).all(axis=1)
+
+    def shown(self) -> np.ndarray:
+        """Return how often each row (N,) is shown in an epoch, in the mean: 1, or the share of
+        the negatives that is drawn."""
+        positive = self.is_positive
+        n, others = int(positive.sum()), int((~positive).sum())
+        if self.negative_ratio is None or others == 0:
+            return np.ones(len(self))
+        return np.where(positive, 1.0, _wanted(n, others, self.negative_ratio) / others)
 
     def epoch_rows(self, generator: np.random.Generator) -> np.ndarray:
         """Return all rows, or the drawn share of negatives, in a drawn order."""
         if self.negative_ratio is None:
             return generator.permutation(len(self))
-        return _balanced(~(self.values == 0).all(axis=1), self.negative_ratio, generator)
+        return _balanced(self.is_positive, self.negative_ratio, generator)
 
     def batch(self, rows: np.ndarray, generator: np.random.Generator | None = None) -> Batch:
-        """Return the examples of `rows`; targets: {"values": (B, T) float32}."""
+        """Return the examples of `rows`; targets: {"values": (B, T) float32}, and "weights"."""
         offset = np.full(len(rows), self.jitter_bp)
         if generator is not None and self.jitter_bp:
             offset = generator.integers(0, 2 * self.jitter_bp + 1, len(rows))
@@ -114,8 +131,19 @@ class TableDataset:
         if generator is not None and self.reverse_complement:
             flip = generator.random(len(rows)) < 0.5
             tokens[flip] = reverse_complement_tokens(tokens[flip])
-        values = torch.from_numpy(np.ascontiguousarray(self.values[rows], dtype=np.float32))
-        return Batch(torch.from_numpy(tokens), targets={"values": values})
+        targets = {"values": self.values} | (
+            {} if self.weights is None else {"weights": self.weights}
+        )
+        tensors = {
+            name: torch.from_numpy(np.ascontiguousarray(array[rows], dtype=np.float32))
+            for name, array in targets.items()
+        }
+        return Batch(torch.from_numpy(tokens), targets=tensors)
+
+
+def _wanted(positives: int, negatives: int, negative_ratio: float) -> int:
+    """Return how many negatives an epoch takes."""
+    return min(int(round(negative_ratio * positives)), negatives)
 
 
 def _balanced(
@@ -123,7 +151,7 @@ def _balanced(
 ) -> np.ndarray:
     """Return all positive rows and a drawn share of the others, in a drawn order."""
     positives, negatives = np.flatnonzero(positive), np.flatnonzero(~positive)
-    wanted = min(int(round(negative_ratio * len(positives))), len(negatives))
+    wanted = _wanted(len(positives), len(negatives), negative_ratio)
     drawn = generator.choice(negatives, wanted, replace=False)
     return generator.permutation(np.concatenate([positives, drawn]))
 

@@ -11,6 +11,7 @@ from cisweep.train import metrics
 from cisweep.train.baselines import best_matrix_score, mean_profile
 from cisweep.train.convolution import fast_training
 from cisweep.train.datasets import Batch, SignalDataset, TableDataset, flip_tracks
+from cisweep.train.losses import outputs_of
 
 Row = dict[str, object]
 
@@ -45,16 +46,11 @@ def predict_dataset(
         rows = np.arange(begin, min(begin + how.batch_size, len(data)))
         batch = data.batch(rows).to(device)
         with fast_training():
-            outputs = _outputs(model, batch)
+            outputs = outputs_of(model, batch)
             if how.both_strands:
                 outputs = [(a + b) / 2 for a, b in zip(outputs, _other_strand(model, batch, data))]
         blocks.append([o.float().cpu() for o in outputs])
     return [torch.cat(parts).numpy() for parts in zip(*blocks)]
-
-
-def _outputs(model: nn.Module, batch: Batch) -> list[Tensor]:
-    found = model(batch.one_hot(), *batch.inputs)
-    return [found] if isinstance(found, Tensor) else list(found)
 
 
 def _other_strand(

@@ -18,7 +18,8 @@ class Examples:
     track. names: (N,) what a row is called. origin: (N,) "positive", "uniform", "gc_matched" or
     "shuffled" for peaks; "" otherwise. files: sha256 by path. dropped: rows that were left out,
     each with name, reason and detail. offset, scale: of standardised values, (T,) float.
-    test_chroms: chromosomes (or stretches) that the model has not seen.
+    test_chroms: chromosomes (or stretches) that the model has not seen. masked: task -> part of
+    the split -> how many of its labels are masked, since the row holds a peak of the task aside.
     """
 
     data: TableDataset | SignalDataset
@@ -32,6 +33,7 @@ class Examples:
     scale: np.ndarray | None = None
     test_chroms: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    masked: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def hashes(paths: list[Path]) -> dict[str, str]:

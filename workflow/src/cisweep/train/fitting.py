@@ -1,7 +1,7 @@
 """Training: one loop for every task, resumable after each epoch."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
@@ -17,20 +17,20 @@ from tqdm import tqdm
 from cisweep.contracts import digest, seed_of
 from cisweep.errors import TrainingError
 from cisweep.train.convolution import fast_training
-from cisweep.train.datasets import Batch, Dataset
-
-Objective = Callable[[nn.Module, Batch], dict[str, Tensor]]
-"""Gives {"loss": scalar tensor to minimise, …further parts to record} of a batch."""
+from cisweep.train.datasets import Dataset
+from cisweep.train.losses import Objective, Sums, outputs_of
+from cisweep.train.monitoring import Choice, Judged, choose, judge
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """How to train; every field but `progress` and `device` determines the result.
 
-    monitor: the history column whose lowest value marks the best epoch. schedule: `plateau`
-    multiplies the rate by `plateau_factor` after `plateau_patience` epochs without a better
-    monitor; `cosine` falls to zero over `epochs`. mixed_precision: bfloat16 autocast, on a GPU
-    only. gradient_clip: largest norm of the whole gradient; None for none.
+    monitor: what marks the best epoch, `metric` (that of the objective; see
+    train.monitoring.choose) or `loss` (the lowest). schedule: `plateau` multiplies the rate by
+    `plateau_factor` after `plateau_patience` epochs without a better monitor; `cosine` falls to
+    zero over `epochs`. early_stopping: epochs without a better one. mixed_precision: bfloat16
+    autocast, on a GPU only. gradient_clip: largest norm of the whole gradient; None for none.
     """
 
     epochs: int = 50
@@ -43,7 +43,7 @@ class FitConfig:
     plateau_patience: int = 3
     gradient_clip: float | None = 1.0
     early_stopping: int | None = 10
-    monitor: str = "validation_loss"
+    monitor: Literal["metric", "loss"] = "metric"
     mixed_precision: bool = True
     seed: int = 0
     device: str = "cpu"
@@ -57,13 +57,17 @@ class FitConfig:
 
 @dataclass
 class FitResult:
-    """A finished training: history (one row an epoch), the best epoch (1-based), seconds spent.
+    """A finished training: history (one row an epoch), the best epoch, seconds spent.
 
+    `best_epoch` (1-based) is the one whose weights were kept, `highest_epoch` the one with the best
+    monitor; they differ where noise alone tells them apart. `monitor` is the history's column.
     `resumed_from` is the last epoch of an interrupted run that was taken up, 0 for none.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_epoch: int = 0
+    highest_epoch: int = 0
+    monitor: str = ""
     seconds: float = 0.0
     resumed_from: int = 0
     examples: int = 0
@@ -79,10 +83,17 @@ class _State:
     best: dict[str, Tensor]
     history: list[dict[str, float]] = field(default_factory=list)
 
-    @property
-    def best_epoch(self) -> int:
-        values = [row["_monitor"] for row in self.history]
-        return int(np.argmin(values)) + 1 if values else 0
+    def choice(self, config: FitConfig) -> Choice:
+        """Return which epoch is kept so far, and which one has the best monitor."""
+        losses = [row["validation_loss"] for row in self.history]
+        if config.monitor == "metric":
+            return choose(
+                [row["_metric"] for row in self.history],
+                [np.array(row["_draws"]) for row in self.history],
+                losses,
+            )
+        lowest = int(np.argmin(losses)) + 1 if losses else 0
+        return Choice(lowest, lowest)
 
 
 def fit(
@@ -99,13 +110,14 @@ def fit(
     ----------
     model: trained in place, on config.device.
     train, validation: data sets; only `train` is augmented.
-    objective: gives the loss of a batch.
+    objective: the loss, and the metric of an epoch.
     checkpoint: a file that is written after each epoch and taken up when it is there; None for
         no checkpoint. It must lie outside declared outputs, which Snakemake deletes on rerun.
 
     Raises
     ------
-    TrainingError: a loss that is not finite, or a checkpoint of another configuration.
+    TrainingError: a loss that is not finite, a metric that the validation rows leave undefined, or
+        a checkpoint of another configuration.
 
     Notes
     -----
@@ -140,8 +152,10 @@ def fit(
             if checkpoint is not None:
                 _save(state, checkpoint, config)
     model.load_state_dict(state.best)
-    result.history = [{k: v for k, v in r.items() if k != "_monitor"} for r in state.history]
-    result.best_epoch = state.best_epoch
+    result.history = [{k: v for k, v in r.items() if k[0] != "_"} for r in state.history]
+    choice = state.choice(config)
+    result.best_epoch, result.highest_epoch = choice.kept, choice.highest
+    result.monitor = _column(objective, config)
     result.seconds = perf_counter() - started
     return result
 
@@ -152,7 +166,10 @@ def _fresh_state(model: nn.Module, config: FitConfig) -> _State:
     optimizer = cls(model.parameters(), lr=config.learning_rate, weight_decay=decay)
     if config.schedule == "plateau":
         scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, factor=config.plateau_factor, patience=config.plateau_patience
+            optimizer,
+            mode="max" if config.monitor == "metric" else "min",
+            factor=config.plateau_factor,
+            patience=config.plateau_patience,
         )
     elif config.schedule == "cosine":
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs)
@@ -161,9 +178,16 @@ def _fresh_state(model: nn.Module, config: FitConfig) -> _State:
     return _State(model, optimizer, scheduler, deepcopy(model.state_dict()))
 
 
+def _column(objective: Objective, config: FitConfig) -> str:
+    """Return the history's column that marks the best epoch."""
+    return f"validation_{objective.metric.name if config.monitor == 'metric' else 'loss'}"
+
+
 def _stalled(state: _State, config: FitConfig) -> bool:
     patience = config.early_stopping
-    return patience is not None and len(state.history) - state.best_epoch >= patience > 0
+    choice = state.choice(config)
+    improved = max(choice.kept, choice.highest)
+    return patience is not None and len(state.history) - improved >= patience > 0
 
 
 def _epoch(
@@ -181,31 +205,36 @@ def _epoch(
     with _torch_seed(seed):
         rows = train.epoch_rows(generator)
         fitted = _train_rows(state, train, rows, objective, config, generator)
-    judged = mean_losses(state.model, validation, objective, config)
+    losses, judged = validate(state.model, validation, objective, config)
     row = {"epoch": epoch, "learning_rate": rate}
     row |= {f"train_{k}": v for k, v in fitted.items()}
-    row |= {f"validation_{k}": v for k, v in judged.items()}
-    if config.monitor not in row:
-        raise TrainingError(
-            f"nothing is recorded as {config.monitor!r}",
-            where="fit.monitor",
-            mend=f"one of {', '.join(row)}",
-        )
-    row["_monitor"] = row[config.monitor]
-    if not np.isfinite(row["_monitor"]):
-        raise TrainingError(
-            f"{config.monitor} is {row['_monitor']} in epoch {epoch}",
-            where="fit",
-            mend="lower fit.learning_rate, or set fit.gradient_clip",
-        )
-    state.history.append(row)
-    if state.best_epoch == epoch:
+    row |= {f"validation_{k}": v for k, v in losses.items()}
+    name = f"validation_{objective.metric.name}"
+    row |= {name: judged.value, f"{name}_low": judged.low, f"{name}_high": judged.high}
+    _check_finite(row, name, epoch, config)
+    state.history.append(row | {"_metric": judged.value, "_draws": judged.draws.tolist()})
+    if state.choice(config).kept == epoch:
         state.best = deepcopy(state.model.state_dict())
     if config.schedule == "plateau":
-        state.scheduler.step(row["_monitor"])
+        state.scheduler.step(row[_column(objective, config)])
     elif state.scheduler is not None:
         state.scheduler.step()
     return len(rows)
+
+
+def _check_finite(row: dict[str, float], metric: str, epoch: int, config: FitConfig) -> None:
+    if not np.isfinite(row["validation_loss"]):
+        raise TrainingError(
+            f"validation_loss is {row['validation_loss']} in epoch {epoch}",
+            where="fit",
+            mend="lower fit.learning_rate, or set fit.gradient_clip",
+        )
+    if config.monitor == "metric" and not np.isfinite(row[metric]):
+        raise TrainingError(
+            f"{metric} is undefined: no target has validation rows that differ in their label",
+            where="fit.monitor",
+            mend="give validation more rows (split.validation), or set fit.monitor to loss",
+        )
 
 
 def _train_rows(
@@ -218,36 +247,50 @@ def _train_rows(
 ) -> dict[str, float]:
     state.model.train()
     device = torch.device(config.device)
-    sums: dict[str, Tensor] = {}
+    sums: Sums = {}
     for block in _blocks(rows, config.batch_size):
         batch = train.batch(block, generator).to(device)
         state.optimizer.zero_grad(set_to_none=True)
         with _arithmetic(config):
-            parts = objective(state.model, batch)
-        parts["loss"].backward()
+            parts = objective.sums(outputs_of(state.model, batch), batch)
+        objective.means(parts)["loss"].backward()
         if config.gradient_clip is not None:
             nn.utils.clip_grad_norm_(state.model.parameters(), config.gradient_clip)
         state.optimizer.step()
         # Sums stay on the device: reading one back at each step would wait for it.
-        for name, value in parts.items():
-            sums[name] = sums.get(name, 0) + value.detach() * len(block)
-    return {name: float(value) / len(rows) for name, value in sums.items()}
+        _add(sums, parts)
+    return _means(objective, sums)
+
+
+def _add(sums: Sums, parts: Sums) -> None:
+    """Add the sums of a batch, without their gradients."""
+    for name, pair in parts.items():
+        pair = [value.detach().double() for value in pair]
+        total, n = sums.get(name, (0.0, 0.0))
+        sums[name] = (total + pair[0], n + pair[1])
+
+
+def _means(objective: Objective, sums: Sums) -> dict[str, float]:
+    return {name: float(value) for name, value in objective.means(sums).items()}
 
 
 @torch.no_grad()
-def mean_losses(
+def validate(
     model: nn.Module, data: Dataset, objective: Objective, config: FitConfig
-) -> dict[str, float]:
-    """Return the mean of each part of the objective over a data set, not augmented."""
+) -> tuple[dict[str, float], Judged]:
+    """Return the loss with its parts, and the metric, over a data set, not augmented."""
     model.eval()
     device = torch.device(config.device)
-    sums: dict[str, Tensor] = {}
+    sums: Sums = {}
+    read = []
     for block in _blocks(np.arange(len(data)), config.batch_size):
+        batch = data.batch(block).to(device)
         with _arithmetic(config):
-            parts = objective(model, data.batch(block).to(device))
-        for name, value in parts.items():
-            sums[name] = sums.get(name, 0) + value * len(block)
-    return {name: float(value) / len(data) for name, value in sums.items()}
+            outputs = outputs_of(model, batch)
+            _add(sums, objective.sums(outputs, batch))
+        read.append(objective.metric.read(outputs, batch))
+    draws = seed_of(config.seed, "train", "monitor")
+    return _means(objective, sums), judge(objective.metric, read, draws)
 
 
 def _blocks(rows: np.ndarray, size: int) -> Iterator[np.ndarray]:

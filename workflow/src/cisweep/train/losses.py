@@ -1,6 +1,7 @@
 """Losses; each returns one scalar tensor, with missing values (NaN) left out."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -8,27 +9,94 @@ from torch import Tensor, nn
 
 from cisweep.errors import TrainingError
 from cisweep.train.datasets import Batch
+from cisweep.train.monitoring import Metric, profile_metric, scalar_metric
+
+Sums = dict[str, tuple[Tensor, Tensor]]
+"""Part of a loss -> (sum of its terms, their number or the sum of their weights)."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a training minimises, and what tells how good an epoch is.
+
+    sums: (outputs of the model, batch) -> the parts of the loss, as sums and numbers of terms, so
+        that those of several batches add up to exact means.
+    weights: part -> its weight in the loss. metric: ranks the epochs.
+    """
+
+    sums: Callable[[list[Tensor], Batch], Sums]
+    weights: dict[str, float]
+    metric: Metric
+
+    def __call__(self, model: nn.Module, batch: Batch) -> dict[str, Tensor]:
+        """Return {"loss": scalar tensor, …its parts, if there are several} of a batch."""
+        return self.means(self.sums(outputs_of(model, batch), batch))
+
+    def means(self, sums: Sums) -> dict[str, Tensor]:
+        """Return the loss and its parts."""
+        parts = {name: _ratio(*pair) for name, pair in sums.items()}
+        loss = sum(weight * parts[name] for name, weight in self.weights.items())
+        return {"loss": loss} | (parts if len(parts) > 1 else {})
+
+
+def outputs_of(model: nn.Module, batch: Batch) -> list[Tensor]:
+    """Return the outputs of a model for a batch, also of one output."""
+    found = model(batch.one_hot(), *batch.inputs)
+    return [found] if isinstance(found, Tensor) else list(found)
+
+
+def _ratio(total: Tensor, n: Tensor) -> Tensor:
+    """Return the mean, 0 of nothing."""
+    return total / torch.where(n > 0, n, torch.ones_like(n))
 
 
 def mse_loss(predicted: Tensor, observed: Tensor) -> Tensor:
     """Return the mean squared error of (N, tasks); NaN in `observed` is left out."""
+    return _ratio(*_mse_sums(predicted, observed))
+
+
+def bce_loss(logits: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the binary cross entropy of (N, tasks) logits; NaN labels are left out.
+
+    weights: (N, tasks) of the terms, for a weighted mean; None: all 1.
+    """
+    return _ratio(*_bce_sums(logits, labels, weights))
+
+
+def cross_entropy_loss(logits: Tensor, classes: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the cross entropy of (N, classes) logits and (N, 1) class numbers.
+
+    weights: (N, 1) of the rows, for a weighted mean; None: all 1.
+    """
+    return _ratio(*_cross_entropy_sums(logits, classes, weights))
+
+
+def _mse_sums(
+    predicted: Tensor, observed: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     known = ~torch.isnan(observed)
     error = (predicted - torch.where(known, observed, 0)).square()
-    return (error * known).sum() / known.sum().clamp(min=1)
+    weight = known if weights is None else known * weights
+    return (error * weight).sum(), weight.sum()
 
 
-def bce_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the binary cross entropy of (N, tasks) logits; NaN labels are left out."""
+def _bce_sums(
+    logits: Tensor, labels: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     known = ~torch.isnan(labels)
     error = F.binary_cross_entropy_with_logits(
         logits, torch.where(known, labels, 0), reduction="none"
     )
-    return (error * known).sum() / known.sum().clamp(min=1)
+    weight = known if weights is None else known * weights
+    return (error * weight).sum(), weight.sum()
 
 
-def cross_entropy_loss(logits: Tensor, classes: Tensor) -> Tensor:
-    """Return the cross entropy of (N, classes) logits and (N, 1) class numbers."""
-    return F.cross_entropy(logits, classes[:, 0].long())
+def _cross_entropy_sums(
+    logits: Tensor, classes: Tensor, weights: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    error = F.cross_entropy(logits, classes[:, 0].long(), reduction="none")
+    weight = torch.ones_like(error) if weights is None else weights[:, 0]
+    return (error * weight).sum(), weight.sum()
 
 
 def multinomial_nll(logits: Tensor, counts: Tensor) -> Tensor:
@@ -60,38 +128,47 @@ def profile_count_loss(
     counts: (N, strands, L) observed. is_peak: (N,) bool; negatives train the counts only.
     weight: λ; bpnet-lite's command line takes the mean count of the peaks.
     """
-    nll = multinomial_nll(profile, counts)
-    peaks = is_peak.to(nll.dtype)
-    profile_loss = (nll * peaks).sum() / peaks.sum().clamp(min=1)
-    observed = torch.log1p(counts.sum(dim=(1, 2)))
-    count_loss = F.mse_loss(log_counts[:, 0].float(), observed)
+    sums = _profile_count_sums(profile, log_counts, counts, is_peak)
+    profile_loss, count_loss = (_ratio(*pair) for pair in sums.values())
     return profile_loss + weight * count_loss, profile_loss, count_loss
 
 
-def scalar_objective(task: str) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
-    """Return the objective of a task on tables: regression, multilabel or multiclass.
+def _profile_count_sums(
+    profile: Tensor, log_counts: Tensor, counts: Tensor, is_peak: Tensor
+) -> Sums:
+    nll = multinomial_nll(profile, counts)
+    peaks = is_peak.to(nll.dtype)
+    error = (log_counts[:, 0].float() - torch.log1p(counts.sum(dim=(1, 2)))).square()
+    return {
+        "profile_loss": ((nll * peaks).sum(), peaks.sum()),
+        "count_loss": (error.sum(), torch.ones_like(error).sum()),
+    }
 
-    The objective maps (model, batch) to {"loss": scalar tensor}.
-    """
-    losses = {"regression": mse_loss, "multilabel": bce_loss, "multiclass": cross_entropy_loss}
+
+def scalar_objective(task: str) -> Objective:
+    """Return the objective of a task on tables: regression, multilabel or multiclass."""
+    losses = {"regression": _mse_sums, "multilabel": _bce_sums, "multiclass": _cross_entropy_sums}
     if task not in losses:
         raise TrainingError(f"no task {task!r}", where="task", mend=f"one of {', '.join(losses)}")
     loss = losses[task]
 
-    def objective(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        predicted = model(batch.one_hot(), *batch.inputs).float()
-        return {"loss": loss(predicted, batch.targets["values"])}
+    def sums(outputs: list[Tensor], batch: Batch) -> Sums:
+        targets = batch.targets
+        return {"loss": loss(outputs[0].float(), targets["values"], targets.get("weights"))}
 
-    return objective
+    return Objective(sums, {"loss": 1.0}, scalar_metric(task))
 
 
-def profile_objective(weight: float) -> Callable[[nn.Module, Batch], dict[str, Tensor]]:
-    """Return the objective of a BPNet: {"loss", "profile_loss", "count_loss"} of a batch."""
+def profile_objective(weight: float, min_reads: float = 0) -> Objective:
+    """Return the objective of a BPNet: its loss has the parts profile_loss and count_loss.
 
-    def objective(model: nn.Module, batch: Batch) -> dict[str, Tensor]:
-        profile, log_counts = model(batch.one_hot(), *batch.inputs)
+    weight: λ of the count loss. min_reads: see monitoring.profile_metric.
+    """
+
+    def sums(outputs: list[Tensor], batch: Batch) -> Sums:
+        profile, log_counts = outputs
         counts, is_peak = batch.targets["counts"], batch.targets["is_peak"]
-        parts = profile_count_loss(profile, log_counts, counts, is_peak, weight)
-        return dict(zip(("loss", "profile_loss", "count_loss"), parts))
+        return _profile_count_sums(profile, log_counts, counts, is_peak)
 
-    return objective
+    weights = {"profile_loss": 1.0, "count_loss": weight}
+    return Objective(sums, weights, profile_metric(min_reads))

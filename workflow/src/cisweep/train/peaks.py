@@ -11,7 +11,7 @@ from cisweep.errors import TrainingError
 from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.sequence.tokens import shuffle_tokens, tokenize
-from cisweep.steps.train import NegativesConfig, PeaksData, Recipe
+from cisweep.steps.train import NegativesConfig, PeaksData, Recipe, ValidationNegativesConfig
 from cisweep.train.datasets import TableDataset
 from cisweep.train.examples import Examples, hashes
 from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
@@ -32,7 +32,7 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
 
     Peaks that touch a `test` stretch are test rows, else those that touch a `validation` stretch
     validation rows. Negatives of a part come from the stretches that the recipe names for it,
-    and must not touch any peak.
+    and must not touch any peak; those of validation are drawn as training's, see `as_trained`.
     """
     data: PeaksData = recipe.data
     genome = Genome(data.genome)
@@ -41,15 +41,20 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
         {task: _load(path, data, genome, recipe.jitter_bp, dropped, task)
          for task, path in data.peaks.items()},
         data.same_within_bp,
+        data.window_bp // 2,
     )  # fmt: skip
     w = peaks.windows
     part = region_parts(w.chrom, w.start, w.end, validation, test)
     tokens, labels, names, origin, parts = [peaks.tokens], [peaks.labels], [], [], [part]
     names.append([f"{c}:{s}-{e}" for c, s, e in _coordinates(peaks.windows)])
     origin.append(["positive"] * len(part))
+    n_train = int((part == "train").sum())
     for place, which in enumerate(PARTS):
         own = peaks.tokens[part == which]
-        drawn = _negatives(getattr(data, which), data, genome, peaks, own, recipe, place)
+        wanted = getattr(data, which)
+        if which == "validation":
+            wanted = as_trained(wanted, data, n_train, len(own))
+        drawn = _negatives(wanted, data, genome, peaks, own, recipe, place)
         for kind, (its_names, its_tokens) in drawn.items():
             tokens.append(its_tokens)
             labels.append(np.zeros((len(its_tokens), len(data.peaks)), np.float32))
@@ -72,6 +77,38 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
         hashes([data.genome, *data.peaks.values()]),
         dropped,
         test_chroms=list(test),
+        masked=_masked(peaks, part, list(data.peaks)),
+    )
+
+
+def _masked(peaks: Peaks, part: np.ndarray, tasks: list[str]) -> dict[str, dict[str, int]]:
+    absent = np.isnan(peaks.labels)
+    return {
+        task: {which: int(absent[part == which, t].sum()) for which in PARTS}
+        for t, task in enumerate(tasks)
+        if absent[:, t].any()
+    }
+
+
+def as_trained(
+    wanted: ValidationNegativesConfig, data: PeaksData, n_train: int, n_validation: int
+) -> NegativesConfig:
+    """Return the negatives of validation: what the config leaves open is as an epoch of training
+    has it, per positive and for each kind, so that both have the same base rate.
+
+    n_train, n_validation: positives of both parts.
+    """
+    train = data.train
+    pool = train.uniform + (train.gc_matched + train.shuffled) * n_train
+    share = 1.0
+    if data.negative_ratio is not None and pool:
+        share = min(data.negative_ratio * n_train / pool, 1.0)
+    uniform = round(share * train.uniform * n_validation / max(n_train, 1))
+    return NegativesConfig(
+        stretches=wanted.stretches,
+        uniform=uniform if wanted.uniform is None else wanted.uniform,
+        gc_matched=share * train.gc_matched if wanted.gc_matched is None else wanted.gc_matched,
+        shuffled=share * train.shuffled if wanted.shuffled is None else wanted.shuffled,
     )
 
 
@@ -141,26 +178,39 @@ def _cut(
     return Windows.build(windows.chrom, start, start + width), np.ascontiguousarray(tokens)
 
 
-def label_peaks(loaded: dict[str, tuple[Windows, np.ndarray]], same_within_bp: int) -> Peaks:
+def label_peaks(
+    loaded: dict[str, tuple[Windows, np.ndarray]], same_within_bp: int, masked_within_bp: int = 0
+) -> Peaks:
     """Return the peaks of all factors in one table.
 
     A row is labelled with its own factor, and with every other factor that has a peak whose
-    centre lies within `same_within_bp`.
+    centre lies within `same_within_bp`. A factor whose nearest centre lies farther away, but
+    within `masked_within_bp` (half a window, so that the row holds its site), is masked: its label
+    is NaN, neither a positive nor a negative.
     """
     tasks = list(loaded)
     windows = Windows.concatenate([loaded[t][0] for t in tasks])
     tokens = np.concatenate([loaded[t][1] for t in tasks])
     labels = np.zeros((len(windows), len(tasks)), np.float32)
-    centre = windows.centre
     for task, name in enumerate(tasks):
-        theirs = loaded[name][0]
-        for chrom in set(theirs.chrom):
-            marks = np.sort(theirs.centre[theirs.chrom == chrom])
-            rows = np.flatnonzero(windows.chrom == chrom)
-            after = np.searchsorted(marks, centre[rows] - same_within_bp)
-            near = marks[np.minimum(after, len(marks) - 1)]
-            labels[rows, task] = np.abs(near - centre[rows]) <= same_within_bp
+        distance = _nearest(windows, loaded[name][0])
+        labels[distance <= masked_within_bp, task] = np.nan
+        labels[distance <= same_within_bp, task] = 1
     return Peaks(windows, tokens, labels)
+
+
+def _nearest(windows: Windows, others: Windows) -> np.ndarray:
+    """Return the distance (N,) float64, in bp, of each centre to the nearest one of `others` on
+    its chromosome; infinity where there is none."""
+    distance = np.full(len(windows), np.inf)
+    for chrom in set(others.chrom):
+        marks = np.sort(others.centre[others.chrom == chrom])
+        rows = np.flatnonzero(windows.chrom == chrom)
+        centre = windows.centre[rows]
+        after = np.searchsorted(marks, centre)
+        left, right = marks[np.maximum(after - 1, 0)], marks[np.minimum(after, len(marks) - 1)]
+        distance[rows] = np.minimum(np.abs(left - centre), np.abs(right - centre))
+    return distance
 
 
 def _negatives(

@@ -16,12 +16,13 @@ from cisweep.config.model import (
     InputConfig,
     ModelConfig,
     RcConfig,
-    TargetConfig,
     TrackConfig,
     file_sha256,
 )
 from cisweep.steps.train import Recipe, n_folds, read_files, with_tracks
+from cisweep.train.quality import default_targets, quality_of
 from cisweep.train.recipes import DEFAULT_OPTIONS, RunOptions, TrainedFold, train_fold
+from cisweep.train.splitting import PARTS
 
 WEIGHTS = "fold{fold}.safetensors"
 """Name of the weights of a fold, beside model.yaml."""
@@ -46,11 +47,13 @@ def fold_record(trained: TrainedFold) -> dict[str, Any]:
     }
 
 
-def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) -> ModelConfig:
+def model_config(recipe: Recipe, records: list[dict[str, Any]], weights: list[Path]) -> ModelConfig:
     """Return the config with which `load_model` reads the weights of all folds.
 
-    weights: files of the folds in the folder of model.yaml; all paths in it are relative to that.
+    records: of each fold, from `fold_record`. weights: files of the folds in the folder of
+    model.yaml; all paths in it are relative to that.
     """
+    record = records[0]
     folder = weights[0].parent
     tests = [fold.test for fold in recipe.folds]
     if not tests:
@@ -73,7 +76,7 @@ def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) ->
         module_args=record["module_args"],
         window_bp=record["window_bp"],
         inputs=inputs,
-        targets=recipe.targets or _targets(recipe, record["tasks"]),
+        targets=recipe.targets or default_targets(recipe, record["tasks"]),
         tracks=_tracks(recipe, stranded),
         rc=RcConfig(
             average=recipe.reverse_complement,
@@ -81,19 +84,8 @@ def model_config(recipe: Recipe, record: dict[str, Any], weights: list[Path]) ->
         ),
         folds=folds,
         fold_policy="held_out" if held_out else "mean",
+        quality=quality_of(recipe, record["tasks"], records),
     )
-
-
-def _targets(recipe: Recipe, tasks: list[str]) -> list[TargetConfig]:
-    if recipe.task == "profile":
-        return [
-            TargetConfig(name="counts", head=1, tasks=[0], scale="log1p_counts"),
-            TargetConfig(name="profile", head=0, reduce="profile", scale="value"),
-        ]
-    safe = ["".join(c if c.isalnum() else "_" for c in task.lower()) for task in tasks]
-    # One of several classes has no probability of its own: that takes the other logits too.
-    scale = "logit" if recipe.task == "multilabel" else "value"
-    return [TargetConfig(name=name, tasks=[i], scale=scale) for i, name in enumerate(safe)]
 
 
 def _tracks(recipe: Recipe, stranded: bool) -> list[TrackConfig]:
@@ -133,7 +125,10 @@ def card_text(
     weights: name of a weights file -> sha256.
     """
     first = records[0]
-    lines = [f"# {name}", "", f"Trained by cisweep {__version__}.", "", "## Model", ""]
+    lines = [f"# {name}", ""]
+    doubts = weaknesses(recipe, records)
+    lines += [*[f"- **Warning:** {line}" for line in doubts], ""] if doubts else []
+    lines += [f"Trained by cisweep {__version__}.", "", "## Model", ""]
     lines += [f"- module: `{recipe.module}`, `{json.dumps(first['module_args'])}`"]
     lines += [f"- reads {first['window_bp']} bp; task {recipe.task}: {', '.join(first['tasks'])}"]
     lines += [f"- {file}: sha256 `{sha}`" for file, sha in weights.items()]
@@ -149,12 +144,15 @@ def card_text(
         reasons = pd.Series([d["reason"] for d in record["dropped"]], dtype=str).value_counts()
         gone = ", ".join(f"{r} {n}" for r, n in reasons.items())
         lines.append(f"- fold {i}: {sizes}; held out: {held}; left out: {gone or 'none'}")
+        if masked := masked_text(record["summary"]):
+            lines.append(f"- fold {i}: {masked}")
     lines += ["", "## Training", ""]
     for i, record in enumerate(records):
         summary = record["summary"]
         lines.append(
-            f"- fold {i}: {summary['epochs']} epochs, best {summary['best_epoch']}, "
-            f"{summary['seconds']:.0f} s{_resumed(summary)}, seed {recipe.seed}"
+            f"- fold {i}: {summary['epochs']} epochs, best {summary['best_epoch']} "
+            f"({_monitored(summary)}), {summary['seconds']:.0f} s{_resumed(summary)}, "
+            f"seed {recipe.seed}"
         )
     lines += ["", "## Held-out metrics", "", *_metric_lines(metrics_table(records))]
     for title, key in (("First-layer filters", "filters"), ("Spot check", "spot_check")):
@@ -163,6 +161,35 @@ def card_text(
     fit_lines = yaml.safe_dump(recipe.model_dump(mode="json", exclude_defaults=True))
     lines += ["", "## Recipe", "", "```yaml", fit_lines.rstrip(), "```"]
     return "\n".join([*lines, "", "## To repeat", "", "```", command, "```", ""])
+
+
+def weaknesses(recipe: Recipe, records: list[dict[str, Any]]) -> list[str]:
+    """Return why results of the trained model deserve doubt, a line each; see quality_of."""
+    weights = [Path(WEIGHTS.format(fold=i)) for i in range(len(records))]
+    return model_config(recipe, records, weights).weaknesses()
+
+
+def masked_text(summary: dict[str, Any]) -> str:
+    """Return how many labels are masked, by part and task; "" if none is."""
+    told = []
+    for part in PARTS:
+        counts = {task: n[part] for task, n in summary["masked"].items() if n[part]}
+        if counts:
+            tasks = ", ".join(f"{task} {n}" for task, n in counts.items())
+            told.append(f"{part} {sum(counts.values()):,} ({tasks})")
+    why = "masked labels, of windows that hold a peak of the task beside their centre: "
+    return why + "; ".join(told) if told else ""
+
+
+def _monitored(summary: dict[str, Any]) -> str:
+    """Return what marked the best epoch: `validation_auprc 0.52, 0.48–0.55`."""
+    monitor, best = summary["monitor"], summary["best_epoch"]
+    text = f"{monitor['name']} {monitor['value']:.4g}"
+    if "low" in monitor:
+        text += f", {monitor['low']:.4g}–{monitor['high']:.4g}"
+    if summary["highest_epoch"] == best:
+        return text
+    return f"{text}; highest in epoch {summary['highest_epoch']}, by no more than noise"
 
 
 def _resumed(summary: dict[str, Any]) -> str:
@@ -216,7 +243,7 @@ def model_tables(
     ----------
     records: of each fold, from `fold_record`. weights: its weights file, beside model.yaml.
     """
-    config = model_config(recipe, records[0], weights)
+    config = model_config(recipe, records, weights)
     dropped = [{"fold": i} | row for i, r in enumerate(records) for row in r["dropped"]]
     columns = ["fold", "name", "reason", "detail"]
     return {

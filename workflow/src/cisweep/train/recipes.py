@@ -37,6 +37,7 @@ from cisweep.train.filters import filter_matrices, first_convolution, match_filt
 from cisweep.train.fitting import FitConfig, FitResult, fit
 from cisweep.train.loading import load_examples
 from cisweep.train.losses import profile_objective, scalar_objective
+from cisweep.train.weighting import at_base_rates
 
 
 @dataclass(frozen=True)
@@ -95,15 +96,17 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = DEFAULT_OPTI
         for name in ("train", "validation", "test")
     }
     weight = _count_weight(recipe, parts["train"])
+    validation = parts["validation"]
     if recipe.task == "profile":
         _start_counts(model, parts["train"])
-    objective = (
-        profile_objective(weight) if recipe.task == "profile" else scalar_objective(recipe.task)
-    )
+        objective = profile_objective(weight, recipe.data.metrics_min_reads)
+    else:
+        objective = scalar_objective(recipe.task)
+        validation = at_base_rates(validation, parts["train"], recipe.task)
     result = fit(
         model,
         parts["train"],
-        parts["validation"],
+        validation,
         objective,
         config,
         _checkpoint(options, recipe, fold, examples.files),
@@ -389,12 +392,23 @@ def _summary(
         "rows": examples.split.sizes(),
         "epochs": len(result.history),
         "best_epoch": result.best_epoch,
+        "highest_epoch": result.highest_epoch,
+        "monitor": _monitored(result),
         "seconds": result.seconds,
         "resumed_from": result.resumed_from,
         "files": examples.files,
         "test_chroms": examples.test_chroms,
         "notes": examples.notes,
+        "masked": examples.masked,
     }
     if recipe.task == "profile":
         summary["count_weight"] = weight
     return summary
+
+
+def _monitored(result: FitResult) -> dict[str, Any]:
+    """Return what marked the best epoch, with its value there and, of a metric, its interval."""
+    row = result.history[result.best_epoch - 1]
+    found = {"name": result.monitor, "value": row[result.monitor]}
+    keys = [key for key in ("low", "high") if f"{result.monitor}_{key}" in row]
+    return found | {key: row[f"{result.monitor}_{key}"] for key in keys}

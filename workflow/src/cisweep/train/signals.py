@@ -98,11 +98,9 @@ def signal_examples(
         chosen = _tiles(data, genome, tracks, recipe.seed)
     w = chosen.windows
     part = region_parts(w.chrom, w.start, w.end, validation, test)
-    if data.negative_ratio == 0:
-        # Never drawn, they must not decide about the best epoch either.
-        kept = chosen.is_peak | (part == "test")
-        windows, is_peak = chosen.windows.take(np.flatnonzero(kept)), chosen.is_peak[kept]
-        chosen, part = _Chosen(windows, is_peak, chosen.dropped), part[kept]
+    kept = _as_trained(chosen.is_peak, part, data.negative_ratio, recipe.seed)
+    windows, is_peak = chosen.windows.take(np.flatnonzero(kept)), chosen.is_peak[kept]
+    chosen, part = _Chosen(windows, is_peak, chosen.dropped), part[kept]
     windows = chosen.windows
     tokens, signal, control = _read(windows, data, genome, tracks, controls, workspace)
     total = _totals(signal)
@@ -126,6 +124,18 @@ def signal_examples(
         dropped,
         test_chroms=list(test),
     )
+
+
+def _as_trained(is_peak: np.ndarray, part: np.ndarray, ratio: float, seed: int) -> np.ndarray:
+    """Return which windows (bool) are used: validation takes as many negatives per peak as an
+    epoch of training, so that its loss means the same; training takes none where none is drawn."""
+    kept = is_peak | (part == "test")
+    if ratio:
+        kept |= part == "train"
+        own = np.flatnonzero(~is_peak & (part == "validation"))
+        n = int(round(ratio * (is_peak & (part == "validation")).sum()))
+        kept[np.random.default_rng(seed).permutation(own)[:n]] = True
+    return kept
 
 
 def _width(data: SignalData) -> int:

@@ -1,7 +1,9 @@
 """Training: held-out metrics beside the baselines, losses, filters."""
 
 import pandas as pd
+import yaml
 
+from cisweep.config.model import ModelConfig
 from cisweep.report.blocks import Block, Column, Heading, Note, Section, Table, number, plural
 from cisweep.report.view import View
 
@@ -32,7 +34,9 @@ def of_run(view: View) -> Section:
     """Return metrics and figures of each trained model."""
     section = Section([Note(_NOTE)])
     for name in view.config.models:
-        section.blocks += _model(view, name)
+        doubts = _weaknesses(view, name)
+        section.blocks += _model(view, name, doubts)
+        section.headlines += [f"{name}: {line}." for line in doubts]
         section.headlines += _headline(name, view.table(f"train/{name}/metrics.tsv"))
     if len(view.config.models) > 1:
         section.blocks.append(Heading("Side by side"))
@@ -47,7 +51,13 @@ def of_run(view: View) -> Section:
     return section
 
 
-def _model(view: View, name: str) -> list[Block]:
+def _weaknesses(view: View, name: str) -> list[str]:
+    """Return why results of a trained model deserve doubt, a line each."""
+    data = yaml.safe_load((view.folder / "train" / name / "model.yaml").read_text())
+    return ModelConfig.model_validate(data).weaknesses()
+
+
+def _model(view: View, name: str, doubts: list[str]) -> list[Block]:
     folder = f"train/{name}"
     dropped = len(view.table(f"{folder}/dropped.tsv"))
     was = "was" if dropped == 1 else "were"
@@ -55,11 +65,13 @@ def _model(view: View, name: str) -> list[Block]:
     card = "Data, split and the command to repeat it: card.md." + (left if dropped else "")
     return [
         Heading(f"Model {name}"),
+        *[Note(f"Warning: {line}.") for line in doubts],
         _metrics(view.table(f"{folder}/metrics.tsv"), name),
         view.figure(
             f"{folder}/loss.svg",
             f"Loss of {name} over epochs.",
-            "Loss over epochs: training and validation. The weights are those of the best epoch.",
+            "Loss over epochs, training and validation, and the metric on the validation rows that "
+            "tells which epoch's weights are kept (fit.monitor).",
         ),
         view.figure(
             f"{folder}/parity.png",
