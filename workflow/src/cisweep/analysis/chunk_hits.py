@@ -66,6 +66,8 @@ def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray | 
     if not isinstance(choice, str):
         return np.asarray(choice)
     counts = json.loads(counts_path.read_text())
+    if not any(counts[letter] for letter in "ACGT"):  # all N: there is nothing to scan
+        return np.full(4, 0.25)
     if choice == "markov1":
         return MarkovBackground.of_counts(counts["dinucleotides"])
     return background_from_counts([counts[letter] for letter in "ACGT"])
