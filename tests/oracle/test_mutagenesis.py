@@ -243,6 +243,15 @@ class Writes(Looks):
         return part.sum((1, 2))[:, None]
 
 
+class Fills(Looks):
+    """Writes into a constant of its own, which the sequence then reads."""
+
+    def forward(self, X):
+        mask = torch.zeros(len(X), 1, X.shape[2], dtype=X.dtype)
+        mask[:, :, :10] = 1
+        return (X * mask).sum((1, 2))[:, None] * self.weight
+
+
 class Batches(Looks):
     """Mixes the examples of a batch."""
 
@@ -270,6 +279,7 @@ class Means(Looks):
     [
         (Looks(), "__bool__ looks at a value of the sequence"),
         (Writes(), "add_ changes a tensor that others are views of"),
+        (Fills(), "__setitem__ writes into a tensor"),
         (Means(), "mean mixes the windows of a batch"),
     ],
 )
@@ -281,7 +291,7 @@ def test_the_log_says_once_why_the_path_is_off(model, reason, caplog, monkeypatc
     with caplog.at_level(logging.WARNING):
         saturation_mutagenesis(model, X, batch_size=1)
         saturation_mutagenesis(model, X, batch_size=1)
-    line = f"fast path: off, because {reason} ({PATH} runs in full)"
+    line = f"fast path: off, because {reason} ({PATH} in full)"
     assert [each.getMessage() for each in caplog.records] == [line]
     assert fast_path.reasons() == [line]
 
