@@ -313,7 +313,7 @@ def test_a_disagreement_is_said_and_predicts_in_full(monkeypatch):
 
 
 class Dilated(nn.Module):
-    """Convolutions whose arguments are NumPy's integers, as OpenSpliceAI's are."""
+    """Arguments that are NumPy's integers, as OpenSpliceAI's are, or given by name."""
 
     def __init__(self):
         super().__init__()
@@ -326,7 +326,7 @@ class Dilated(nn.Module):
     def forward(self, X):
         x = self.first(X)
         for conv in self.convs:
-            x = x + torch.relu(F.conv1d(x, conv.weight, conv.bias, np.int64(1),
+            x = x + torch.relu(input=F.conv1d(x, conv.weight, conv.bias, np.int64(1),
                                         conv.padding[0], conv.dilation[0]))  # fmt: skip
         return x.mean(2)
 
@@ -339,7 +339,7 @@ class Mapped(Looks):
         return y.mean((1, 2))[:, None] * self.weight
 
 
-def test_integers_of_numpy_are_integers():
+def test_arguments_of_all_kinds():
     torch.manual_seed(0)
     model, X = Dilated().double().eval(), windows(1, 60)
     with require(PATH):
