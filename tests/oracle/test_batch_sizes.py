@@ -1,6 +1,7 @@
 """Networks that make tensors from the size of their batch: every fast path against the model."""
 
 from copy import deepcopy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from cisweep.analysis import (
     substitution_effect,
 )
 from cisweep.analysis.design_oracle import Oracle, frozen
+from cisweep.analysis.rescale.reruns import Rerun
 from cisweep.fast_path import FastPathOff, require
 from cisweep.models.recording import record
 from cisweep.models.tape import Untraceable
@@ -246,6 +248,35 @@ def test_attribution(name):
     expected = torch.stack([model(X) - model(references[:, k]) for k in range(3)], 2)
     torch.testing.assert_close(found.delta_y, expected.transpose(0, 1))
     assert found.deltas.abs().max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("part", "fault"),
+    [
+        ("examples", "raises"),
+        ("examples", "differs"),
+        ("references", "raises"),
+        ("outputs", "differs"),  # of references, without gradients
+    ],
+)
+def test_an_attribution_without_calls_run_again_is_the_same(part, fault, monkeypatch):
+    model, X, references = made("gather"), one_hot(9, 70), one_hot(27, 70, 1).view(9, 3, 4, 70)
+    run = partial(attribute, model, X, references, [0, 1], batch_size=4)
+    expected, right = run(), getattr(Rerun, part)
+
+    def wrong(self, x):
+        if fault == "raises":
+            raise IndexError("too far")
+        return [y + 1 for y in right(self, x)]
+
+    monkeypatch.setattr(Rerun, part, wrong)
+    reason = "IndexError: too far" if fault == "raises" else "run again differ by 1"
+    name = "examples" if part == "examples" else "references"
+    with pytest.raises(FastPathOff, match=reason), require(f"each pass over {name}"):
+        run()
+    found = run()
+    assert torch.equal(found.hypothetical, expected.hypothetical)
+    assert torch.equal(found.delta_y, expected.delta_y)
 
 
 class Ranked(Trunk):

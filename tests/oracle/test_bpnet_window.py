@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from cisweep.analysis import deep_lift_shap, saturation_mutagenesis
 from cisweep.errors import ModelError
+from cisweep.fast_path import require
 from cisweep.models.modules import BPNet
 from cisweep.models.wrappers import CountWrapper
 
@@ -46,7 +47,8 @@ def test_outputs_are_those_of_the_whole_window(network):
 
 def test_explanations_reach_as_far_as_the_heads_do(network):
     X, model = windows(), CountWrapper(network)
-    found = saturation_mutagenesis(model, X)
+    with require("saturation mutagenesis"):
+        found = saturation_mutagenesis(model, X)
     full = saturation_mutagenesis(model, X, fast=False)
     torch.testing.assert_close(found, full)
     attributions = deep_lift_shap(model, X, n_shuffles=3, random_state=0)
@@ -76,7 +78,8 @@ def test_counts_of_stretches_are_explained_exactly():
     torch.manual_seed(0)
     network = BPNet(6, 2, trimming=40, profile_width=21, count_bins=4, count_trimming=24)
     X, model = windows(), CountWrapper(network.double().eval())
-    found = saturation_mutagenesis(model, X)
+    with require("saturation mutagenesis"):
+        found = saturation_mutagenesis(model, X)
     torch.testing.assert_close(found, saturation_mutagenesis(model, X, fast=False))
     attributions = deep_lift_shap(model, X, n_shuffles=3, random_state=0, warning_threshold=1e-9)
     assert attributions.abs().sum() > 0

@@ -2,6 +2,7 @@
 
 import itertools
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -54,6 +55,27 @@ def test_what_is_not_supported_is_torchs_own(options):
     assert torch.equal(y, expected)
     a, b = (torch.autograd.grad(each.square().sum(), x)[0] for each in (y, expected))
     torch.testing.assert_close(a, b)
+
+
+W, B = torch.randn(64, 64, 3), torch.randn(64)
+CALLS = {
+    "conv1d by name": lambda x: F.conv1d(input=x, weight=W, bias=B, padding=1),
+    "conv1d of aten by name": lambda x: torch.ops.aten.conv1d.default(input=x, weight=W),
+    "NumPy's integers": lambda x: F.conv1d(x, W, B, np.int64(1), np.int64(2), np.int64(2)),
+    "lists of NumPy's integers": lambda x: F.conv1d(x, W, B, [1], [np.int64(2)], (np.int64(2),)),
+    "linear by name": lambda x: F.linear(input=x.transpose(1, 2), weight=W[:7, :, 0]),
+    "batch_norm by name": lambda x: F.batch_norm(input=x, running_mean=B, running_var=B * B),
+    "view by name": lambda x: x.view(size=(3, -1)),
+    "view of aten by name": lambda x: torch.ops.aten.view.default(self=x, size=[3, -1]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_may_be_written_as_torch_takes_it(name):
+    x = torch.randn(3, 64, 50)
+    expected = CALLS[name](x)
+    with torch.no_grad(), fast_convolutions():
+        torch.testing.assert_close(CALLS[name](x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_float64_and_weight_gradients_are_torchs_own():

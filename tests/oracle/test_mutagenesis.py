@@ -243,6 +243,15 @@ class Writes(Looks):
         return part.sum((1, 2))[:, None]
 
 
+class Fills(Looks):
+    """Writes into a constant of its own, which the sequence then reads."""
+
+    def forward(self, X):
+        mask = torch.zeros(len(X), 1, X.shape[2], dtype=X.dtype)
+        mask[:, :, :10] = 1
+        return (X * mask).sum((1, 2))[:, None] * self.weight
+
+
 class Batches(Looks):
     """Mixes the examples of a batch."""
 
@@ -270,6 +279,7 @@ class Means(Looks):
     [
         (Looks(), "__bool__ looks at a value of the sequence"),
         (Writes(), "add_ changes a tensor that others are views of"),
+        (Fills(), "__setitem__ writes into a tensor"),
         (Means(), "mean mixes the windows of a batch"),
     ],
 )
@@ -281,7 +291,7 @@ def test_the_log_says_once_why_the_path_is_off(model, reason, caplog, monkeypatc
     with caplog.at_level(logging.WARNING):
         saturation_mutagenesis(model, X, batch_size=1)
         saturation_mutagenesis(model, X, batch_size=1)
-    line = f"fast path: off, because {reason} ({PATH} runs in full)"
+    line = f"fast path: off, because {reason} ({PATH} in full)"
     assert [each.getMessage() for each in caplog.records] == [line]
     assert fast_path.reasons() == [line]
 
@@ -303,7 +313,7 @@ def test_a_disagreement_is_said_and_predicts_in_full(monkeypatch):
 
 
 class Dilated(nn.Module):
-    """Convolutions whose arguments are NumPy's integers, as OpenSpliceAI's are."""
+    """Arguments that are NumPy's integers, as OpenSpliceAI's are, or given by name."""
 
     def __init__(self):
         super().__init__()
@@ -316,7 +326,7 @@ class Dilated(nn.Module):
     def forward(self, X):
         x = self.first(X)
         for conv in self.convs:
-            x = x + torch.relu(F.conv1d(x, conv.weight, conv.bias, np.int64(1),
+            x = x + torch.relu(input=F.conv1d(x, conv.weight, conv.bias, np.int64(1),
                                         conv.padding[0], conv.dilation[0]))  # fmt: skip
         return x.mean(2)
 
@@ -329,7 +339,7 @@ class Mapped(Looks):
         return y.mean((1, 2))[:, None] * self.weight
 
 
-def test_integers_of_numpy_are_integers():
+def test_arguments_of_all_kinds():
     torch.manual_seed(0)
     model, X = Dilated().double().eval(), windows(1, 60)
     with require(PATH):

@@ -64,7 +64,7 @@ def test_a_product_notes_its_bytes_and_all_models_behind_it(root, tmp_path, part
 
 
 def test_why_a_fast_path_was_off_is_in_the_log_and_in_every_note(root, tmp_path):
-    line = "fast path: off, because the model has hooks (prediction runs in full)"
+    line = "fast path: off, because the model has hooks (prediction in full)"
     (tmp_path / "in.txt").write_text("1")
     with Job(snakemake(root, tmp_path)) as job:
         for _ in range(2):

@@ -29,7 +29,7 @@ class _Required:
 def attempt(name: str, run: Callable[[], _Made]) -> _Made | None:
     """Return what a fast path gives; None, once the log has the reason, where it raises.
 
-    `name` says what runs in full then, as in the line of the log.
+    `name` says what is computed in full then, as in the line of the log.
     """
     try:
         return run()
@@ -45,7 +45,7 @@ def switch_off(name: str, why: str, cause: Exception | None = None) -> None:
     ------
     FastPathOff: within `require` of this path.
     """
-    line = f"fast path: off, because {why} ({name} runs in full)"
+    line = f"fast path: off, because {why} ({name} in full)"
     if any(name in each.names for each in _required):
         raise FastPathOff(line) from cause
     if line not in _reasons:

@@ -55,8 +55,8 @@ def saturation_mutagenesis(
     """Return the effect of each substitution, mutant − original less its mean over four bases.
 
     Where the model's operations allow it, only what a substitution changes is computed, through
-    every layer; otherwise each mutant is predicted in full. The two agree to rounding, which is
-    checked against the model at some substitutions in each call.
+    every layer; otherwise each mutant is predicted in full, and the log says why. The two agree to
+    rounding, which is checked against the model at some substitutions of each sequence.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ def _propagation(full: _Full, one_hot: Tensor, args: Sequence[Tensor] | None) ->
     FastPathOff: the model cannot be recorded, or is computed in another precision than its own.
     """
     if full.dtype not in _TOLERANCE or dtype_of(full.model) != full.dtype:
-        raise FastPathOff(f"a {dtype_of(full.model)} model computes in {full.dtype}")
+        raise FastPathOff(f"the model is {dtype_of(full.model)} and computes in {full.dtype}")
     x = one_hot[:1].to(full.device, full.dtype)
     given = [each[:1].to(full.device, full.dtype) for each in args or ()]
     return _Propagated(full, make_plan(record(full.model, x, given)))

@@ -40,6 +40,8 @@ def local_step(call: Call, tape: Tape, local: set[int]) -> Any:
     parse = _PARSERS.get(call.function)
     if parse is None or len(call.outputs) != 1 or not local.intersection(call.inputs):
         return None
+    if not call.args:  # called by names alone
+        return None
     first, *others = tape.sizes[call.outputs[0]]
     if first != Batch(1) or has_batch(others) or has_batch((call.args, call.kwargs)):
         return None

@@ -48,7 +48,7 @@ def _taps(weight: Tensor) -> Tensor:
 
 
 def conv1d(
-    x: Tensor,
+    input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | tuple[int] = 1,
@@ -59,13 +59,14 @@ def conv1d(
     """Return torch.nn.functional.conv1d of the same arguments, faster where that is possible.
 
     Equal within 5e-6 of the largest value in float32; the result may have other strides. The
-    gradient goes to `x`; with a weight that needs one, torch's own conv1d is used.
+    gradient goes to `input`; with a weight that needs one, torch's own conv1d is used.
 
     Parameters
     ----------
-    x: (N, channels, positions).
+    input: (N, channels, positions); called as torch calls it, which models may do by name.
     weight: (outputs, channels / groups, width).
     """
+    x = input
     stride, dilation = one_number(stride), one_number(dilation)
     pad = _padding(padding, dilation * (weight.shape[-1] - 1), stride)
     if not _suits(x, weight, bias, stride, pad, dilation, groups):

@@ -12,13 +12,14 @@ from cisweep.models.convolution import ALIGNED, conv1d, needs_gradient
 from cisweep.models.layouts import laid_out, stamp_of
 
 
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return torch.nn.functional.linear, with bits that do not depend on a row's place.
 
     A library's product of the same row can differ in the last bit from one row to the next. With
     sizes filled up to a multiple of 16 it does not, so a window's result does not depend on
     the row of the batch in which it stands.
     """
+    x = input  # called as torch calls it, which models may do by name
     n_out, n_in = weight.shape if weight.ndim == 2 else (0, 0)
     if (
         n_out == 0
@@ -34,7 +35,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _batch_norm(
-    x: Tensor,
+    input: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Tensor | None = None,
@@ -44,6 +45,7 @@ def _batch_norm(
     eps: float = 1e-5,
 ) -> Tensor:
     """Return batch_norm; of channels-last x, for which torch has no fast kernel, by its formula."""
+    x = input
     if training or x.ndim != 3 or x.stride(1) != 1 or running_mean is None or running_var is None:
         return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps)
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (weight, bias)):
@@ -67,8 +69,9 @@ def _affine(
     return scale[:, None], shift[:, None]
 
 
-def _view(x: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
+def _view(self: Tensor, *shape: Any, **kwargs: Any) -> Tensor:
     """Return x.view(shape), by a copy where the other strides of a fast convolution need one."""
+    x = self
     if x.is_contiguous() or kwargs or (shape and isinstance(shape[0], torch.dtype)):
         return x.view(*shape, **kwargs)
     return x.reshape(*shape)

@@ -48,6 +48,8 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if name_of(func) in ("__setitem__", "__set__") or "out" in kwargs:
+            raise Untraceable(f"{name_of(func)} writes into a tensor")
         refs: list[int] = []
 
         def refer(value: Any) -> Any:
@@ -79,9 +81,6 @@ class _Recorder(TorchFunctionMode):
         return result
 
     def _check_in_place(self, call: Call, returned: list[Tensor]) -> None:
-        name = name_of(call.function)
-        if name in ("__setitem__", "__set__") or any(k == "out" for k in call.kwargs):
-            raise Untraceable(f"{name} writes into a tensor")
         # A tensor that is changed in place is a new number; what else looks at its memory is not
         # followed.
         changed = [i for i in call.inputs if any(self.tensors[i] is t for t in returned)]
@@ -89,6 +88,7 @@ class _Recorder(TorchFunctionMode):
             memory = _memory(self.tensors[i])
             same = [t for t in self.tensors if t is not self.tensors[i] and _memory(t) == memory]
             if same and call.writes:
+                name = name_of(call.function)
                 raise Untraceable(f"{name} changes a tensor that others are views of")
 
     def forget(self) -> None:
