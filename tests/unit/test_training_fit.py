@@ -180,6 +180,11 @@ def test_losses_that_explode_stop_with_a_mend():
         train(network(), objective=objective(explode))
 
 
+def test_unknown_monitor_lists_the_known_ones():
+    with pytest.raises(TrainingError, match="fit.monitor: no monitor 'r2'.*one of metric, loss"):
+        replace(CONFIG, monitor="r2")
+
+
 def test_a_metric_that_validation_leaves_undefined_is_an_error_with_its_key():
     everything = data()
     flat = replace(everything.take(np.arange(20)), values=np.ones((20, 1), np.float32))

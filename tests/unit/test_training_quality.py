@@ -80,6 +80,16 @@ def test_a_target_below_its_matrix_and_one_near_chance():
     assert not quality.remarks
 
 
+def test_a_target_that_ranks_well_but_puts_fewer_sites_first():
+    rows = [
+        row("a", "model", 0.93), row("a", "matrix M1 ABF1", 0.89),
+        row("a", "model", 0.63, "auprc"), row("a", "matrix M1 ABF1", 0.64, "auprc"),
+    ]  # fmt: skip
+    quality = quality_of(recipe(), ["a", "b"], [record(*rows)]).targets["a"]
+    assert (quality.metric, quality.value) == ("auroc", 0.93)
+    assert quality.remarks == ["AUPRC 0.630 is below that of matrix M1 ABF1, 0.640"]
+
+
 def test_few_rows_leave_an_auroc_near_chance():
     """Two of three pairs in order, but so few that an interval holds 0.5."""
     rows = [row("a", "model", 0.66, n=12, low=0.42, high=0.9), row("b", "model", 0.66, low=0.6)]

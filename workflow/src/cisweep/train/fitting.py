@@ -49,6 +49,12 @@ class FitConfig:
     device: str = "cpu"
     progress: bool = True
 
+    def __post_init__(self) -> None:
+        if self.monitor not in ("metric", "loss"):
+            raise TrainingError(
+                f"no monitor {self.monitor!r}", where="fit.monitor", mend="one of metric, loss"
+            )
+
     def fingerprint(self) -> str:
         """Return a hash of what determines the result."""
         values = asdict(self)

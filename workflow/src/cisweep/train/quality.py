@@ -16,7 +16,8 @@ NEAR_CHANCE = 0.6
 """An AUROC below it is near 0.5: of five pairs of a positive and a negative less than three stand
 in the right order."""
 _CEILINGS = ("poisson_ceiling",)
-_NAMES = {"auroc": "AUROC", "pearson": "Pearson's r", "accuracy": "accuracy"}
+_FIGURES = ("auroc", "pearson", "accuracy")  # the first one that is there stands for a target
+_NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "pearson": "Pearson's r", "accuracy": "accuracy"}
 _FIRST = ("uniform", "", "peaks")  # the groups of rows whose figures stand for a target
 
 
@@ -95,14 +96,15 @@ def _rows(records: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _judged(rows: pd.DataFrame) -> TargetQualityConfig:
     """Return the figures of one task, and remarks on where they are poor."""
-    metric = next((m for m in _NAMES if (rows["metric"] == m).any()), rows["metric"].iloc[0])
-    groups = {
-        name: _compared(group)
-        for name, group in rows[rows["metric"] == metric].groupby("rows", sort=False)
-    }
+    metric = next((m for m in _FIGURES if (rows["metric"] == m).any()), rows["metric"].iloc[0])
+    groups = _groups(rows, metric)
     first = next((name for name in _FIRST if name in groups), next(iter(groups)))
     model, baseline = groups[first]
-    remarks = [*_below(metric, groups), *_hardly(metric, groups)]
+    remarks = _below(metric, groups)
+    if metric == "auroc":
+        # A model may rank most pairs right and still put fewer sites first than a matrix does.
+        remarks += _below("auprc", _groups(rows, "auprc"))
+    remarks += _hardly(metric, groups)
     return TargetQualityConfig(
         metric=metric,
         value=_figure(model["value"]),
@@ -112,6 +114,12 @@ def _judged(rows: pd.DataFrame) -> TargetQualityConfig:
         baseline_value=None if baseline is None else _figure(baseline["value"]),
         remarks=remarks,
     )
+
+
+def _groups(rows: pd.DataFrame, metric: str) -> dict[str, tuple[pd.Series, pd.Series | None]]:
+    """Return, for each group of held-out rows, the model and the best baseline by one metric."""
+    chosen = rows[rows["metric"] == metric].groupby("rows", sort=False)
+    return {name: _compared(group) for name, group in chosen}
 
 
 def _compared(group: pd.DataFrame) -> tuple[pd.Series, pd.Series | None]:
