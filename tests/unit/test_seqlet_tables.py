@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from cisweep.analysis.seqlet_background import merge, summarise
+from cisweep.analysis.seqlet_spans import Spans, flanked
 from cisweep.analysis.seqlet_tables import call_chunk, in_genome_order
 from cisweep.contracts import Windows
 from cisweep.outputs.hits import append_bed
@@ -84,3 +85,11 @@ def test_bed_of_hits():
     handle = io.StringIO()
     append_bed(table, handle)
     assert handle.getvalue() == "c\t4\t8\tm:M\t50\t-\nc\t9\t14\tk:K\t1000\t+\n"
+
+
+def test_flanks_are_cut_at_the_ends_of_the_window():
+    place = np.array([0, 3, 10])
+    spans = Spans(np.arange(3), place, place + 10, np.zeros(3))
+    found = flanked(spans, 4, 20)
+    assert found.start.tolist() == [0, 0, 6] and found.end.tolist() == [14, 17, 20]
+    assert found.example.tolist() == [0, 1, 2]

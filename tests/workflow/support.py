@@ -64,12 +64,13 @@ NOT_COMPARED = {
 }
 """Products that two runs of equal results need not have alike: name -> why."""
 
-BYTES = (".bed", ".fa", ".gz", ".json", ".md", ".meme", ".narrowPeak", ".svg", ".tbi", ".txt",
-         ".yaml")  # fmt: skip
+BYTES = (".bed", ".fa", ".gz", ".json", ".md", ".meme", ".narrowPeak", ".safetensors", ".svg",
+         ".tbi", ".txt", ".xml", ".yaml")  # fmt: skip
 """Suffixes of products that are compared byte by byte."""
 
-DRAWN = (".svg", ".gz", ".tbi")
-"""Of those the ones that no tolerance can be given for: drawings and compressed records."""
+DISCRETE = (".gz", ".json", ".svg", ".tbi")
+"""Of those the ones that no tolerance can be given for: drawings, compressed records, and counts on
+a grid, which move by one where a number moves by its last bit."""
 
 
 def assert_same(left: Path, right: Path, tolerance: float = 0.0) -> None:
@@ -105,7 +106,7 @@ def same_product(a: Path, b: Path, tolerance: float = 0.0) -> None:
         x, y = (pd.read_csv(path, sep="\t", header=None) for path in (a, b))
         _same_table(x, y, name, tolerance)
     elif a.suffix in BYTES:
-        assert (tolerance and a.suffix in DRAWN) or a.read_bytes() == b.read_bytes(), name
+        assert (tolerance and a.suffix in DISCRETE) or a.read_bytes() == b.read_bytes(), name
     else:
         raise AssertionError(f"{a}: say in support.py how products of {a.suffix!r} are compared")
 
