@@ -143,7 +143,7 @@ def test_the_permutation_test_against_all_choices():
 def table_of(judged, controls, effect=None, motif="m", name="M"):
     """Rows of effects_of_hits of one target."""
     columns = {f"control_{k}": controls[:, k] for k in range(controls.shape[1])}
-    fields = {"motif": motif, "name": name, "target": "t", "judged": judged}
+    fields = {"motif": motif, "name": name, "target": "t", "p_value": 1e-5, "judged": judged}
     return pd.DataFrame(fields | {"effect": judged if effect is None else effect} | columns)
 
 
@@ -164,11 +164,13 @@ def test_table_and_hits_by_hand():
     assert second["n"] == 3 and second["effect"] == pytest.approx(10 / 3)
     assert second["control"] == pytest.approx(0.5) and second["difference"] == pytest.approx(0)
     hits = judged_hits(effects)
-    assert list(hits) == ["motif", "name", "target", "effect", "control", "p_value", "q_value"]
-    assert hits["control"].tolist()[:2] == [0, 1] and hits["p_value"].isna().tolist()[2]
+    added = ["control", "effect_p_value", "effect_q_value"]
+    assert list(hits) == ["motif", "name", "target", "p_value", "effect", *added]
+    assert (hits["p_value"] == 1e-5).all()  # that of the match stays
+    assert hits["control"].tolist()[:2] == [0, 1] and hits["effect_p_value"].isna().tolist()[2]
     own = hits[hits["motif"] == "m"]
-    np.testing.assert_allclose(own["p_value"], 2 / 16)  # below all 15 random spans
-    np.testing.assert_allclose(own["q_value"], 2 / 16)
+    np.testing.assert_allclose(own["effect_p_value"], 2 / 16)  # below all 15 random spans
+    np.testing.assert_allclose(own["effect_q_value"], 2 / 16)
     few = ablation_table(effects, min_hits=5)
     assert few["q_value"].isna().tolist() == [False, True] == few["rank"].isna().tolist()
     none = ablation_table(effects.iloc[:0])
@@ -220,7 +222,7 @@ def test_p_is_uniform_for_random_places_and_tiny_for_the_word_that_counts():
     assert (random["ci_high"] < 0).mean() > 0.1
     assert word["rank"] == 1 and word["q_value"] < 0.01 and word["difference_ci_high"] < -0.3
     judged = judged_hits(effects)
-    p = judged.loc[judged["motif"] != "gata", "p_value"]
+    p = judged.loc[judged["motif"] != "gata", "effect_p_value"]
     assert 0.03 < (p <= 0.1).mean() < 0.17
 
 

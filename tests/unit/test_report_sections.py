@@ -123,14 +123,15 @@ def test_ablations(folder):
          "difference": e + 0.5, "difference_ci_low": e - 0.5, "difference_ci_high": e + 1.5,
          "p_value": q / 2, "q_value": q, "rank": r}
         for t, m, n, e, q, r in [
-            ("ctcf", "A", 9, -5.0, 0.001, 1), ("ctcf", "B", 2, -9.0, 1, None),
-            ("ctcf", "C", 9, 3.0, 0.5, 2), ("pu1", "A", 9, -3.0, 0.2, 1),
+            ("ctcf", "D", 5, -4.0, 0.1, 1), ("ctcf", "A", 9, -5.0, 0.001, 2),
+            ("ctcf", "B", 2, -9.0, 1, None), ("ctcf", "C", 9, 3.0, 0.01, 3),
+            ("pu1", "A", 9, -3.0, 0.2, 1),
         ]
     ]  # fmt: skip
     pd.DataFrame(rows).to_parquet(folder / "m/ablate.parquet")
     section = section_of(view("ablate", {}, "m"))
-    assert [row[0].count("<b>A") for row in cells(section)] == [1, 0, 1]  # B has too few matches
-    assert cells(section)[0][3:6] == ["−5", "−0.500", "−5.50 to −3.50"]
+    assert [row[0].count("<b>A") for row in cells(section)] == [0, 1, 0, 1]  # B has too few matches
+    assert cells(section)[1][3:6] == ["−5", "−0.500", "−5.50 to −3.50"]
     assert section.headlines == [
         "Without its matches of A, ctcf falls most: −5 logit in the mean of 9 matches; without "
         "random spans −0.500 (q 0.0010)."

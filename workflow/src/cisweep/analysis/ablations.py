@@ -153,11 +153,13 @@ def effects_of_hits(
 
 
 def judged_hits(effects: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `effects_of_hits` with control, p_value and q_value in place of the spans.
+    """Return the rows of `effects_of_hits` with control, effect_p_value and effect_q_value in place
+    of the spans.
 
-    control: mean of the hit's random spans. p_value: two-sided, 2 (r + 1) / (N + 1), r of the N
-    random spans of all hits of the motif change the target as much, or more, in that direction.
-    q_value: of Benjamini & Hochberg over the hits of the motif. NaN without random spans.
+    control: mean of the hit's random spans. effect_p_value: two-sided, 2 (r + 1) / (N + 1), where r
+    of the N random spans of all hits of the motif change the target as much in that direction.
+    effect_q_value: of Benjamini & Hochberg over the hits of the motif. NaN without random spans.
+    (p_value is the match's, as in hits.parquet.)
     """
     controls = _controls(effects)
     p_value, q_value = (np.full(len(effects), np.nan) for _ in range(2))
@@ -171,7 +173,7 @@ def judged_hits(effects: pd.DataFrame) -> pd.DataFrame:
         p_value[rows], q_value[rows] = p, bh_qvalues(p, len(p))
     names = [c for c in effects if str(c).startswith("control_")]
     return effects.drop(columns=["judged", *names]).assign(
-        control=controls.mean(axis=1), p_value=p_value, q_value=q_value
+        control=controls.mean(axis=1), effect_p_value=p_value, effect_q_value=q_value
     )
 
 

@@ -24,7 +24,8 @@ class HitsConfig(StepConfig):
     its p-values hold where CG is rare and AA is frequent."""
     null_copies: int = Field(50, ge=2)
     """Column-shuffled copies of each matrix. The mean attribution of a motif is ranked among those
-    of all copies of all motifs: with n copies a single motif reaches a q-value of about 1.5 / n."""
+    of all copies of all motifs: with n copies a single motif reaches a q-value of little more than
+    1 / n."""
 
 
 STEP = Step(

@@ -32,15 +32,17 @@ def of_model(view: View) -> Section:
         mine = table[(table["target"] == target.name) & table["rank"].notna()]
         best = mine.sort_values("rank").head(SHOWN)
         section.blocks += _blocks(view, target.name, best, len(mine))
-        first = best.iloc[0] if len(best) else None
-        if first is not None and first["difference_ci_high"] < 0 and first["q_value"] <= SURE:
+        # Ranks come from intervals, which a few matches leave wide: the test decides.
+        sure = mine[(mine["q_value"] <= SURE) & (mine["difference"] < 0)].sort_values("rank")
+        if len(sure):
+            first = sure.iloc[0]
             section.headlines.append(
                 f"Without its matches of {first['name'] or first['motif']}, {target.name} falls "
                 f"most: {signed(first['effect'])} {view.unit(target.name)} in the mean of "
                 f"{first['n']:,} matches; without random spans {signed(first['control'])} "
                 f"(q {number(first['q_value'], 2)})."
             )
-        elif first is not None:
+        elif len(mine):
             text = f"No motif's matches are worth more to {target.name} than random spans are."
             section.blocks.append(Note(text))
     return section
