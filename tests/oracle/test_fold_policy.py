@@ -15,13 +15,13 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
+from cisweep.analysis.ablations import control_shuffles, hit_ablations
 from cisweep.analysis.averaging import attribute_windows, predict_windows
 from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
 from cisweep.analysis.effect_model import EffectModel
 from cisweep.analysis.experiment_jobs import make_backgrounds, predictor
 from cisweep.analysis.experiments import (
     Backgrounds,
-    hit_ablations,
     marginal_effects,
     spacing_effects,
 )
@@ -226,8 +226,9 @@ def test_experiments(case, step, small_motifs):
 
     if step == "ablate":
         spans = np.tile([12, 24], (6, 1))
-        hit_ablations(asked, case.windows, case.tokens, spans, n_shuffles=2, seed=1)
-        assert n[0] == 6 * 3
+        options = {"n_shuffles": 2, "n_controls": 1, "seed": 1}
+        hit_ablations(asked, case.windows, case.tokens, spans, **options)
+        assert n[0] == 6 * (1 + 2 + control_shuffles(2, 1))
         return
     backgrounds = Backgrounds.shuffled(asked, case.windows, case.tokens, 8, 0)
     if step == "marginalize":
