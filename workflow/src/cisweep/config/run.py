@@ -24,6 +24,7 @@ from cisweep.config.base import NAME, Name, Strict
 from cisweep.config.model import HUB, ModelConfig
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
+from cisweep.textfile import open_text
 
 
 class GenomeConfig(Strict):
@@ -187,10 +188,11 @@ def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") 
 def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str]]:
     where = f"models.{model_id} ({path})"
     try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        return None, [f"{where}: no such file"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with open_text(path, ConfigError) as file:
+            data = yaml.safe_load(file)
+    except (ConfigError, yaml.YAMLError) as error:
+        if not path.exists():
+            return None, [f"{where}: no such file"]
         return None, [f"{where}: not readable YAML: {' '.join(str(error).split())}"]
     if not isinstance(data, dict):
         return None, [f"{where}: a model config is a mapping, got {type(data).__name__}"]

@@ -223,7 +223,8 @@ class Plan:
             if self.given is not None:
                 where = str(self.config.regions.bed or self.config.sequences)
                 limit = self.config.regions.max_dropped
-                check_dropped(len(self.given), self._rows(model)[1], limit, where)
+                dropped = self._rows(model)[1]
+                check_dropped(len(self.given), dropped, limit, where, self.source.lengths)
             self.chunks(model)
         check_folds(self)
 
