@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
@@ -51,13 +52,15 @@ PLAN = make_plan(config)
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"
+NAMED = NAME.strip("^$")
 RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
 
 
 wildcard_constraints:
-    model="[a-z0-9_]+",
+    model=NAMED,
     chunk="c[0-9]+",
-    target="[a-z0-9_]+",
+    # The end tells a strand's file from a target's.
+    target=rf"{NAMED}(?<!\.plus)(?<!\.minus)",
     fold="[0-9]+",
     strand="plus|minus",
 

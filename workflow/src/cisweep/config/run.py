@@ -20,11 +20,18 @@ from pydantic import (
     model_validator,
 )
 
-from cisweep.config.base import NAME, Name, Strict
+from cisweep.config.base import NAME, Name, Strict, check_distinct
 from cisweep.config.model import HUB, ModelConfig
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
 from cisweep.textfile import open_text
+
+RESERVED = frozenset(
+    ("benchmarks", "design", "logs", "train", "variants", "base_counts.json", "genomes.txt")
+    + ("dropped_regions.tsv", "hub.txt", "igv_session.xml", "provenance.json", "report.html")
+    + ("trackdb.txt",)
+)
+"""What results/<run>/ holds beside the folders of the models, in lower case."""
 
 
 class GenomeConfig(Strict):
@@ -113,6 +120,16 @@ class RunConfigBase(Strict):
     tf32: bool = False
     """Allow TF32 on the GPU for predictions; attribution and design never use it."""
 
+    @field_validator("models")
+    @classmethod
+    def _names_of_models(cls, value: dict[str, Path | None]) -> dict[str, Path | None]:
+        names = [name for name, path in value.items() if path is not None]
+        check_distinct(names, "names of models")
+        taken = next((n for n in names if n.lower() in RESERVED), None)
+        if taken is not None:
+            raise ValueError(f"{taken} is a file or folder of the run; give the model another name")
+        return value
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
@@ -175,7 +192,8 @@ def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") 
         if item["type"] == "extra_forbidden":
             text = "unknown key" + _meant(model, item["loc"])
         elif item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
-            text = f"lower-case letters, digits and _ only (it names files), got {item['input']!r}"
+            text = "letters, digits, _, - and . only, of which - and . not first (it names files)"
+            text += f", got {item['input']!r}"
         elif item["type"] == "model_type":
             keys = ", ".join(_keys_at(model, item["loc"]))
             text = f"give a mapping of keys ({keys}), got {item['input']!r}"
