@@ -137,7 +137,7 @@ def discover_mb():
     step = PLAN.step_config("discover")
     if step is None:
         return 0
-    regions = step.max_regions * step.window_bp / 400
+    regions = step.max_regions * (step.window_bp + 80) / 400
     return int(2 * (500 + 0.15 * step.max_seqlets + 0.05 * regions))
 
 
