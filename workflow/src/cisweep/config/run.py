@@ -46,6 +46,23 @@ class TileConfig(Strict):
 
     stride_bp: int = Field(ge=1)
     """Distance between the starts of two tiles."""
+    start: int = Field(0, ge=0)
+    """Only tiles whose centre lies from here on, 0-based, on every chromosome that
+    `regions.chroms` takes."""
+    end: int | None = Field(None, ge=1)
+    """Only tiles whose centre lies before this base (half-open: 20:0-1000000 has end 1000000); null
+    = to the end of the chromosome."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.end is not None and self.start >= self.end:
+            raise ValueError(f"start {self.start} is not before end {self.end}")
+        return self
+
+    def part(self, low: int, high: int) -> tuple[int, int] | None:
+        """Return the part of the bases [low, high) that is tiled, or None."""
+        a, b = max(low, self.start), high if self.end is None else min(high, self.end)
+        return (a, b) if a < b else None
 
 
 class RegionsConfig(Strict):
