@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
@@ -19,6 +20,7 @@ from cisweep.genome.experiment_chunks import (
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.genome.variants import VariantPolicy, check_variants
+from cisweep.genome.workload import small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
@@ -49,6 +51,10 @@ def stop_unless_usable(check):
 
 
 PLAN = make_plan(config)
+# Said once, by the process that plans the run, not by each job.
+if workflow.is_main_process:
+    for notice in filter(None, (small_chunks(PLAN, model) for model in PLAN.models)):
+        logger.warning(f"cisweep: {notice}")
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"
