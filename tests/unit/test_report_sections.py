@@ -285,6 +285,11 @@ def test_discovered_motifs(folder):
     for target, rows in (("ctcf", [row]), ("pu1", [])):
         table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "motif_q_value"])
         write_tsv(table, folder / f"m/discover/{target}.tsv")
+        few = ["+", 90, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
+        some = ["-", 1300, 1200, 120, len(rows), "" if rows else "nothing stands out"]
+        kept = ["sign", "found", "clustered", "in_motifs", "motifs", "note"]
+        seqlets = pd.DataFrame([few, some], columns=kept)
+        write_tsv(seqlets, folder / f"m/discover/{target}.seqlets.tsv")
         (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
     section = section_of(seen)
     (cell,) = cells(section)
@@ -298,6 +303,12 @@ def test_discovered_motifs(folder):
     assert captions == [
         "1 motif found in the attributions of ctcf",
         "0 motifs found in the attributions of pu1",
+    ]
+    told = [b.text for b in section.blocks if b.kind == "note"][1:]
+    few = "Positive motifs: none, since there are 90 positive seqlets, and more are needed. "
+    assert told == [
+        few + "Negative seqlets: 1,300 found, 1,200 clustered, 120 of them in 1 motif.",
+        few + "Negative motifs: none, since nothing stands out.",
     ]
 
 

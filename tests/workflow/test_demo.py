@@ -11,8 +11,14 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from cisweep.analysis.motif_discovery import read_patterns
+from cisweep.analysis.motif_discovery import (
+    DiscoveryOptions,
+    discover_motifs,
+    found_table,
+    read_patterns,
+)
 from cisweep.genome.motifs import Motif, load_motifs
+from cisweep.outputs.attributions import read_hypothetical
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +72,28 @@ def test_marginal_effects_rank_ctcf_and_ets_first(experiments):
     first = table[table["rank"] == 1].set_index("target")["name"]
     assert first["ctcf"] == "CTCF" and first["pu1"] in ETS
     assert (table["n"] == 20).all() and len(table) == 2 * 1019
+
+
+@pytest.mark.parametrize(("target", "names"), [("ctcf", {"CTCF", "CTCFL"}), ("pu1", ETS)])
+@pytest.mark.parametrize("window_bp", [61, 100, 120])
+def test_short_windows_find_it_too_or_say_why_not(
+    experiments, tmp_path, resources, window_bp, target, names
+):
+    path = experiments / "attributions.h5"
+    options = DiscoveryOptions(window_bp=window_bp)
+    with h5py.File(path) as file:
+        rows = np.arange(len(file["tokens"]))
+    found = discover_motifs(
+        *read_hypothetical(path, target, rows, options.read_bp), tmp_path / "m.h5", options
+    )
+    up = found.seqlets.iloc[0]
+    if up["found"] <= options.min_seqlets:
+        assert window_bp == 61 and f"there are {up['found']} positive seqlets" in up["note"]
+        return
+    known = load_motifs(resources / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme")
+    best = found_table(found.patterns, known).iloc[0]
+    assert best["n_seqlets"] > 50
+    assert set(best["nearest_motifs"].replace(":", ";").split(";")) & names
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
+from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
@@ -18,6 +20,7 @@ from cisweep.genome.experiment_chunks import (
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.genome.variants import VariantPolicy, check_variants
+from cisweep.genome.workload import small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
@@ -48,16 +51,22 @@ def stop_unless_usable(check):
 
 
 PLAN = make_plan(config)
+# Said once, by the process that plans the run, not by each job.
+if workflow.is_main_process:
+    for notice in filter(None, (small_chunks(PLAN, model) for model in PLAN.models)):
+        logger.warning(f"cisweep: {notice}")
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"
+NAMED = NAME.strip("^$")
 RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
 
 
 wildcard_constraints:
-    model="[a-z0-9_]+",
+    model=NAMED,
     chunk="c[0-9]+",
-    target="[a-z0-9_]+",
+    # The end tells a strand's file from a target's.
+    target=rf"{NAMED}(?<!\.plus)(?<!\.minus)",
     fold="[0-9]+",
     strand="plus|minus",
 
@@ -134,7 +143,7 @@ def discover_mb():
     step = PLAN.step_config("discover")
     if step is None:
         return 0
-    regions = step.max_regions * step.window_bp / 400
+    regions = step.max_regions * (step.window_bp + 80) / 400
     return int(2 * (500 + 0.15 * step.max_seqlets + 0.05 * regions))
 
 

@@ -78,7 +78,8 @@ def read_page(
     chapters = []
     for model in plan.models:
         chapter = Chapter(f"model-{model}", f"Model {model}")
-        chapter.parts = _parts([View(plan, step, model, motifs) for step in steps], model)
+        views = [View(plan, step, model, motifs) for step in steps]
+        chapter.parts = _parts(views, f"model-{model}")
         for part in chapter.parts:
             doubt(part.section, model, plan.models[model], part is chapter.parts[0])
         counts = [
@@ -115,7 +116,7 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
             files = [
                 view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
             ]
-            anchor = f"{prefix}-{view.step.name}"
+            anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
             found.append(Part(anchor, view.step.title, section, files))
     return found
 
