@@ -15,6 +15,7 @@ from cisweep.genome.experiment_chunks import (
     space_chunks,
     spaced_pairs,
 )
+from cisweep.genome.null_stretches import NullStretches
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.genome.variants import VariantPolicy, check_variants
@@ -51,6 +52,7 @@ PLAN = make_plan(config)
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"
+NULL_STRETCHES = {model: NullStretches(PLAN, model) for model in PLAN.models}
 RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
 
 
@@ -147,6 +149,17 @@ def discover_minutes():
 def peaks(wildcards):
     """Return the selected peaks of the job's model, or nothing if all regions are used."""
     return [f"{RESULTS}/{wildcards.model}/peaks.bed"] if PLAN.is_on("select") else []
+
+
+def null_chunks(wildcards):
+    """Return the chunk files of the null of the peaks, none where it is not drawn."""
+    chunks = NULL_STRETCHES[wildcards.model].chunks
+    return [f"{RESULTS}/{wildcards.model}/chunks/select_null/{chunk}.npz" for chunk in chunks]
+
+
+def null_key(wildcards):
+    """Return the hash of the stretches that are shuffled in the job's chunk."""
+    return NULL_STRETCHES[wildcards.model].key(wildcards.chunk)
 
 
 def attribution_limits():

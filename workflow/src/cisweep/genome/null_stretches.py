@@ -1,0 +1,165 @@
+"""Where the null of `select` is drawn: stretches of the run's own windows, to be shuffled.
+
+A stretch is windows side by side, as a place in the genome; so peaks can be called on its shuffled
+sequence as they are on the genome. Which stretches are drawn follows from the config, the .fai and
+the BED alone, never from chunks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cisweep.contracts import Windows, digest, seed_of
+from cisweep.genome.chunks import split_items
+from cisweep.genome.fasta import window_tokens
+from cisweep.genome.plan import Plan
+from cisweep.genome.regions import drop_n, n_tiles
+
+SPAN = 50
+"""Lengths of a window that a stretch spans at most: its two ends, where a window lacks neighbours
+that could be higher, are few against it."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The windows of `chrom` whose centre lies in [low, high), and about how many bases they are."""
+
+    chrom: str
+    low: int
+    high: int
+    size_bp: int
+
+
+@dataclass(frozen=True)
+class NullStretches:
+    """The stretches that the null of a model's peaks is drawn from."""
+
+    plan: Plan
+    model: str
+
+    @property
+    def _window_bp(self) -> int:
+        return self.plan.models[self.model].window_bp
+
+    @property
+    def distance_bp(self) -> int:
+        """A peak is the highest window within this distance."""
+        return self.plan.step_config("select").min_distance_bp or self._window_bp
+
+    # ---- which stretches -----------------------------------------------------------------
+
+    @cached_property
+    def n_windows(self) -> int:
+        """Windows of the run, those with too many N counted too."""
+        if self.plan.given is not None:
+            return len(self._given)
+        stride = self.plan.config.regions.tile.stride_bp
+        return sum(n_tiles(n, self._window_bp, stride) for n in self._lengths.values())
+
+    @cached_property
+    def draws(self) -> int:
+        """How often each stretch is shuffled."""
+        step = self.plan.step_config("select")
+        return max(1, min(step.draws, step.null_windows // max(self.n_windows, 1)))
+
+    @cached_property
+    def drawn(self) -> list[Stretch]:
+        """The stretches, in genome order; evenly spaced where the run has more than are wanted."""
+        wanted = self.plan.step_config("select").null_windows
+        if not wanted:
+            return []
+        total = self._n_stretches
+        if self.n_windows <= wanted:
+            return list(self._stretches(range(total)))
+        n = max(1, total * wanted // self.n_windows)
+        shift = seed_of(self.plan.config.seed, "select", "stretches") / 2.0**64
+        return list(self._stretches([int((i + shift) * total / n) for i in range(n)]))
+
+    @cached_property
+    def _lengths(self) -> dict[str, int]:
+        """Length of each chromosome that is tiled."""
+        return {c: n for c, n in self.plan.source.lengths.items() if self.plan.wanted(c)}
+
+    @cached_property
+    def _given(self) -> Windows:
+        return self.plan.all_given(self.model)
+
+    @cached_property
+    def _tiles_of_stretch(self) -> int:
+        return max(1, SPAN * self._window_bp // self.plan.config.regions.tile.stride_bp)
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Number of stretches of each tiled chromosome."""
+        stride = self.plan.config.regions.tile.stride_bp
+        return {
+            c: -(-n_tiles(n, self._window_bp, stride) // self._tiles_of_stretch)
+            for c, n in self._lengths.items()
+        }
+
+    @cached_property
+    def _runs(self) -> list[Stretch]:
+        """The stretches of given regions: neighbours that could be each other's better, no gap."""
+        found: list[Stretch] = []
+        windows, reach = self._given, max(self._window_bp, self.distance_bp)
+        centre, first = windows.centre, 0
+        for i in range(1, len(windows) + 1):
+            if (
+                i == len(windows)
+                or windows.chrom[i] != windows.chrom[first]
+                or centre[i] - centre[i - 1] >= reach
+                or (centre[i] - centre[first] >= SPAN * self._window_bp and centre[i] > centre[i - 1])
+            ):
+                low, high = int(centre[first]), int(centre[i - 1]) + 1
+                size = (i - first) * self._window_bp
+                found.append(Stretch(windows.chrom[first], low, high, size))
+                first = i
+        return found
+
+    @property
+    def _n_stretches(self) -> int:
+        return len(self._runs) if self.plan.given is not None else sum(self._counts.values())
+
+    def _stretches(self, rows: list[int] | range) -> Iterator[Stretch]:
+        """Yield stretches by their rows (ascending) among all of the run."""
+        if self.plan.given is not None:
+            yield from (self._runs[i] for i in rows)
+            return
+        span = self._tiles_of_stretch * self.plan.config.regions.tile.stride_bp
+        ends = np.cumsum(list(self._counts.values()))
+        names = list(self._counts)
+        for row in rows:
+            c = int(np.searchsorted(ends, row, side="right"))
+            low = (row - int(ends[c]) + self._counts[names[c]]) * span + self._window_bp // 2
+            yield Stretch(names[c], low, low + span, span)
+
+    # ---- jobs ----------------------------------------------------------------------------
+
+    @cached_property
+    def chunks(self) -> dict[str, range]:
+        """Chunk -> its stretches, as rows of `drawn`: one job handles chunk_bp, in all draws."""
+        return split_items([s.size_bp for s in self.drawn], self.plan.config.chunk_bp)
+
+    def key(self, chunk: str) -> str:
+        """Return a hash of what determines a chunk's null beside model and sequence."""
+        regions, rows = self.plan.config.regions, self.chunks[chunk]
+        targets = self.plan.step_config("select").targets
+        policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
+        stride = regions.tile.stride_bp if regions.tile else digest(self._given.keys())
+        stretches = [(s.chrom, s.low, s.high) for s in self.drawn[rows.start : rows.stop]]
+        return digest(stretches, self.draws, self.distance_bp, targets, policy, stride)
+
+    def place(self, stretch: Stretch) -> tuple[Windows, np.ndarray, int]:
+        """Return a stretch's usable windows, its tokens (L,) and the place of the first of them."""
+        windows = self.plan.windows_between(self.model, stretch.chrom, stretch.low, stretch.high)
+        if not len(windows):
+            return windows, np.empty(0, np.uint8), 0
+        start, end = int(windows.start.min()), int(windows.end.max())
+        tokens = window_tokens(
+            self.plan.source, windows.chrom[:1], np.array([start]), np.array([end])
+        )[0]
+        rows = np.lib.stride_tricks.sliding_window_view(tokens, self._window_bp)
+        usable, _, _ = drop_n(windows, rows[windows.start - start], self.plan.config.regions.max_n)
+        return usable, tokens, start
