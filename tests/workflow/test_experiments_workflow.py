@@ -38,7 +38,11 @@ def variants(tmp_path_factory, small_genome) -> Path:
 
 def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake):
     steps = {name: None for name in STEPS}
-    steps |= {"predict": {}, "select": {"top_n": 12}, "hits": {"threshold": 1e-4}} | EXPERIMENTS
+    steps |= {
+        "predict": {},
+        "select": {"fdr": None, "top_n": 12},
+        "hits": {"threshold": 1e-4},
+    } | EXPERIMENTS
     folders = [tmp_path / "one", tmp_path / "many"]
     jobs = []
     for folder, chunk_bp in zip(folders, (1_000_000, 15_000)):

@@ -24,7 +24,7 @@ that could be higher, are few against it."""
 
 @dataclass(frozen=True)
 class Stretch:
-    """The windows of `chrom` whose centre lies in [low, high), and about how many bases they are."""
+    """The windows of `chrom` whose centre lies in [low, high); size_bp: about how many bases."""
 
     chrom: str
     low: int
@@ -104,17 +104,16 @@ class NullStretches:
         """The stretches of given regions: neighbours that could be each other's better, no gap."""
         found: list[Stretch] = []
         windows, reach = self._given, max(self._window_bp, self.distance_bp)
-        centre, first = windows.centre, 0
-        for i in range(1, len(windows) + 1):
-            if (
-                i == len(windows)
-                or windows.chrom[i] != windows.chrom[first]
-                or centre[i] - centre[i - 1] >= reach
-                or (centre[i] - centre[first] >= SPAN * self._window_bp and centre[i] > centre[i - 1])
-            ):
-                low, high = int(centre[first]), int(centre[i - 1]) + 1
+        centre, first, n = windows.centre.tolist(), 0, len(windows)
+        for i in range(1, n + 1):
+            ends = i == n or windows.chrom[i] != windows.chrom[first]
+            if not ends:
+                full = centre[i] - centre[first] >= SPAN * self._window_bp
+                # Windows of one place, on two strands, stay together.
+                ends = centre[i] - centre[i - 1] >= reach or (full and centre[i] > centre[i - 1])
+            if ends:
                 size = (i - first) * self._window_bp
-                found.append(Stretch(windows.chrom[first], low, high, size))
+                found.append(Stretch(windows.chrom[first], centre[first], centre[i - 1] + 1, size))
                 first = i
         return found
 
