@@ -9,6 +9,7 @@ import pytest
 from cisweep.analysis.peak_null import PeakNull, PeakRates, null_peaks, shuffled_pieces
 from cisweep.analysis.peak_selection import PeakRules, predicted_peaks
 from cisweep.contracts import Windows
+from cisweep.genome.backgrounds import region_sample
 from cisweep.genome.null_stretches import SPAN, NullStretches
 from cisweep.genome.plan import Plan
 
@@ -110,6 +111,20 @@ def test_rules_of_selection():
     assert without.summary["n_null_windows"][0] == 0
 
 
+# ---- where nothing is selected -------------------------------------------------------------
+
+
+def test_without_a_peak_the_backgrounds_of_experiments_come_from_all_regions(genome, tmp_path):
+    (tmp_path / "peaks.bed").touch()
+    (tmp_path / "r.bed").write_text("a\t1000\t1200\nb\t3000\t3200\n")
+    tiled = stretches(genome).plan
+    windows, tokens = region_sample(tiled, "m", 5, tmp_path / "peaks.bed")
+    assert set(windows.chrom) <= {"a", "b"} and tokens.shape == (5, 200)
+    given = stretches(genome, {"bed": str(tmp_path / "r.bed")}).plan
+    windows, _ = region_sample(given, "m", 5, tmp_path / "peaks.bed")
+    assert windows.keys() == ["a:1000-1200(.)", "b:3000-3200(.)"]
+
+
 # ---- which stretches are drawn -------------------------------------------------------------
 
 
@@ -190,6 +205,7 @@ def test_a_chunk_of_the_null_reruns_when_what_it_draws_changes(genome):
     usual = stretches(genome)
     key = usual.key("c000000")
     assert key == stretches(genome, top_n=5).key("c000000")  # what is selected does not matter
-    for change in ({"min_distance_bp": 300}, {"null_windows": 2000}, {"targets": ["ctcf"]}):
+    assert key == stretches(genome, targets=["ctcf"]).key("c000000")
+    for change in ({"min_distance_bp": 300}, {"null_windows": 2000}, {"fdr": 0.2}):
         assert stretches(genome, **change).key("c000000") != key
     assert len({usual.key(c) for c in usual.chunks}) == len(usual.chunks) == 4

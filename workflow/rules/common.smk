@@ -158,7 +158,7 @@ def null_chunks(wildcards):
 
 
 def null_key(wildcards):
-    """Return the hash of the stretches that are shuffled in the job's chunk."""
+    """Return the hash of the model and of the stretches that are shuffled in the job's chunk."""
     return NULL_STRETCHES[wildcards.model].key(wildcards.chunk)
 
 

@@ -22,7 +22,6 @@ rule select_null_chunk:
         runtime=60,
     params:
         root=root_folder,
-        settings=settings("predict"),
         stretches=null_key,
     script:
         "../../scripts/select_null_chunk.py"

@@ -16,6 +16,7 @@ from cisweep.genome.chunks import split_items
 from cisweep.genome.fasta import window_tokens
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import drop_n, n_tiles
+from cisweep.steps.select import STEP
 
 SPAN = 50
 """Lengths of a window that a stretch spans at most: its two ends, where a window lacks neighbours
@@ -142,13 +143,13 @@ class NullStretches:
         return split_items([s.size_bp for s in self.drawn], self.plan.config.chunk_bp)
 
     def key(self, chunk: str) -> str:
-        """Return a hash of what determines a chunk's null beside model and sequence."""
+        """Return a hash of what determines a chunk's null beside the bytes of model and source."""
         regions, rows = self.plan.config.regions, self.chunks[chunk]
-        targets = self.plan.step_config("select").targets
         policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
-        stride = regions.tile.stride_bp if regions.tile else digest(self._given.keys())
+        windows = regions.tile.stride_bp if regions.tile else digest(self._given.keys())
         stretches = [(s.chrom, s.low, s.high) for s in self.drawn[rows.start : rows.stop]]
-        return digest(stretches, self.draws, self.distance_bp, targets, policy, stride)
+        run = (STEP.version, self.plan.config.seed, self.plan.model_key(self.model))
+        return digest(run, policy, windows, stretches, self.draws, self.distance_bp)
 
     def place(self, stretch: Stretch) -> tuple[Windows, np.ndarray, int]:
         """Return a stretch's usable windows, its tokens (L,) and the place of the first of them."""

@@ -13,7 +13,8 @@ FDR = 0.1
 
 class SelectConfig(StepConfig):
     """Local maxima of each target's predictions that shuffled sequence does not give; without this
-    step all regions are used."""
+    step all regions are used. p-values and rates of the steps behind it are given this selection.
+    """
 
     fdr: float | None = Field(FDR, gt=0, lt=1)
     """Largest false discovery rate of each target's peaks, against peaks that the model predicts
