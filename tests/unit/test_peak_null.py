@@ -201,11 +201,20 @@ def test_many_windows_are_sampled_and_few_are_shuffled_often(genome):
     assert stretches(genome, fdr=None, top_n=5, null_windows=0).drawn == []
 
 
-def test_a_chunk_of_the_null_reruns_when_what_it_draws_changes(genome):
-    usual = stretches(genome)
-    key = usual.key("c000000")
-    assert key == stretches(genome, top_n=5).key("c000000")  # what is selected does not matter
-    assert key == stretches(genome, targets=["ctcf"]).key("c000000")
+def test_a_chunk_of_the_null_reruns_when_what_it_draws_changes(genome, tmp_path):
+    def keys_of(*args, **select):
+        found = stretches(genome, *args, **select)
+        return found.settings, {c: found.key(c) for c in found.chunks}
+
+    settings, usual = keys_of()
+    assert len(set(usual.values())) == len(usual) == 4
+    for same in ({"top_n": 5}, {"targets": ["ctcf"]}):  # what is selected does not matter
+        assert keys_of(**same) == (settings, usual)
     for change in ({"min_distance_bp": 300}, {"null_windows": 2000}, {"fdr": 0.2}):
-        assert stretches(genome, **change).key("c000000") != key
-    assert len({usual.key(c) for c in usual.chunks}) == len(usual.chunks) == 4
+        assert keys_of(**change)[0] != settings
+    black = tmp_path / "black.bed"
+    black.write_text("b\t500\t600\n")
+    tile = {"tile": {"stride_bp": 100}, "chroms": "a|b"}
+    same, changed = keys_of(tile | {"blacklist": [str(black)]})
+    assert same == settings
+    assert [c for c in usual if usual[c] != changed[c]] == ["c000002"]  # where b begins

@@ -157,8 +157,13 @@ def null_chunks(wildcards):
     return [f"{RESULTS}/{wildcards.model}/chunks/select_null/{chunk}.npz" for chunk in chunks]
 
 
+def null_settings(wildcards):
+    """Return the hash of how the null of the peaks is drawn."""
+    return NULL_STRETCHES[wildcards.model].settings
+
+
 def null_key(wildcards):
-    """Return the hash of the model and of the stretches that are shuffled in the job's chunk."""
+    """Return the hash of the windows that are shuffled in the job's chunk."""
     return NULL_STRETCHES[wildcards.model].key(wildcards.chunk)
 
 

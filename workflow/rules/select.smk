@@ -4,7 +4,7 @@
 rule select_null_chunk:
     """Predict shuffled stretches of the genome: what peaks look like without signal."""
     input:
-        prepared=ancient(f"{RESULTS}/{{model}}/prepare/prepared.json"),
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         source=PLAN.source_files,
         weights=weights,
     output:
@@ -22,6 +22,7 @@ rule select_null_chunk:
         runtime=60,
     params:
         root=root_folder,
+        settings=null_settings,
         stretches=null_key,
     script:
         "../../scripts/select_null_chunk.py"

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from cisweep.contracts import Windows, digest, seed_of
-from cisweep.genome.chunks import split_items
+from cisweep.genome.chunks import split_items, windows_digest
 from cisweep.genome.fasta import window_tokens
 from cisweep.genome.plan import Plan
 from cisweep.genome.regions import drop_n, n_tiles
@@ -142,18 +142,25 @@ class NullStretches:
         """Chunk -> its stretches, as rows of `drawn`: one job handles chunk_bp, in all draws."""
         return split_items([s.size_bp for s in self.drawn], self.plan.config.chunk_bp)
 
-    def key(self, chunk: str) -> str:
-        """Return a hash of what determines a chunk's null beside the bytes of model and source."""
-        regions, rows = self.plan.config.regions, self.chunks[chunk]
-        policy = [regions.edge, regions.max_n, regions.chroms, [str(p) for p in regions.blacklist]]
-        windows = regions.tile.stride_bp if regions.tile else digest(self._given.keys())
-        stretches = [(s.chrom, s.low, s.high) for s in self.drawn[rows.start : rows.stop]]
+    @property
+    def settings(self) -> str:
+        """Hash of what determines the null beside the stretches and the bytes of model and source.
+        It is the same for all chunks."""
         run = (STEP.version, self.plan.config.seed, self.plan.model_key(self.model))
-        return digest(run, policy, windows, stretches, self.draws, self.distance_bp)
+        return digest(run, self.draws, self.distance_bp, self.plan.config.regions.max_n)
+
+    def key(self, chunk: str) -> str:
+        """Return a hash of the windows that are shuffled in a chunk."""
+        rows = self.chunks[chunk]
+        windows = map(self._windows, self.drawn[rows.start : rows.stop])
+        return windows_digest(Windows.concatenate(list(windows)))
+
+    def _windows(self, stretch: Stretch) -> Windows:
+        return self.plan.windows_between(self.model, stretch.chrom, stretch.low, stretch.high)
 
     def place(self, stretch: Stretch) -> tuple[Windows, np.ndarray, int]:
         """Return a stretch's usable windows, its tokens (L,) and the place of the first of them."""
-        windows = self.plan.windows_between(self.model, stretch.chrom, stretch.low, stretch.high)
+        windows = self._windows(stretch)
         if not len(windows):
             return windows, np.empty(0, np.uint8), 0
         start, end = int(windows.start.min()), int(windows.end.max())
