@@ -19,9 +19,11 @@ with Job(snakemake) as job:  # noqa: F821
             config.min_distance_bp or model.window_bp, config.fdr, config.top_n, config.threshold
         ),
         order=list(job.plan.source.lengths),
-        nulls={t: PeakNull.merge(PeakNull(s[t], n) for s, n in parts) for t in targets}
-        if parts
-        else None,
+        nulls=(
+            {t: PeakNull.merge(PeakNull(s[t], n) for s, n in parts) for t in targets}
+            if config.null_windows
+            else None
+        ),
         rate=FDR,
     )
     for row in found.summary.itertuples():
@@ -30,7 +32,7 @@ with Job(snakemake) as job:  # noqa: F821
             + (
                 f"{row.n_above_chance} pass a false discovery rate of {row.rate:g} against "
                 f"{row.n_null_maxima} of shuffled sequence (smallest q {row.smallest_q:.3g})"
-                if parts
+                if config.null_windows
                 else "no shuffled sequence was predicted, so they have no rate"
             )
         )

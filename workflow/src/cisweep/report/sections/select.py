@@ -96,8 +96,8 @@ def _note(peaks: Peaks) -> str:
     )
     if not peaks.has_null:
         return text + (
-            "They were chosen by their prediction, with no rate: shuffled sequence was not "
-            "predicted (steps.select.null_windows is 0) and may give as many."
+            "They were chosen by their prediction, with no rate: no shuffled sequence was "
+            "predicted (steps.select.null_windows), and it may give as many."
         )
     first = peaks.summary.iloc[0]
     text += (
