@@ -62,7 +62,7 @@ def of_model(view: View) -> Section:
                "false discovery rate"),
         Column("above chance", True, "all local maxima that pass the rate, selected or not"),
         Column("smallest q", True, "of the highest local maximum"),
-        Column("highest", True, "largest prediction, in the target's unit"),
+        Column("highest", True, "largest prediction of a peak, in the target's unit"),
         Column("lowest", True, "smallest prediction of a peak"),
         Column(f"the {SHOWN} highest"),
     ]  # fmt: skip
