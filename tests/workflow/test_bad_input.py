@@ -69,7 +69,11 @@ def test_the_default_config_is_sound(root, folder):
         ({"genome": None}, ["genome: missing; give genome and regions, or sequences"]),
         ({"models": {"ctcf_pu1": None}}, ["models: at least one model is needed"]),
         ({"models": {"ctcf_pu1": "no.yaml"}}, ["models.ctcf_pu1 (no.yaml): no such file"]),
-        ({"steps": {"select": {"top_n": None}}}, ["steps.select: give top_n, threshold, or both"]),
+        ({"steps": {"select": {"fdr": None}}}, ["steps.select: give fdr, top_n or threshold"]),
+        (
+            {"steps": {"select": {"null_windows": 0}}},
+            ["steps.select: fdr needs shuffled windows: set null_windows above 0, or fdr: null"],
+        ),
         ({"steps": {"attribute": None}}, ["steps.seqlets: needs the step attribute"]),
         (
             {"steps": {"attribute": None, "discover": {}}},

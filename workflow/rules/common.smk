@@ -17,6 +17,7 @@ from cisweep.genome.experiment_chunks import (
     space_chunks,
     spaced_pairs,
 )
+from cisweep.genome.null_stretches import NullStretches
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.genome.variants import VariantPolicy, check_variants
@@ -59,6 +60,7 @@ RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"
 NAMED = NAME.strip("^$")
+NULL_STRETCHES = {model: NullStretches(PLAN, model) for model in PLAN.models}
 RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
 
 
@@ -156,6 +158,22 @@ def discover_minutes():
 def peaks(wildcards):
     """Return the selected peaks of the job's model, or nothing if all regions are used."""
     return [f"{RESULTS}/{wildcards.model}/peaks.bed"] if PLAN.is_on("select") else []
+
+
+def null_chunks(wildcards):
+    """Return the chunk files of the null of the peaks, none where it is not drawn."""
+    chunks = NULL_STRETCHES[wildcards.model].chunks
+    return [f"{RESULTS}/{wildcards.model}/chunks/select_null/{chunk}.npz" for chunk in chunks]
+
+
+def null_settings(wildcards):
+    """Return the hash of how the null of the peaks is drawn."""
+    return NULL_STRETCHES[wildcards.model].settings
+
+
+def null_key(wildcards):
+    """Return the hash of the windows that are shuffled in the job's chunk."""
+    return NULL_STRETCHES[wildcards.model].key(wildcards.chunk)
 
 
 def attribution_limits():

@@ -130,14 +130,15 @@ class Plan:
         """Return chunk -> windows, and the dropped rows, of given regions."""
         return self._placed[model]
 
-    def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
+    def _tiles(self, model: str, chrom: str, low: int, high: int) -> tuple[Windows, pd.DataFrame]:
         policy, stride = self.policy(model), self.config.regions.tile.stride_bp
+        length = self.source.lengths[chrom]
+        made = tiles(chrom, length, policy.window_bp, stride, low, high)
+        return to_windows(made, self.source.lengths, policy)
+
+    def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
         parts = [
-            to_windows(
-                tiles(name, self.source.lengths[name], policy.window_bp, stride, low, high),
-                self.source.lengths,
-                policy,
-            )
+            self._tiles(model, name, low, high)
             for name, low, high in self._tiled_stretches(chunk_index(chunk))
         ]
         dropped = [d for _, d in parts if len(d)]
@@ -196,6 +197,20 @@ class Plan:
         rows = self._rows(model)[0]
         none = Windows.build([], [], [])
         return rows.get(chunk, none), pd.DataFrame(columns=DROPPED_COLUMNS)
+
+    def all_given(self, model: str) -> Windows:
+        """Return the windows of all given regions, in genome order."""
+        return Windows.concatenate(list(self._rows(model)[0].values()))
+
+    def windows_between(self, model: str, chrom: str, low: int, high: int) -> Windows:
+        """Return the windows whose centre lies in [low, high) of a chromosome, in genome order."""
+        if self.given is None:
+            return self._tiles(model, chrom, low, high)[0]
+        first, last = (self.layout.bin_of(chrom, at) for at in (low, high - 1))
+        near = (self._rows(model)[0].get(chunk_id(i)) for i in range(first, last + 1))
+        found = Windows.concatenate([w for w in near if w is not None])
+        centre = found.centre
+        return found.take((found.chrom == chrom) & (centre >= low) & (centre < high))
 
     def neighbours(self, model: str, chunk: str) -> list[str]:
         """Return the chunk and those directly beside it: windows reach over at most one border."""
