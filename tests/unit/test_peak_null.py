@@ -164,6 +164,9 @@ def test_stretches_hold_every_window_once(genome, tmp_path):
     tiled = stretches(genome)
     assert keys(tiled) == planned(tiled) and tiled.draws == 10
     assert max(len(tiled.place(s)[0]) for s in tiled.drawn) == SPAN * 2
+    tile = {"stride_bp": 100, "start": 5_030, "end": 31_000}
+    part = stretches(genome, {"tile": tile, "chroms": "a|b"})
+    assert keys(part) == planned(part) and 200 < part.n_windows < tiled.n_windows
     rng = np.random.default_rng(3)
     rows = [(c, int(x)) for c, n in (("a", 49_000), ("b", 12_000)) for x in rng.integers(0, n, 60)]
     rows += [("a", 20_000 + 20 * i) for i in range(700)]  # longer than a stretch may be
