@@ -123,7 +123,7 @@ def test_one_count_a_strand_has_one_softmax_a_strand():
     [
         ({"counts": ["profile"]}, "counts names 'profile', which is no target of scale"),
         ({"counts": ["nothing"]}, "counts names 'nothing'"),
-        ({"name": "counts"}, "names of targets and tracks must differ; twice: counts"),
+        ({"name": "counts"}, "names of targets and tracks must differ: counts stands twice"),
         ({"tasks": [0]}, "turns its tasks [0] into [1]"),
         ({"counts": ["counts", "counts"], "tasks": [0]}, "give one target of counts, or one a"),
     ],

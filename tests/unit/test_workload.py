@@ -32,7 +32,8 @@ def made(root, tmp_path):
     def make(chunk_bp=100_000, regions=None, **steps):
         regions = regions or {"tile": None, "bed": str(tmp_path / "r.bed"), "chroms": ".*"}
         run = {"genome": {"fasta": str(tmp_path / "g.fa")}, "chunk_bp": chunk_bp}
-        return base | run | {"regions": regions, "steps": base["steps"] | steps}
+        steps = base["steps"] | {"select": {"fdr": None, "top_n": 150}} | steps
+        return base | run | {"regions": regions, "steps": steps}
 
     return make
 
