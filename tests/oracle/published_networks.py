@@ -22,7 +22,8 @@ from cisweep.models.wrappers import ControlWrapper, CountWrapper, EnformerWrappe
 class Network:
     """An architecture of the table.
 
-    make: builds it; length: of its windows; package: what it is of, "" where it is written here.
+    make: builds it; length: of its windows; package: what it is of, "" where it is written here;
+    title: what it is called in docs/models.md.
     """
 
     name: str
@@ -332,7 +333,7 @@ class Columns(nn.Module):
 
 def bpnet_lite() -> nn.Module:
     made = import_module("bpnetlite").BPNet(
-        n_filters=8, n_layers=3, n_outputs=2, n_control_tracks=2, trimming=60, verbose=False
+        n_filters=8, n_layers=3, n_outputs=2, n_control_tracks=2, verbose=False
     )
     return Columns(CountWrapper(ControlWrapper(made)), ProfileWrapper(ControlWrapper(made)))
 
@@ -340,15 +341,13 @@ def bpnet_lite() -> nn.Module:
 def bpnet_lite_wrapped() -> nn.Module:
     """With the package's own wrappers."""
     module = import_module("bpnetlite.bpnet")
-    made = module.BPNet(
-        n_filters=8, n_layers=3, n_outputs=1, n_control_tracks=0, trimming=60, verbose=False
-    )
+    made = module.BPNet(n_filters=8, n_layers=3, n_outputs=1, n_control_tracks=0, verbose=False)
     return Columns(module.CountWrapper(made), module.ProfileWrapper(made))
 
 
 def chrombpnet_lite() -> nn.Module:
     module = import_module("bpnetlite")
-    options = dict(n_outputs=1, n_control_tracks=0, trimming=60, verbose=False)
+    options = dict(n_outputs=1, n_control_tracks=0, verbose=False)
     bias = module.BPNet(n_filters=4, n_layers=2, **options)
     made = module.ChromBPNet(bias, module.BPNet(n_filters=8, n_layers=3, **options), "small")
     return Columns(CountWrapper(made), ProfileWrapper(made))
@@ -410,6 +409,29 @@ NETWORKS = [
     Network("gru", lambda: Recurrent(nn.GRU), 96, "", "GRU"),
     Network("lstm_last", lambda: LastState(nn.LSTM), 60, "", "LSTM, last state"),
 ]  # fmt: skip
+
+
+# What comes of each in tests/oracle/test_published_networks.py: "fast", "in full" where a fast path
+# is off, "yes" where there is one way only, "error".
+VERBS = (
+    "predict", "deep_lift", "gradients", "mutagenesis", "substitutions", "design", "pruning",
+    "tiles",
+)  # fmt: skip
+_FAST = {verb: "yes" if verb == "gradients" else "fast" for verb in VERBS}
+_LETTERS = {verb: "error" for verb in ("deep_lift", "gradients", "design")}
+_FULL = {verb: "in full" for verb in VERBS if verb not in ("gradients", "deep_lift")}
+_NO_TILES = {"tiles": "in full"}
+_EXCEPTIONS: dict[str, dict[str, str]] = {
+    "splice_ai": _NO_TILES,
+    "borzoi": _FULL,
+    "alphagenome": _NO_TILES,
+    "alphagenome_tokens": _FULL | _LETTERS,
+    "bert_tokens": _NO_TILES | _LETTERS,
+    "mamba": _NO_TILES,
+    "lstm": _NO_TILES,
+    "gru": _NO_TILES | {"deep_lift": "in full"},
+}
+OUTCOMES = {network.name: _FAST | _EXCEPTIONS.get(network.name, {}) for network in NETWORKS}
 
 
 def windows(n: int, length: int, seed: int = 0) -> torch.Tensor:
