@@ -1,13 +1,16 @@
 """Published architectures in small, with weights as training leaves them: none is 0 or 1.
 
 Nothing is fetched: the configurations are small and the weights drawn. Each network takes
-one-hot windows (N, 4, length) and returns (N, n_outputs).
+one-hot windows (N, 4, length) and returns (N, n_outputs). Run as a script it writes the table of
+docs/models.md, which says what comes of each.
 """
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
@@ -396,27 +399,32 @@ NETWORKS = [
     Network("splice_ai", splice_ai, 160, "openspliceai", "SpliceAI"),
     Network("enformer", enformer, 96, "enformer-pytorch", "Enformer"),
     Network("borzoi", borzoi, 256, "borzoi-pytorch", "Borzoi"),
-    Network("alphagenome", OneHotAlphaGenome, 64, "alphagenome-pytorch", "AlphaGenome"),
-    Network("alphagenome_tokens", FrozenAlphaGenome, 64, "alphagenome-pytorch", "its tokens"),
-    Network("bert", bert, 48, "transformers", "BERT (DNABERT)"),
-    Network("bert_tokens", lambda: bert(Tokens), 48, "transformers", "BERT, tokens"),
-    Network("esm", esm, 48, "transformers", "ESM, rotary (Nucleotide Transformer)"),
-    Network("llama", llama, 48, "transformers", "Llama, causal"),
-    Network("mamba", mamba, 40, "transformers", "Mamba, both strands (Caduceus)"),
-    Network("selective_scan", SelectiveScan, 40, "", "Mamba's block"),
+    Network("alphagenome", OneHotAlphaGenome, 64, "alphagenome-pytorch", "AlphaGenome ¹ ²"),
+    Network("alphagenome_tokens", FrozenAlphaGenome, 64, "alphagenome-pytorch", "its tokens ¹"),
+    Network("bert", bert, 48, "transformers", "BERT (DNABERT) ²"),
+    Network("bert_tokens", lambda: bert(Tokens), 48, "transformers", "its tokens"),
+    Network("esm", esm, 48, "transformers", "ESM, rotary (Nucleotide Transformer) ²"),
+    Network("llama", llama, 48, "transformers", "Llama, causal ²"),
+    Network("mamba", mamba, 24, "transformers", "Mamba on both strands (Caduceus) ²"),
+    Network("selective_scan", SelectiveScan, 40, "", "Mamba's selective scan"),
     Network("hyena", Hyena, 96, "", "Hyena (HyenaDNA)"),
-    Network("lstm", lambda: Recurrent(nn.LSTM), 96, "", "LSTM (DanQ)"),
-    Network("gru", lambda: Recurrent(nn.GRU), 96, "", "GRU"),
-    Network("lstm_last", lambda: LastState(nn.LSTM), 60, "", "LSTM, last state"),
-]  # fmt: skip
-
+    Network("lstm", lambda: Recurrent(nn.LSTM), 72, "", "LSTM behind a convolution (DanQ)"),
+    Network("gru", lambda: Recurrent(nn.GRU), 72, "", "GRU behind a convolution"),
+    Network("lstm_last", lambda: LastState(nn.LSTM), 40, "", "LSTM, last state"),
+]
 
 # What comes of each in tests/oracle/test_published_networks.py: "fast", "in full" where a fast path
 # is off, "yes" where there is one way only, "error".
-VERBS = (
-    "predict", "deep_lift", "gradients", "mutagenesis", "substitutions", "design", "pruning",
-    "tiles",
-)  # fmt: skip
+VERBS = {
+    "predict": "predict",
+    "deep_lift": "DeepLIFT/SHAP",
+    "gradients": "gradients",
+    "mutagenesis": "mutagenesis",
+    "substitutions": "substitution effects",
+    "design": "design",
+    "pruning": "pruning",
+    "tiles": "tiles",
+}
 _FAST = {verb: "yes" if verb == "gradients" else "fast" for verb in VERBS}
 _LETTERS = {verb: "error" for verb in ("deep_lift", "gradients", "design")}
 _FULL = {verb: "in full" for verb in VERBS if verb not in ("gradients", "deep_lift")}
@@ -472,3 +480,35 @@ class Exact(nn.Module):
     def forward(self, X):
         with patch.object(torch.Tensor, "float", torch.Tensor.double):
             return self.model(X.double())
+
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "models.md"
+
+
+def pinned(package: str) -> str:
+    """Return the release of a package that the tests run with."""
+    locks = [(ROOT / "requirements" / f"{name}.lock").read_text() for name in ("networks", "test")]
+    return re.search(rf"^{package}==(\S+)", "\n".join(locks), flags=re.M)[1]
+
+
+def table() -> str:
+    """Return the table of docs/models.md."""
+    lines = [["network", "package", *VERBS.values()]]
+    lines.append(["---"] * len(lines[0]))
+    for network in NETWORKS:
+        package = network.package and f"{network.package} {pinned(network.package)}"
+        cells = [OUTCOMES[network.name][verb] for verb in VERBS]
+        lines.append([network.title, package or "the tests", *cells])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def in_document(text: str) -> re.Match:
+    """Return the table in the text of docs/models.md."""
+    return re.search(r"^\| network .*\n(?:\|.*\n)+", text, flags=re.M)
+
+
+if __name__ == "__main__":
+    before = DOCUMENT.read_text()
+    found = in_document(before)
+    DOCUMENT.write_text(before[: found.start()] + table() + before[found.end() :])

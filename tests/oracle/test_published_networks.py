@@ -6,6 +6,7 @@ What came out of each (a fast path, the full computation, an error) is the table
 import sys
 from collections.abc import Callable
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +16,6 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from cisweep.fast_path import FastPathOff, require
 from ledidi.pruning import greedy_pruning as ledidis_pruning
 
 from cisweep.analysis import (
@@ -33,6 +33,7 @@ from cisweep.analysis import (
     substitution_effect,
 )
 from cisweep.errors import AttributionError, DesignError, ModelError
+from cisweep.fast_path import FastPathOff, require
 
 sys.path.insert(0, str(Path(__file__).parent))
 from published_networks import (
@@ -42,21 +43,12 @@ from published_networks import (
     Exact,
     built,
     forgetful,
+    pinned,
     windows,
 )
 
 transformers.logging.set_verbosity_error()
 
-TITLES = {
-    "predict": "predict",
-    "deep_lift": "DeepLIFT/SHAP",
-    "gradients": "gradients",
-    "mutagenesis": "mutagenesis",
-    "substitutions": "substitution effects",
-    "design": "design",
-    "pruning": "pruning",
-    "tiles": "tiles",
-}
 every = pytest.mark.parametrize("name", [network.name for network in NETWORKS])
 
 
@@ -113,7 +105,7 @@ def test_predict(name, monkeypatch):
 def test_deep_lift(name):
     """What is attributed is what the model itself says: f(x) − f(r), to 1e-4 of its mean size."""
     c = case(name)
-    references = windows(12, c.length, seed=5).view(3, 4, 4, -1)
+    references = windows(6, c.length, seed=5).view(3, 2, 4, -1)
     targets = list(range(c.T))
 
     def run():
@@ -126,7 +118,7 @@ def test_deep_lift(name):
     found, how = outcome("each pass of an attribution", run)
     assert how == OUTCOMES[name]["deep_lift"]
     with torch.no_grad():
-        y = c.exact(references.flatten(0, 1)).view(3, 4, c.T)
+        y = c.exact(references.flatten(0, 1)).view(3, 2, c.T)
     change = (c.Y[:, None] - y).permute(2, 0, 1)
     size = change.abs().mean((1, 2))
     assert ((found.deltas.abs().amax((1, 2))) <= 1e-4 * size).all()
@@ -264,3 +256,8 @@ def test_alphagenome_as_it_comes_is_refused():
     """Its norms update their statistics in eval mode too."""
     with pytest.raises(ModelError, match=r"running_var and \d+ others when it predicts"):
         predict(AlphaGenome().eval(), windows(2, 64))
+
+
+@pytest.mark.parametrize("package", sorted({n.package for n in NETWORKS if n.package}))
+def test_the_releases_are_those_of_the_lock(package):
+    assert metadata.version(package) == pinned(package)
