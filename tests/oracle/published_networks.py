@@ -237,26 +237,47 @@ def narrowed(model: nn.Module, factor: int, widths: set[int]) -> nn.Module:
     return model
 
 
+class EnformerTracks(nn.Module):
+    """Enformer as a model.yaml reads it: one-hot windows (N, 4, length) to (N, tracks, bins)."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = import_module("enformer_pytorch").Enformer.from_hparams(
+            dim=48, depth=2, heads=2, output_heads={"human": 5, "mouse": 3}, target_length=8,
+            attn_dim_key=8, num_downsamples=3, dim_divisible_by=8,
+        )  # fmt: skip
+
+    def forward(self, X):
+        return self.net(X.transpose(1, 2))["human"].transpose(1, 2)
+
+
+class BorzoiTracks(nn.Module):
+    """Borzoi: one-hot windows (N, 4, length) to (N, tracks, bins)."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = import_module("borzoi_pytorch").Borzoi.from_hparams(
+            dim=24, depth=2, heads=2, attn_dim_key=8, attn_dim_value=12, bins_to_return=6,
+            return_center_bins_only=True,
+        )  # fmt: skip
+        self.net.set_track_subset([0, 1, 2])
+        del self.net.human_head_bak
+        narrowed(self.net, 64, {512, 608, 736, 896, 1056, 1280, 1920})
+
+    def forward(self, X):
+        return self.net(X)
+
+
 def enformer() -> nn.Module:
-    made = import_module("enformer_pytorch").Enformer.from_hparams(
-        dim=48, depth=2, heads=2, output_heads={"human": 5, "mouse": 3}, target_length=8,
-        attn_dim_key=8, num_downsamples=3, dim_divisible_by=8,
-    )  # fmt: skip
+    net = EnformerTracks().net
     return Columns(
-        EnformerWrapper(made, tracks=[0, 2], bins=(2, 6), head="human", length_bp=96),
-        EnformerWrapper(made, tracks=[1], head="mouse", length_bp=96),
+        EnformerWrapper(net, tracks=[0, 2], bins=(2, 6), head="human", length_bp=96),
+        EnformerWrapper(net, tracks=[1], head="mouse", length_bp=96),
     )
 
 
 def borzoi() -> nn.Module:
-    made = import_module("borzoi_pytorch").Borzoi.from_hparams(
-        dim=24, depth=2, heads=2, attn_dim_key=8, attn_dim_value=12, bins_to_return=6,
-        return_center_bins_only=True,
-    )  # fmt: skip
-    made.set_track_subset([0, 1, 2])
-    del made.human_head_bak
-    narrowed(made, 64, {512, 608, 736, 896, 1056, 1280, 1920})
-    return Mean(made)
+    return Mean(BorzoiTracks())
 
 
 def splice_ai() -> nn.Module:

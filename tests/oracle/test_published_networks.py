@@ -32,10 +32,13 @@ from cisweep.analysis import (
     saturation_mutagenesis,
     substitution_effect,
 )
+from cisweep.config.model import ModelConfig
 from cisweep.errors import AttributionError, DesignError, ModelError
 from cisweep.fast_path import FastPathOff, require
+from cisweep.models import load_model, target_module
 
 sys.path.insert(0, str(Path(__file__).parent))
+import published_networks
 from published_networks import (
     NETWORKS,
     OUTCOMES,
@@ -44,6 +47,7 @@ from published_networks import (
     built,
     forgetful,
     pinned,
+    trained_like,
     windows,
 )
 
@@ -264,10 +268,44 @@ def test_tiles(name):
         assert_near(found, c.exact(X), ROUNDING)
 
 
+def test_borzoi_says_why_it_runs_in_full():
+    c = case("borzoi")
+    message = r"because the forward calls torch\.vmap or another"
+    with pytest.raises(FastPathOff, match=message), require("saturation mutagenesis"):
+        saturation_mutagenesis(c.model, c.X, start=9, end=10)
+
+
 def test_alphagenome_as_it_comes_is_refused():
     """Its norms update their statistics in eval mode too."""
     with pytest.raises(ModelError, match=r"running_var and \d+ others when it predicts"):
         predict(AlphaGenome().eval(), windows(2, 64))
+
+
+@pytest.mark.parametrize("made, length", [("EnformerTracks", 96), ("BorzoiTracks", 256)])
+def test_tracks_by_bins_are_targets_of_a_model_yaml(made, length, tmp_path):
+    """From a file of weights to targets that are averaged over both strands."""
+    X = windows(2, length)
+    saved = trained_like(getattr(published_networks, made)(), windows(8, length, 3))
+    torch.save(saved.state_dict(), tmp_path / "m.pt")
+    config = ModelConfig(
+        adapter="state_dict",
+        module=f"published_networks:{made}",
+        window_bp=length,
+        targets=[
+            {"name": "a", "tasks": [0], "positions": (1, 5), "reduce": "mean"},
+            {"name": "b", "tasks": [1, 2], "reduce": "max", "scale": "log1p_counts"},
+        ],
+        folds=[{"weights": tmp_path / "m.pt"}],
+    )
+    module = target_module(load_model(config), config.targets, config.rc)
+    exact = Exact(forgetful(saved))
+    with torch.no_grad():
+        y = exact(X), exact(X.flip(1, 2)).flip(2)  # both in the order of the plus strand's bins
+    strands = [torch.stack([s[:, 0, 1:5].mean(1), s[:, 1:3].amax((1, 2))], 1) for s in y]
+    wanted = sum(strands) / 2
+    assert_near(predict(module, X), wanted, ROUNDING)
+    found = attribute(module, X, windows(2, length, 5)[:, None], [0, 1])
+    assert (found.deltas.abs().amax((1, 2)) <= 1e-4 * found.mean_abs_dy).all()
 
 
 @pytest.mark.parametrize("package", sorted({n.package for n in NETWORKS if n.package}))
