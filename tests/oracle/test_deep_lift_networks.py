@@ -268,3 +268,43 @@ def test_the_trained_demo_model_agrees_with_mutagenesis(demo, bound_windows):
     ranks = [v.argsort(1).argsort(1).float() for v in (shares, loss)]
     r = [torch.corrcoef(torch.stack(pair))[0, 1].item() for pair in zip(*ranks)]
     assert sum(r) / len(r) > MUTAGENESIS_CORRELATION, r
+
+
+# Windows of chr20:0-1 Mb. In two of them a stretch is repeated, so that two positions have the
+# largest activation, up to rounding; in the first, two positions have it by chance.
+NEARLY_TIED = [
+    "CCACTCTAAAGCCAACTCTATGGCCCATGACCGTGGTCTGGGACACTTTGAGCAGAAAGCGTCCTGTTCTCCTTGGAGTCAAAGGATTGGTGACAGTGTC",
+    "TGCCATGCTGTAGTTTCCACAAAATACCACCAGGTGACGACTCTGGGTCACGCTTCTAACTTGTGGGTTCTTGATTCCTGGAGGGCTTTTGCTAAAACAC",
+    "ACCAGACGCCCCTAGGGGGCCAGCGAGGGCGGGTCCCAGGTGCAGCGGATGCAGAGGAGAGAGGCCCGGGCGCGGCGCGGGGGATGGTGCGATCCCGGGC",
+    "CCGAGGGCATCAGACGGCGGCTGATTAGCTCCGGTTTGCATCACCCGGACCGGGGGATTAGCTCCGGTTTGCATCACCCGGACCGGGGGATTAGCTCCGG",
+    "GGGGGGCCAGCGGGGGTGGAGTTGCCTGGGGGGGGCCAGCGGGGGTGGAGTTGCCTGGGGGGGGCCAGCGGGGGTGGAGCACCCTGGACGGCCCCGCGGA",
+    "GCCCCCTGCGGGAGGCGAGGGCGGCCCTCGGGCTCTGGAAGGGGCCGCGCGGCCTGGAAGACATTACACGGCTGTCGGGCGGGGGGCGGCGCTCGCAGTT",
+]
+
+
+def test_rounding_does_not_choose_the_winner_of_a_maximum(demo):
+    """Contract 1: the same attributions on every device, to 1e-5 of the largest of a window."""
+    bases = ["".join(NEARLY_TIED[i : i + 2]) for i in (0, 2, 4)]
+    x = torch.stack([F.one_hot(torch.tensor([*map("ACGT".index, b)]), 4).T.float() for b in bases])
+    references = references_by_name("dinucleotide")(x, n=20, random_state=0)
+    single, double = (
+        attribute(demo, x, references, [0, 1], dtype=dtype).hypothetical.double()
+        for dtype in (torch.float32, torch.float64)
+    )
+    size = double.abs().amax((2, 3))
+    assert ((single - double).abs().amax((2, 3)) < 1e-5 * size).all()
+
+
+def test_copies_of_a_motif_have_equal_shares():
+    """Both are the maximum of the window; neither is the first."""
+
+    class Best(nn.Module):
+        def forward(self, x):
+            return F.conv1d(x, torch.eye(4).repeat(1, 2)[None].to(x), padding=4).amax(-1)
+
+    x = F.one_hot(torch.tensor([[3] * 5 + [*range(4)] * 2 + [3] * 7 + [*range(4)] * 2]), 4)
+    x = x.transpose(1, 2).double()
+    found = attribute(Best(), x, torch.zeros_like(x)[:, None], dtype=torch.float64)
+    shares = found.projected[0, 0]
+    torch.testing.assert_close(shares[5:13], shares[20:28])
+    torch.testing.assert_close(shares.sum(), torch.tensor(8.0).double())

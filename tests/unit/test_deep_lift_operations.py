@@ -208,6 +208,13 @@ SEVERAL = {
     "norm": lambda h: h.norm(dim=1),
     "normalize": lambda h: F.normalize(h, dim=1),
     "norm 1": lambda h: torch.linalg.vector_norm(h, 1, 2),
+    "cumprod": lambda h: h.cumprod(1),
+    "cdist": lambda h: torch.cdist(h, h.flip(1)),
+    "cdist, 1": lambda h: torch.cdist(h, torch.ones(3, LENGTH, dtype=h.dtype), p=1),
+    "pairwise_distance": lambda h: F.pairwise_distance(h, h.flip(1)),
+    "norm 3": lambda h: torch.linalg.vector_norm(h, 3, 2),
+    "atan2": lambda h: torch.atan2(h, h.flip(1)),
+    "hypot": lambda h: torch.hypot(h, h.flip(1)),
     "cosine": lambda h: F.cosine_similarity(h, h.flip(1), dim=1),
     "layer_norm": lambda h: F.layer_norm(h, (LENGTH,)),
     "rms_norm": lambda h: F.rms_norm(h, (LENGTH,)),
@@ -241,7 +248,22 @@ MAXIMA = {
     "max of relu": lambda h: F.relu(h).amax(-1),
     "max_pool3d": lambda h: F.max_pool3d(h.view(len(h), 1, 2, 4, 12), 2),
 }
+BY_PLACE = {
+    "sort": lambda h: h.sort(1)[0],
+    "sort, descending": lambda h: torch.sort(h, -1, descending=True).values,
+    "sort, stable": lambda h: torch.sort(h, dim=1, stable=True)[0],
+    "topk": lambda h: h.topk(2, 1)[0],
+    "topk, smallest": lambda h: torch.topk(h, 3, dim=-1, largest=False).values,
+    "kthvalue": lambda h: h.kthvalue(2, 1)[0],
+    "kthvalue, keepdim": lambda h: h.kthvalue(5, 2, keepdim=True).values,
+    "median": lambda h: h.median(2).values,
+    "median, keepdim": lambda h: h.median(1, keepdim=True)[0],
+    "topk of ties": lambda h: F.relu(h - 0.5).topk(6, 2)[0],
+}
 LINEAR = {
+    "as_strided": lambda h: h.as_strided(
+        (len(h), 8, 5, 4), (h.stride(0), h.stride(1), 2 * h.stride(2), h.stride(2))
+    ),
     "views": lambda h: (
         h.permute(2, 0, 1).flip(0).transpose(0, 1).reshape(len(h), -1)[:, 3:-2].unsqueeze(1)
     ),
@@ -380,9 +402,9 @@ class Twice(nn.Module):
         return self.inside(h, h.flip(1))
 
 
-@pytest.mark.parametrize("name", [*CURVES, *SEVERAL, *MAXIMA, *LINEAR])
+@pytest.mark.parametrize("name", [*CURVES, *SEVERAL, *MAXIMA, *BY_PLACE, *LINEAR])
 def test_functions_are_complete(name):
-    operation = {**CURVES, **SEVERAL, **MAXIMA, **LINEAR}[name]
+    operation = {**CURVES, **SEVERAL, **MAXIMA, **BY_PLACE, **LINEAR}[name]
     assert shortfall(Around(operation)) < 1e-9
 
 
@@ -403,13 +425,20 @@ REFUSED = {
     "if": (lambda h: h if h.sum() > 0 else -h, "reads the value of an activation"),
     "detach": (lambda h: h * h.detach(), "detaches an activation"),
     ".data": (lambda h: h + h.data, "detaches an activation"),
-    "argmax": (lambda h: h + h.argmax(1, keepdim=True), "aten.argmax.default"),
-    "sort": (lambda h: h.sort(1)[0], "aten.sort"),
-    "topk": (lambda h: h.topk(2, 1)[0], "aten.topk"),
-    "kthvalue": (lambda h: h.kthvalue(2, 1)[0], "aten.kthvalue"),
+    "argmax": (
+        lambda h: h + h.argmax(1, keepdim=True),
+        "aten.argmax.default gives or takes places",
+    ),
+    "embedding of an argmax": (
+        lambda h: F.embedding(h.argmax(1), torch.ones(8, 2, dtype=h.dtype)),
+        "chosen by activations.*take the values at these places by max, sort or topk",
+    ),
+    "argsort": (lambda h: h + h.argsort(1), "aten.add.Tensor gives or takes places"),
+    "index by a sort": (lambda h: h.gather(1, h.sort(1)[1]), "aten.gather.default gives or takes"),
+    "cummax": (lambda h: h.cummax(1)[0], "aten.cummax.default is neither linear"),
+    "mode": (lambda h: h.mode(1)[0], "aten.mode.default is neither linear"),
     "floor division": (lambda h: h // 2, "aten"),
     "long": (lambda h: h.long(), "aten._to_copy"),
-    "cumprod": (lambda h: h.cumprod(1), "aten.cumprod.default"),
     "dropout": (lambda h: F.dropout(h, 0.5), "is random"),
     "noise": (lambda h: h + torch.randn_like(h), "aten.randn_like"),
     "batch statistics": (lambda h: F.batch_norm(h, None, None, training=True), "mixes examples"),
@@ -453,3 +482,18 @@ def test_heads_that_share_keys():
         return F.scaled_dot_product_attention(query, key, key, enable_gqa=True)
 
     assert shortfall(Around(attend)) < 1e-9
+
+
+def test_the_largest_one_is_the_maximum_and_all_together_are_the_sum():
+    x, references = pairs()
+    found = [
+        attribute(Around(operation).double().eval(), x, references, [0], multipliers=True)
+        for operation in (
+            lambda h: h.topk(1, 1)[0],
+            lambda h: h.amax(1, keepdim=True),
+            lambda h: h.topk(CHANNELS, 1)[0].sum(1),
+            lambda h: h.sum(1),
+        )
+    ]
+    for a, b in (found[:2], found[2:]):
+        torch.testing.assert_close(a.multipliers, b.multipliers, rtol=1e-9, atol=1e-12)

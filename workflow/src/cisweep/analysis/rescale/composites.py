@@ -120,6 +120,11 @@ def vector_norm(
     return (size**ord).sum(dims, keepdim=keepdim) ** (1 / ord)
 
 
+def norm(x: Any, p: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Return the norm of order p (None: 2) over `dim`."""
+    return vector_norm(x, 2 if p is None else p, dim, keepdim, dtype=dtype)
+
+
 def logaddexp(a: Any, b: Any) -> Any:
     """Return log(e^a + e^b)."""
     return torch.logsumexp(torch.stack(torch.broadcast_tensors(a, b), -1), -1)
@@ -137,6 +142,20 @@ def prod(x: Any, dim: int, keepdim: bool = False, *, dtype: Any = None) -> Any:
     for factor in factors[1:]:
         value = value * factor
     return value.unsqueeze(dim) if keepdim else value
+
+
+def cumprod(x: Any, dim: int, *, dtype: Any = None) -> Any:
+    """Return the products of all that stand up to each place of one axis."""
+    factors = (x if dtype is None else x.to(dtype)).unbind(dim)
+    found = [factors[0]]
+    for factor in factors[1:]:
+        found.append(found[-1] * factor)
+    return torch.stack(found, dim)
+
+
+def distances(a: Any, b: Any, p: float, mode: int | None = None) -> Any:
+    """Return the distance of order p of each row of a (…, n, d) from each of b (…, m, d)."""
+    return vector_norm(a.unsqueeze(-2) - b.unsqueeze(-3), p, -1)
 
 
 def lerp(start: Any, end: Any, weight: Any) -> Any:

@@ -9,6 +9,7 @@ SHAPES = frozenset(
     [
         "alias",
         "alias_copy",
+        "as_strided",
         "as_strided_copy",
         "atleast_1d",
         "atleast_2d",

@@ -109,6 +109,11 @@ COMPARISONS = [
     "isnan",
 ]
 
+# Places among activations.
+PLACES = frozenset(
+    ["argmax", "argmin", "argsort", "nonzero", "searchsorted", "bucketize", "embedding", "one_hot"]
+)
+
 # Questions about shapes.
 QUERIES = frozenset(
     ["is_same_size", "sym_size", "sym_stride", "sym_numel", "size", "stride", "numel", "dim"]

@@ -16,8 +16,15 @@ from cisweep.analysis.rescale.elementwise import (
     step_function,
 )
 from cisweep.analysis.rescale.linear import PRODUCTS, SHAPES, SUMS
-from cisweep.analysis.rescale.names import COMPARISONS, CURVES, FACTORIES, QUERIES
-from cisweep.analysis.rescale.pooling import maximum_of_two, maximum_over_axes, windows
+from cisweep.analysis.rescale.names import COMPARISONS, CURVES, FACTORIES, PLACES, QUERIES
+from cisweep.analysis.rescale.pooling import (
+    kth_value,
+    maximum_of_two,
+    maximum_over_axes,
+    sort,
+    topk,
+    windows,
+)
 from cisweep.analysis.rescale.products import choice, product
 from cisweep.analysis.rescale.rectifier import relu
 from cisweep.analysis.rescale.softmax import logsumexp, softmax
@@ -57,6 +64,15 @@ def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             f"operation {name} is random, so that example and reference would differ by chance",
             where=calling_line(),
             mend="leave dropout and noise out in evaluation (F.dropout(…, training=False))",
+        )
+    integers = any(not (t.is_floating_point() or t.is_complex()) for t in tracked_in(args, kwargs))
+    if func._schema.name.removeprefix("aten::") in PLACES or integers:
+        raise AttributionError(
+            f"operation {name} gives or takes places (integers) chosen by activations, which have "
+            "no multiplier",
+            where=calling_line(),
+            mend="take the values at these places by max, sort or topk, or weigh all of them by "
+            "a softmax",
         )
     raise AttributionError(
         f"operation {name} is neither linear nor has a DeepLIFT rule",
@@ -294,6 +310,10 @@ def _table() -> dict[str, Handler]:
         rrelu_with_noise=_rrelu,
         index_put=_index_put,
         masked_fill=_masked(write_out.masked_fill, 1),
+        sort=sort,
+        topk=topk,
+        kthvalue=kth_value,
+        median=kth_value,
         max_pool2d_with_indices=windows(2),
         max_pool3d_with_indices=windows(3),
         adaptive_max_pool2d=windows(2),
@@ -309,8 +329,11 @@ def _table() -> dict[str, Handler]:
         "var_mean": write_out.var_mean,
         "std_mean": write_out.std_mean,
         "linalg_vector_norm": write_out.vector_norm,
+        "norm": write_out.norm,
         "logaddexp": write_out.logaddexp,
         "prod": write_out.prod,
+        "cumprod": write_out.cumprod,
+        "_cdist_forward": write_out.distances,
         "lerp": write_out.lerp,
         "mkldnn_rnn_layer": write_out.lstm_layer,
         "addcdiv": write_out.addcdiv,
