@@ -8,6 +8,7 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 CORES ?= 2
+FAST := not slow and not slurm and not browser and not long and not gpu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Snakemake does not quote the path of its Python: below a folder with a space in its name the
 # environment lies in the user's cache, and .venv is a link to it.
@@ -15,7 +16,7 @@ space := $(subst ,, )
 VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shell printf %s "$(CURDIR)" | cksum | cut -d" " -f1),.venv)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test install-extras demo demo-train test test-all lint docs accept bench clean
+.PHONY: help install install-test install-extras demo demo-train test test-newest test-all lint docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -34,7 +35,16 @@ demo-train: $(VENV)/.installed  ## The second demo: learn two words in 8-mers; n
 	$(VENV)/bin/snakemake --cores $(CORES) --configfile config/examples/train_kmers.yaml
 
 test: $(VENV)/.installed-test  ## Run the tests that take seconds (under 15 minutes on 2 cores)
-	$(VENV)/bin/python -m pytest -q -n $(CORES) --dist loadfile -m "not slow and not slurm and not browser and not long and not gpu"
+	$(VENV)/bin/python -m pytest -q -n $(CORES) --dist loadfile -m "$(FAST)"
+
+# torch is installed alone, so that pip sees no other; what else is needed is then taken from .venv.
+test-newest: $(VENV)/.installed-test  ## The same with the newest torch that pip finds, in .venv-newest
+	rm -rf .venv-newest && "$(PYTHON)" -m venv .venv-newest
+	.venv-newest/bin/python -m pip install -q torch $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
+	p='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(VENV)/bin/python -c "$$p" > "$$(.venv-newest/bin/python -c "$$p")/shared.pth"
+	PYTHONPATH="$(CURDIR)/workflow/src" .venv-newest/bin/python -m pytest -q -n $(CORES) \
+	  --dist loadfile -m "$(FAST)" --ignore tests/unit/test_import_directions.py
 
 test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
 	$(VENV)/bin/python -m pytest -q -m "not long and not gpu"
@@ -80,4 +90,4 @@ $(VENV)/.installed-extras: $(VENV)/.installed requirements/extras.lock
 	touch "$@"
 
 clean:  ## Delete the environment and all results
-	rm -rf $(VENV) .venv .venv-bench build results .snakemake
+	rm -rf $(VENV) .venv .venv-bench .venv-newest build results .snakemake

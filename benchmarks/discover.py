@@ -49,7 +49,7 @@ def one(seqlets: int) -> dict:
     one_hot, scores = planted(seqlets * 6 // 5)
     options, start = DiscoveryOptions(max_seqlets=seqlets), time.process_time()
     with tempfile.TemporaryDirectory() as folder:
-        patterns = discover_motifs(one_hot, scores, Path(folder) / "m.h5", options)
+        patterns = discover_motifs(one_hot, scores, Path(folder) / "m.h5", options).patterns
     table = found_table(patterns, load_motifs(MOTIFS))
     return {
         "seqlets": seqlets,

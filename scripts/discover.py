@@ -25,7 +25,6 @@ with Job(snakemake) as job:  # noqa: F821
         windows = read_windows(file)
     # In an order without meaning, so that the seqlets that are kept come from everywhere.
     rows = sample_order(windows, job.plan.config.seed)[: step.max_regions]
-    one_hot, hypothetical = read_hypothetical(attributions, target, rows, step.window_bp)
     options = DiscoveryOptions(
         window_bp=step.window_bp,
         target_fdr=step.target_fdr,
@@ -34,14 +33,24 @@ with Job(snakemake) as job:  # noqa: F821
         max_sequences=step.max_regions,
         n_leiden_runs=step.n_leiden_runs,
     )
+    one_hot, hypothetical = read_hypothetical(attributions, target, rows, options.read_bp)
     with job.product("h5") as path:
-        patterns = discover_motifs(one_hot, hypothetical, path, options, rows)
-    motifs = patterns_to_motifs(patterns)
+        found = discover_motifs(one_hot, hypothetical, path, options, rows)
+    patterns, motifs = found.patterns, patterns_to_motifs(found.patterns)
     job.say(f"{len(rows)} of {len(windows)} regions, {len(motifs)} motifs")
+    for row in found.seqlets.itertuples():
+        why = f" ({row.note})" if row.note else ""
+        job.say(
+            f"{row.sign} attribution: {row.found} seqlets in the central {step.window_bp} bp, "
+            f"{row.clustered} clustered, {row.in_motifs} of them in {row.motifs} motifs{why}"
+        )
+    with job.product("seqlets") as path:
+        write_tsv(found.seqlets, path)
     with job.product("meme") as path:
         write_meme(motifs, path)
     table = found_table(patterns, load_motifs(job.plan.config.motifs), step.nearest, job.threads)
-    job.say(table.to_string(index=False))
+    if len(table):
+        job.say(table.to_string(index=False))
     with job.product("table") as path:
         write_tsv(table, path)
     with job.product("figure") as path:

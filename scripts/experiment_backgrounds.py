@@ -8,6 +8,8 @@ with Job(snakemake) as job:  # noqa: F821
 
     plan, step = job.plan, job.plan.step_config(job.wildcards.experiment)
     peaks = job.inputs("peaks")
+    if peaks and not peaks[0].stat().st_size:
+        job.say("no peak is selected: the backgrounds come from all regions")
     with job.device() as device:
         found = make_backgrounds(
             predictor(plan, job.model, device, step.batch_size),

@@ -28,6 +28,7 @@ from cisweep.analysis.experiments import (
 from cisweep.analysis.folded_model import FoldedModel
 from cisweep.analysis.references import make_references, shuffled_windows
 from cisweep.analysis.saturation import mutate_windows
+from cisweep.analysis.seqlet_fdr import NullSize
 from cisweep.analysis.variant_effect import variant_effects
 from cisweep.config.model import ModelConfig
 from cisweep.config.run import read_model_config
@@ -171,7 +172,7 @@ def mutated(case: Case, y: np.ndarray) -> np.ndarray:
 
 
 def test_the_null_of_the_seqlets(case):
-    windows, tokens = shuffled_windows(case.windows, case.tokens, 3, 1.0)
+    windows, tokens = shuffled_windows(case.windows, case.tokens, 3, NullSize(1, 1.0))
     references = make_references("zeros", 1, 0, 1)
     found = attribute_windows(case.model(), windows, tokens, [], references, batch_size=4)
     y = case.expected(windows, tokens) - case.expected(windows, np.full_like(tokens, 4))

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.peaks import local_maxima, predicted_peaks, streamed_maxima
+from cisweep.analysis.peak_null import PeakNull
+from cisweep.analysis.peak_selection import PeakRules, predicted_peaks
+from cisweep.analysis.peaks import local_maxima, streamed_maxima
 from cisweep.contracts import Windows
 
 ORDER = ["chr2", "chr1"]
@@ -64,9 +66,9 @@ def test_peaks_are_the_best_of_each_target(case, distance, top_n, threshold):
     windows, values, cuts = case
     tables = {"a": values, "b": -values}
     found = predicted_peaks(
-        lambda t: blocks(windows, tables[t], cuts), ["a", "b"], top_n=top_n, threshold=threshold,
-        min_distance_bp=distance, order=ORDER,
-    )  # fmt: skip
+        lambda t: blocks(windows, tables[t], cuts), ["a", "b"],
+        PeakRules(distance, top_n=top_n, threshold=threshold), order=ORDER,
+    ).windows  # fmt: skip
     wanted: dict[str, list[tuple[str, float]]] = {}
     for target, of in tables.items():
         rows = [i for i, peak in enumerate(by_loop(windows, of, distance)) if peak]
@@ -81,12 +83,35 @@ def test_peaks_are_the_best_of_each_target(case, distance, top_n, threshold):
         assert row.score == max(v for _, v in wanted[key])
 
 
+@given(swept(), st.integers(1, 30), st.lists(st.sampled_from([0.0, 1, 1.5, 2]), max_size=9))
+@settings(max_examples=100, deadline=None)
+def test_rates_do_not_depend_on_blocks_and_follow_the_null(case, distance, null):
+    windows, values, cuts = case
+    nulls = {"a": PeakNull(np.sort(np.array(null, dtype=float)), 50)}
+
+    def found(parts):
+        rules = PeakRules(distance, fdr=0.999)
+        return predicted_peaks(lambda t: parts, ["a"], rules, order=ORDER, nulls=nulls)
+
+    whole, parts = found([(windows, values)]), found(blocks(windows, values, cuts))
+    for name in ("windows", "peaks", "summary"):
+        assert getattr(whole, name).equals(getattr(parts, name))
+    maxima = values[np.array(by_loop(windows, values, distance), dtype=bool)]
+    assert whole.summary["n_maxima"][0] == len(maxima)
+    p = [(1 + sum(x >= v for x in null)) / (1 + len(null)) for v in maxima]
+    q = [min(1, *(b * len(p) / sum(c <= b for c in p) for b in p if b >= a)) for a in p]
+    assert whole.summary["n_selected"][0] == sum(x <= 0.999 for x in q)
+    np.testing.assert_allclose(whole.peaks["q_value"].astype(float), [x for x in q if x <= 0.999])
+
+
 @pytest.mark.parametrize("cuts", [[0, 0], [0, 0, 0]])
 def test_no_windows_give_no_peaks(cuts):
     none = Windows.build([], [], [])
     given_blocks = blocks(none, np.zeros(0), cuts)
-    found = predicted_peaks(
-        lambda t: given_blocks, ["a"], top_n=3, threshold=None, min_distance_bp=5, order=ORDER
-    )
-    assert list(found.columns) == ["chrom", "start", "end", "name", "score", "strand"]
-    assert not len(found)
+    for nulls in (None, {"a": PeakNull(np.ones(3), 9)}):
+        found = predicted_peaks(
+            lambda t: given_blocks, ["a"], PeakRules(5, top_n=3), order=ORDER, nulls=nulls
+        )
+        assert list(found.windows.columns) == ["chrom", "start", "end", "name", "score", "strand"]
+        assert not len(found.windows) and not len(found.peaks)
+        assert found.summary["n_selected"].tolist() == [0]

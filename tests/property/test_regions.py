@@ -171,6 +171,15 @@ def test_bed_rows_that_cannot_be_read(tmp_path, text, message):
         read_bed(tmp_path / "r.bed")
 
 
+@pytest.mark.parametrize("score", ["-3.5", "1e-7", "nan", ".", "1200"])
+def test_scores_may_be_any_number(tmp_path, score):
+    """BED says 0 to 1000; callers of peaks write what they have."""
+    path = tmp_path / "r.bed"
+    path.write_text(f"chr1\t10\t20\ta\t{score}\t-\n")
+    read = read_bed(path)
+    assert (read.name[0], read.strand[0], read.centre[0]) == ("a", "-", 15)
+
+
 def test_broken_gzip_and_missing_file(tmp_path):
     (tmp_path / "r.bed.gz").write_bytes(b"no gzip")
     with pytest.raises(RegionError, match="cannot be read"):

@@ -2,8 +2,11 @@ import sys
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
+from cisweep.analysis import tfmodisco_seqlets
+from cisweep.analysis.discovery_seqlets import call_seqlets, seqlet_row
 from cisweep.analysis.motif_discovery import (
     DiscoveryOptions,
     Pattern,
@@ -16,19 +19,21 @@ from cisweep.analysis.motif_discovery import (
     trim,
     write_meme,
 )
+from cisweep.analysis.tfmodisco import WindowRules, fit_thresholds, window_sums
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import Motif, load_motifs
 
 SITE = "TGACGTCAGC"
 
 
-def planted(n=160, length=200, seed=0):
-    """Random sequences with SITE once in each, which alone carries attributions."""
+def planted(n=160, length=200, seed=0, first=30, last=160):
+    """Random sequences with SITE once in each, which alone carries attributions; it starts from
+    `first` to before `last`."""
     rng = np.random.default_rng(seed)
     letters = rng.integers(0, 4, (n, length))
     hypothetical = rng.normal(0, 0.01, (n, 4, length))
     site = np.array(["ACGT".index(base) for base in SITE])
-    for i, start in enumerate(rng.integers(30, length - 40, n)):
+    for i, start in enumerate(rng.integers(first, last, n)):
         letters[i, start : start + len(site)] = site
         hypothetical[i, :, start : start + len(site)] -= 0.3
         hypothetical[i, site, np.arange(start, start + len(site))] += 1.3
@@ -59,7 +64,11 @@ def test_the_planted_motif_is_found(tmp_path):
     with h5py.File(tmp_path / "export.h5", "w") as file:
         file["raw/seq"], file["shap/seq"] = one_hot.astype(np.int8), hypothetical
     export, out = tmp_path / "export.h5", tmp_path / "modisco.h5"
-    patterns = discover_motifs_of_export(export, out, options)
+    found = discover_motifs_of_export(export, out, options)
+    patterns = found.patterns
+    (up, down) = found.seqlets.to_dict("records")
+    assert up["motifs"] == len(patterns) and up["in_motifs"] == sum(p.n_seqlets for p in patterns)
+    assert up["found"] == up["clustered"] > 100 and not up["note"] and down["motifs"] == 0
     assert [p.sign for p in patterns] == ["+"] * len(patterns) and patterns[0].n_seqlets > 100
     write_meme(patterns_to_motifs(patterns), tmp_path / "found.meme")
     best = load_motifs(tmp_path / "found.meme")[0]
@@ -79,10 +88,102 @@ def test_sets_without_enough_signal_give_a_valid_empty_file(tmp_path, kind):
         one_hot, hypothetical = one_hot[:0], hypothetical[:0]
     if kind == "zero":
         hypothetical = hypothetical * 0
-    assert discover_motifs(one_hot, hypothetical, tmp_path / "m.h5") == []
+    found = discover_motifs(one_hot, hypothetical, tmp_path / "m.h5")
+    assert found.patterns == [] and (found.seqlets["clustered"] == 0).all()
+    assert found.seqlets["note"].str.len().gt(0).all()
     assert read_patterns(tmp_path / "m.h5") == []
     write_meme([], tmp_path / "m.meme")
     assert (tmp_path / "m.meme").read_text().startswith("MEME version 4")
+
+
+@pytest.mark.slow
+def test_where_nothing_lies_around_the_window_the_peer_gives_the_same(tmp_path):
+    peer = pytest.importorskip("modiscolite.tfmodisco")
+    one_hot, hypothetical = planted()
+    turned = [x.transpose(0, 2, 1).astype(np.float32) for x in (one_hot, hypothetical)]
+    theirs, none = peer.TFMoDISco(
+        *turned, sliding_window_size=20, flank_size=5, target_seqlet_fdr=0.05, n_leiden_runs=2,
+        trim_to_window_size=30, initial_flank_to_add=10,
+    )  # fmt: skip
+    ours = discover_motifs(one_hot, hypothetical, tmp_path / "m.h5").patterns
+    assert none is None and len(ours) == len(theirs) > 0
+    for a, b in zip(ours, theirs):
+        assert a.n_seqlets == len(b.seqlets)
+        np.testing.assert_array_equal(a.contributions, b.contrib_scores.T)
+
+
+@pytest.mark.slow
+def test_a_short_window_takes_the_flanks_that_are_there(tmp_path):
+    """Sites in the central 61 bp; what tf-modiscolite is given of them decides what it finds."""
+    pytest.importorskip("modiscolite")
+    one_hot, hypothetical = planted(first=77, last=113)
+    options = DiscoveryOptions(window_bp=61)
+    assert options.read_bp == 141
+    found = discover_motifs(one_hot, hypothetical, tmp_path / "m.h5", options)
+    assert found.patterns and found.patterns[0].n_seqlets > 100
+    (best,) = patterns_to_motifs(found.patterns[:1])
+    assert any(SITE in m.consensus for m in (best, best.reverse_complement()))
+    with h5py.File(tmp_path / "m.h5") as file:
+        assert file.attrs["window_size"] == 141
+        spans = file["pos_patterns/pattern_0/seqlets"]
+        middle = (spans["start"][:] + spans["end"][:]) / 2
+        assert (np.abs(middle - 70) < 45).all() and (spans["start"][:] < 40).any()
+    # Only the window itself is stored: groups grow out of it, and the row says so.
+    cut = slice(70, 131)
+    alone = discover_motifs(one_hot[:, :, cut], hypothetical[:, :, cut], tmp_path / "n.h5", options)
+    row = alone.seqlets.iloc[0]
+    assert row["in_motifs"] < found.seqlets.iloc[0]["in_motifs"]
+    if not row["motifs"]:
+        assert "61 bp that are stored (steps.attribute.save_bp)" in row["note"]
+
+
+def test_seqlets_are_called_in_the_window_and_read_around_it():
+    one_hot, hypothetical = planted(n=80)
+    projected = (one_hot * hypothetical).sum(1)
+    rules = WindowRules(20, 5, 0.05)
+    columns = ["example_idx", "start", "end"]
+    whole = call_seqlets(projected, slice(0, 200), rules)
+    same = tfmodisco_seqlets(projected, 20, 5, 0.05)
+    assert len(whole) and whole[columns].equals(same[columns])
+    window = slice(70, 131)
+    called = call_seqlets(projected, window, rules)
+    assert len(called) > 10 and set(called["sign"]) <= {1, 0, -1}
+    cores = called["start"] + 5, called["end"] - 5
+    assert (cores[0] >= 70).all() and (cores[1] <= 131).all()
+    # Flush with the window's edge: its flank lies outside, and is there.
+    assert (called["start"] < 70).any() or (called["end"] > 131).any()
+    # By hand: of the spans in the window that pass, the largest, then the next out of its reach.
+    sums = window_sums(projected, rules)
+    limits = fit_thresholds(np.sort(sums, axis=None), None, rules)
+    expected = []
+    for example, row in enumerate(sums):
+        starts = np.arange(70, 131 - 20 + 1)
+        passing = starts[(row[starts] >= limits.positive) | (row[starts] <= limits.negative)]
+        while len(passing):
+            best = passing[np.argmax(np.abs(row[passing]))]
+            expected.append((example, best - 5, best + 25))
+            passing = passing[np.abs(passing - best) > rules.reach]
+    assert list(called[columns].itertuples(index=False, name=None)) == expected
+    assert call_seqlets(projected[:0], window, rules).empty
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes", "note"),
+    [
+        (0, [], "no span of 20 bp stands out with positive attribution"),
+        (100, [], "there are 100 positive seqlets, and more than steps.discover.min_seqlets = 100"),
+        (120, [], "the 120 positive seqlets form no group of 20 that is like itself; around 60 of"),
+        (120, [70, 30], ""),
+    ],
+)
+def test_what_became_of_the_seqlets_is_told(n, sizes, note):
+    start = np.where(np.arange(n) % 2, 0, 15)
+    called = pd.DataFrame({"start": start, "end": start + 30, "sign": 1})
+    row = seqlet_row(called, 1, sizes, 61, DiscoveryOptions(window_bp=61))
+    assert row["note"].startswith(note) and bool(row["note"]) == bool(note)
+    want = [n, n if n > 100 else 0, sum(sizes), len(sizes)]
+    assert [row[k] for k in ("found", "clustered", "in_motifs", "motifs")] == want
+    assert seqlet_row(called, -1, [], 61, DiscoveryOptions())["note"].startswith("no span")
 
 
 def test_trimming_keeps_what_carries_the_attribution():

@@ -129,7 +129,7 @@ def test_unreadable_files(tmp_path):
     (tmp_path / "cut.gz").write_bytes(gzip.compress(b"MEME version 4" * 99)[:30])
     with pytest.raises(MotifError, match="cut.gz: cannot be read"):
         load_motifs(tmp_path / "cut.gz")
-    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "binary").write_bytes(b"\xff\x00\xfe")
     with pytest.raises(MotifError, match="binary: cannot be read"):
         load_motifs(tmp_path / "binary")
 

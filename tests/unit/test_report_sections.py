@@ -16,6 +16,7 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
+from cisweep.report.sections.select import given_selection
 from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
 
@@ -26,17 +27,24 @@ NEEDED = {
     "seqlets": {"attribute": {}, "report": {}},
     "hits": {"report": {}},
     "discover": {"attribute": {"hypothetical": True}},
+    "select": {"predict": {}},
 }
 
 
-def view(step: str, config: dict, scope: str | None, model: str = "models/ctcf_pu1.yaml") -> View:
+def view(
+    step: str,
+    config: dict,
+    scope: str | None,
+    model: str = "models/ctcf_pu1.yaml",
+    more: dict | None = None,
+) -> View:
     data = {
         "run": "r",
         "genome": {"fasta": str(RESOURCES / "genome/chr20_0_1Mb.fa.gz")},
         "regions": {"tile": {"stride_bp": 1000}},
         "models": {"m": str(RESOURCES / model)},
         "motifs": str(RESOURCES / "motifs/JASPAR2026_CORE_vertebrates_nr.meme"),
-        "steps": {step: config} | NEEDED.get(step, {}),
+        "steps": {step: config} | NEEDED.get(step, {}) | (more or {}),
     }
     plan = Plan.from_config(data, RESOURCES)
     return View(plan, all_steps()[step], scope, Motifs(None))
@@ -285,6 +293,11 @@ def test_discovered_motifs(folder):
     for target, rows in (("ctcf", [row]), ("pu1", [])):
         table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "motif_q_value"])
         write_tsv(table, folder / f"m/discover/{target}.tsv")
+        few = ["+", 90, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
+        some = ["-", 1300, 1200, 120, len(rows), "" if rows else "nothing stands out"]
+        kept = ["sign", "found", "clustered", "in_motifs", "motifs", "note"]
+        seqlets = pd.DataFrame([few, some], columns=kept)
+        write_tsv(seqlets, folder / f"m/discover/{target}.seqlets.tsv")
         (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
     section = section_of(seen)
     (cell,) = cells(section)
@@ -298,6 +311,12 @@ def test_discovered_motifs(folder):
     assert captions == [
         "1 motif found in the attributions of ctcf",
         "0 motifs found in the attributions of pu1",
+    ]
+    told = [b.text for b in section.blocks if b.kind == "note"][1:]
+    few = "Positive motifs: none, since there are 90 positive seqlets, and more are needed. "
+    assert told == [
+        few + "Negative seqlets: 1,300 found, 1,200 clustered, 120 of them in 1 motif.",
+        few + "Negative motifs: none, since nothing stands out.",
     ]
 
 
@@ -322,20 +341,136 @@ def test_a_known_motif_stands_on_the_strand_of_the_found_one(tmp_path):
     assert motifs.logo("none", "-") == ""
 
 
-def test_the_headline_of_a_family_names_relatives(folder):
-    seen = view("hits", {}, "m")
+def ranked(folder, q_values: dict[str, list[float]]) -> None:
+    """Write a ranking: target -> q-values of its motifs, best mean first, all of one family."""
     pd.DataFrame({"motif": ["M1", "M2"]}).to_parquet(folder / "m/hits.parquet")
     names = ["ETV6", "SPI1", "ELF1", "ELF2", "EHF"]
     rows = [
-        {"target": t, "motif": f"M{i}", "name": name, "n_hits": 9, "mean": 5.0 - i, "sum": 45.0,
-         "z": 9.0, "rank_mean": i, "family": 1}
-        for t, mine in (("ctcf", names[:1]), ("pu1", names))
-        for i, name in enumerate(mine, 1)
+        {"target": t, "motif": f"M{i}", "name": names[i], "n_hits": 9, "mean": 4.0 - i, "sum": 45.0,
+         "z": 9.0, "q_value": q, "rank_mean": i + 1, "family": 1}
+        for t, mine in q_values.items()
+        for i, q in enumerate(mine)
     ]  # fmt: skip
-    write_tsv(pd.DataFrame(rows), folder / "m/motif_ranking.tsv")
-    said = "is the motif that drives"
+    columns = ["target", "motif", "name", "n_hits", "mean", "sum", "z", "q_value", "rank_mean"]
+    table = pd.DataFrame(rows, columns=[*columns, "family"])
+    write_tsv(table, folder / "m/motif_ranking.tsv")
+
+
+SAID = "is the motif that drives"
+
+
+def test_the_headline_of_a_family_names_relatives(folder):
+    seen = view("hits", {}, "m")
+    ranked(folder, {"ctcf": [0.01], "pu1": [0.01] * 5})
     assert section_of(seen).headlines == [
-        f"ETV6 {said} ctcf most: +4 logit a match, 9 matches, z 9.",
-        f"ETV6 {said} pu1 most (or a relative: SPI1, ELF1, ELF2 and 1 more): +4 logit a match, "
-        "9 matches, z 9.",
+        f"ETV6 {SAID} ctcf most: +4 logit a match, 9 matches, q 0.010.",
+        f"ETV6 {SAID} pu1 most (or a relative: SPI1, ELF1, ELF2 and 1 more): +4 logit a match, "
+        "9 matches, q 0.010.",
     ]
+
+
+def test_a_motif_that_does_no_more_than_shuffled_ones_is_no_driver(folder):
+    seen = view("hits", {}, "m")
+    ranked(folder, {"ctcf": [0.3, 0.01], "pu1": [0.06, np.nan]})
+    first, second = section_of(seen).headlines
+    assert first.startswith(f"SPI1 {SAID} ctcf most: +3 logit")  # ETV6 has the higher mean
+    assert second == (
+        "No motif is named as a driver of pu1: none contributes more than motifs with shuffled "
+        "columns do (q above 0.05), or there are too few matches."
+    )
+    ranked(folder, {})
+    assert section_of(seen).headlines[0].startswith("No motif is named as a driver of ctcf, pu1:")
+
+
+def selected(folder, n_above: list[int], n_selected: list[int], **more) -> None:
+    """Write peaks and their summary; lists: a number for ctcf, one for pu1."""
+    rows = [
+        {"chrom": "chr20", "start": 1000 * i, "end": 1000 * i + 200, "strand": ".", "target": t,
+         "prediction": 9.0 - i, "p_value": 0.001, "q_value": 0.02 * (i + 1)}
+        for t, n in zip(("ctcf", "pu1"), n_selected)
+        for i in range(n)
+    ]  # fmt: skip
+    columns = ["chrom", "start", "end", "strand", "target", "prediction", "p_value", "q_value"]
+    write_tsv(pd.DataFrame(rows, columns=columns), folder / "m/peaks.tsv")
+    summary = pd.DataFrame(
+        {"target": ["ctcf", "pu1"], "n_windows": 900, "n_maxima": 300, "n_null_windows": 9000,
+         "n_null_maxima": 3000, "highest": 9.0, "smallest_q": [0.02, 0.34], "rate": 0.1,
+         "n_above_chance": n_above, "n_needed": 1, "n_selected": n_selected,
+         "fdr": [0.02 * n or np.nan for n in n_selected]}
+    )  # fmt: skip
+    write_tsv(summary.assign(**more), folder / "m/peaks_summary.tsv")
+
+
+def test_peaks_with_their_rate(folder):
+    seen = view("select", {}, "m")
+    selected(folder, [3, 0], [3, 0])
+    section = section_of(seen)
+    row = cells(section)[0]
+    assert row[:7] == ["ctcf", "3", "0.060", "3", "0.020", "9", "7"]
+    assert row[7].startswith("chr20:0–200, chr20:1,000–1,200")
+    assert cells(section)[1] == ["pu1", "0", "–", "0", "0.34", "–", "–", ""]
+    assert section.counts[0][:2] == ("selected", 3)
+    assert section.warnings == [
+        "Nothing of pu1 is above chance: no prediction stands out from dinucleotide-shuffled "
+        "sequence at a false discovery rate of 0.1 (smallest q 0.34)."
+    ]
+    assert section.headlines == [
+        "ctcf: 3 predicted peaks at a false discovery rate of 0.060 against dinucleotide-shuffled "
+        "sequence."
+    ]
+    assert "9,000 windows of shuffled" in texts(section) and "null_windows" not in texts(section)
+
+
+def test_nothing_is_above_chance(folder):
+    seen = view("select", {}, "m")
+    selected(folder, [0, 0], [0, 0], n_needed=7)
+    section = section_of(seen)
+    assert section.warnings == [
+        "Nothing is above chance: no prediction of ctcf, pu1 stands out from dinucleotide-shuffled "
+        "sequence at a false discovery rate of 0.1 (smallest q 0.020)."
+    ]
+    assert not section.headlines and "at least 7 local maxima" in texts(section)
+
+
+def test_peaks_that_were_chosen_without_a_rate(folder):
+    seen = view("select", {"fdr": None, "top_n": 40}, "m")
+    selected(folder, [3, 0], [40, 40])
+    section = section_of(seen)
+    assert "Up to 40 windows a target, the strongest, are shown all the same" in section.warnings[0]
+    assert section.headlines == [
+        "ctcf: 3 predictions above chance (false discovery rate 0.1 against dinucleotide-shuffled "
+        "sequence). Of the 40 strongest, which are shown, 80 % are expected by chance."
+    ]
+    nothing = {"n_null_windows": 0, "smallest_q": np.nan, "fdr": np.nan, "n_above_chance": 0}
+    selected(folder, [0, 0], [40, 40], **nothing)
+    section = section_of(seen)
+    assert section.headlines == [
+        "The peaks (up to 40 a target) were chosen by prediction, with no rate."
+    ]
+    assert not section.warnings and "with no rate" in texts(section)
+
+
+def test_statistics_of_selected_windows_say_so(folder):
+    selected(folder, [3, 0], [3, 0])
+    on = {"predict": {}, "attribute": {}, "select": {}}
+    by_rate = given_selection(view("hits", {}, "m", more=on))
+    assert "were selected by their prediction, and a share of them (up to 0.060)" in by_rate.text
+    assert given_selection(view("marginalize", {}, "m", more=on)) is None
+    assert given_selection(view("hits", {}, "m")) is None  # nothing was selected
+    on["select"] = {"fdr": None, "top_n": 40}
+    selected(folder, [3, 0], [40, 40])
+    by_rank = given_selection(view("seqlets", {}, "m", more=on))
+    assert "many of them are expected by chance (80 % of ctcf, 80 % of pu1)" in by_rank.text
+    selected(folder, [0, 0], [40, 40], n_null_windows=0)
+    assert "without a rate" in given_selection(view("ablate", {}, "m", more=on)).text
+    selected(folder, [0, 0], [0, 0])
+    assert given_selection(view("hits", {}, "m", more=on)) is None
+
+
+def test_a_target_without_peaks_has_no_driver(folder):
+    ranked(folder, {"ctcf": [0.01], "pu1": [0.01]})
+    selected(folder, [3, 0], [3, 0])
+    on = {"predict": {}, "attribute": {}, "select": {}}
+    first, second = section_of(view("hits", {}, "m", more=on)).headlines
+    assert first.startswith(f"ETV6 {SAID} ctcf")
+    assert second.startswith("No motif is named as a driver of pu1")

@@ -12,7 +12,7 @@ import pyBigWig
 
 STEPS = {
     "predict": {"batch_size": 64},
-    "select": {"top_n": 12},
+    "select": {"fdr": None, "top_n": 12},
     "attribute": {"n_references": 4, "batch_size": 8},
     "seqlets": {"fdr": 0.2},
     "hits": {"threshold": 1e-4, "null_copies": 2},

@@ -44,7 +44,7 @@ def test_the_default_config_is_sound(root, folder):
     [
         ({"sede": 3}, ["sede: unknown key (did you mean seed?)"]),
         ({"seed": "many"}, ["seed: Input should be a valid integer", "got 'many'"]),
-        ({"run": "My Run"}, ["run: lower-case letters, digits and _ only", "got 'My Run'"]),
+        ({"run": "My Run"}, ["run: letters, digits, _, - and . only", "got 'My Run'"]),
         (
             {"steps": {"predict": {"batch_sise": 3}}},
             ["predict.batch_sise: unknown key (did you mean batch_size?)"],
@@ -69,7 +69,11 @@ def test_the_default_config_is_sound(root, folder):
         ({"genome": None}, ["genome: missing; give genome and regions, or sequences"]),
         ({"models": {"ctcf_pu1": None}}, ["models: at least one model is needed"]),
         ({"models": {"ctcf_pu1": "no.yaml"}}, ["models.ctcf_pu1 (no.yaml): no such file"]),
-        ({"steps": {"select": {"top_n": None}}}, ["steps.select: give top_n, threshold, or both"]),
+        ({"steps": {"select": {"fdr": None}}}, ["steps.select: give fdr, top_n or threshold"]),
+        (
+            {"steps": {"select": {"null_windows": 0}}},
+            ["steps.select: fdr needs shuffled windows: set null_windows above 0, or fdr: null"],
+        ),
         ({"steps": {"attribute": None}}, ["steps.seqlets: needs the step attribute"]),
         (
             {"steps": {"attribute": None, "discover": {}}},

@@ -1,8 +1,11 @@
 """Contract 1: merged products do not depend on chunks, cores, order or batch size."""
 
+import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
+import h5py
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -10,34 +13,76 @@ from support import STEPS, assert_same, config, jobs_run
 
 pytestmark = pytest.mark.slow
 
+RUN, MODEL, TARGETS = "S1", "K562-v1.2", ["CTCF", "PU-1.x"]
+"""Names as people write them."""
+
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory, small_genome, snakemake):
+def named(tmp_path_factory, small_genome, resources):
+    """Return the config of a run whose names have letters of both cases, - and dots."""
+    model = tmp_path_factory.mktemp("model") / "model.yaml"
+    text = (resources / "models" / "ctcf_pu1.yaml").read_text()
+    for old, new in zip(("ctcf", "pu1"), TARGETS):
+        assert f"name: {old}," in text
+        text = text.replace(f"name: {old},", f"name: {new},")
+    weights = resources / "models" / "ctcf_pu1.safetensors"
+    model.write_text(text.replace("ctcf_pu1.safetensors", str(weights)))
+
+    def make(**changes) -> dict:
+        models = {"ctcf_pu1": None, MODEL: str(model)}
+        hub = {"report": {"hub": {"assembly": "hg38", "email": "a@b.org"}}}
+        found = config(small_genome, run=RUN, models=models, **changes)
+        return found | {"steps": found["steps"] | hub}
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, named, snakemake):
     """The run in one chunk, on one core."""
     folder = tmp_path_factory.mktemp("one chunk")
-    done = snakemake(config(small_genome, chunk_bp=100_000), folder, cores=1)
+    done = snakemake(named(chunk_bp=100_000), folder, cores=1)
     assert jobs_run(done.stderr)["predict_chunk"] == 1
     return folder
 
 
+def test_names_stand_in_files_datasets_and_links(whole):
+    results = whole / "results" / RUN
+    with h5py.File(results / MODEL / "attributions.h5") as file:
+        assert sorted(file["attributions"]) == TARGETS
+    tracks = {f"{t}.{kind}.bw" for t in TARGETS for kind in ("pred", "attr")}
+    assert {p.name for p in (results / MODEL / "tracks").iterdir()} == tracks
+    session = ElementTree.parse(results / "igv_session.xml").getroot()
+    shown = [resource.get("path") for resource in session.iter("Resource")]
+    assert len(shown) == 7 and all((results / path).is_file() for path in shown)
+    hub = (results / "trackDb.txt").read_text()
+    assert re.findall("^bigDataUrl (.*)$", hub, re.MULTILINE) == shown[:2] + shown[3:5]
+    html = (results / "report.html").read_text()
+    ids = re.findall(r'id="([^"]+)"', html)
+    links = set(re.findall(r'href="([^"]+)"', html)) - {f"#cs-{b}" for b in "ACGT"}
+    assert len(set(ids)) == len(ids) and any(f"model-{MODEL}" in link for link in links)
+    for link in links:
+        assert link[1:] in ids if link.startswith("#") else (results / link).is_file(), link
+
+
 @pytest.mark.parametrize(("chunk_bp", "n_chunks"), [(14_500, 3), (6_100, 7)])
 def test_more_chunks_on_two_cores_give_the_same_products(
-    whole, tmp_path, small_genome, snakemake, chunk_bp, n_chunks
+    whole, tmp_path, named, snakemake, chunk_bp, n_chunks
 ):
-    done = snakemake(config(small_genome, chunk_bp=chunk_bp), tmp_path / "run")
+    done = snakemake(named(chunk_bp=chunk_bp), tmp_path / "run")
     assert jobs_run(done.stderr)["predict_chunk"] == n_chunks
     assert_same(whole, tmp_path / "run")
 
 
-def test_other_batch_sizes_give_the_same_values(whole, tmp_path, small_genome, snakemake):
+def test_other_batch_sizes_give_the_same_values(whole, tmp_path, named, snakemake):
     steps = STEPS | {
         "predict": {"batch_size": 37},
         "attribute": {"n_references": 4, "batch_size": 3},
     }
-    snakemake(config(small_genome, steps=steps), tmp_path / "run")
+    snakemake(named(steps=steps), tmp_path / "run")
     assert_same(whole, tmp_path / "run", tolerance=1e-5)
 
 
-def test_a_second_run_has_nothing_to_do(whole, small_genome, snakemake):
-    done = snakemake(config(small_genome, chunk_bp=100_000), whole, cores=1)
+def test_a_second_run_has_nothing_to_do(whole, named, snakemake):
+    done = snakemake(named(chunk_bp=100_000), whole, cores=1)
     assert "Nothing to be done" in done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from xml.etree import ElementTree
 
@@ -11,8 +12,14 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from cisweep.analysis.motif_discovery import read_patterns
+from cisweep.analysis.motif_discovery import (
+    DiscoveryOptions,
+    discover_motifs,
+    found_table,
+    read_patterns,
+)
 from cisweep.genome.motifs import Motif, load_motifs
+from cisweep.outputs.attributions import read_hypothetical
 
 pytestmark = pytest.mark.slow
 
@@ -27,63 +34,122 @@ def demo(tmp_path_factory, snakemake):
     return folder / "results" / "demo"
 
 
-def ranking(demo, target):
-    table = pd.read_csv(demo / "ctcf_pu1" / "motif_ranking.tsv", sep="\t")
+@pytest.fixture(scope="module")
+def strongest(demo, tmp_path_factory, snakemake):
+    """The demo's strongest windows whatever their rate, with experiments of its motifs: what the
+    model has learnt. Made on top of a copy of the demo's results."""
+    pytest.importorskip("modiscolite")
+    steps = {
+        "select": {"fdr": None, "top_n": 150},
+        "marginalize": {"n_backgrounds": 20},
+        "discover": {},
+    }
+    folder = tmp_path_factory.mktemp("strongest") / "run"
+    shutil.copytree(demo.parent.parent, folder)
+    snakemake({"steps": steps}, folder, timeout=1200)
+    return folder / "results" / "demo" / "ctcf_pu1"
+
+
+def ranking(folder, target):
+    table = pd.read_csv(folder / "motif_ranking.tsv", sep="\t")
     return table[(table["target"] == target) & table["rank_mean"].notna()]
 
 
-def test_ctcf_ranks_first_for_ctcf_by_mean_and_sum(demo):
-    table = ranking(demo, "ctcf")
-    assert table.loc[table["rank_mean"].idxmin(), "name"] == "CTCF"
-    assert table.loc[table["rank_sum"].idxmin(), "name"] == "CTCF"
+def test_predicted_peaks_stand_above_shuffled_sequence(demo):
+    """Few sites of a megabase do, and none of PU.1: the page says so before all else."""
+    peaks = pd.read_csv(demo / "ctcf_pu1" / "peaks.tsv", sep="\t")
+    summary = pd.read_csv(demo / "ctcf_pu1" / "peaks_summary.tsv", sep="\t").set_index("target")
+    assert set(peaks["target"]) == {"ctcf"} and 4 <= len(peaks) <= 14
+    assert (peaks["q_value"] <= 0.1).all() and (peaks["p_value"] < 1e-3).all()
+    assert (summary["n_null_windows"] > 9 * summary["n_windows"]).all()
+    assert summary.loc["pu1", "n_selected"] == 0 and summary.loc["pu1", "smallest_q"] > 0.1
+    hits = pd.read_parquet(demo / "ctcf_pu1" / "hits.parquet")
+    sites = hits[hits["name"] == "CTCF"]
+    for peak in peaks.itertuples():  # each has the motif
+        assert ((sites["start"] >= peak.start) & (sites["end"] <= peak.end)).any(), peak
+    first = re.search(
+        r"At a glance</h2><ul>\s*<li[^>]*>([^<]*)", (demo / "report.html").read_text()
+    )
+    assert first[1].startswith("Nothing of pu1 is above chance")
 
 
-def test_an_ets_factor_ranks_first_for_pu1_by_mean_and_sum(demo):
-    table = ranking(demo, "pu1")
+def test_ctcf_ranks_first_for_ctcf_by_mean_and_sum(demo, strongest):
+    for folder in (demo / "ctcf_pu1", strongest):
+        table = ranking(folder, "ctcf")
+        for rank in ("rank_mean", "rank_sum"):
+            best = table.loc[table[rank].idxmin()]
+            assert best["name"] == "CTCF" and best["q_value"] <= 0.05
+
+
+def test_an_ets_factor_ranks_first_for_pu1_by_mean_and_sum(strongest):
+    table = ranking(strongest, "pu1")
     assert table.loc[table["rank_mean"].idxmin(), "name"] in ETS
     assert table.loc[table["rank_sum"].idxmin(), "name"] in ETS
+    assert table["q_value"].min() <= 0.05
 
 
-def test_the_first_motifs_stand_above_their_copies_and_few_others_do(demo):
-    table = pd.read_csv(demo / "ctcf_pu1" / "motif_ranking.tsv", sep="\t")
+def test_the_first_motifs_stand_above_their_copies_and_few_others_do(strongest):
+    table = pd.read_csv(strongest / "motif_ranking.tsv", sep="\t")
     above = table[table["q_value"] < 0.05].groupby("target")["name"].agg(set)
     assert above["ctcf"] == {"CTCF"} and {"Spi1", "SPIB", "SPIC", "ETV6"} <= above["pu1"]
     assert (table["p_value"].dropna() < 0.05).mean() < 0.15
 
 
-@pytest.fixture(scope="module")
-def experiments(demo, snakemake):
-    """The demo's results with experiments of its motifs, made on top of them."""
-    pytest.importorskip("modiscolite")
-    steps = {"marginalize": {"n_backgrounds": 20}, "discover": {}, "report": None}
-    folder = demo.parent.parent
-    snakemake({"chunk_bp": 500_000, "steps": steps}, folder, timeout=1200)
-    return demo / "ctcf_pu1"
+def test_the_strongest_windows_are_told_from_what_is_above_chance(demo, strongest):
+    summary = pd.read_csv(strongest / "peaks_summary.tsv", sep="\t").set_index("target")
+    usual = pd.read_csv(demo / "ctcf_pu1" / "peaks_summary.tsv", sep="\t").set_index("target")
+    assert (summary["n_selected"] == 150).all() and (summary["fdr"] > 0.5).all()
+    assert summary["n_above_chance"].equals(usual["n_above_chance"])
+    html = (strongest.parent / "report.html").read_text()
+    assert "Nothing of pu1 is above chance" in html and "Given the selection" in html
+    assert "are shown all the same" in html and "are expected by chance" in html
 
 
-def test_marginal_effects_rank_ctcf_and_ets_first(experiments):
-    table = pd.read_parquet(experiments / "marginalize.parquet")
+def test_marginal_effects_rank_ctcf_and_ets_first(strongest):
+    table = pd.read_parquet(strongest / "marginalize.parquet")
     first = table[table["rank"] == 1].set_index("target")["name"]
     assert first["ctcf"] == "CTCF" and first["pu1"] in ETS
     assert (table["n"] == 20).all() and len(table) == 2 * 1019
+
+
+@pytest.mark.parametrize(("target", "names"), [("ctcf", {"CTCF", "CTCFL"}), ("pu1", ETS)])
+@pytest.mark.parametrize("window_bp", [61, 100, 120])
+def test_short_windows_find_it_too_or_say_why_not(
+    experiments, tmp_path, resources, window_bp, target, names
+):
+    path = experiments / "attributions.h5"
+    options = DiscoveryOptions(window_bp=window_bp)
+    with h5py.File(path) as file:
+        rows = np.arange(len(file["tokens"]))
+    found = discover_motifs(
+        *read_hypothetical(path, target, rows, options.read_bp), tmp_path / "m.h5", options
+    )
+    up = found.seqlets.iloc[0]
+    if up["found"] <= options.min_seqlets:
+        assert window_bp == 61 and f"there are {up['found']} positive seqlets" in up["note"]
+        return
+    known = load_motifs(resources / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme")
+    best = found_table(found.patterns, known).iloc[0]
+    assert best["n_seqlets"] > 50
+    assert set(best["nearest_motifs"].replace(":", ";").split(";")) & names
 
 
 @pytest.mark.parametrize(
     ("target", "site", "names"),
     [("ctcf", "CC[ACGT]CTAGTGGC", {"CTCF", "CTCFL"}), ("pu1", "AAAGAGGAAGTG", ETS)],
 )
-def test_motif_discovery_finds_what_the_model_has_learnt(experiments, target, site, names):
-    table = pd.read_csv(experiments / "discover" / f"{target}.tsv", sep="\t")
+def test_motif_discovery_finds_what_the_model_has_learnt(strongest, target, site, names):
+    table = pd.read_csv(strongest / "discover" / f"{target}.tsv", sep="\t")
     best = table.iloc[0]
     assert best["sign"] == "+" and best["n_seqlets"] > 50
     assert set(best["nearest_motifs"].replace(":", ";").split(";")) & names
     assert best["motif_q_value"] < 1e-4
-    whole = read_patterns(experiments / "discover" / f"{target}.modisco.h5")[0]
+    whole = read_patterns(strongest / "discover" / f"{target}.modisco.h5")[0]
     motif = Motif(whole.name, "", whole.probabilities)
     both = (motif.consensus, motif.reverse_complement().consensus)
     assert any(re.search(site, text) for text in both), both
-    assert (experiments / "figures" / f"discover.{target}.svg").stat().st_size > 10_000
-    written = load_motifs(experiments / "discover" / f"{target}.meme")
+    assert (strongest / "figures" / f"discover.{target}.svg").stat().st_size > 10_000
+    written = load_motifs(strongest / "discover" / f"{target}.meme")
     assert [m.name for m in written] == table["pattern"].tolist()
 
 
@@ -133,14 +199,14 @@ def test_provenance_names_model_and_versions(demo):
         assert file.attrs["seed"] == 0 and file.attrs["settings"]
 
 
-def test_the_export_is_what_tf_modiscolite_reads(demo):
-    with h5py.File(demo / "ctcf_pu1" / "export" / "ctcf.shap.h5") as file:
+def test_the_export_is_what_tf_modiscolite_reads(strongest):
+    with h5py.File(strongest / "export" / "ctcf.shap.h5") as file:
         one_hot, shap = file["raw/seq"][:], file["shap/seq"][:]
         projected = file["projected_shap/seq"][:]
-    regions = (demo / "ctcf_pu1" / "export" / "regions.narrowPeak").read_text().splitlines()
+    regions = (strongest / "export" / "regions.narrowPeak").read_text().splitlines()
     # 150 a target; a window that both targets select is stored once.
     assert one_hot.shape == shap.shape == (len(regions), 4, 200) and 290 <= len(regions) <= 300
-    with h5py.File(demo / "ctcf_pu1" / "attributions.h5") as file:
+    with h5py.File(strongest / "attributions.h5") as file:
         stored = file["attributions/ctcf"][:]
     np.testing.assert_allclose(
         projected.astype(float).sum(1), stored, atol=2e-3 * np.abs(stored).max()

@@ -90,7 +90,7 @@ def scale_weights(path: Path) -> None:
 def test_new_weights_give_new_products_in_one_run(tmp_path, inputs, snakemake):
     steps = {
         "predict": {"batch_size": 64},
-        "select": {"top_n": 6},
+        "select": {"fdr": None, "top_n": 6},
         "attribute": {"n_references": 2, "batch_size": 8},
         "hits": {"null_copies": 2},
     }

@@ -30,7 +30,7 @@ def overlay(genome: Path, motifs: Path, position: int, ref: str) -> dict:
         f"c1\t{position + 1}\t.\t{ref}\t{'A' if ref != 'A' else 'C'}\t.\t.\t.\n"
     )
     steps = STEPS | {
-        "select": {"top_n": 6},
+        "select": {"fdr": None, "top_n": 6},
         "ism": {"span_bp": 8, "top_n": 2},
         "variants": {"path": str(vcf), "n_nulls": 2, "max_dropped": 1.0},
         "marginalize": {"n_backgrounds": 4},

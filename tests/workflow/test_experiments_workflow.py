@@ -40,7 +40,7 @@ def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake):
     steps = {name: None for name in STEPS}
     steps |= {
         "predict": {},
-        "select": {"top_n": 12},
+        "select": {"fdr": None, "top_n": 12},
         "hits": {"background": "markov1"},
     } | EXPERIMENTS
     folders = [tmp_path / "one", tmp_path / "many"]

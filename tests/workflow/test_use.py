@@ -1,6 +1,7 @@
 """Other ways to use the workflow: as a module, with a report, on sequences, on - strands."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,58 @@ rule mine:
         there = stranded / "results" / "small" / "ctcf_pu1" / name
         assert here.read_bytes() == there.read_bytes()
     assert "Nothing to be done" in run(tmp_path, "-n", "mine.txt").stdout
+
+
+NETS = """
+import torch
+
+
+class Gc(torch.nn.Module):
+    def __init__(self, scale):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.tensor(float(scale)))
+
+    def forward(self, x):
+        return self.scale * x[:, 1:3].sum((1, 2))[:, None]
+"""
+
+
+def test_a_network_of_ones_own_on_pythonpath(tmp_path, small_genome, root, monkeypatch):
+    """As the README says it: a class in a file beside nothing of the project's."""
+    import torch
+    from safetensors.torch import save_file
+
+    code, folder = tmp_path / "code", tmp_path / "run"
+    code.mkdir()
+    (code / "nets_of_ones_own.py").write_text(NETS)
+    save_file({"scale": torch.tensor(0.5)}, tmp_path / "w.safetensors")
+    model = {
+        "adapter": "state_dict", "module": "nets_of_ones_own:Gc", "module_args": {"scale": 1},
+        "window_bp": 100, "targets": [{"name": "gc", "scale": "value"}],
+        "folds": [{"weights": "w.safetensors"}],
+    }  # fmt: skip
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(model))
+    settings = few_regions(small_genome, folder)
+    settings["models"] = {"ctcf_pu1": None, "own": str(tmp_path / "model.yaml")}
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings))
+    command = ["-s", str(root / "Snakefile"), "--configfile", "config.yaml"]
+    target = ["--", "results/small/own/predictions.h5"]
+    path = [str(code), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path))
+    run(folder, *command, *target)
+    with h5py.File(folder / "results/small/own/predictions.h5") as file:
+        gc = np.isin(file["tokens"][:], (1, 2)).sum(1)
+        np.testing.assert_allclose(file["predictions/gc"][:], 0.5 * gc, rtol=1e-6)
+    # Without the folder the first job says what is missing, and the mend.
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path[1:]))
+    shutil.rmtree(folder / "results")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", *command, *target],
+        cwd=folder, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 1
+    said = done.stderr + (folder / "results/small/logs/prepare/own.log").read_text()
+    assert "No module named 'nets_of_ones_own'" in said and "on PYTHONPATH" in said
 
 
 def test_snakemake_makes_its_report(stranded, root):

@@ -38,7 +38,7 @@ def vcf(tmp_path_factory, small_genome) -> Path:
 def steps(vcf, **changes):
     off = {name: None for name in STEPS}
     ism = {"ism": {"top_n": 2, "top_figures": 2, "span_bp": 60}}
-    on = {"predict": {}, "select": {"top_n": 12}, **ism}
+    on = {"predict": {}, "select": {"fdr": None, "top_n": 12}, **ism}
     return off | on | {"variants": {"path": str(vcf), "n_nulls": 2, **changes}}
 
 

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
+from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
@@ -15,9 +17,11 @@ from cisweep.genome.experiment_chunks import (
     space_chunks,
     spaced_pairs,
 )
+from cisweep.genome.null_stretches import NullStretches
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.genome.variants import VariantPolicy, check_variants
+from cisweep.genome.workload import small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
@@ -48,16 +52,23 @@ def stop_unless_usable(check):
 
 
 PLAN = make_plan(config)
+# Said once, by the process that plans the run, not by each job.
+if workflow.is_main_process:
+    for notice in filter(None, (small_chunks(PLAN, model) for model in PLAN.models)):
+        logger.warning(f"cisweep: {notice}")
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"
+NAMED = NAME.strip("^$")
+NULL_STRETCHES = {model: NullStretches(PLAN, model) for model in PLAN.models}
 RECIPES = PLAN.step_config("train").models if PLAN.is_on("train") else {}
 
 
 wildcard_constraints:
-    model="[a-z0-9_]+",
+    model=NAMED,
     chunk="c[0-9]+",
-    target="[a-z0-9_]+",
+    # The end tells a strand's file from a target's.
+    target=rf"{NAMED}(?<!\.plus)(?<!\.minus)",
     fold="[0-9]+",
     strand="plus|minus",
 
@@ -134,7 +145,7 @@ def discover_mb():
     step = PLAN.step_config("discover")
     if step is None:
         return 0
-    regions = step.max_regions * step.window_bp / 400
+    regions = step.max_regions * (step.window_bp + 80) / 400
     return int(2 * (500 + 0.15 * step.max_seqlets + 0.05 * regions))
 
 
@@ -147,6 +158,22 @@ def discover_minutes():
 def peaks(wildcards):
     """Return the selected peaks of the job's model, or nothing if all regions are used."""
     return [f"{RESULTS}/{wildcards.model}/peaks.bed"] if PLAN.is_on("select") else []
+
+
+def null_chunks(wildcards):
+    """Return the chunk files of the null of the peaks, none where it is not drawn."""
+    chunks = NULL_STRETCHES[wildcards.model].chunks
+    return [f"{RESULTS}/{wildcards.model}/chunks/select_null/{chunk}.npz" for chunk in chunks]
+
+
+def null_settings(wildcards):
+    """Return the hash of how the null of the peaks is drawn."""
+    return NULL_STRETCHES[wildcards.model].settings
+
+
+def null_key(wildcards):
+    """Return the hash of the windows that are shuffled in the job's chunk."""
+    return NULL_STRETCHES[wildcards.model].key(wildcards.chunk)
 
 
 def attribution_limits():

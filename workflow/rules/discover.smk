@@ -15,6 +15,7 @@ rule discover:
             caption="../report/discover.rst",
             category="Motif discovery",
         ),
+        seqlets=f"{RESULTS}/{{model}}/discover/{{target}}.seqlets.tsv",
         figure=report(
             f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg",
             caption="../report/discover.rst",

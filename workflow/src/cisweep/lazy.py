@@ -17,6 +17,9 @@ def exports(
 
     module_of: public name -> the submodule that defines it; modules: submodules that are public
     themselves.
+
+    A name whose module fails is an ImportError that tells what failed: of an AttributeError the
+    statement `from package import name` would say no more than "cannot import name".
     """
     public = frozenset(modules)
     names = sorted({*module_of, *public})
@@ -26,20 +29,27 @@ def exports(
             return import_module(f"{package}.{name}")
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{module_of[name]}"), name)
+        module = f"{package}.{module_of[name]}"
+        try:
+            return getattr(import_module(module), name)
+        except AttributeError as fault:
+            raise ImportError(f"{module} does not give {name!r}: {fault}", name=module) from fault
 
     return getattr_, lambda: names, names
 
 
 def from_path(path: str, error: type[CisweepError], where: str) -> Any:
-    """Return what the user's import path `package.module:name` names; raises `error`."""
+    """Return what the user's import path `package.module:name` names; raises `error`.
+
+    Whatever the user's module raises while it is imported is told, and chained.
+    """
     module, _, name = path.partition(":")
     try:
         return getattr(import_module(module), name)
-    except (ImportError, AttributeError) as fault:
+    except Exception as fault:
         raise error(
-            f"{path!r} cannot be imported ({fault})",
+            f"{path!r} cannot be imported ({type(fault).__name__}: {fault})",
             where=where,
             mend="name it as package.module:function or package.module:Class, with the folder of "
             "the package on PYTHONPATH",
-        ) from None
+        ) from fault

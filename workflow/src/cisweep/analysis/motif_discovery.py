@@ -1,9 +1,9 @@
 """Motifs that attributions form: tf-modiscolite on their hypothetical values, and MEME files.
 
-tf-modiscolite (package `modisco`) does the discovery; this module gives it central windows,
-answers sets too small for it with an empty product, and reads its patterns. It is imported only
-when used. Its memory grows with the number of sequences: it holds them all, so `max_sequences`
-bounds it.
+tf-modiscolite (package `modisco`) does the discovery; this module calls the seqlets in central
+windows, lets it cluster them, answers sets too small for it with an empty product, and reads its
+patterns. It is imported only when used. Its memory grows with the number of sequences: it holds
+them all, so `max_sequences` bounds it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,26 +18,30 @@ import numpy as np
 import pandas as pd
 
 from cisweep.analysis.annotation import match_motifs
-from cisweep.analysis.tfmodisco import (
-    WindowRules,
-    call_windows,
-    fit_thresholds,
-    window_sums,
+from cisweep.analysis.discovery_seqlets import (
+    SEQLET_COLUMNS,
+    call_seqlets,
+    chosen,
+    seqlet_row,
 )
+from cisweep.analysis.tfmodisco import WindowRules
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import UNIFORM, Motif
 
 _EXAMPLE = "seqlets/example_idx"
 _GROUPS = (("pos_patterns", "+"), ("neg_patterns", "-"))
+_SIGNS = {"+": 1, "-": -1}
 
 
 @dataclass(frozen=True)
 class DiscoveryOptions:
     """Options of tf-modiscolite, with the defaults of its command line; lengths in bp.
 
-    `window_bp` is the central part of each sequence that is searched; seqlets are windows of
-    `window_size` with `flank` on both sides. More than `min_seqlets` of a sign are needed for
-    patterns of that sign; the first `max_seqlets` of it are used, in the order of the sequences.
+    `window_bp` is the central part of each sequence in which seqlets are called: windows of
+    `window_size` with `flank` on both sides. What lies around it, as far as motifs grow, is read
+    too (`read_bp` in all), where the sequences have it. More than `min_seqlets` of a sign are
+    needed for patterns of that sign; the first `max_seqlets` of it are used, in the order of the
+    sequences.
 
     Memory grows with both: 50 kB a sequence of 400 bp, and 0.15 MB a seqlet, whose 500 nearest
     neighbours are kept.
@@ -53,6 +57,11 @@ class DiscoveryOptions:
     n_leiden_runs: int = 2
     trim_to_window_size: int = 30
     initial_flank_to_add: int = 10
+
+    @property
+    def read_bp(self) -> int:
+        """Return the central bp that are read: the window, and as far as a pattern may grow."""
+        return self.window_bp + 2 * (self.trim_to_window_size + self.initial_flank_to_add)
 
 
 @dataclass(frozen=True)
@@ -71,13 +80,23 @@ class Pattern:
     hypothetical: np.ndarray
 
 
+@dataclass(frozen=True)
+class Discovery:
+    """Found patterns, positive ones first, and a row of SEQLET_COLUMNS for each sign: how many
+    seqlets were found in the windows, how many were clustered, how many of them are in how many
+    motifs, and where there is none why."""
+
+    patterns: list[Pattern]
+    seqlets: pd.DataFrame
+
+
 def discover_motifs(
     one_hot: Any,
     hypothetical: Any,
     out: str | PathLike,
     options: DiscoveryOptions | None = None,
     rows: np.ndarray | None = None,
-) -> list[Pattern]:
+) -> Discovery:
     """Write tf-modiscolite's `modisco.h5` to `out` and return its patterns.
 
     Parameters
@@ -94,32 +113,45 @@ def discover_motifs(
         What `example_idx` of the seqlets shall say of each sequence, for a sample in an order of
         its own; default 0 to N - 1.
 
-    Returns the patterns, positive ones first, in tf-modiscolite's order (none if fewer seqlets
-    than `min_seqlets` of either sign are found). Raises AttributionError for shapes that do not
+    Returns the patterns in tf-modiscolite's order, and what became of the seqlets (no patterns of
+    a sign if it has no more than `min_seqlets`). Raises AttributionError for shapes that do not
     fit, CisweepError where the package is not installed. Source: tf-modiscolite 2.5.2; its
-    seeds are fixed, so equal input gives equal patterns.
+    seeds are fixed, so equal input gives equal patterns. Where the sequences are no longer than
+    the window, they are those of its `TFMoDISco`; of longer ones that would cut off what lies
+    around the window, and with it all patterns that reach there.
     """
     options = options or DiscoveryOptions()
-    sequences, scores = _central(one_hot, hypothetical, options)
+    sequences, scores, window = _central(one_hot, hypothetical, options)
     discovery, files = _modiscolite("tfmodisco"), _modiscolite("io")
-    positive = negative = None
-    if _enough_seqlets((sequences * scores).sum(axis=2), options):
-        positive, negative = discovery.TFMoDISco(
-            one_hot=sequences,
-            hypothetical_contribs=scores,
-            sliding_window_size=options.window_size,
-            flank_size=options.flank,
-            min_metacluster_size=options.min_seqlets,
-            max_seqlets_per_metacluster=options.max_seqlets,
-            target_seqlet_fdr=options.target_fdr,
-            n_leiden_runs=options.n_leiden_runs,
-            trim_to_window_size=options.trim_to_window_size,
-            initial_flank_to_add=options.initial_flank_to_add,
-        )
-    files.save_hdf5(str(out), positive, negative, sequences.shape[1])
+    contributions = sequences * scores
+    rules = WindowRules(options.window_size, options.flank, options.target_fdr)
+    called = call_seqlets(contributions.sum(axis=2), window, rules)
+    found: dict[str, Any] = dict.fromkeys(_SIGNS)
+    for sign, number in _SIGNS.items():
+        mine = chosen(called, number, options.min_seqlets, options.max_seqlets)
+        if len(mine):
+            core = _modiscolite("core")
+            tracks = core.TrackSet(
+                one_hot=sequences, contrib_scores=contributions, hypothetical_contribs=scores
+            )
+            spans = mine[["example_idx", "start", "end"]].to_numpy().tolist()
+            found[sign] = discovery.seqlets_to_patterns(
+                seqlets=tracks.create_seqlets([core.Seqlet(*span, False) for span in spans]),
+                track_set=tracks,
+                track_signs=number,
+                n_leiden_runs=options.n_leiden_runs,
+                trim_to_window_size=options.trim_to_window_size,
+                initial_flank_to_add=options.initial_flank_to_add,
+            )
+    files.save_hdf5(str(out), found["+"], found["-"], sequences.shape[1])
     if rows is not None:
         _number_examples(out, np.asarray(rows))
-    return read_patterns(out)
+    patterns = read_patterns(out)
+    table = []
+    for sign, number in _SIGNS.items():
+        sizes = [p.n_seqlets for p in patterns if p.sign == sign]
+        table.append(seqlet_row(called, number, sizes, sequences.shape[1], options))
+    return Discovery(patterns, pd.DataFrame(table, columns=SEQLET_COLUMNS))
 
 
 def _number_examples(path: str | PathLike, rows: np.ndarray) -> None:
@@ -132,17 +164,17 @@ def _number_examples(path: str | PathLike, rows: np.ndarray) -> None:
 
 def discover_motifs_of_export(
     export: str | PathLike, out: str | PathLike, options: DiscoveryOptions | None = None
-) -> list[Pattern]:
+) -> Discovery:
     """Return `discover_motifs` of a file in ChromBPNet's H5 layout (raw/seq, shap/seq).
 
-    Only the first `max_sequences` rows and the central `window_bp` are read.
+    Only the first `max_sequences` rows and the central `read_bp` are read.
     """
     options = options or DiscoveryOptions()
     try:
         with h5py.File(export, "r") as file:
             length = file["shap/seq"].shape[2]
             rows = slice(0, options.max_sequences)
-            columns = _central_columns(length, options)
+            columns = _central_columns(length, options.read_bp)
             one_hot = file["raw/seq"][rows, :, columns]
             hypothetical = file["shap/seq"][rows, :, columns]
     except (KeyError, OSError) as error:
@@ -164,15 +196,17 @@ def _modiscolite(module: str) -> Any:
         ) from error
 
 
-def _central_columns(length: int, options: DiscoveryOptions) -> slice:
-    width = min(options.window_bp, length)
+def _central_columns(length: int, width: int) -> slice:
+    width = min(width, length)
     start = length // 2 - width // 2
     return slice(start, start + width)
 
 
 def _central(
     one_hot: Any, hypothetical: Any, options: DiscoveryOptions
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, slice]:
+    """Return one-hot and hypothetical attributions as tf-modiscolite takes them, (N, L, 4) float32
+    of what is read, and the columns of the window in it."""
     arrays = [
         values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
         for values in (one_hot, hypothetical)
@@ -190,7 +224,7 @@ def _central(
             f"{options.window_size} + 2 x {options.flank} bp",
             mend="store more of each window (steps.attribute.save_bp)",
         )
-    columns = _central_columns(shapes[0][2], options)
+    columns = _central_columns(shapes[0][2], options.read_bp)
     kept = [values[: options.max_sequences, :, columns] for values in arrays]
     if not np.isfinite(kept[1]).all():
         raise AttributionError(
@@ -198,21 +232,8 @@ def _central(
             mend="look at the model's output for these sequences",
         )
     # Examples, positions, bases, float32: what tf-modiscolite's command line hands over.
-    return tuple(
-        np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32) for values in kept
-    )
-
-
-def _enough_seqlets(projected: np.ndarray, options: DiscoveryOptions) -> bool:
-    # tf-modiscolite fails on sets without signal; its own caller, here, says so beforehand.
-    if len(projected) == 0:
-        return False
-    rules = WindowRules(options.window_size, options.flank, options.target_fdr)
-    sums = window_sums(projected, rules)
-    thresholds = fit_thresholds(np.sort(sums, axis=None), None, rules)
-    called = call_windows(projected, thresholds, rules, sums)["attribution"]
-    positive, negative = (called > thresholds.weak).sum(), (called < -thresholds.weak).sum()
-    return max(positive, negative) > options.min_seqlets
+    turned = [np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32) for values in kept]
+    return (*turned, _central_columns(turned[0].shape[1], options.window_bp))
 
 
 def read_patterns(path: str | PathLike) -> list[Pattern]:

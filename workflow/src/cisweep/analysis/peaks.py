@@ -1,10 +1,8 @@
-"""Predicted peaks: windows whose prediction is the highest within a distance. Torch-free."""
+"""Peaks: windows whose prediction is the highest within a distance. Torch-free."""
 
-import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
-import pandas as pd
 
 from cisweep.contracts import Windows
 
@@ -56,48 +54,3 @@ def streamed_maxima(blocks: Blocks, distance_bp: int) -> Iterable[tuple[Windows,
         peak = local_maxima(held, values, distance_bp)
         peak[:decided] = False
         yield held.take(peak), values[peak]
-
-
-def predicted_peaks(
-    blocks_of: Callable[[str], Blocks],
-    targets: list[str],
-    *,
-    top_n: int | None,
-    threshold: float | None,
-    min_distance_bp: int,
-    order: list[str],
-) -> pd.DataFrame:
-    """Return the peaks of all targets, one row a window, in genome order.
-
-    blocks_of: target -> (windows, predictions) in genome order; top_n, threshold: what is kept of
-    each target's local maxima; order: chromosomes. Columns: chrom, start, end, name (the targets,
-    joined by a comma), score (the highest of their predictions), strand. Memory depends on top_n,
-    not on the number of windows. Ties are broken by place.
-    """
-    kept: dict[tuple, dict[str, float]] = {}
-    for target in targets:
-        best: list[tuple] = []
-        n = 0
-        for windows, values in streamed_maxima(blocks_of(target), min_distance_bp):
-            for c, s, e, d, v in zip(
-                windows.chrom, windows.start, windows.end, windows.strand, values
-            ):
-                if threshold is not None and v < threshold:
-                    continue
-                n += 1
-                item = (float(v), -n, (c, int(s), int(e), d))
-                if top_n is None or len(best) < top_n:
-                    heapq.heappush(best, item)
-                elif item > best[0]:
-                    heapq.heapreplace(best, item)
-        for value, _, key in best:
-            kept.setdefault(key, {})[target] = value
-    rank = {name: i for i, name in enumerate(order)}
-    keys = sorted(kept, key=lambda k: (rank[k[0]], k[1], "+-.".index(k[3])))
-    return pd.DataFrame(
-        [
-            (c, s, e, ",".join(kept[c, s, e, d]), max(kept[c, s, e, d].values()), d)
-            for c, s, e, d in keys
-        ],
-        columns=["chrom", "start", "end", "name", "score", "strand"],
-    )

@@ -157,11 +157,13 @@ def tfmodisco_seqlets(
     )
     values = _not_empty(as_attributions(X_attr, "X_attr"), "X_attr")
     sums = window_sums(values, rules)
-    thresholds = fit_thresholds(*_run_and_sample(sums.reshape(-1)), rules)
+    thresholds = fit_thresholds(*run_and_sample(sums.reshape(-1)), rules)
     return call_windows(values, thresholds, rules, sums)
 
 
-def _run_and_sample(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def run_and_sample(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return window sums (n,) in ascending order, and of many the sample that tf-modiscolite draws
+    for its thresholds, ascending too (None: all)."""
     if len(sums) <= _SAMPLE:
         return np.sort(sums), None
     # What tf-modiscolite's `choice` without replacement draws is the start of a permutation.

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cisweep.errors import ConfigError
+from cisweep.textfile import open_text
+
 NEEDED = ("region", "model", "target", "kind")
 COLUMNS = (*NEEDED, "value", "weight", "tolerance", "goal")
 ALL = "*"
@@ -51,7 +54,7 @@ def with_goal_table(data: Mapping[str, Any]) -> dict[str, Any]:
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     if not path.is_file():
         raise ValueError(f"goals_table: no such file {path}")
-    with open(path, newline="") as handle:
+    with open_text(path, ConfigError, newline="") as handle:
         lines = [(n, row) for n, row in enumerate(csv.reader(handle, delimiter="\t"), 1) if row]
     lines = [(n, row) for n, row in lines if not row[0].startswith("#")]
     if len(lines) < 2:

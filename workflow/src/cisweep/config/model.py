@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cisweep.config.base import Name, Strict
+from cisweep.config.base import Name, Strict, check_distinct
 from cisweep.contracts import digest as short_digest
 
 _ADAPTERS = Path(__file__).parent.parent / "models" / "adapters"
@@ -22,6 +22,10 @@ ADAPTERS = sorted(p.stem for p in _ADAPTERS.glob("*.py") if not p.stem.startswit
 
 HUB = "hub:"
 """What stands before the name of weights that lie in a hub and not in a file."""
+
+
+STRAND_ENDINGS = (".plus", ".minus")
+"""What the files of a track's strands have behind its name, and no other name may have."""
 
 
 class InputConfig(Strict):
@@ -201,9 +205,10 @@ class ModelConfig(Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [t.name for t in (*self.targets, *self.tracks)]
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"names of targets and tracks must differ; twice: {', '.join(twice)}")
+        check_distinct(names, "names of targets and tracks")
+        for name in names:
+            if name.endswith(STRAND_ENDINGS):
+                raise ValueError(f"{name!r} ends as the file of a strand does; write it with _")
         for track in self.tracks:
             self._check_track(track)
         if self.adapter in ("state_dict", "python") and not self.module:

@@ -20,10 +20,18 @@ from pydantic import (
     model_validator,
 )
 
-from cisweep.config.base import NAME, Name, Strict
+from cisweep.config.base import NAME, Name, Strict, check_distinct
 from cisweep.config.model import HUB, ModelConfig
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
+from cisweep.textfile import open_text
+
+RESERVED = frozenset(
+    ("benchmarks", "design", "logs", "train", "variants", "base_counts.json", "genomes.txt")
+    + ("dropped_regions.tsv", "hub.txt", "igv_session.xml", "provenance.json", "report.html")
+    + ("trackdb.txt",)
+)
+"""What results/<run>/ holds beside the folders of the models, in lower case."""
 
 
 class GenomeConfig(Strict):
@@ -38,6 +46,23 @@ class TileConfig(Strict):
 
     stride_bp: int = Field(ge=1)
     """Distance between the starts of two tiles."""
+    start: int = Field(0, ge=0)
+    """Only tiles whose centre lies from here on, 0-based, on every chromosome that
+    `regions.chroms` takes."""
+    end: int | None = Field(None, ge=1)
+    """Only tiles whose centre lies before this base (half-open: 20:0-1000000 has end 1000000); null
+    = to the end of the chromosome."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.end is not None and self.start >= self.end:
+            raise ValueError(f"start {self.start} is not before end {self.end}")
+        return self
+
+    def part(self, low: int, high: int) -> tuple[int, int] | None:
+        """Return the part of the bases [low, high) that is tiled, or None."""
+        a, b = max(low, self.start), high if self.end is None else min(high, self.end)
+        return (a, b) if a < b else None
 
 
 class RegionsConfig(Strict):
@@ -112,6 +137,16 @@ class RunConfigBase(Strict):
     tf32: bool = False
     """Allow TF32 on the GPU for predictions; attribution and design never use it."""
 
+    @field_validator("models")
+    @classmethod
+    def _names_of_models(cls, value: dict[str, Path | None]) -> dict[str, Path | None]:
+        names = [name for name, path in value.items() if path is not None]
+        check_distinct(names, "names of models")
+        taken = next((n for n in names if n.lower() in RESERVED), None)
+        if taken is not None:
+            raise ValueError(f"{taken} is a file or folder of the run; give the model another name")
+        return value
+
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
@@ -174,7 +209,8 @@ def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") 
         if item["type"] == "extra_forbidden":
             text = "unknown key" + _meant(model, item["loc"])
         elif item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
-            text = f"lower-case letters, digits and _ only (it names files), got {item['input']!r}"
+            text = "letters, digits, _, - and . only, of which - and . not first (it names files)"
+            text += f", got {item['input']!r}"
         elif item["type"] == "model_type":
             keys = ", ".join(_keys_at(model, item["loc"]))
             text = f"give a mapping of keys ({keys}), got {item['input']!r}"
@@ -187,10 +223,11 @@ def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") 
 def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str]]:
     where = f"models.{model_id} ({path})"
     try:
-        data = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        return None, [f"{where}: no such file"]
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        with open_text(path, ConfigError) as file:
+            data = yaml.safe_load(file)
+    except (ConfigError, yaml.YAMLError) as error:
+        if not path.exists():
+            return None, [f"{where}: no such file"]
         return None, [f"{where}: not readable YAML: {' '.join(str(error).split())}"]
     if not isinstance(data, dict):
         return None, [f"{where}: a model config is a mapping, got {type(data).__name__}"]

@@ -31,11 +31,12 @@ def n_regions(plan: Plan, model: str) -> int:
     """Return how many regions the user gave, or how many tiles the genome has."""
     if plan.given is not None:
         return len(plan.given)
-    stride, window = plan.config.regions.tile.stride_bp, plan.models[model].window_bp
+    tile, window = plan.config.regions.tile, plan.models[model].window_bp
+    wanted = (bp for name, bp in plan.source.lengths.items() if plan.wanted(name))
+    parts = [part for bp in wanted if (part := tile.part(0, bp))]
     return sum(
-        n_tiles(length, window, stride)
-        for name, length in plan.source.lengths.items()
-        if plan.wanted(name)
+        n_tiles(high, window, tile.stride_bp) - n_tiles(low, window, tile.stride_bp)
+        for low, high in parts
     )
 
 

@@ -121,10 +121,12 @@ def region_sample(
 ) -> tuple[Windows, np.ndarray]:
     """Return at most n windows that experiments start from, and their tokens (n, W) uint8.
 
-    They are the selected peaks or the given regions; for tiles without peaks any windows of the
-    wanted chromosomes. None has N. Raises RegionError if there are none.
+    They are the selected peaks; where none is selected, the given regions, and for tiles any
+    windows of the wanted chromosomes. None has N. Raises RegionError if there are none.
     """
     seed, width = plan.config.seed, plan.models[model].window_bp
+    if peaks is not None and not len(read_peaks(peaks)):
+        peaks = None
     if peaks is None and plan.given is None:
         chroms = [c for c in plan.source.lengths if plan.wanted(c)]
         return random_windows(plan.source, chroms, width, n, seed)

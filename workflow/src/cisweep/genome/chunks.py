@@ -49,6 +49,10 @@ class Layout:
         # A padded window's centre is inside its chromosome: to_windows has seen to that.
         return (begin + windows.centre) // self.chunk_bp
 
+    def bin_of(self, chrom: str, position: int) -> int:
+        """Return the bin of one base."""
+        return (self.offsets[chrom] + position) // self.chunk_bp
+
     def stretches(self, index: int) -> list[tuple[str, int, int]]:
         """Return the parts (chrom, low, high) of chromosomes that lie in bin `index`."""
         low, high = index * self.chunk_bp, (index + 1) * self.chunk_bp

@@ -25,6 +25,7 @@ from cisweep.genome.regions import (
     to_windows,
 )
 from cisweep.genome.regions import read_blacklist as read_intervals
+from cisweep.textfile import read_lines
 
 
 def check_design(plan: Plan) -> None:
@@ -74,7 +75,8 @@ def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
     assert rows is not None
     policy = WindowPolicy(design_length(plan), regions.edge, regions.chroms, 1.0)
     windows, dropped = to_windows(rows, plan.source.lengths, policy)
-    check_dropped(len(rows), dropped, regions.max_dropped, str(step.regions or "regions"))
+    where = str(step.regions or "regions")
+    check_dropped(len(rows), dropped, regions.max_dropped, where, plan.source.lengths)
     unknown = set(step.region_goals) - {ALL} - set(windows.name) - set(dropped["name"])
     if unknown:
         raise ConfigError(
@@ -162,7 +164,7 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
 
 def _prior_rows(path: Path) -> list[tuple[str, int, int, str, float]]:
     rows = []
-    for n, line in enumerate(path.read_text().splitlines(), 1):
+    for n, line in enumerate(read_lines(path, ConfigError), 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:

@@ -3,7 +3,6 @@
 Nothing is written beside inputs: a missing index stops with the samtools command that makes it.
 """
 
-import gzip
 import mmap
 from collections import Counter
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 
 from cisweep.contracts import TOKEN_N, digest
 from cisweep.errors import GenomeError
+from cisweep.textfile import open_text, read_lines
 
 
 def _token_table() -> bytes:
@@ -72,7 +72,7 @@ def read_fai(fasta: Path) -> dict[str, FaiRow]:
     if not index.is_file():
         raise GenomeError("the FASTA has no index", where=str(index), mend=mend)
     rows: dict[str, FaiRow] = {}
-    for number, line in enumerate(index.read_text().splitlines(), 1):
+    for number, line in enumerate(read_lines(index, GenomeError, mend), 1):
         parts = line.split("\t")
         try:
             rows[parts[0]] = FaiRow(*(int(v) for v in parts[1:5]))
@@ -246,7 +246,7 @@ def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     """
     if not path.is_file():
         raise GenomeError("no such file", where=str(path), mend="correct `sequences`")
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as handle:
+    with open_text(path, GenomeError) as handle:
         text = handle.read()
     columns: dict[str, list[str]] = {}
     if text.lstrip().startswith(">"):

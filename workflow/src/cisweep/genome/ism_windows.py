@@ -48,7 +48,7 @@ class IsmRegions:
         rows = read_bed(self.step.bed)
         windows, dropped = to_windows(rows, self.plan.source.lengths, self.plan.policy(model))
         limit = self.plan.config.regions.max_dropped
-        check_dropped(len(rows), dropped, limit, str(self.step.bed))
+        check_dropped(len(rows), dropped, limit, str(self.step.bed), self.plan.source.lengths)
         return self.plan.layout.split(windows), dropped
 
     def chunks(self, model: str) -> list[str]:

@@ -1,9 +1,7 @@
 """Position weight matrices and the reader of MEME motif files."""
 
-import gzip
 import math
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from cisweep.errors import MotifError
+from cisweep.textfile import read_lines
 
 BASES = "ACGT"
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
@@ -268,15 +267,9 @@ def _numbers(line: str) -> list[float] | None:
 
 def _read_lines(path: Path) -> list[str]:
     mend = "give the path of a MEME text file, plain or gzip"
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        text = data.decode("utf-8")
-    except FileNotFoundError:
-        raise MotifError("no such file", where=str(path), mend=mend) from None
-    except (OSError, EOFError, ValueError, zlib.error) as fault:
-        raise MotifError(f"cannot be read ({fault})", where=str(path), mend=mend) from None
-    if not text.strip():
+    if not path.exists():
+        raise MotifError("no such file", where=str(path), mend=mend)
+    lines = read_lines(path, MotifError, mend)
+    if not any(map(str.strip, lines)):
         raise MotifError("the file is empty", where=str(path), mend=mend)
-    return text.splitlines()
+    return lines

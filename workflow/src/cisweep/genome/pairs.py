@@ -1,6 +1,5 @@
 """Pairs of sequences for language models: from two FASTA files, or from variants and a genome."""
 
-import gzip
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from cisweep.errors import SequenceError
 from cisweep.genome.alleles import AlleleWindows
 from cisweep.genome.chunks import split_items
 from cisweep.genome.plan import Plan
+from cisweep.textfile import open_text
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,17 @@ def read_fasta(path: Path) -> Iterator[tuple[str, str]]:
     if not path.is_file():
         raise SequenceError("no such FASTA file", where=str(path), mend="correct the path")
     name, parts = None, []
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as handle:
-            for number, line in enumerate(handle, 1):
-                line = line.strip()
-                if line.startswith(">"):
-                    if name is not None:
-                        yield name, "".join(parts).upper()
-                    name, parts = (line[1:].split() or [""])[0], []
-                elif line and name is None:
-                    raise SequenceError(
-                        "a FASTA file begins with >", where=f"{path}, line {number}"
-                    )
-                else:
-                    parts.append(line)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise SequenceError(f"cannot be read as FASTA ({error})", where=str(path)) from None
+    with open_text(path, SequenceError) as handle:
+        for number, line in enumerate(handle, 1):
+            line = line.strip()
+            if line.startswith(">"):
+                if name is not None:
+                    yield name, "".join(parts).upper()
+                name, parts = (line[1:].split() or [""])[0], []
+            elif line and name is None:
+                raise SequenceError("a FASTA file begins with >", where=f"{path}, line {number}")
+            else:
+                parts.append(line)
     if name is not None:
         yield name, "".join(parts).upper()
 

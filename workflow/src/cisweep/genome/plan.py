@@ -130,16 +130,16 @@ class Plan:
         """Return chunk -> windows, and the dropped rows, of given regions."""
         return self._placed[model]
 
-    def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
+    def _tiles(self, model: str, chrom: str, low: int, high: int) -> tuple[Windows, pd.DataFrame]:
         policy, stride = self.policy(model), self.config.regions.tile.stride_bp
+        length = self.source.lengths[chrom]
+        made = tiles(chrom, length, policy.window_bp, stride, low, high)
+        return to_windows(made, self.source.lengths, policy)
+
+    def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
         parts = [
-            to_windows(
-                tiles(name, self.source.lengths[name], policy.window_bp, stride, low, high),
-                self.source.lengths,
-                policy,
-            )
-            for name, low, high in self.layout.stretches(chunk_index(chunk))
-            if self.wanted(name)
+            self._tiles(model, name, low, high)
+            for name, low, high in self._tiled_stretches(chunk_index(chunk))
         ]
         dropped = [d for _, d in parts if len(d)]
         empty = pd.DataFrame(columns=DROPPED_COLUMNS)
@@ -147,6 +147,12 @@ class Plan:
             Windows.concatenate([w for w, _ in parts]),
             pd.concat(dropped, ignore_index=True) if dropped else empty,
         )
+
+    def _tiled_stretches(self, index: int) -> list[tuple[str, int, int]]:
+        """Return the parts (chrom, low, high) of a bin in which the centres of tiles lie."""
+        tile, found = self.config.regions.tile, self.layout.stretches(index)
+        parts = [(name, tile.part(low, high)) for name, low, high in found if self.wanted(name)]
+        return [(name, *part) for name, part in parts if part is not None]
 
     def wanted(self, chrom: str) -> bool:
         """Does the chromosome match regions.chroms?"""
@@ -172,11 +178,17 @@ class Plan:
                 f"{', '.join(list(self.source.lengths)[:8])} …)",
                 where="regions.chroms",
             )
-        return [
-            chunk_id(i)
-            for i in range(self.layout.n_bins)
-            if any(self.wanted(name) for name, _, _ in self.layout.stretches(i))
-        ]
+        found = [chunk_id(i) for i in range(self.layout.n_bins) if self._tiled_stretches(i)]
+        if not found:
+            tile = self.config.regions.tile
+            longest = max(bp for name, bp in self.source.lengths.items() if self.wanted(name))
+            raise ConfigError(
+                f"start {tile.start} lies behind the end of every chromosome that is taken (the "
+                f"longest has {longest} bp)",
+                where="regions.tile",
+                mend="correct regions.tile.start or regions.chroms",
+            )
+        return found
 
     def windows(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
         """Return a chunk's windows (before N is looked at) and, for tiles, its dropped rows."""
@@ -185,6 +197,20 @@ class Plan:
         rows = self._rows(model)[0]
         none = Windows.build([], [], [])
         return rows.get(chunk, none), pd.DataFrame(columns=DROPPED_COLUMNS)
+
+    def all_given(self, model: str) -> Windows:
+        """Return the windows of all given regions, in genome order."""
+        return Windows.concatenate(list(self._rows(model)[0].values()))
+
+    def windows_between(self, model: str, chrom: str, low: int, high: int) -> Windows:
+        """Return the windows whose centre lies in [low, high) of a chromosome, in genome order."""
+        if self.given is None:
+            return self._tiles(model, chrom, low, high)[0]
+        first, last = (self.layout.bin_of(chrom, at) for at in (low, high - 1))
+        near = (self._rows(model)[0].get(chunk_id(i)) for i in range(first, last + 1))
+        found = Windows.concatenate([w for w in near if w is not None])
+        centre = found.centre
+        return found.take((found.chrom == chrom) & (centre >= low) & (centre < high))
 
     def neighbours(self, model: str, chunk: str) -> list[str]:
         """Return the chunk and those directly beside it: windows reach over at most one border."""
@@ -223,7 +249,8 @@ class Plan:
             if self.given is not None:
                 where = str(self.config.regions.bed or self.config.sequences)
                 limit = self.config.regions.max_dropped
-                check_dropped(len(self.given), self._rows(model)[1], limit, where)
+                dropped = self._rows(model)[1]
+                check_dropped(len(self.given), dropped, limit, where, self.source.lengths)
             self.chunks(model)
         check_folds(self)
 
@@ -319,7 +346,7 @@ class Plan:
         regions = self.config.regions
         if self.given is not None:
             return digest(windows_digest(self.windows(model, chunk)[0]), regions.max_n)
-        stretches = self.layout.stretches(chunk_index(chunk))
+        stretches = self._tiled_stretches(chunk_index(chunk))
         # A tile reaches at most a window beyond its bin.
         reach = self.models[model].window_bp
         near = [
@@ -381,7 +408,11 @@ class Plan:
         if config.sequences:
             found["sequences"] = config.sequences.name
         if config.regions.tile:
-            found["regions"] = f"tiles every {config.regions.tile.stride_bp} bp"
+            tile = config.regions.tile
+            found["regions"] = f"tiles every {tile.stride_bp} bp"
+            if tile.start or tile.end is not None:
+                end = "the end" if tile.end is None else f"{tile.end:,}"
+                found["regions"] += f" from {tile.start:,} to {end} of {config.regions.chroms}"
         elif config.regions.bed:
             found["regions"] = config.regions.bed.name
         for name, model in self.models.items():

@@ -4,7 +4,6 @@ Memory depends on one chromosome at most (fragments) or on a stretch of it (BAM)
 many reads there are.
 """
 
-import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from cisweep.errors import GenomeError
+from cisweep.genome.naming import renaming
+from cisweep.textfile import open_text
 
 _BLOCK_BP = 4_000_000
 _ROWS = 1_000_000
@@ -151,21 +152,24 @@ def _fragment_ends(path: Path, lengths: dict[str, int], counting: EndCounting) -
 
 def _fragment_rows(path: Path) -> Iterator[pd.DataFrame]:
     """Yield (chrom, start, end) of the rows, numbered from 0, comments left out."""
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as handle:
+    with open_text(path, GenomeError) as handle:
         comments = 0
         for line in handle:
             if not line.startswith("#"):
                 break
             comments += 1
     try:
-        table = pd.read_csv(
-            path, sep="\t", header=None, usecols=[0, 1, 2], names=["chrom", "start", "end"],
-            skiprows=comments, dtype={"chrom": str, "start": np.int64, "end": np.int64},
-            chunksize=_ROWS,
-        )  # fmt: skip
-        for rows in table:
-            rows.index += comments
-            yield rows
+        with open_text(path, GenomeError) as handle:
+            table = pd.read_csv(
+                handle, sep="\t", header=None, usecols=[0, 1, 2], names=["chrom", "start", "end"],
+                skiprows=comments, dtype={"chrom": str, "start": np.int64, "end": np.int64},
+                chunksize=_ROWS,
+            )  # fmt: skip
+            for rows in table:
+                rows.index += comments
+                yield rows
+    except GenomeError:
+        raise
     except (ValueError, pd.errors.ParserError) as error:
         raise GenomeError(
             f"rows are not chrom, start, end ({error})",
@@ -190,7 +194,7 @@ def _check_chromosomes(path: Path, found: dict[str, int], lengths: dict[str, int
         raise GenomeError(
             f"has no chromosome of the genome (it has {', '.join(list(found)[:5])} …)",
             where=str(path),
-            mend="use one naming of chromosomes",
+            mend=renaming(found, lengths) or "use one naming of chromosomes",
         )
     other = [c for c in found if c in lengths and found[c] not in (0, lengths[c])]
     if other:

@@ -3,8 +3,8 @@
 Every region that gets no window has a row and a reason; what cannot be parsed is an error.
 """
 
-import gzip
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pandas as pd
 
 from cisweep.contracts import Windows
 from cisweep.errors import RegionError
+from cisweep.genome.naming import renaming
+from cisweep.textfile import read_lines
 
 NO_INTERVALS = np.empty((0, 2), dtype=np.int64)
 DROPPED_COLUMNS = ["chrom", "start", "end", "strand", "name", "reason", "detail"]
@@ -54,10 +56,6 @@ class WindowPolicy:
     blacklist: dict[str, np.ndarray] | None = None
 
 
-def _open(path: Path):
-    return gzip.open(path, "rt") if path.suffix == ".gz" else open(path)
-
-
 def read_bed(path: Path, summits: bool | None = None) -> Regions:
     """Return the rows of a BED3-BED12 or narrowPeak file (plain or gzip), in file order.
 
@@ -68,14 +66,9 @@ def read_bed(path: Path, summits: bool | None = None) -> Regions:
     """
     if not path.is_file():
         raise RegionError("no such BED file", where=str(path), mend="correct regions.bed")
-    try:
-        with _open(path) as handle:
-            lines = handle.read().splitlines()
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise RegionError(f"cannot be read ({error})", where=str(path)) from None
     kept = [
         (number, line)
-        for number, line in enumerate(lines, 1)
+        for number, line in enumerate(read_lines(path, RegionError), 1)
         if line.strip() and not line.startswith(("#", "track", "browser"))
     ]
     if not kept:
@@ -327,18 +320,28 @@ def drop_n(
     return windows.take(keep), tokens[keep], dropped
 
 
-def check_dropped(n_regions: int, dropped: pd.DataFrame, max_dropped: float, where: str) -> None:
-    """Raise RegionError if no region is on a known chromosome or too many were dropped."""
+def check_dropped(
+    n_regions: int,
+    dropped: pd.DataFrame,
+    max_dropped: float,
+    where: str,
+    lengths: Iterable[str] = (),
+) -> None:
+    """Raise RegionError if no region is on a known chromosome or too many were dropped.
+
+    lengths: chromosomes of the genome, among which a mend finds those that differ by naming only.
+    """
     if not n_regions or not len(dropped):
         return
     counts = dropped["reason"].value_counts()
     unknown = int(counts.get("unknown_chromosome", 0))
+    renamed = renaming(dropped["chrom"][dropped["reason"] == "unknown_chromosome"], lengths)
     if unknown == n_regions:
         example = dropped["chrom"].iloc[0]
         raise RegionError(
             f"no region lies on a chromosome of the genome (for example {example!r})",
             where=where,
-            mend="use one naming for both (chr20 or 20)",
+            mend=renamed or "use one naming for both (chr20 or 20)",
         )
     share = len(dropped) / n_regions
     if share > max_dropped:
@@ -348,5 +351,6 @@ def check_dropped(n_regions: int, dropped: pd.DataFrame, max_dropped: float, whe
             f"{len(dropped)} of {n_regions} regions are dropped ({why}), more than "
             f"max_dropped {max_dropped}",
             where=where,
-            mend="correct the regions or regions.chroms, or raise regions.max_dropped",
+            mend=f"{renamed or 'correct the regions or regions.chroms'}, or raise "
+            "regions.max_dropped",
         )

@@ -9,6 +9,7 @@ from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import GenomeError
 from cisweep.genome.fasta import SequenceSource
+from cisweep.genome.naming import renaming
 
 
 def check_signal(paths: Sequence[Path], chroms: Collection[str]) -> None:
@@ -27,7 +28,7 @@ def check_signal(paths: Sequence[Path], chroms: Collection[str]) -> None:
             raise GenomeError(
                 f"has no chromosome {next(iter(chroms))!r} (it has {', '.join(list(known)[:5])} …)",
                 where=str(path),
-                mend="use one naming of chromosomes",
+                mend=renaming(known, chroms) or "use one naming of chromosomes",
             )
 
 

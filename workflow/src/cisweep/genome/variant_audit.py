@@ -1,22 +1,12 @@
 """Is a file of variants as a whole one that belongs to the genome?"""
 
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource
-
-
-def contig_alias(name: str, lengths: Iterable[str]) -> str | None:
-    """Return the genome's contig that differs from `name` by naming only (chr20, 20; chrM, MT)."""
-
-    def bare(contig: str) -> str:
-        plain = contig.lower().removeprefix("chr")
-        return "m" if plain == "mt" else plain
-
-    return next((contig for contig in lengths if bare(contig) == bare(name)), None)
+from cisweep.genome.naming import contig_aliases
 
 
 class VariantAudit:
@@ -69,19 +59,23 @@ class VariantAudit:
                 f"{bad} of {total} variants cannot be scored ({counts}), more than the share "
                 f"steps.variants.max_dropped {self.policy.max_dropped}",
                 where=str(self.path),
-                mend="correct the variants, or raise steps.variants.max_dropped",
+                mend=f"{self._renamed() or 'correct the variants'}, or raise "
+                "steps.variants.max_dropped",
             )
 
+    def _renamed(self) -> str:
+        """Return the setting that gives unknown contigs the genome's names, or nothing."""
+        found = contig_aliases(self.unknown, self.genome.lengths)
+        pairs = ", ".join(f"{c}: {a}" for c, a in found.items())
+        return f"set steps.variants.contig_aliases: {{{pairs}}}" if found else ""
+
     def _refuse_contigs(self) -> None:
-        aliases = {c: contig_alias(c, self.genome.lengths) for c in self.unknown}
-        found = {c: a for c, a in aliases.items() if a is not None}
         have = ", ".join(list(self.genome.lengths)[:5])
-        if found:
-            pairs = ", ".join(f"{c}: {a}" for c, a in found.items())
+        if renamed := self._renamed():
             raise VariantError(
                 "the contigs of the variants and of the genome differ only by naming",
                 where=str(self.path),
-                mend=f"set steps.variants.contig_aliases: {{{pairs}}}",
+                mend=renamed,
             )
         raise VariantError(
             f"no contig of the variants ({', '.join(list(self.unknown)[:5])}) is in the genome "

@@ -5,10 +5,12 @@ upper case, and indels are left-normalised (see normalize.py).
 """
 
 import csv
-import gzip
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -16,9 +18,11 @@ import pandas as pd
 from cisweep.contracts import TOKEN_N
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource, tokens_of_text
+from cisweep.genome.naming import contig_alias
 from cisweep.genome.normalize import normalize
 from cisweep.genome.regions import DROPPED_COLUMNS
-from cisweep.genome.variant_audit import VariantAudit, contig_alias
+from cisweep.genome.variant_audit import VariantAudit
+from cisweep.textfile import has_mark, open_text
 
 VARIANT_DROP_REASONS = (
     "unknown_chromosome",
@@ -209,7 +213,7 @@ def _vcf_records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
     verbosity = pysam.set_verbosity(0)  # htslib would print what the error below says
     row = 0
     try:
-        with pysam.VariantFile(str(path)) as handle:
+        with _without_mark(path) as plain, pysam.VariantFile(str(plain)) as handle:
             key = policy.group_info
             if key is not None and key not in handle.header.info:
                 declared = ", ".join(handle.header.info) or "none"
@@ -242,6 +246,19 @@ def _vcf_records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
         pysam.set_verbosity(verbosity)
 
 
+@contextmanager
+def _without_mark(path: Path) -> Iterator[Path]:
+    """Give a VCF that htslib can read: a byte-order mark makes it no VCF for that."""
+    if not has_mark(path):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.vcf"
+        with open_text(path, VariantError, newline="") as source, open(plain, "w") as copy:
+            shutil.copyfileobj(source, copy)
+        yield plain
+
+
 def _choose_sample(handle: Any, sample: str, path: Path) -> None:
     """Read the genotypes of one sample alone."""
     names = list(handle.header.samples)
@@ -272,10 +289,9 @@ def _text_of(value: object) -> str:
 
 
 def _table_records(path: Path, separator: str) -> Iterator[Variant]:
-    opener = gzip.open if path.suffix == ".gz" else open
     row = 0
     try:
-        with opener(path, "rt", newline="") as handle:
+        with open_text(path, VariantError, newline="") as handle:
             reader = csv.DictReader(handle, delimiter=separator)
             needed = ("chrom", "pos_1based", "ref", "alt")
             missing = [c for c in needed if c not in (reader.fieldnames or [])]
@@ -297,7 +313,7 @@ def _table_records(path: Path, separator: str) -> Iterator[Variant]:
                     (line["chrom"], int(position) - 1, (line["ref"] or "").strip(), alts),
                     (line.get("id") or ".", line.get("group") or "", row),
                 )
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise VariantError(
             f"cannot be read as a table after row {row} ({error})", where=str(path)
         ) from None

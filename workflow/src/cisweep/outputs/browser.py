@@ -103,7 +103,7 @@ def strongest_peak(peaks: Iterable[Path]) -> str | None:
 
 def hub_text(run: str, email: str) -> str:
     """Return hub.txt."""
-    lines = [f"hub cisweep_{run}", f"shortLabel {run}", f"longLabel cisweep run {run}"]
+    lines = [f"hub cisweep_{_word(run)}", f"shortLabel {run}", f"longLabel cisweep run {run}"]
     return "\n".join([*lines, "genomesFile genomes.txt", f"email {email}", ""])
 
 
@@ -113,12 +113,21 @@ def genomes_text(assembly: str) -> str:
 
 
 def track_db_text(tracks: Iterable[BrowserTrack]) -> str:
-    """Return trackDb.txt: bigWig and VCF; UCSC reads BED only as bigBed, which is not written."""
-    stanzas = []
+    """Return trackDb.txt: bigWig and VCF; UCSC reads BED only as bigBed, which is not written.
+
+    Names of tracks are made of letters, digits and _, and those that become equal get a number.
+    """
+    stanzas: list[str] = []
+    names: set[str] = set()
     for track in tracks:
         if not track.is_signal and not track.path.endswith(".vcf.gz"):
             continue
-        name = re.sub(r"[^A-Za-z0-9]+", "_", track.path.removesuffix(".bw").removesuffix(".vcf.gz"))
+        name = stem = _word(track.path.removesuffix(".bw").removesuffix(".vcf.gz"))
+        number = 1
+        while name.lower() in names:
+            number += 1
+            name = f"{stem}_{number}"
+        names.add(name.lower())
         lines = [f"track {name}", f"shortLabel {track.short_label}"]
         lines += [f"longLabel {track.label[:76]}", f"bigDataUrl {track.path}"]
         if track.is_signal:
@@ -128,3 +137,8 @@ def track_db_text(tracks: Iterable[BrowserTrack]) -> str:
             lines += ["type vcfTabix", "visibility pack"]
         stanzas.append("\n".join(lines) + "\n")
     return "\n".join(stanzas)
+
+
+def _word(name: str) -> str:
+    """Return a name in the letters that UCSC allows in those of hubs and tracks."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name)

@@ -25,6 +25,23 @@ INFO_OF_COLUMN = {
 """Column of the table of effects: (prefix of its INFO field, what it is)."""
 
 
+def info_names(targets: Sequence[str]) -> dict[str, str]:
+    """Return target -> how it stands in the key of an INFO field, where no - may (VCF 4.3).
+
+    A - becomes _; a name that is taken then gets _2, _3, …
+    """
+    found: dict[str, str] = {}
+    plain = {t for t in targets if "-" not in t}
+    for target in targets:
+        stem = name = target.replace("-", "_")
+        n = 1
+        while name in found.values() or (name in plain and name != target):
+            n += 1
+            name = f"{stem}_{n}"
+        found[target] = name
+    return found
+
+
 class VcfWriter:
     """Writes effects as bgzip-compressed VCF with a tabix index.
 
@@ -32,7 +49,8 @@ class VcfWriter:
     ----------
     path: of the .vcf.gz; the index is path + ".tbi".
     lengths: chromosome -> length in bp, in the order of the rows.
-    targets: names of the targets; each field is PREFIX_target.
+    targets: names of the targets; each field is PREFIX_target, with the target as `info_names`
+        writes it.
     columns: columns of the table to write, keys of INFO_OF_COLUMN.
     source: what made the file, for the header.
     """
@@ -54,10 +72,11 @@ class VcfWriter:
         header.info.add("SHIFTED", 1, "Integer", "bases by which left-normalisation moved it")
         header.info.add("HAPLOTYPE", ".", "String", "haplotypes of the sample that it is scored on")
         header.info.add("GROUP", 1, "String", "group given by the user")
-        for target in self.targets:
+        self._keys = info_names(self.targets)
+        for target, name in self._keys.items():
             for column in self.columns:
                 prefix, meaning = INFO_OF_COLUMN[column]
-                header.info.add(f"{prefix}_{target}", "A", "Float", f"{target}: {meaning}")
+                header.info.add(f"{prefix}_{name}", "A", "Float", f"{target}: {meaning}")
         self._file = pysam.VariantFile(str(path), "wz", header=header)
 
     def append(self, table: pd.DataFrame) -> None:
@@ -82,9 +101,9 @@ class VcfWriter:
                 record.info["GROUP"] = _value(row.group)
             for column in self.columns:
                 prefix = INFO_OF_COLUMN[column][0]
-                for target, value in zip(self.targets, values[column][i]):
+                for name, value in zip(self._keys.values(), values[column][i]):
                     if value == value:
-                        record.info[f"{prefix}_{target}"] = (float(value),)
+                        record.info[f"{prefix}_{name}"] = (float(value),)
             self._file.write(record)
 
     def __enter__(self) -> "VcfWriter":

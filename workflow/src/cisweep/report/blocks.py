@@ -70,12 +70,14 @@ Block = Heading | Note | Table | Figure
 class Section:
     """A step's part of the page.
 
-    blocks: what it shows, in order; headlines: sentences for the top of the page; counts: (what,
-    how many, remark) for the table of counts of its model.
+    blocks: what it shows, in order; headlines: sentences for the top of the page; warnings: those
+    that stand before all others, what a reader must know to read the rest; counts: (what, how many,
+    remark) for the table of counts of its model.
     """
 
     blocks: list[Block] = field(default_factory=list)
     headlines: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     counts: list[tuple[str, int, str]] = field(default_factory=list)
 
 
@@ -105,6 +107,12 @@ def signed(value: Any, digits: int = 3) -> str:
 def place(chrom: str, start: int, end: int, strand: str = ".") -> str:
     """Return `chrom:start–end` (0-based, half-open) with thousands; a strand if there is one."""
     return f"{chrom}:{start:,}–{end:,}" + (f" {strand.replace('-', '−')}" if strand != "." else "")
+
+
+def listed(names: Sequence[str], shown: int) -> str:
+    """Return the first names, joined by commas, and how many more there are."""
+    more = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + more
 
 
 def plural(n: int, noun: str) -> str:

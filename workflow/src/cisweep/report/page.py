@@ -20,6 +20,7 @@ from cisweep.report.blocks import Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import section_of
+from cisweep.report.sections.select import given_selection
 from cisweep.report.view import Motifs, View
 from cisweep.steps import all_steps
 
@@ -58,10 +59,18 @@ class Page:
     files: list[str]
 
     @property
+    def warnings(self) -> list[tuple[str, str]]:
+        """(anchor, sentence) of what stands before all headlines."""
+        return [(p.anchor, line) for p in self._parts for line in p.section.warnings]
+
+    @property
     def headlines(self) -> list[tuple[str, str]]:
         """(anchor, sentence) of all parts, in order."""
-        parts = [p for chapter in self.chapters for p in chapter.parts]
-        return [(p.anchor, line) for p in parts for line in p.section.headlines]
+        return [(p.anchor, line) for p in self._parts for line in p.section.headlines]
+
+    @property
+    def _parts(self) -> list[Part]:
+        return [p for chapter in self.chapters for p in chapter.parts]
 
 
 def read_page(
@@ -78,7 +87,8 @@ def read_page(
     chapters = []
     for model in plan.models:
         chapter = Chapter(f"model-{model}", f"Model {model}")
-        chapter.parts = _parts([View(plan, step, model, motifs) for step in steps], model)
+        views = [View(plan, step, model, motifs) for step in steps]
+        chapter.parts = _parts(views, f"model-{model}")
         for part in chapter.parts:
             doubt(part.section, model, plan.models[model], part is chapter.parts[0])
         counts = [
@@ -112,10 +122,12 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
     for view in views:
         section = section_of(view)
         if section is not None:
+            note = given_selection(view) if view.model else None
+            section.blocks[:0] = [note] if note else []
             files = [
                 view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
             ]
-            anchor = f"{prefix}-{view.step.name}"
+            anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
             found.append(Part(anchor, view.step.title, section, files))
     return found
 

@@ -12,8 +12,8 @@ class DiscoverConfig(StepConfig):
     """Motifs that the attributions of the selected regions form, by tf-modiscolite."""
 
     window_bp: int = Field(400, ge=40)
-    """Central bases of each region that are searched (as far as attribute's save_bp stores them).
-    """
+    """Central bases of each region in which seqlets are called. What lies around them, as far as a
+    motif grows (40 bp on both sides), is read too, if attribute's save_bp stores it."""
     max_regions: int = Field(20_000, ge=1)
     """Regions that are searched; of more, a sample drawn by their coordinates. With a window of
     400 bp 20,000 of them take 1 GB."""
@@ -39,7 +39,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="discover",
-    version=1,
+    version=2,
     order=45,
     config=DiscoverConfig,
     title="Motif discovery",
@@ -50,6 +50,7 @@ STEP = Step(
             f"discover/{t}.modisco.h5",
             f"discover/{t}.meme",
             f"discover/{t}.tsv",
+            f"discover/{t}.seqlets.tsv",
             f"figures/discover.{t}.svg",
         )
     ],

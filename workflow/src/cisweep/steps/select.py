@@ -7,23 +7,43 @@ from pydantic import Field, model_validator
 from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
+FDR = 0.1
+"""The false discovery rate at which a peak counts as above chance where the config gives none."""
+
 
 class SelectConfig(StepConfig):
-    """Local maxima of each target's predictions; without this step all regions are used."""
+    """Local maxima of each target's predictions that shuffled sequence does not give; without this
+    step all regions are used. p-values and rates of the steps behind it are given this selection.
+    """
 
+    fdr: float | None = Field(FDR, gt=0, lt=1)
+    """Largest false discovery rate of each target's peaks, against peaks that the model predicts
+    on dinucleotide-shuffled sequence; null = the peaks are chosen by top_n and threshold alone,
+    and their rate is only told."""
     top_n: int | None = Field(None, ge=1)
-    """Keep the strongest n peaks of each target."""
+    """Keep the strongest n peaks of each target (of those at the rate, where fdr is given)."""
     threshold: float | None = None
     """Keep peaks with a prediction of at least this (in the target's unit)."""
     min_distance_bp: int | None = Field(None, ge=1)
     """A peak is the highest window within this distance; null = window_bp."""
     targets: list[str] | None = None
     """Targets whose peaks are wanted; null = all."""
+    null_windows: int = Field(100_000, ge=0)
+    """Most windows of shuffled sequence that are predicted. Where the run has more windows,
+    stretches are drawn from all over it; where it has fewer, each is shuffled up to 1 / fdr times
+    (10 times without fdr). 0 = no shuffled sequence and no rates (needs fdr: null)."""
+
+    @property
+    def draws(self) -> int:
+        """How often a stretch is shuffled at most: so often that one peak alone can pass."""
+        return int(-(-1 // (self.fdr or FDR)))
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.top_n is None and self.threshold is None:
-            raise ValueError("give top_n, threshold, or both")
+        if self.fdr is None and self.top_n is None and self.threshold is None:
+            raise ValueError("give fdr, top_n or threshold")
+        if self.fdr is not None and not self.null_windows:
+            raise ValueError("fdr needs shuffled windows: set null_windows above 0, or fdr: null")
         return self
 
 
@@ -39,11 +59,11 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="select",
-    version=1,
+    version=2,
     order=20,
     config=SelectConfig,
     title="Predicted peaks",
-    products=lambda config, model: ["peaks.bed"],
+    products=lambda config, model: ["peaks.bed", "peaks.tsv", "peaks_summary.tsv"],
     needs=("predict",),
     faults=_faults,
 )

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from cisweep.config.base import Name, Strict
+from cisweep.config.base import Name, Strict, check_distinct
 from cisweep.config.model import TargetConfig
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
@@ -106,6 +106,12 @@ class PeaksData(Strict):
     """MEME file whose best matrix score is a baseline, …"""
     matrix_of: dict[Name, str] = {}
     """… task: id or name of its matrix."""
+
+    @field_validator("peaks")
+    @classmethod
+    def _names_of_tasks(cls, value: dict[str, Path]) -> dict[str, Path]:
+        check_distinct(value, "names of tasks")
+        return value
 
 
 class TilesConfig(Strict):
@@ -306,6 +312,12 @@ class TrainConfig(StepConfig):
     threads: int = Field(1, ge=1)
     """Threads of each training."""
 
+    @field_validator("models")
+    @classmethod
+    def _names_of_models(cls, value: dict[str, Recipe]) -> dict[str, Recipe]:
+        check_distinct([*COMMON, *value], "names of models and files of the training")
+        return value
+
 
 TABLES = (
     "model.yaml",
@@ -315,6 +327,8 @@ TABLES = (
     "card.md",
     "dropped.tsv",
 )
+COMMON = ("loss.svg", "spot_check.tsv")
+"""Products of all trained models together."""
 FIGURES = (
     "loss.svg",
     "parity.png",
@@ -386,7 +400,7 @@ STEP = Step(
     title="Training",
     run_products=lambda config: (
         [f"train/{name}/{product}" for name in config.models for product in (*TABLES, *FIGURES)]
-        + ["train/loss.svg", "train/spot_check.tsv"]
+        + [f"train/{product}" for product in COMMON]
     ),
     unscoped=frozenset({"threads"}),
 )

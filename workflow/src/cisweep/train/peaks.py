@@ -1,6 +1,5 @@
 """Examples of a multi-label task: peaks of several factors against background."""
 
-import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.sequence.tokens import shuffle_tokens, tokenize
 from cisweep.steps.train import NegativesConfig, PeaksData, Recipe, ValidationNegativesConfig
+from cisweep.textfile import open_text
 from cisweep.train.datasets import TableDataset
 from cisweep.train.examples import Examples, hashes
 from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
@@ -122,8 +122,8 @@ def _load(
     """Return windows and tokens of a peak file; a FASTA's sequences get N as margin."""
     if not path.is_file():
         raise TrainingError("no such peak file", where=str(path), mend=f"correct data.peaks.{task}")
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as handle:
-        is_fasta = handle.read(1) == b">"
+    with open_text(path, TrainingError) as handle:
+        is_fasta = handle.read(1) == ">"
     if is_fasta:
         windows, tokens = read_located_fasta(path)
         return _cut(windows, tokens, data.window_bp + 2 * jitter, path)
@@ -143,7 +143,7 @@ def read_located_fasta(path: Path) -> tuple[Windows, np.ndarray]:
 
     Raises TrainingError for a header or a length that does not fit.
     """
-    with (gzip.open if path.suffix == ".gz" else open)(path, "rt") as handle:
+    with open_text(path, TrainingError) as handle:
         records = handle.read().lstrip()[1:].split("\n>")
     chrom, start, end, texts = [], [], [], []
     for number, record in enumerate(records, 1):

@@ -4,12 +4,13 @@ A target is weak where something simpler ranks the held-out rows better, or wher
 hardly rank them at all. Figures of several folds are means.
 """
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cisweep.config.model import QualityConfig, TargetConfig, TargetQualityConfig
+from cisweep.config.model import STRAND_ENDINGS, QualityConfig, TargetConfig, TargetQualityConfig
 from cisweep.steps.train import Recipe
 
 NEAR_CHANCE = 0.6
@@ -69,10 +70,25 @@ def default_targets(recipe: Recipe, tasks: list[str]) -> list[TargetConfig]:
             TargetConfig(name="counts", head=1, tasks=[0], scale="log1p_counts"),
             TargetConfig(name="profile", head=0, reduce="profile", scale="value"),
         ]
-    safe = ["".join(c if c.isalnum() else "_" for c in task.lower()) for task in tasks]
+    safe = target_names(tasks)
     # One of several classes has no probability of its own: that takes the other logits too.
     scale = "logit" if recipe.task == "multilabel" else "value"
     return [TargetConfig(name=name, tasks=[i], scale=scale) for i, name in enumerate(safe)]
+
+
+def target_names(tasks: list[str]) -> list[str]:
+    """Return tasks, which may be columns of a table, as names of targets, no two alike."""
+    found: list[str] = []
+    for task in tasks:
+        stem = name = re.sub(r"[^A-Za-z0-9_.-]", "_", task).lstrip(".-") or "_"
+        if name.endswith(STRAND_ENDINGS):
+            stem = name = name.replace(".", "_")
+        number = 1
+        while name.lower() in map(str.lower, found):
+            number += 1
+            name = f"{stem}_{number}"
+        found.append(name)
+    return found
 
 
 def _tasks_of(target: TargetConfig, recipe: Recipe, tasks: list[str]) -> list[str]:

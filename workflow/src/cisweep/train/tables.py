@@ -10,6 +10,7 @@ import pandas as pd
 from cisweep.errors import SequenceError, TrainingError
 from cisweep.genome.fasta import read_sequences
 from cisweep.sequence.tokens import tokenize
+from cisweep.textfile import open_text
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ def _read(path: Path, columns: TableColumns) -> pd.DataFrame:
         raise TrainingError("no such file", where=str(path), mend="correct data.paths")
     separator = "," if ".csv" in path.suffixes else "\t"
     try:
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        with open_text(path, TrainingError) as file:
+            frame = pd.read_csv(file, sep=separator, dtype=str, keep_default_na=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise TrainingError(f"not a table ({error})", where=str(path)) from None
     needed = [*columns.values, *columns.labels]
     needed.append(columns.sequence if columns.fasta is None else columns.name)

@@ -7,12 +7,14 @@ autograd follows, replaces derivatives by the multipliers of the pair. Pass 2 ha
 operations in the same order: where it does not, the model branches on values, which is refused.
 """
 
+import inspect
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import torch
@@ -415,26 +417,41 @@ def calling_line() -> str | None:
     return None
 
 
-_APPLY = torch.autograd.Function.apply.__func__.__code__
+_function_of: dict[CodeType, type | None] = {}
+
+
+def _autograd_function(code: CodeType) -> type | None:
+    """Return the autograd function whose forward has this code, or None.
+
+    Asked of the classes, since `apply` leaves no frame of its own from torch 2.14 on, and a model
+    may hold it as a bound method.
+    """
+    if code not in _function_of:
+        pending, found = [torch.autograd.Function], None
+        while pending and found is None:
+            cls = pending.pop()
+            pending += cls.__subclasses__()
+            forward = vars(cls).get("forward")
+            inner = inspect.unwrap(getattr(forward, "__func__", forward))
+            found = cls if getattr(inner, "__code__", None) is code else None
+        _function_of[code] = found
+    return _function_of[code]
 
 
 def refuse_custom_functions() -> None:
-    """Refuse an operation inside an autograd function that the model's author wrote.
-
-    `apply` is found on the stack, since a model may hold it as a bound method.
-    """
+    """Refuse an operation inside an autograd function that the model's author wrote."""
     frame = sys._getframe(2)
     while frame is not None:
-        if frame.f_code is _APPLY:
-            cls = frame.f_locals["cls"]
-            if cls.__name__ != "CheckpointFunction":  # which computes what it wraps, no more
-                raise AttributionError(
-                    f"custom autograd function {cls.__qualname__} has a gradient of its own, "
-                    "which need not belong to what it computes",
-                    where=calling_line(),
-                    mend="write it with torch operations, or put it into a module of its own and "
-                    "register a rule for the module's class in additional_nonlinear_ops",
-                )
+        cls = _autograd_function(frame.f_code)
+        # CheckpointFunction computes what it wraps, no more.
+        if cls is not None and cls.__name__ != "CheckpointFunction":
+            raise AttributionError(
+                f"custom autograd function {cls.__qualname__} has a gradient of its own, "
+                "which need not belong to what it computes",
+                where=calling_line(),
+                mend="write it with torch operations, or put it into a module of its own and "
+                "register a rule for the module's class in additional_nonlinear_ops",
+            )
         frame = frame.f_back
 
 

@@ -25,6 +25,7 @@ from cisweep.report.blocks import (
     signed,
 )
 from cisweep.report.figures import Span, bars, spans
+from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
 
 ZOOM_BP = 100
@@ -57,8 +58,15 @@ def of_model(view: View) -> Section:
         n = n_rows(file)
         section.counts.append(("attributed", n, "windows with attributions"))
         by = "prediction" if view.plan.is_on("predict") else "summed attribution"
+        peaks = read_peaks(view)
         for target in view.targets:
-            regions = _strongest(view, file, target.name) if n else []
+            chosen = peaks is not None and target.name in peaks.summary.index
+            own = set(_keys(peaks.of(target.name))) if chosen else None
+            regions = _strongest(view, file, target.name, own) if n else []
+            if n and not regions:
+                section.blocks.append(
+                    Note(f"{target.name} has no predicted peak, so none of its regions is shown.")
+                )
             if regions:
                 section.blocks += [
                     Heading(f"Target {target.name}: strongest regions"),
@@ -92,11 +100,22 @@ def _completeness(view: View) -> Block:
     return Table("Attributions add up to the change of the prediction", columns, rows)
 
 
-def _strongest(view: View, file: h5py.File, target: str) -> list[Region]:
+def _keys(peaks: pd.DataFrame) -> list[str]:
+    """Return the identity of each peak's window."""
+    columns = (peaks[c].tolist() for c in ("chrom", "start", "end", "strand"))
+    return Windows.build(*columns).keys()
+
+
+def _strongest(view: View, file: h5py.File, target: str, own: set[str] | None) -> list[Region]:
+    """Return the strongest windows; own: identities of those that count, None for all."""
     windows = read_windows(file)
     strength = _strength(view, file, target, windows)
+    rows = np.argsort(-strength, kind="stable")
+    if own is not None:
+        keys = windows.keys()
+        rows = rows[np.array([keys[i] in own for i in rows], dtype=bool)]
     found = []
-    for i in np.argsort(-strength, kind="stable")[: view.page.top_regions].tolist():
+    for i in rows[: view.page.top_regions].tolist():
         values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
         found.append(
             Region(

@@ -1,5 +1,8 @@
 """Motif discovery: the motifs that a model's attributions form."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from cisweep.genome.motifs import load_motifs
 from cisweep.report.blocks import (
     Block,
@@ -32,6 +35,22 @@ def of_model(view: View) -> Section:
     return section
 
 
+def _seqlets(view: View, target: str) -> Iterable[Any]:
+    """Return the rows that say what became of the seqlets of each sign."""
+    return view.table(f"discover/{target}.seqlets.tsv").fillna("").itertuples()
+
+
+def _became(row: Any) -> str:
+    """Return the sentence on the seqlets of a sign: how many were found and kept, or why none."""
+    word = "Positive" if row.sign == "+" else "Negative"
+    if row.note:
+        return f"{word} motifs: none, since {row.note}."
+    return (
+        f"{word} seqlets: {row.found:,} found, {row.clustered:,} clustered, {row.in_motifs:,} of "
+        f"them in {plural(row.motifs, 'motif')}."
+    )
+
+
 def _target(view: View, target: str, section: Section) -> list[Block]:
     table = view.table(f"discover/{target}.tsv")
     columns = [
@@ -60,7 +79,8 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
         for row in table.head(SHOWN).itertuples()
     ]
     caption = f"{plural(len(table), 'motif')} found in the attributions of {target}"
-    blocks: list[Block] = [Table(caption, columns, rows, "too few seqlets form a pattern.")]
+    blocks: list[Block] = [Table(caption, columns, rows, "no seqlets form a pattern.")]
+    blocks.append(Note(" ".join(_became(row) for row in _seqlets(view, target))))
     if len(table):
         best = table.loc[table["n_seqlets"].idxmax()]
         section.headlines.append(

@@ -3,16 +3,29 @@
 import pandas as pd
 from markupsafe import Markup, escape
 
-from cisweep.report.blocks import Block, Column, Heading, Note, Section, Table, number, signed
+from cisweep.report.blocks import (
+    Block,
+    Column,
+    Heading,
+    Note,
+    Section,
+    Table,
+    listed,
+    number,
+    signed,
+)
+from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
 
 OTHERS = 8
+DRIVES = 0.05
+"""Largest q-value at which a motif is named as a driver."""
 _NOTE = (
     "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution "
     "of its bases. Motifs are ranked by the mean per match: what one match contributes. "
-    "The sum is what all matches contribute together. z compares the mean with copies of the "
-    "matrix whose columns are shuffled. Matrices of one family stand as one group under the best "
-    "of them, because the bases cannot tell relatives apart."
+    "The sum is what all matches contribute together. p, q and z compare the mean with copies of "
+    "all matrices whose columns are shuffled. Matrices of one family stand as one group under the "
+    "best of them, because the bases cannot tell relatives apart."
 )
 
 
@@ -41,20 +54,32 @@ def of_model(view: View) -> Section:
         )
         return section
     section.blocks.append(Note(_NOTE))
+    peaks, without = read_peaks(view), []
     for target in view.targets:
         mine = ranking[(ranking["target"] == target.name) & ranking["rank_mean"].notna()]
-        best = families(mine, view.page.top_motifs)
-        section.blocks += _blocks(view, target.name, best)
-        if len(best):
-            first = best.iloc[0]
-            others = _listed(first["others"], 3)
-            relatives = f" (or a relative: {others})" if others else ""
-            section.headlines.append(
-                f"{first['name']} is the motif that drives {target.name} most{relatives}: "
-                f"{signed(first['mean'])} {view.unit(target.name)} a match, "
-                f"{first['n_hits']:,} matches, z {number(first['z'])}."
-            )
+        section.blocks += _blocks(view, target.name, families(mine, view.page.top_motifs))
+        drivers = families(mine[mine["q_value"] <= DRIVES], 1)
+        if len(drivers) and not (peaks and peaks.lacks(target.name)):
+            section.headlines.append(_headline(view, target.name, drivers.iloc[0]))
+        else:
+            without.append(target.name)
+    if without:
+        section.headlines.append(
+            f"No motif is named as a driver of {listed(without, 5)}: none contributes more than "
+            f"motifs with shuffled columns do (q above {DRIVES}), or there are too few matches."
+        )
     return section
+
+
+def _headline(view: View, target: str, first: pd.Series) -> str:
+    """Return the sentence on the motif that drives a target most."""
+    others = listed(first["others"], 3)
+    relatives = f" (or a relative: {others})" if others else ""
+    return (
+        f"{first['name']} is the motif that drives {target} most{relatives}: "
+        f"{signed(first['mean'])} {view.unit(target)} a match, {first['n_hits']:,} matches, "
+        f"q {number(first['q_value'], 2)}."
+    )
 
 
 def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
@@ -65,7 +90,13 @@ def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
         Column("matches", True, "matches in attributed windows, overlaps resolved"),
         Column(f"mean ({unit})", True, "mean over the matches of their summed attribution"),
         Column(f"sum ({unit})", True, "sum over the matches"),
-        Column("z", True, "of the mean, against copies with shuffled columns"),
+        Column(
+            "q",
+            True,
+            f"of the mean, against copies with shuffled columns; above {DRIVES} the "
+            "motif does no more than they do",
+        ),
+        Column("z", True, "the normal quantile of p"),
         Column("same family"),
     ]
     rows = [
@@ -75,16 +106,12 @@ def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
             f"{row.n_hits:,}",
             signed(row.mean),
             signed(row.sum),
+            number(row.q_value, 2),
             number(row.z),
-            Markup("<small>{}</small>").format(escape(_listed(row.others, OTHERS))),
+            Markup("<small>{}</small>").format(escape(listed(row.others, OTHERS))),
         ]
         for row in best.itertuples()
     ]
     empty = "No motif has enough matches in attributed windows."
     caption = f"Motif families that drive {target}, by mean attribution a match"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty)]
-
-
-def _listed(names: list[str], shown: int) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

@@ -25,8 +25,8 @@ def of_model(view: View) -> Section:
             if n <= FEW:
                 break
             values = file[f"predictions/{target.name}"][:]
-            chosen = np.zeros(0) if peaks is None else peaks.of(target.name)["score"].to_numpy()
-            weakest = [float(chosen.min())] if len(chosen) else []
+            chosen = [] if peaks is None else peaks.of(target.name)["prediction"].tolist()
+            weakest = [min(chosen)] if chosen else []
             blocks.append(_figure(target.name, view.unit(target.name), values, weakest))
     section = Section(blocks, counts=[("predicted", n, "windows with a prediction")])
     if "metrics.tsv" in view.products:

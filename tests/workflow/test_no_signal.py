@@ -1,0 +1,57 @@
+"""The demo's config on the demo's genome, dinucleotide-shuffled: nothing is there to be found."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pysam
+import pytest
+
+from cisweep.sequence.tokens import decode_tokens, shuffle_tokens, tokenize
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def shuffled(tmp_path_factory, resources, snakemake):
+    """The results of the demo's config, and of the further steps that start from peaks."""
+    pytest.importorskip("modiscolite")
+    folder = tmp_path_factory.mktemp("no signal")
+    source = pysam.FastaFile(str(resources / "genome" / "chr20_0_1Mb.fa.gz"))
+    tokens = shuffle_tokens(tokenize(source.fetch("chr20"))[None], np.array([[1]], np.uint64))
+    (folder / "g.fa").write_text(f">chr20\n{decode_tokens(tokens[0, 0])}\n")
+    pysam.faidx(str(folder / "g.fa"))
+    one = ["MA0139.2"]
+    steps = {
+        "ism": {},
+        "discover": {},
+        "marginalize": {"motifs": one, "n_backgrounds": 5},
+        "ablate": {"motifs": one},
+    }
+    config = {"genome": {"fasta": str(folder / "g.fa")}, "steps": steps}
+    snakemake(config, folder / "run", timeout=1200)
+    return folder / "run" / "results" / "demo"
+
+
+def test_no_peak_seqlet_or_hit_is_found(shuffled):
+    model = shuffled / "ctcf_pu1"
+    summary = pd.read_csv(model / "peaks_summary.tsv", sep="\t")
+    assert (summary["n_maxima"] > 2000).all() and (summary["smallest_q"] > 0.1).all()
+    assert summary["n_selected"].tolist() == summary["n_above_chance"].tolist() == [0, 0]
+    assert not len(pd.read_csv(model / "peaks.tsv", sep="\t"))
+    for name in ("peaks.bed", "seqlets.bed", "hits.bed", "ism/regions.bed"):
+        assert (model / name).read_text() == "", name
+    for name in ("seqlets", "hits", "ablate"):
+        assert not len(pd.read_parquet(model / f"{name}.parquet").query("motif == 'none'")), name
+    assert len(pd.read_parquet(model / "marginalize.parquet")) == 2  # it needs no peak
+
+
+def test_the_page_says_so_before_all_else(shuffled):
+    html = (shuffled / "report.html").read_text()
+    lines = re.findall(r"<li(?: class=\"warning\")?>([^<]*)", html.split("At a glance", 1)[1])
+    assert lines[0].startswith(
+        "Nothing is above chance: no prediction of ctcf, pu1 stands out from dinucleotide-shuffled "
+        "sequence at a false discovery rate of 0.1"
+    )
+    assert "is the motif that drives" not in html
+    assert "No motif is named as a driver of ctcf, pu1" in html
