@@ -364,6 +364,11 @@ def test_a_chromosome_without_a_fold_is_told_before_any_job(tmp_path):
     with pytest.raises(CisweepError, match=_told("regions.tile")):
         check(regions={"tile": {"stride_bp": 50}})
     check(regions={"tile": {"stride_bp": 50}, "chroms": "c1"})
+    with open(tmp_path / "g.fa", "a") as file:
+        file.write(">c9\n" + "ACGT" * 300 + "\n")
+    pysam.faidx(str(tmp_path / "g.fa"))
+    with pytest.raises(CisweepError, match=_told("regions.tile").replace("c2", "c9")):
+        check(regions={"tile": {"stride_bp": 50, "start": 700}})  # beyond the end of c1 and c2
     only = tmp_path / "c1.bed"
     only.write_text("c1\t100\t140\n")
     check(regions={"bed": str(only)})

@@ -140,7 +140,8 @@ def test_backgrounds(tmp_path):
     assert background_of("uniform", tmp_path / "none").tolist() == [0.25] * 4
     assert background_of([0.1, 0.2, 0.3, 0.4], tmp_path / "none").tolist() == [0.1, 0.2, 0.3, 0.4]
     words = {a + b: 1 + 5 * (a == b) for a in "ACGT" for b in "ACGT"}
-    (tmp_path / "d.json").write_text(json.dumps({"dinucleotides": words}))
+    counts = dict.fromkeys("ACGT", 36) | {"N": 0, "dinucleotides": words}
+    (tmp_path / "d.json").write_text(json.dumps(counts))
     chain = background_of("markov1", tmp_path / "d.json")
     np.testing.assert_allclose(chain.transition, np.full((4, 4), 1 / 9) + 5 / 9 * np.eye(4))
     np.testing.assert_allclose(chain.share, 0.25)

@@ -72,7 +72,10 @@ def test_the_default_config_is_sound(root, folder):
         ({"steps": {"select": {"fdr": None}}}, ["steps.select: give fdr, top_n or threshold"]),
         (
             {"steps": {"select": {"null_windows": 0}}},
-            ["steps.select: fdr needs shuffled windows: set null_windows above 0, or fdr: null"],
+            [
+                "steps.select: fdr needs shuffled windows: set steps.select.null_windows above 0, "
+                "or steps.select.fdr: null"
+            ],
         ),
         ({"steps": {"attribute": None}}, ["steps.seqlets: needs the step attribute"]),
         (

@@ -45,7 +45,9 @@ def check_folds(plan: "Plan") -> None:
                 asked_by = f"steps.{step}.backgrounds"
                 check_chroms(name, model, _long_enough(plan, model), asked_by)
         if plan.given is None:
-            check_chroms(name, model, _long_enough(plan, model), "regions.tile")
+            tile, lengths = plan.config.regions.tile, plan.source.lengths
+            asked = [c for c in _long_enough(plan, model) if tile.part(0, lengths[c])]
+            check_chroms(name, model, asked, "regions.tile")
 
 
 def with_a_fold(plan: "Plan", variants: Iterable[Variant]) -> Iterator[Variant]:

@@ -43,7 +43,10 @@ class SelectConfig(StepConfig):
         if self.fdr is None and self.top_n is None and self.threshold is None:
             raise ValueError("give fdr, top_n or threshold")
         if self.fdr is not None and not self.null_windows:
-            raise ValueError("fdr needs shuffled windows: set null_windows above 0, or fdr: null")
+            raise ValueError(
+                "fdr needs shuffled windows: set steps.select.null_windows above 0, or "
+                "steps.select.fdr: null"
+            )
         return self
 
 
