@@ -72,8 +72,10 @@ $(VENV)/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard wor
 	$(VENV)/bin/python -m cisweep.warm
 	touch "$@"
 
-$(VENV)/.installed-test: $(VENV)/.installed requirements/test.lock
+# Published networks ask for releases of transformers that exclude each other, so they come alone.
+$(VENV)/.installed-test: $(VENV)/.installed requirements/test.lock requirements/networks.lock
 	$(VENV)/bin/python -m pip install -q --require-hashes -r requirements/test.lock
+	$(VENV)/bin/python -m pip install -q --no-deps --require-hashes -r requirements/networks.lock
 	touch "$@"
 
 $(VENV)/.installed-extras: $(VENV)/.installed requirements/extras.lock

@@ -6,7 +6,7 @@ with N), so that a window's numbers never depend on which others were asked for.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,17 @@ from cisweep.errors import DesignError, ModelError
 from cisweep.fast_path import attempt, taken
 from cisweep.models.fast_operations import fast_convolutions
 from cisweep.models.gradient_pass import GradientPass, gradient_pass_of
+from cisweep.models.running import DIFFERENTIABLE, steady
 
 Models = torch.nn.Module | Sequence[torch.nn.Module]
 
 
 @contextmanager
 def frozen(models: Sequence[torch.nn.Module]) -> Iterator[None]:
-    """Hold models in evaluation mode without parameter gradients; restore all of it afterwards."""
+    """Hold models in evaluation mode without parameter gradients; restore all of it afterwards.
+
+    Raises ModelError if a model was another one at the end, see `steady`.
+    """
     modes = [(part, part.training) for model in models for part in model.modules()]
     wants = [(p, p.requires_grad) for model in models for p in model.parameters()]
     try:
@@ -31,7 +35,10 @@ def frozen(models: Sequence[torch.nn.Module]) -> Iterator[None]:
             part.training = False
         for parameter, _ in wants:
             parameter.requires_grad_(False)
-        yield
+        with ExitStack() as checks:
+            for model in models:
+                checks.enter_context(steady(model))
+            yield
     finally:
         for part, mode in modes:
             part.training = mode
@@ -98,6 +105,17 @@ def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = N
 def call_size(like: torch.Tensor, length: int) -> int:
     """Return the windows of a call: on CPU what stays in cache, elsewhere what fills a device."""
     return max(1, min(16, 9000 // length)) if like.device.type == "cpu" else 256
+
+
+def check_connected(y: torch.Tensor) -> None:
+    """Raise a DesignError if predictions have no gradient with respect to the sequence."""
+    if not y.requires_grad:
+        raise DesignError(
+            "the model's output has no gradient with respect to the sequence, along which a "
+            "design moves (it looks letters up by argmax, compares, or detaches)",
+            where="model",
+            mend=DIFFERENTIABLE,
+        )
 
 
 def check_target(target: int | None) -> None:
@@ -197,6 +215,7 @@ class Oracle:
             n = rows.stop - rows.start
             X.requires_grad_(True)
             y = self.outputs(X)[:n]
+            check_connected(y)
             (gradient,) = torch.autograd.grad(losses(y, rows).sum(), X)
             predictions.append(y.detach())
             gradients.append(gradient[:n])
@@ -214,6 +233,7 @@ class Oracle:
             inputs.append(X.requires_grad_(True))
             ys.append(self.outputs(X)[: rows.stop - rows.start])
         y = torch.cat(ys)
+        check_connected(y)
         value = loss(y)
         if value.ndim != 0:
             raise DesignError("output_loss must give one number for a batch of predictions")

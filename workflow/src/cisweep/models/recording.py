@@ -48,6 +48,8 @@ class _Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise Untraceable("the forward calls torch.vmap or another transform of torch.func")
         if name_of(func) in ("__setitem__", "__set__") or "out" in kwargs:
             raise Untraceable(f"{name_of(func)} writes into a tensor")
         refs: list[int] = []

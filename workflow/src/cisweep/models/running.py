@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from cisweep.errors import ModelError
 
@@ -26,6 +27,13 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
             mend="use device cpu, or run on a machine with a GPU and a CUDA build of torch",
         )
     return device
+
+
+# The mend where a model that looks letters up should have a gradient.
+DIFFERENTIABLE = (
+    "give the model the one-hot sequence itself: embeddings of letters are the product "
+    "X.transpose(1, 2) @ embedding.weight[ids of A, C, G, T]"
+)
 
 
 def dtype_of(model: nn.Module) -> torch.dtype:
@@ -50,8 +58,51 @@ def keep_heap(device: torch.device) -> None:
 
 
 @contextmanager
+def steady(model: nn.Module) -> Iterator[None]:
+    """Run what a model in eval mode is called for, and check that it is the same model after it.
+
+    Raises
+    ------
+    ModelError: a forward changed what belongs to the model's weights, as a norm does that updates
+        its statistics in eval mode too. A prediction would depend on those before it.
+    """
+    before = _marks(model)
+    yield
+    after = _marks(model)
+    changed = [name for name, mark in before.items() if after.get(name, mark) != mark]
+    if changed:
+        more = f" and {len(changed) - 1} others" if len(changed) > 1 else ""
+        raise ModelError(
+            f"the model changes {changed[0]}{more} when it predicts, so that a prediction depends "
+            "on those before it",
+            where=type(model).__name__,
+            mend="switch the update of its statistics off (a flag of the module), or write the "
+            "forward so that it changes weights and buffers in training mode only",
+        )
+
+
+def _marks(model: nn.Module) -> dict[str, tuple[int, str]]:
+    """Return for each weight and buffer of the model's state what differs after a change.
+
+    That is torch's count of changes in place, and for buffers their norm too, since the kernel of
+    a batch norm does not count the statistics that it moves.
+    """
+    weights = {id(p) for p in model.parameters()}
+    found = {}
+    for name, tensor in model.state_dict(keep_vars=True).items():
+        if isinstance(tensor, Tensor) and not is_lazy(tensor) and not tensor.is_inference():
+            is_buffer = id(tensor) not in weights and tensor.is_floating_point()
+            norm = torch.linalg.vector_norm(tensor.detach()).item() if is_buffer else 0.0
+            found[name] = (tensor._version, repr(norm))
+    return found
+
+
+@contextmanager
 def running(model: nn.Module, device: torch.device) -> Iterator[nn.Module]:
-    """Yield the model on the device in eval mode; its place and modes are restored at the end."""
+    """Yield the model on the device in eval mode; its place and modes are restored at the end.
+
+    Raises ModelError if the model was another one at the end, see `steady`.
+    """
     modes = {module: module.training for module in model.modules()}
     first: Tensor | None = next((*model.parameters(), *model.buffers()).__iter__(), None)
     before = device if first is None else first.device
@@ -60,7 +111,8 @@ def running(model: nn.Module, device: torch.device) -> Iterator[nn.Module]:
         model.eval()
         if before != device:
             model.to(device)
-        yield model
+        with steady(model):
+            yield model
     finally:
         if before != device:
             model.to(before)

@@ -15,7 +15,9 @@ from torch import Tensor, nn
 
 from cisweep.analysis.rescale.agreement import Witness
 from cisweep.analysis.rescale.passes import Target, call_of, evaluating, read_scalars
+from cisweep.errors import AttributionError
 from cisweep.models.fast_operations import fast_convolutions
+from cisweep.models.running import DIFFERENTIABLE
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,13 @@ class PathGradients:
         y_example = self._values(x, args)
         for reference in references:
             total = x.new_zeros(len(self.targets), *x.shape)
+            connected: set[int] = set()
             for place, weight in self.nodes:
-                total += weight * self._gradients(reference + place * (x - reference), args)
-            yield total, y_example, self._values(reference, args)
+                at = reference + place * (x - reference)
+                total += weight * self._gradients(at, args, connected)
+            y_reference = self._values(reference, args)
+            self._check_connected(connected, y_example, y_reference)
+            yield total, y_example, y_reference
 
     def check(self, witness: Witness) -> None:
         """Accept the block: the outputs are the model's own."""
@@ -49,7 +55,18 @@ class PathGradients:
         with torch.no_grad(), fast_convolutions():
             return torch.stack(read_scalars(self.call(x, *args), self.targets, len(x)))
 
-    def _gradients(self, x: Tensor, args: tuple) -> Tensor:
+    def _check_connected(self, connected: set[int], y_example: Tensor, y_reference: Tensor) -> None:
+        """Refuse a target that changes with the sequence and has no gradient at all."""
+        for i, target in enumerate(self.targets):
+            if i not in connected and not torch.equal(y_example[i], y_reference[i]):
+                raise AttributionError(
+                    f"target {target} changes with the sequence and has no gradient with respect "
+                    "to it (the model looks letters up by argmax, compares, or detaches)",
+                    mend=DIFFERENTIABLE + ", or use saturation mutagenesis",
+                )
+
+    def _gradients(self, x: Tensor, args: tuple, connected: set[int]) -> Tensor:
+        """Return the gradients of the targets at x; `connected` takes those that have one."""
         x = x.detach().clone().requires_grad_()
         with torch.enable_grad(), fast_convolutions():
             values = read_scalars(self.call(x, *args), self.targets, len(x))
@@ -59,7 +76,9 @@ class PathGradients:
                 (gradient,) = torch.autograd.grad(
                     value.sum(), x, retain_graph=i + 1 < len(values), allow_unused=True
                 )
-                found[i] = 0.0 if gradient is None else gradient
+                if gradient is not None:
+                    connected.add(i)
+                    found[i] = gradient
         return found
 
 

@@ -23,6 +23,7 @@ from cisweep.errors import AttributionError
 from cisweep.fast_path import attempt, taken
 from cisweep.models.agreement import check_agreement
 from cisweep.models.fast_operations import fast_convolutions
+from cisweep.models.running import steady
 
 Target = int | Callable[[Any], Tensor]
 
@@ -241,12 +242,15 @@ def _scalar(output: Any, target: Target, rows: int) -> Tensor:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put all modules in evaluation mode, and each of them back to its own at the end."""
+    """Put all modules in evaluation mode, and each of them back to its own at the end.
+
+    Raises ModelError if the model was another one at the end, see `steady`.
+    """
     training = {module: module.training for module in model.modules()}
     try:
         for module in training:
             module.training = False
-        with torch.inference_mode(False):
+        with torch.inference_mode(False), steady(model):
             yield
     finally:
         for module, was in training.items():

@@ -42,6 +42,7 @@ from cisweep.analysis.rescale.tracing import (
 from cisweep.errors import AttributionError
 from cisweep.models.convolution import fixed_conv1d
 from cisweep.models.fast_operations import steer_gradient
+from cisweep.models.running import DIFFERENTIABLE
 
 
 def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -72,7 +73,7 @@ def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             "no multiplier",
             where=calling_line(),
             mend="take the values at these places by max, sort or topk, or weigh all of them by "
-            "a softmax",
+            f"a softmax; where they are letters, {DIFFERENTIABLE}",
         )
     raise AttributionError(
         f"operation {name} is neither linear nor has a DeepLIFT rule",
