@@ -59,6 +59,8 @@ def test_a_forbidden_import_breaks_a_contract(importer, imported, root, tmp_path
         "cisweep.analysis.scanning",
         "cisweep.analysis.seqlets",
         "cisweep.analysis.peaks",
+        "cisweep.analysis.peak_selection",
+        "cisweep.genome.null_stretches",
         "cisweep.outputs.h5",
         "cisweep.report.page",
         "cisweep.plot",

@@ -237,6 +237,7 @@ def test_the_page_of_a_run(run):
     order = [s.title for s in all_steps().values()]
     assert titles == sorted(titles, key=order.index) and len(titles) == 3
     assert any("CTCF raises ctcf most: +8.25 logit" in line for _, line in page.headlines)
+    assert not any("raises pu1" in line for _, line in page.headlines)  # its effect is -1.5
     for words in ("+0.750", "too many n 1", "+8.25", "predict_chunk", "+7.75 to +8.75", "50"):
         assert words in html, words
 

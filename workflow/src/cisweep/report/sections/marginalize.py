@@ -30,8 +30,9 @@ def of_model(view: View) -> Section:
         )
         shown = effects_table(view, best, target.name, caption, "windows")
         section.blocks += [Heading(f"Target {target.name}"), shown]
-        if len(mine):
-            first = mine.loc[mine["effect"].idxmax()]
+        raising = mine[mine["ci_low"] > 0]
+        if len(raising):
+            first = raising.loc[raising["effect"].idxmax()]
             section.headlines.append(
                 f"Put into background windows, {first['name'] or first['motif']} raises "
                 f"{target.name} most: {signed(first['effect'])} {view.unit(target.name)} "
