@@ -36,6 +36,7 @@ def plan(tmp_path_factory, resources) -> Plan:
     """The demo's config with a model of random weights, in one chunk."""
     folder = tmp_path_factory.mktemp("random weights")
     model = yaml.safe_load((resources / "models" / "ctcf_pu1.yaml").read_text())
+    model.pop("quality")  # it is that of the trained weights
     model["module_args"]["n_outputs"] = N_TARGETS
     model["targets"] = [{"name": t, "tasks": [i], "scale": "logit"} for i, t in enumerate(TARGETS)]
     model["folds"][0]["weights"] = "random.safetensors"
