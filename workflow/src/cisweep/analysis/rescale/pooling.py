@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
+from cisweep.analysis.rescale.ties import TiedShares, reach_of
 from cisweep.analysis.rescale.tracing import Trace, bare, reentrant
 
-_TIE = 1e-3  # of the largest input; a rounding of 1e-7 moves 1e-4 of one maximum's share
 _SMALLER = frozenset({"min", "minimum", "fmin", "clamp_max"})
 
 
@@ -66,41 +66,6 @@ def _maximum_along_last(
     return trace.step(func, (x,), example, reference)
 
 
-class TiedShares(torch.autograd.Function):
-    """The maximum along the last axis, explained by the winners of the larger side alike.
-
-    Positions within `_TIE` of the maximum (copies of a motif, repeats) share the difference of
-    the maxima, less the farther they are from it, and none more than its own difference. So the
-    shares are continuous: rounding does not choose among winners.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Any, values: Any, parts: Any, x_e: Any, values_e: Any, parts_e: Any):
-        """Return `values` (…, 1); x (…, positions), parts as of `winners_of`."""
-        change, difference = x_e - x, values_e - values
-        parts = torch.where(difference > 0, parts_e, parts)
-        share, room = difference.abs(), change * difference.sign()
-        # The winner's own difference is at least the share, so the sum is 1 or more.
-        total = (room / share).nan_to_num_(0.0, 0.0, 0.0).clamp_(0, 1).mul_(parts).sum(-1, True)
-        multiplier = (share / room).clamp_(max=1).mul_(parts).div_(total)
-        multiplier.masked_fill_(room <= 0, 0.0).nan_to_num_(0.0, 0.0, 0.0)
-        slope = parts_e / parts_e.sum(-1, keepdim=True)
-        ctx.save_for_backward(torch.where(change == 0, slope, multiplier))
-        return values
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor):
-        """Return the multiplier of every position."""
-        return ctx.saved_tensors[0] * gradient, None, None, None, None, None
-
-
-def winners_of(flat: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """Return how far each position (…, positions) wins `values` (…, 1): 1 falling to 0 at _TIE."""
-    size = flat.abs().nan_to_num_(0.0, 0.0, 0.0).amax(-1, keepdim=True)
-    reach = size.mul_(max(_TIE, 8 * torch.finfo(flat.dtype).eps))
-    return ((flat - values) / reach).add_(1).clamp_(0, 1).masked_fill_(flat == values, 1.0)
-
-
 def maximum_over_axes(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     """Handle amax, amin, max and min, over given axes or over all.
 
@@ -131,14 +96,14 @@ def maximum_over_axes(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any
     def example() -> tuple[Any, list[Any]]:
         flat = arrange(x.inner)
         values, winners = flat.max(-1, keepdim=True)
-        return finish(values, winners), [flat, values, winners_of(flat, values)]
+        return finish(values, winners), [flat, values, reach_of(flat, values)]
 
     def reference(saved: list[Any]) -> Any:
         flat = arrange(x.inner)
         with torch.no_grad():
             values, winners = flat.max(-1, keepdim=True)
-            parts = winners_of(flat, values)
-        return finish(TiedShares.apply(flat, values, parts, *saved), winners)
+            reach = reach_of(flat, values)
+        return finish(TiedShares.apply(flat, values, reach, *saved), winners)
 
     return trace.step(func, (x,), example, reference)
 
