@@ -40,7 +40,7 @@ CASES = {
     "near ties": (tied(FIRST, 4e-4), tied(SECOND, 7e-4)),
     "ties at the end of the reach": (tied(FIRST, 1e-3), tied(SECOND, 1e-3 - 1e-7)),
     "the same": (tied(FIRST, 4e-4), tied(FIRST, 4e-4)),
-    "the same maximum": (FIRST, torch.where(FIRST == FIRST.amax(-1, True), FIRST, FIRST - 0.1)),
+    "the same maximum": (FIRST, torch.where(FIRST.amax(-1, True) == FIRST, FIRST, FIRST - 0.1)),
     "rectified": (FIRST.sub(2).relu(), SECOND.sub(2).relu()),
     "one constant": (torch.ones_like(FIRST), SECOND),
     "both constant": (torch.ones_like(FIRST), torch.zeros_like(FIRST)),
