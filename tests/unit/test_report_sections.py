@@ -16,6 +16,7 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
+from cisweep.report.sections.attribute import apart
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
@@ -293,9 +294,9 @@ def test_discovered_motifs(folder):
     for target, rows in (("ctcf", [row]), ("pu1", [])):
         table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "motif_q_value"])
         write_tsv(table, folder / f"m/discover/{target}.tsv")
-        few = ["+", 90, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
-        some = ["-", 1300, 1200, 120, len(rows), "" if rows else "nothing stands out"]
-        kept = ["sign", "found", "clustered", "in_motifs", "motifs", "note"]
+        few = ["+", 90, 0, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
+        some = ["-", 1300, 40, 1200, 120, len(rows), "" if rows else "nothing stands out"]
+        kept = ["sign", "found", "repeated", "clustered", "in_motifs", "motifs", "note"]
         seqlets = pd.DataFrame([few, some], columns=kept)
         write_tsv(seqlets, folder / f"m/discover/{target}.seqlets.tsv")
         (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
@@ -315,9 +316,20 @@ def test_discovered_motifs(folder):
     told = [b.text for b in section.blocks if b.kind == "note"][1:]
     few = "Positive motifs: none, since there are 90 positive seqlets, and more are needed. "
     assert told == [
-        few + "Negative seqlets: 1,300 found, 1,200 clustered, 120 of them in 1 motif.",
+        few + "Negative seqlets: 1,300 found (40 more in windows over the same places), 1,200 "
+        "clustered, 120 of them in 1 motif.",
         few + "Negative motifs: none, since nothing stands out.",
     ]
+
+
+def test_regions_that_overlap_a_shown_one_are_not_shown():
+    windows = Windows.build(
+        ["c", "c", "c", "d", "c", "c"], [100, 130, 200, 130, 299, 0], [200, 230, 300, 230, 399, 100]
+    )
+    best_first = np.array([1, 0, 2, 3, 4, 5])
+    assert apart(windows, best_first, 8) == [1, 3, 4, 5]
+    assert apart(windows, best_first, 2) == [1, 3]
+    assert apart(windows, np.array([0, 2, 1]), 8) == [0, 2]  # side by side
 
 
 @pytest.mark.parametrize("names", [["a", "b"], ["", ""]])

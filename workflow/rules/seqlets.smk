@@ -78,6 +78,7 @@ rule seqlets_chunk:
     input:
         background=f"{RESULTS}/{{model}}/chunks/seqlets/background.json",
         h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+        beside=beside_attributions,
         null=f"{CHUNKS}/seqlets_null/{{chunk}}.h5",
     output:
         table=update(f"{CHUNKS}/seqlets/{{chunk}}.parquet"),

@@ -1,4 +1,8 @@
-"""seqlets.parquet and seqlets.bed. Coordinates 0-based half-open."""
+"""seqlets.parquet and seqlets.bed. Coordinates 0-based half-open.
+
+A place that several windows cover has one row, from the window whose centre is nearest to it
+(window_start, window_end); n_windows says in how many windows it was called.
+"""
 
 from pathlib import Path
 
@@ -19,12 +23,15 @@ CHUNK_SCHEMA = pa.schema(
         ("sequence", pa.string()),
         ("window_start", pa.int64()),
         ("window_end", pa.int64()),
+        ("owned", pa.bool_()),
+        ("at_border", pa.bool_()),
     ]
 )
 
 SCHEMA = pa.schema(
     [
-        *CHUNK_SCHEMA,
+        *(field for field in CHUNK_SCHEMA if field.name not in ("owned", "at_border")),
+        ("n_windows", pa.int64()),
         ("q_value", pa.float64()),
         ("motif", pa.string()),
         ("motif_id", pa.string()),

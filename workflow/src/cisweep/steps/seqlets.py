@@ -6,7 +6,8 @@ from cisweep.steps.base import Step, StepConfig
 
 
 class SeqletsConfig(StepConfig):
-    """Recursive seqlets at a false discovery rate against attributions of shuffled sequences."""
+    """Recursive seqlets at a false discovery rate against attributions of shuffled sequences. A
+    place that several windows cover counts once, in the window in which it is most central."""
 
     fdr: float = Field(0.2, gt=0, lt=1)
     """Share of false calls that is accepted, per target and sign (0.2 as in TF-MoDISco)."""
@@ -33,7 +34,7 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=2,
+    version=3,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",
