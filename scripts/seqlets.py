@@ -1,11 +1,12 @@
-"""Cut the calls of all chunks at the FDR and name each seqlet by its closest motifs."""
+"""Cut the calls of all chunks at the FDR and name the seqlets."""
 
 import json
 
 import pandas as pd
 
 from cisweep.analysis.seqlet_fdr import Tally, merge_tallies, summarise_calls
-from cisweep.analysis.seqlet_tables import in_genome_order, name_seqlets, seqlets_of
+from cisweep.analysis.seqlet_names import NameRules, name_seqlets
+from cisweep.analysis.seqlet_tables import in_genome_order, seqlets_of
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.seqlets import SCHEMA, write_seqlet_bed
@@ -31,7 +32,13 @@ with Job(snakemake) as job:  # noqa: F821
             f"{rate:.3g}"
         )
     found = in_genome_order(pd.concat(kept, ignore_index=True), list(job.plan.source.lengths))
-    table = name_seqlets(found, load_motifs(job.plan.config.motifs), step.nearest, job.threads)
+    rules = NameRules(step.name_rate, step.nearest, job.plan.config.seed, job.threads)
+    table = name_seqlets(found, load_motifs(job.plan.config.motifs), job.plan.source, rules)
+    by = table["name_by"].value_counts()
+    job.say(
+        f"{by.get('tomtom', 0)} of {len(table)} seqlets are named by Tomtom, {by.get('hit', 0)} by "
+        f"a match over two neighbours; {step.name_rate} of random spans are named"
+    )
     with job.product("table") as path:
         write_parquet(table, path, SCHEMA, job.provenance())
     with job.product("bed") as path:

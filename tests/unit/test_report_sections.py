@@ -149,7 +149,7 @@ def test_ablations(folder):
 
 
 def test_seqlets_say_why_there_is_none(folder):
-    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "motif_q_value"]
+    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "name_p_value"]
     pd.DataFrame(columns=columns).to_parquet(folder / "m/seqlets.parquet")
     rows = [
         {"target": t, "sign": s, "n_called": n, "n_decoys": d, "null_ratio": 20, "n_seqlets": 0,

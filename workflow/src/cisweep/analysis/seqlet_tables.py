@@ -6,13 +6,10 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.annotation import match_motifs, token_matrix
 from cisweep.analysis.places import Owned, central_calls, count_windows
 from cisweep.analysis.seqlet_background import Background, Sign, call
 from cisweep.analysis.seqlet_fdr import Calibration, Tally, at_fdr, calibrate
 from cisweep.contracts import Windows
-from cisweep.genome.fasta import tokens_of_text
-from cisweep.genome.motifs import Motif
 
 COLUMNS = ["target", "chrom", "start", "end", "sign", "attribution", "p_value", "sequence",
            "window_start", "window_end", "owned", "at_border"]  # fmt: skip
@@ -114,31 +111,3 @@ def in_genome_order(table: pd.DataFrame, chroms: list[str]) -> pd.DataFrame:
         (table["window_start"], table["sign"], table["target"], table["end"], table["start"], rank)
     )
     return table.iloc[order].reset_index(drop=True)
-
-
-def name_seqlets(
-    table: pd.DataFrame, motifs: list[Motif], nearest: int, n_jobs: int
-) -> pd.DataFrame:
-    """Return the table with the closest motif of each seqlet by Tomtom, and the `nearest` ones.
-
-    Adds motif (name), motif_id, motif_p_value, motif_q_value (over all motifs), motif_strand, and
-    nearest_motifs (`name:p` of each, joined by ;). All are missing for a seqlet without bases.
-    """
-    queries = [token_matrix(tokens_of_text(s)) for s in table["sequence"]]
-    found = match_motifs(queries, motifs, nearest, n_jobs)
-    best = found.motif_idx[:, 0]
-    known = best >= 0
-    names = np.array([m.alt or m.name for m in motifs], dtype=object)
-    ids = np.array([m.name for m in motifs], dtype=object)
-    lists = [
-        ";".join(f"{names[m]}:{p:.3g}" for m, p in zip(row, ps) if m >= 0)
-        for row, ps in zip(found.motif_idx, found.p_value)
-    ]
-    return table.assign(
-        motif=np.where(known, names[best], None),
-        motif_id=np.where(known, ids[best], None),
-        motif_p_value=np.where(known, found.p_value[:, 0], np.nan),
-        motif_q_value=np.where(known, found.q_value[:, 0], np.nan),
-        motif_strand=np.where(known, found.strand[:, 0], None),
-        nearest_motifs=lists,
-    )

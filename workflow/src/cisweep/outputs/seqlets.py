@@ -1,7 +1,9 @@
 """seqlets.parquet and seqlets.bed. Coordinates 0-based half-open.
 
 A place that several windows cover has one row, from the window whose centre is nearest to it
-(window_start, window_end); n_windows says in how many windows it was called.
+(window_start, window_end); n_windows says in how many windows it was called. motif is missing
+where more than steps.seqlets.name_rate of random spans are named as well (name_p_value); name_by
+is `tomtom`, or `hit` where a match over the seqlet and its neighbour names both.
 """
 
 from pathlib import Path
@@ -38,6 +40,8 @@ SCHEMA = pa.schema(
         ("motif_p_value", pa.float64()),
         ("motif_q_value", pa.float64()),
         ("motif_strand", pa.string()),
+        ("name_by", pa.string()),
+        ("name_p_value", pa.float64()),
         ("nearest_motifs", pa.string()),
     ]
 )

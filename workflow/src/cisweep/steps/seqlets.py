@@ -30,6 +30,10 @@ class SeqletsConfig(StepConfig):
     does not flatten the background."""
     nearest: int = Field(3, ge=1)
     """Closest motifs that Tomtom names for each seqlet."""
+    name_rate: float = Field(0.05, gt=0, lt=1)
+    """Share of random spans, of the same lengths in the same windows, that get a name: a seqlet is
+    called by its closest motif, or a match over it and its neighbour, if no more are named as
+    well."""
 
 
 STEP = Step(

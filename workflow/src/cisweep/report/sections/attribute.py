@@ -193,8 +193,8 @@ def _seqlet_spans(seqlets: pd.DataFrame, target: str) -> list[Span]:
     return [
         Span(
             int(s.start), int(s.end), s.motif or "seqlet", "seqlet",
-            f"seqlet, {signed(s.attribution)}, q {number(s.q_value, 2)}; closest motif "
-            f"{s.motif or 'none'}",
+            f"seqlet, {signed(s.attribution)}, q {number(s.q_value, 2)}; named "
+            f"{s.motif or 'by no motif'}",
         )
         for s in mine.itertuples()
     ]  # fmt: skip
