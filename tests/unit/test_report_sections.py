@@ -16,7 +16,7 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
-from cisweep.report.sections.attribute import apart
+from cisweep.report.sections.attribute import _seqlet_spans, apart
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
@@ -320,6 +320,28 @@ def test_discovered_motifs(folder):
         "clustered, 120 of them in 1 motif.",
         few + "Negative motifs: none, since nothing stands out.",
     ]
+
+
+def test_seqlets_without_a_name_are_shown(folder):
+    """Read back from a file, where a missing text is NaN."""
+    columns = ["target", "motif", "motif_id", "sign", "start", "end", "attribution",
+               "name_p_value", "q_value"]  # fmt: skip
+    rows = [
+        ("ctcf", "CTCF", "MA0139.2", "+", 5, 15, 2.0, 0.003, 0.1),
+        ("ctcf", None, None, "+", 25, 33, 1.0, 0.4, 0.1),
+        ("ctcf", None, None, "+", 45, 50, 1.5, 0.6, 0.2),
+    ]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / "m/seqlets.parquet")
+    sums = ["target", "sign", "n_called", "n_decoys", "null_ratio", "n_seqlets", "lowest_rate"]
+    write_tsv(pd.DataFrame([("pu1", "+", 0, 0, 1, 0, None)], columns=sums),
+              folder / "m/seqlet_summary.tsv")  # fmt: skip
+    first, second = cells(section_of(view("seqlets", {}, "m")))
+    assert [first[0], first[1], first[3]] == ["none", "", "2"] and first[5] == "0.50"
+    assert second[0] == "CTCF" and second[3] == "1"
+    spans = _seqlet_spans(pd.read_parquet(folder / "m/seqlets.parquet"), "ctcf")
+    assert [s.label for s in spans] == ["CTCF", "seqlet", "seqlet"]
+    assert spans[1].title.endswith("named by no motif") and spans[0].title.endswith("named CTCF")
+    assert _seqlet_spans(pd.DataFrame(), "ctcf") == []
 
 
 def test_regions_that_overlap_a_shown_one_are_not_shown():

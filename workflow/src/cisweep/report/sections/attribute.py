@@ -189,14 +189,17 @@ def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Bl
 
 
 def _seqlet_spans(seqlets: pd.DataFrame, target: str) -> list[Span]:
-    mine = seqlets[seqlets["target"] == target] if len(seqlets) else seqlets
+    if not len(seqlets):
+        return []
+    mine = seqlets[seqlets["target"] == target]
+    names = mine["motif"].fillna("").tolist()  # most seqlets may have none
     return [
         Span(
-            int(s.start), int(s.end), s.motif or "seqlet", "seqlet",
+            int(s.start), int(s.end), name or "seqlet", "seqlet",
             f"seqlet, {signed(s.attribution)}, q {number(s.q_value, 2)}; named "
-            f"{s.motif or 'by no motif'}",
+            f"{name or 'by no motif'}",
         )
-        for s in mine.itertuples()
+        for s, name in zip(mine.itertuples(), names)
     ]  # fmt: skip
 
 

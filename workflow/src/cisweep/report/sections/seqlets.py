@@ -16,14 +16,15 @@ _NOTE = (
 
 
 def frequent(seqlets: pd.DataFrame, top: int) -> pd.DataFrame:
-    """Return the most frequent motifs of each sign, + first."""
+    """Return the most frequent motifs of each sign, + first; "" for seqlets without a name."""
     grouped = seqlets.groupby(["motif", "motif_id", "sign"], dropna=False).agg(
         n=("start", "size"), attribution=("attribution", "mean"), p=("name_p_value", "median")
     )
     found = grouped.reset_index().sort_values(
         ["sign", "n", "attribution"], ascending=[True, False, False], kind="stable"
     )  # "+" sorts before "-"
-    return found.groupby("sign", sort=False).head(top)
+    found = found.groupby("sign", sort=False).head(top)
+    return found.fillna({"motif": "", "motif_id": ""})
 
 
 def why_none(summary: pd.DataFrame, fdr: float) -> str:
