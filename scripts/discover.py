@@ -35,14 +35,15 @@ with Job(snakemake) as job:  # noqa: F821
     )
     one_hot, hypothetical = read_hypothetical(attributions, target, rows, options.read_bp)
     with job.product("h5") as path:
-        found = discover_motifs(one_hot, hypothetical, path, options, rows)
+        found = discover_motifs(one_hot, hypothetical, path, options, rows, windows.take(rows))
     patterns, motifs = found.patterns, patterns_to_motifs(found.patterns)
     job.say(f"{len(rows)} of {len(windows)} regions, {len(motifs)} motifs")
     for row in found.seqlets.itertuples():
         why = f" ({row.note})" if row.note else ""
         job.say(
-            f"{row.sign} attribution: {row.found} seqlets in the central {step.window_bp} bp, "
-            f"{row.clustered} clustered, {row.in_motifs} of them in {row.motifs} motifs{why}"
+            f"{row.sign} attribution: {row.found} seqlets in the central {step.window_bp} bp "
+            f"({row.repeated} more at places that belong to other windows), {row.clustered} "
+            f"clustered, {row.in_motifs} of them in {row.motifs} motifs{why}"
         )
     with job.product("seqlets") as path:
         write_tsv(found.seqlets, path)

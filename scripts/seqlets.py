@@ -1,17 +1,12 @@
-"""Cut the calls of all chunks at the FDR and name each seqlet by its closest motifs."""
+"""Cut the calls of all chunks at the FDR and name the seqlets."""
 
 import json
 
 import pandas as pd
 
-from cisweep.analysis.seqlet_fdr import (
-    Tally,
-    at_fdr,
-    calibrate,
-    merge_tallies,
-    summarise_calls,
-)
-from cisweep.analysis.seqlet_tables import in_genome_order, name_seqlets
+from cisweep.analysis.seqlet_fdr import Tally, merge_tallies, summarise_calls
+from cisweep.analysis.seqlet_names import NameRules, name_seqlets
+from cisweep.analysis.seqlet_tables import in_genome_order, seqlets_of
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.seqlets import SCHEMA, write_seqlet_bed
@@ -24,14 +19,26 @@ with Job(snakemake) as job:  # noqa: F821
     kept, summaries = [], []
     for target in model.target_names:
         tally = merge_tallies(Tally.from_dict(t[target]) for t in tallies)
-        calibration = calibrate(tally)
-        kept.append(at_fdr(calls[calls["target"] == target], calibration, step.fdr))
+        mine = calls[calls["target"] == target].reset_index(drop=True)
+        seqlets, tally, calibration = seqlets_of(mine, tally, step.fdr)
+        kept.append(seqlets)
         summary = summarise_calls(tally, calibration, step.fdr)
         summaries.append(summary.assign(target=target)[["target", *summary.columns]])
         rate = summary["lowest_rate"].min()
-        job.say(f"{target}: {len(kept[-1])} seqlets at FDR {step.fdr}; lowest rate {rate:.3g}")
+        shared = int((seqlets["n_windows"] > 1).sum())
+        job.say(
+            f"{target}: {len(seqlets)} seqlets at FDR {step.fdr}, {shared} of them called in more "
+            f"than one window and counted in the one where they stand most central; lowest rate "
+            f"{rate:.3g}"
+        )
     found = in_genome_order(pd.concat(kept, ignore_index=True), list(job.plan.source.lengths))
-    table = name_seqlets(found, load_motifs(job.plan.config.motifs), step.nearest, job.threads)
+    rules = NameRules(step.name_rate, step.nearest, job.plan.config.seed, job.threads)
+    table = name_seqlets(found, load_motifs(job.plan.config.motifs), job.plan.source, rules)
+    by = table["name_by"].value_counts()
+    job.say(
+        f"{by.get('tomtom', 0)} of {len(table)} seqlets are named by Tomtom, {by.get('hit', 0)} by "
+        f"a match over two neighbours; {step.name_rate} of random spans are named"
+    )
     with job.product("table") as path:
         write_parquet(table, path, SCHEMA, job.provenance())
     with job.product("bed") as path:

@@ -8,9 +8,9 @@ from cisweep.analysis.references import make_references, shuffled_windows
 from cisweep.analysis.scanning import scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.analysis.seqlet_background import merge, summarise
-from cisweep.analysis.seqlet_fdr import NullSize, at_fdr, calibrate
+from cisweep.analysis.seqlet_fdr import NullSize
 from cisweep.analysis.seqlet_spans import SpanRules
-from cisweep.analysis.seqlet_tables import call_chunk
+from cisweep.analysis.seqlet_tables import Explained, call_chunk, seqlets_of
 from cisweep.config.run import read_model_config
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import load_fasta, window_tokens
@@ -47,8 +47,9 @@ def found(ten, n, size):
         for w, t in ((windows, tokens), (copies, shuffled))
     )
     background = merge([summarise(own)], 1e-4, SpanRules(4, 25))
-    table, tally = call_chunk("ctcf", windows, tokens, own, null, background, 0.01, ("+", "-"))
-    return at_fdr(table, calibrate(tally), 0.2)
+    real, copies = Explained.of(windows, own), Explained.of(copies, null, windows)
+    table, tally = call_chunk("ctcf", real, copies, tokens, background, 0.01, ("+", "-"))
+    return seqlets_of(table, tally, 0.2)[0]
 
 
 @pytest.mark.parametrize("n", [10, 2])

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from cisweep.analysis import tfmodisco_seqlets
-from cisweep.analysis.discovery_seqlets import call_seqlets, seqlet_row
+from cisweep.analysis.discovery_seqlets import call_seqlets, once_a_place, seqlet_row
 from cisweep.analysis.motif_discovery import (
     DiscoveryOptions,
     Pattern,
@@ -20,6 +20,7 @@ from cisweep.analysis.motif_discovery import (
     write_meme,
 )
 from cisweep.analysis.tfmodisco import WindowRules, fit_thresholds, window_sums
+from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import Motif, load_motifs
 
@@ -165,6 +166,60 @@ def test_seqlets_are_called_in_the_window_and_read_around_it():
             passing = passing[np.abs(passing - best) > rules.reach]
     assert list(called[columns].itertuples(index=False, name=None)) == expected
     assert call_seqlets(projected[:0], window, rules).empty
+
+
+def shifted(n=60, shifts=(-33, 0, 26)):
+    """Windows of 200 bp shifted over the same bases, one-hot and hypothetical, and the sites."""
+    wide, scores = planted(n=n, length=300, first=120, last=170)
+    start = 1000 * np.arange(n)[:, None] + 50 + np.array(shifts)
+    cut = [slice(50 + s, 250 + s) for s in shifts]
+    both = [
+        np.stack([x[:, :, c] for c in cut], axis=1).reshape(-1, *x[:, :, cut[0]].shape[1:])
+        for x in (wide, scores)
+    ]
+    windows = Windows.build(["c"] * start.size, start.ravel(), start.ravel() + 200)
+    return windows, *both
+
+
+@pytest.mark.parametrize("window", [slice(0, 200), slice(40, 160)])
+def test_a_place_that_windows_share_is_one_seqlet(window):
+    windows, one_hot, hypothetical = shifted()
+    rules = WindowRules(20, 5, 0.05)
+    called = call_seqlets((one_hot * hypothetical).sum(1), window, rules)
+    mask = once_a_place(called, windows, 200, window, rules)
+    place = windows.start[called["example_idx"]] + called["start"].to_numpy()
+    up = (called["sign"] == 1).to_numpy()
+    middle = (called["example_idx"] % 3 == 1).to_numpy()
+    kept = place[mask & up]
+    # The same bases give the same calls, so those of the middle windows are the places.
+    assert len(set(kept)) == len(kept) and set(kept) == set(place[middle & up])
+    assert set(kept // 1000) == set(range(60)) and up.sum() > 2.5 * len(kept)
+    # Whatever the order of the windows.
+    order = np.random.default_rng(0).permutation(len(windows))
+    again = call_seqlets((one_hot * hypothetical).sum(1)[order], window, rules)
+    turned = again[once_a_place(again, windows.take(order), 200, window, rules)]
+    assert set(zip(order[turned["example_idx"]], turned["start"])) == set(
+        zip(called["example_idx"][mask], called["start"][mask])
+    )
+    # Windows over different sequences share nothing.
+    alone = Windows.build(range(len(windows)), windows.start, windows.end)
+    assert once_a_place(called, alone, 200, window, rules).all()
+
+
+@pytest.mark.slow
+def test_discovery_clusters_each_place_once(tmp_path):
+    pytest.importorskip("modiscolite")
+    windows, one_hot, hypothetical = shifted(n=120)
+    options = DiscoveryOptions(window_bp=200)
+    rows = np.arange(len(windows))
+    found = discover_motifs(one_hot, hypothetical, tmp_path / "m.h5", options, rows, windows)
+    called = call_seqlets((one_hot * hypothetical).sum(1), slice(0, 200), WindowRules(20, 5, 0.05))
+    called = called[called["sign"] == 1]
+    places = set(windows.start[called["example_idx"]] + called["start"])
+    row = found.seqlets.iloc[0]
+    assert row["found"] == row["clustered"] == len(places) > 120
+    assert row["repeated"] == len(called) - len(places) > len(places)
+    assert sum(p.n_seqlets for p in found.patterns) == row["in_motifs"] <= len(places)
 
 
 @pytest.mark.parametrize(

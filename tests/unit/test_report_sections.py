@@ -16,6 +16,7 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
+from cisweep.report.sections.attribute import _seqlet_spans, apart
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
@@ -148,7 +149,7 @@ def test_ablations(folder):
 
 
 def test_seqlets_say_why_there_is_none(folder):
-    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "motif_q_value"]
+    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "name_p_value"]
     pd.DataFrame(columns=columns).to_parquet(folder / "m/seqlets.parquet")
     rows = [
         {"target": t, "sign": s, "n_called": n, "n_decoys": d, "null_ratio": 20, "n_seqlets": 0,
@@ -293,9 +294,9 @@ def test_discovered_motifs(folder):
     for target, rows in (("ctcf", [row]), ("pu1", [])):
         table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "motif_q_value"])
         write_tsv(table, folder / f"m/discover/{target}.tsv")
-        few = ["+", 90, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
-        some = ["-", 1300, 1200, 120, len(rows), "" if rows else "nothing stands out"]
-        kept = ["sign", "found", "clustered", "in_motifs", "motifs", "note"]
+        few = ["+", 90, 0, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
+        some = ["-", 1300, 40, 1200, 120, len(rows), "" if rows else "nothing stands out"]
+        kept = ["sign", "found", "repeated", "clustered", "in_motifs", "motifs", "note"]
         seqlets = pd.DataFrame([few, some], columns=kept)
         write_tsv(seqlets, folder / f"m/discover/{target}.seqlets.tsv")
         (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
@@ -315,9 +316,42 @@ def test_discovered_motifs(folder):
     told = [b.text for b in section.blocks if b.kind == "note"][1:]
     few = "Positive motifs: none, since there are 90 positive seqlets, and more are needed. "
     assert told == [
-        few + "Negative seqlets: 1,300 found, 1,200 clustered, 120 of them in 1 motif.",
+        few + "Negative seqlets: 1,300 found (40 more in windows over the same places), 1,200 "
+        "clustered, 120 of them in 1 motif.",
         few + "Negative motifs: none, since nothing stands out.",
     ]
+
+
+def test_seqlets_without_a_name_are_shown(folder):
+    """Read back from a file, where a missing text is NaN."""
+    columns = ["target", "motif", "motif_id", "sign", "start", "end", "attribution",
+               "name_p_value", "q_value"]  # fmt: skip
+    rows = [
+        ("ctcf", "CTCF", "MA0139.2", "+", 5, 15, 2.0, 0.003, 0.1),
+        ("ctcf", None, None, "+", 25, 33, 1.0, 0.4, 0.1),
+        ("ctcf", None, None, "+", 45, 50, 1.5, 0.6, 0.2),
+    ]
+    pd.DataFrame(rows, columns=columns).to_parquet(folder / "m/seqlets.parquet")
+    sums = ["target", "sign", "n_called", "n_decoys", "null_ratio", "n_seqlets", "lowest_rate"]
+    write_tsv(pd.DataFrame([("pu1", "+", 0, 0, 1, 0, None)], columns=sums),
+              folder / "m/seqlet_summary.tsv")  # fmt: skip
+    first, second = cells(section_of(view("seqlets", {}, "m")))
+    assert [first[0], first[1], first[3]] == ["none", "", "2"] and first[5] == "0.50"
+    assert second[0] == "CTCF" and second[3] == "1"
+    spans = _seqlet_spans(pd.read_parquet(folder / "m/seqlets.parquet"), "ctcf")
+    assert [s.label for s in spans] == ["CTCF", "seqlet", "seqlet"]
+    assert spans[1].title.endswith("named by no motif") and spans[0].title.endswith("named CTCF")
+    assert _seqlet_spans(pd.DataFrame(), "ctcf") == []
+
+
+def test_regions_that_overlap_a_shown_one_are_not_shown():
+    windows = Windows.build(
+        ["c", "c", "c", "d", "c", "c"], [100, 130, 200, 130, 299, 0], [200, 230, 300, 230, 399, 100]
+    )
+    best_first = np.array([1, 0, 2, 3, 4, 5])
+    assert apart(windows, best_first, 8) == [1, 3, 4, 5]
+    assert apart(windows, best_first, 2) == [1, 3]
+    assert apart(windows, np.array([0, 2, 1]), 8) == [0, 2]  # side by side
 
 
 @pytest.mark.parametrize("names", [["a", "b"], ["", ""]])

@@ -8,7 +8,7 @@ import pytest
 
 from cisweep.analysis.seqlet_background import merge, summarise
 from cisweep.analysis.seqlet_spans import Spans, flanked
-from cisweep.analysis.seqlet_tables import call_chunk, in_genome_order
+from cisweep.analysis.seqlet_tables import Explained, call_chunk, in_genome_order
 from cisweep.contracts import Windows
 from cisweep.outputs.hits import append_bed
 from cisweep.outputs.seqlets import write_seqlet_bed
@@ -28,7 +28,9 @@ def made():
     start = np.arange(20) * 1000 + 17
     windows = Windows.build(["c"] * 20, start, start + L)
     background = merge([summarise(values)], clip=0)
-    table, tally = call_chunk("t", windows, tokens, values, null, background, 1e-4, ("+", "-"))
+    copies = Windows.build(["c"] * 30, np.arange(30) * 1000, np.arange(30) * 1000 + L)
+    real, shuffled = Explained.of(windows, values), Explained.of(copies, null)
+    table, tally = call_chunk("t", real, shuffled, tokens, background, 1e-4, ("+", "-"))
     return windows, tokens, values, null, table, tally
 
 

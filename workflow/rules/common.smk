@@ -102,6 +102,12 @@ def near_chunk_paths(step, suffix):
     return paths
 
 
+def beside_attributions(wildcards):
+    """Return the attributions of the chunks beside the job's."""
+    near = near_chunk_paths("attribute", "h5")(wildcards)
+    return [path for path in near if Path(path).stem != wildcards.chunk]
+
+
 def weights(wildcards):
     """Return the files that determine the output of the job's model."""
     return [str(path) for path in PLAN.models[wildcards.model].watched_files()]

@@ -78,6 +78,7 @@ rule seqlets_chunk:
     input:
         background=f"{RESULTS}/{{model}}/chunks/seqlets/background.json",
         h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+        beside=beside_attributions,
         null=f"{CHUNKS}/seqlets_null/{{chunk}}.h5",
     output:
         table=update(f"{CHUNKS}/seqlets/{{chunk}}.parquet"),
@@ -99,10 +100,11 @@ rule seqlets_chunk:
 
 
 rule seqlets:
-    """Cut the calls of all chunks at the FDR and name each by its closest motifs (Tomtom)."""
+    """Cut the calls of all chunks at the FDR and name each by its closest motif or a match."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         motifs=motif_file(),
+        source=PLAN.source_files,
         chunks=chunk_paths("seqlets", "parquet"),
         tallies=chunk_paths("seqlets", "tally.json"),
     output:

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cisweep.analysis.places import Owned, central_calls
 from cisweep.analysis.seqlets import run_and_sample
 from cisweep.analysis.tfmodisco import WindowRules, call_windows, fit_thresholds, window_sums
+from cisweep.contracts import Windows
 
-SEQLET_COLUMNS = ["sign", "found", "clustered", "in_motifs", "motifs", "note"]
+SEQLET_COLUMNS = ["sign", "found", "repeated", "clustered", "in_motifs", "motifs", "note"]
 
 
 def call_seqlets(projected: np.ndarray, window: slice, rules: WindowRules) -> pd.DataFrame:
@@ -37,6 +39,39 @@ def call_seqlets(projected: np.ndarray, window: slice, rules: WindowRules) -> pd
     return called.assign(start=called["start"] + first, end=called["end"] + first, sign=sign)
 
 
+def once_a_place(
+    called: pd.DataFrame, windows: Windows, length: int, window: slice, rules: WindowRules
+) -> np.ndarray:
+    """Return a mask of the seqlets (`call_seqlets`) that counts each place of the genome once.
+
+    windows: of which the sequences hold the central `length` bases; window: where in these seqlets
+    are called. A place counts in the sequence in whose window it stands most central. At the border
+    of two, seqlets of one sign as near as none of one sequence are (`rules.reach`) are one place.
+    """
+    begin = windows.centre - length // 2
+    span = Windows.build(
+        windows.chrom, begin + window.start, begin + window.stop, windows.strand, windows.name
+    )
+    row = called["example_idx"].to_numpy(np.int64)
+    start, end = (begin[row] + called[c].to_numpy(np.int64) for c in ("start", "end"))
+    owned = Owned.of(span)
+    # In half bases, so that spans around equal centres overlap where starts are within reach.
+    middle, half = start + end, rules.reach + 1
+    calls = pd.DataFrame(
+        {
+            "chrom": span.chrom[row],
+            "start": middle - half,
+            "end": middle + half,
+            "sign": called["sign"].to_numpy(),
+            "window_start": 2 * span.start[row],
+            "window_end": 2 * span.end[row],
+            "owned": owned.has(row, start, end),
+            "at_border": owned.at_border(row, start, end),
+        }
+    )
+    return central_calls(calls)
+
+
 def chosen(called: pd.DataFrame, sign: int, min_seqlets: int, max_seqlets: int) -> pd.DataFrame:
     """Return the seqlets of a sign that are clustered: the first ones, or none of too few."""
     mine = called[called["sign"] == sign]
@@ -44,11 +79,17 @@ def chosen(called: pd.DataFrame, sign: int, min_seqlets: int, max_seqlets: int) 
 
 
 def seqlet_row(
-    called: pd.DataFrame, sign: int, n_seqlets: Sequence[int], length: int, options
+    called: pd.DataFrame,
+    sign: int,
+    n_seqlets: Sequence[int],
+    length: int,
+    options,
+    repeated: int = 0,
 ) -> dict[str, object]:
     """Return a row of SEQLET_COLUMNS: how many were found and kept, and why no motif came of them.
 
-    n_seqlets: of each motif of this sign; length: bp that are read; options: DiscoveryOptions.
+    n_seqlets: of each motif of this sign; length: bp that are read; options: DiscoveryOptions;
+    repeated: seqlets left out, since their place belongs to another window.
     """
     found = int((called["sign"] == sign).sum())
     used = chosen(called, sign, options.min_seqlets, options.max_seqlets)
@@ -68,5 +109,13 @@ def seqlet_row(
                 f"; around {short} of them, {grown} bp more on both sides leave the {length} bp "
                 "that are stored (steps.attribute.save_bp)"
             )
-    row = ("+" if sign > 0 else "-", found, len(used), sum(n_seqlets), len(n_seqlets), note)
+    row = (
+        "+" if sign > 0 else "-",
+        found,
+        repeated,
+        len(used),
+        sum(n_seqlets),
+        len(n_seqlets),
+        note,
+    )
     return dict(zip(SEQLET_COLUMNS, row))

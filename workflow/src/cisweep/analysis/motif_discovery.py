@@ -22,9 +22,11 @@ from cisweep.analysis.discovery_seqlets import (
     SEQLET_COLUMNS,
     call_seqlets,
     chosen,
+    once_a_place,
     seqlet_row,
 )
 from cisweep.analysis.tfmodisco import WindowRules
+from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import UNIFORM, Motif
 
@@ -96,6 +98,7 @@ def discover_motifs(
     out: str | PathLike,
     options: DiscoveryOptions | None = None,
     rows: np.ndarray | None = None,
+    windows: Windows | None = None,
 ) -> Discovery:
     """Write tf-modiscolite's `modisco.h5` to `out` and return its patterns.
 
@@ -112,6 +115,10 @@ def discover_motifs(
     rows : array (N,) of int, optional
         What `example_idx` of the seqlets shall say of each sequence, for a sample in an order of
         its own; default 0 to N - 1.
+    windows : Windows (N,), optional
+        The windows whose central L bases the sequences are. Then a place that several of them
+        cover gives one seqlet, in the window in which it stands most central; default: no two
+        sequences hold the same place.
 
     Returns the patterns in tf-modiscolite's order, and what became of the seqlets (no patterns of
     a sign if it has no more than `min_seqlets`). Raises AttributionError for shapes that do not
@@ -126,6 +133,11 @@ def discover_motifs(
     contributions = sequences * scores
     rules = WindowRules(options.window_size, options.flank, options.target_fdr)
     called = call_seqlets(contributions.sum(axis=2), window, rules)
+    repeats = called.iloc[:0]
+    if windows is not None:
+        windows = windows.take(slice(len(sequences)))
+        counts = once_a_place(called, windows, sequences.shape[1], window, rules)
+        called, repeats = called[counts].reset_index(drop=True), called[~counts]
     found: dict[str, Any] = dict.fromkeys(_SIGNS)
     for sign, number in _SIGNS.items():
         mine = chosen(called, number, options.min_seqlets, options.max_seqlets)
@@ -150,7 +162,9 @@ def discover_motifs(
     table = []
     for sign, number in _SIGNS.items():
         sizes = [p.n_seqlets for p in patterns if p.sign == sign]
-        table.append(seqlet_row(called, number, sizes, sequences.shape[1], options))
+        repeated = int((repeats["sign"] == number).sum())
+        row = seqlet_row(called, number, sizes, sequences.shape[1], options, repeated)
+        table.append(row)
     return Discovery(patterns, pd.DataFrame(table, columns=SEQLET_COLUMNS))
 
 

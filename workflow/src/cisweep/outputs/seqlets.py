@@ -1,4 +1,10 @@
-"""seqlets.parquet and seqlets.bed. Coordinates 0-based half-open."""
+"""seqlets.parquet and seqlets.bed. Coordinates 0-based half-open.
+
+A place that several windows cover has one row, from the window whose centre is nearest to it
+(window_start, window_end); n_windows says in how many windows it was called. motif is missing
+where more than steps.seqlets.name_rate of random spans are named as well (name_p_value); name_by
+is `tomtom`, or `hit` where a match over the seqlet and its neighbour names both.
+"""
 
 from pathlib import Path
 
@@ -19,18 +25,23 @@ CHUNK_SCHEMA = pa.schema(
         ("sequence", pa.string()),
         ("window_start", pa.int64()),
         ("window_end", pa.int64()),
+        ("owned", pa.bool_()),
+        ("at_border", pa.bool_()),
     ]
 )
 
 SCHEMA = pa.schema(
     [
-        *CHUNK_SCHEMA,
+        *(field for field in CHUNK_SCHEMA if field.name not in ("owned", "at_border")),
+        ("n_windows", pa.int64()),
         ("q_value", pa.float64()),
         ("motif", pa.string()),
         ("motif_id", pa.string()),
         ("motif_p_value", pa.float64()),
         ("motif_q_value", pa.float64()),
         ("motif_strand", pa.string()),
+        ("name_by", pa.string()),
+        ("name_p_value", pa.float64()),
         ("nearest_motifs", pa.string()),
     ]
 )

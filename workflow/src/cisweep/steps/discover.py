@@ -9,7 +9,8 @@ from cisweep.steps.base import Package, Step, StepConfig
 
 
 class DiscoverConfig(StepConfig):
-    """Motifs that the attributions of the selected regions form, by tf-modiscolite."""
+    """Motifs that the attributions of the selected regions form, by tf-modiscolite. A place that
+    several regions cover gives one seqlet."""
 
     window_bp: int = Field(400, ge=40)
     """Central bases of each region in which seqlets are called. What lies around them, as far as a
@@ -39,7 +40,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="discover",
-    version=2,
+    version=3,
     order=45,
     config=DiscoverConfig,
     title="Motif discovery",

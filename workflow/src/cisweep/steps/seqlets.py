@@ -6,7 +6,8 @@ from cisweep.steps.base import Step, StepConfig
 
 
 class SeqletsConfig(StepConfig):
-    """Recursive seqlets at a false discovery rate against attributions of shuffled sequences."""
+    """Recursive seqlets at a false discovery rate against attributions of shuffled sequences. A
+    place that several windows cover counts once, in the window in which it is most central."""
 
     fdr: float = Field(0.2, gt=0, lt=1)
     """Share of false calls that is accepted, per target and sign (0.2 as in TF-MoDISco)."""
@@ -29,11 +30,15 @@ class SeqletsConfig(StepConfig):
     does not flatten the background."""
     nearest: int = Field(3, ge=1)
     """Closest motifs that Tomtom names for each seqlet."""
+    name_rate: float = Field(0.05, gt=0, lt=1)
+    """Share of random spans, of the same lengths in the same windows, that get a name: a seqlet is
+    called by its closest motif, or a match over it and its neighbour, if no more are named as
+    well."""
 
 
 STEP = Step(
     name="seqlets",
-    version=2,
+    version=3,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",

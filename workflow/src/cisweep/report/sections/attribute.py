@@ -31,7 +31,8 @@ from cisweep.report.view import View, parquet_blocks
 ZOOM_BP = 100
 OPEN = 4  # regions that are shown without asking
 _LEGEND = (
-    "The strongest regions by {by}. Above: the attribution of each base over the whole window, up "
+    "The strongest regions by {by}; of those that overlap the strongest stands for all. Above: "
+    "the attribution of each base over the whole window, up "
     "where the base raises the prediction, down where it lowers it. Below: the shaded stretch as "
     "letters as high as their attribution ({unit}), with seqlets (green) and motif matches (blue): "
     "point at one for its values. Coordinates are 0-based."
@@ -115,7 +116,7 @@ def _strongest(view: View, file: h5py.File, target: str, own: set[str] | None) -
         keys = windows.keys()
         rows = rows[np.array([keys[i] in own for i in rows], dtype=bool)]
     found = []
-    for i in rows[: view.page.top_regions].tolist():
+    for i in apart(windows, rows, view.page.top_regions):
         values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
         found.append(
             Region(
@@ -129,6 +130,22 @@ def _strongest(view: View, file: h5py.File, target: str, own: set[str] | None) -
             )
         )
     return found
+
+
+def apart(windows: Windows, rows: np.ndarray, n: int) -> list[int]:
+    """Return the first n of `rows` whose windows overlap none before them."""
+    chosen: list[int] = []
+    for i in rows.tolist():
+        if len(chosen) == n:
+            break
+        if not any(
+            windows.chrom[i] == windows.chrom[j]
+            and windows.start[i] < windows.end[j]
+            and windows.start[j] < windows.end[i]
+            for j in chosen
+        ):
+            chosen.append(i)
+    return chosen
 
 
 def _strength(view: View, file: h5py.File, target: str, windows: Windows) -> np.ndarray:
@@ -172,14 +189,17 @@ def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Bl
 
 
 def _seqlet_spans(seqlets: pd.DataFrame, target: str) -> list[Span]:
-    mine = seqlets[seqlets["target"] == target] if len(seqlets) else seqlets
+    if not len(seqlets):
+        return []
+    mine = seqlets[seqlets["target"] == target]
+    names = mine["motif"].fillna("").tolist()  # most seqlets may have none
     return [
         Span(
-            int(s.start), int(s.end), s.motif or "seqlet", "seqlet",
-            f"seqlet, {signed(s.attribution)}, q {number(s.q_value, 2)}; closest motif "
-            f"{s.motif or 'none'}",
+            int(s.start), int(s.end), name or "seqlet", "seqlet",
+            f"seqlet, {signed(s.attribution)}, q {number(s.q_value, 2)}; named "
+            f"{name or 'by no motif'}",
         )
-        for s in mine.itertuples()
+        for s, name in zip(mine.itertuples(), names)
     ]  # fmt: skip
 
 

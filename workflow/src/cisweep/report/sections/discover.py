@@ -45,9 +45,10 @@ def _became(row: Any) -> str:
     word = "Positive" if row.sign == "+" else "Negative"
     if row.note:
         return f"{word} motifs: none, since {row.note}."
+    again = f" ({row.repeated:,} more in windows over the same places)" if row.repeated else ""
     return (
-        f"{word} seqlets: {row.found:,} found, {row.clustered:,} clustered, {row.in_motifs:,} of "
-        f"them in {plural(row.motifs, 'motif')}."
+        f"{word} seqlets: {row.found:,} found{again}, {row.clustered:,} clustered, "
+        f"{row.in_motifs:,} of them in {plural(row.motifs, 'motif')}."
     )
 
 

@@ -6,22 +6,25 @@ from cisweep.report.blocks import Column, Heading, Note, Section, Table, number,
 from cisweep.report.view import View
 
 _NOTE = (
-    "Seqlets are spans of high attribution, called without knowing any motif; each is named by its "
-    "closest matrix (Tomtom). A small model's seqlets are fragments, often a core of 4 to 8 bases "
-    "that many factors share, so the name is a resemblance and not an identification: read it "
-    "together with the ranking of the motif hits."
+    "Seqlets are spans of high attribution, called without knowing any motif. A seqlet is named by "
+    "its closest matrix (Tomtom), or, with its neighbour, by a match that lies over both, where at "
+    "most a share of {rate} of random spans of the same windows are named as well; the others have "
+    "no name. A small model's seqlets are fragments, often a core of 4 to 8 bases that many "
+    "factors share, so the name is a resemblance and not an identification: read it together with "
+    "the ranking of the motif hits."
 )
 
 
 def frequent(seqlets: pd.DataFrame, top: int) -> pd.DataFrame:
-    """Return the most frequent closest motifs of each sign, + first."""
+    """Return the most frequent motifs of each sign, + first; "" for seqlets without a name."""
     grouped = seqlets.groupby(["motif", "motif_id", "sign"], dropna=False).agg(
-        n=("start", "size"), attribution=("attribution", "mean"), q=("motif_q_value", "median")
+        n=("start", "size"), attribution=("attribution", "mean"), p=("name_p_value", "median")
     )
     found = grouped.reset_index().sort_values(
         ["sign", "n", "attribution"], ascending=[True, False, False], kind="stable"
     )  # "+" sorts before "-"
-    return found.groupby("sign", sort=False).head(top)
+    found = found.groupby("sign", sort=False).head(top)
+    return found.fillna({"motif": "", "motif_id": ""})
 
 
 def why_none(summary: pd.DataFrame, fdr: float) -> str:
@@ -38,19 +41,22 @@ def why_none(summary: pd.DataFrame, fdr: float) -> str:
 
 
 def of_model(view: View) -> Section:
-    """Return the most frequent closest motifs of each target's seqlets."""
+    """Return the most frequent motifs of each target's seqlets."""
     seqlets = view.table("seqlets.parquet")
     summary = view.table("seqlet_summary.tsv")
-    section = Section([Note(_NOTE)], counts=[("seqlets", len(seqlets), "all targets, both signs")])
+    section = Section(
+        [Note(_NOTE.format(rate=view.config.name_rate))],
+        counts=[("seqlets", len(seqlets), "all targets, both signs")],
+    )
     for target in view.targets:
         mine = seqlets[seqlets["target"] == target.name]
         columns = [
-            Column("closest motif"),
+            Column("motif"),
             Column("logo"),
             Column("sign", meaning="+ raises the prediction, − lowers it"),
             Column("seqlets", True),
             Column(f"mean attribution ({view.unit(target.name)})", True, "summed over a seqlet"),
-            Column("median Tomtom q", True, "how well matrix and seqlet agree; small is good"),
+            Column("median p of the name", True, "share of random spans that are named as well"),
         ]
         rows = [
             [
@@ -59,11 +65,11 @@ def of_model(view: View) -> Section:
                 row.sign.replace("-", "−"),
                 f"{row.n:,}",
                 signed(row.attribution),
-                number(row.q, 2),
+                number(row.p, 2),
             ]
             for row in frequent(mine, view.page.top_motifs).itertuples()
         ]
-        caption = f"{len(mine):,} seqlets of {target.name}, by closest motif"
+        caption = f"{len(mine):,} seqlets of {target.name}, by motif"
         empty = why_none(summary[summary["target"] == target.name], view.config.fdr)
         section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows, empty)]
     return section
