@@ -237,3 +237,15 @@ def test_without_signal_overlapping_windows_keep_the_rate():
             hit[sign] += (found["sign"] == sign).any()
     # The rate asked for, and 2.6 standard deviations of 60 draws.
     assert max(hit.values()) / 60 <= 0.2 + 2.6 * np.sqrt(0.2 * 0.8 / 60)
+
+
+def test_decoys_count_where_seqlets_do():
+    """With the windows' own attributions as the null, both tallies are the same."""
+    _, windows, values, _, _ = genome(3, (-41, -11, 12, 17))
+    real = Explained.of(windows, values)
+    tokens = np.zeros(values.shape, np.uint8)
+    background = merge([summarise(values)], clip=0)
+    calls, tally = call_chunk("t", real, real, tokens, background, 0.01, ("+", "-"))
+    fields = tally.to_dict()
+    assert [fields[f"seqlets{s}"] for s in "+-"] == [fields[f"decoys{s}"] for s in "+-"]
+    assert tally.seqlets["+"].n < 0.5 * (calls["sign"] == "+").sum()
