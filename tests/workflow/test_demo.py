@@ -136,7 +136,7 @@ def test_short_windows_find_it_too_or_say_why_not(
 
 @pytest.mark.parametrize(
     ("target", "site", "names"),
-    # Of CTCF's sites as many have A as have G in the middle, MA0139.1 among them: CCCCTGGTGGC.
+    # A or G stands in the middle, as in JASPAR: MA0139.1 is TGGCCACCAGGGGGCGCTA, turned …CCCCTGGTGGC….
     [("ctcf", "CC[ACGT]CT[AG]GTGGC", {"CTCF", "CTCFL"}), ("pu1", "AAAGAGGAAGTG", ETS)],
 )
 def test_motif_discovery_finds_what_the_model_has_learnt(strongest, target, site, names):
