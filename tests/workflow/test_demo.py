@@ -136,7 +136,7 @@ def test_short_windows_find_it_too_or_say_why_not(
 
 @pytest.mark.parametrize(
     ("target", "site", "names"),
-    # A or G stands in the middle, as in JASPAR: MA0139.1 is TGGCCACCAGGGGGCGCTA, turned …CCCCTGGTGGC….
+    # A or G stands in the middle: MA0139.1 (TGGCCACCAGGGGGCGCTA) has G on this strand.
     [("ctcf", "CC[ACGT]CT[AG]GTGGC", {"CTCF", "CTCFL"}), ("pu1", "AAAGAGGAAGTG", ETS)],
 )
 def test_motif_discovery_finds_what_the_model_has_learnt(strongest, target, site, names):
