@@ -45,8 +45,10 @@ def overlay(genome: Path, motifs: Path, position: int, ref: str) -> dict:
 def n_rows(path: Path) -> int | None:
     """Return the rows of a table, HDF5 file or bigWig, opened as a user would; None for others."""
     if path.suffix == ".h5":
+        rows: list[int] = []
         with h5py.File(path) as file:
-            return len(file["regions/start"])
+            file.visititems(lambda _, x: rows.append(len(x)) if getattr(x, "shape", ()) else None)
+        return max(rows)
     if path.suffix == ".parquet":
         return len(pd.read_parquet(path))
     if path.suffix == ".tsv":
@@ -62,28 +64,29 @@ def n_rows(path: Path) -> int | None:
 def test_empty_chunks_change_nothing(tmp_path, small_genome, snakemake):
     """Stretches of N as long as chunks, as every human chromosome has at its centromere."""
     real = pysam.FastaFile(str(small_genome)).fetch("chrA", 0, 12_000)
-    none = "N" * 12_000
+    none = "N" * 6000
     genome = write_genome(
         tmp_path, {"n1": none, "c1": real[:6000], "n2": none, "c2": real[6000:], "n3": none}
     )
     settings = overlay(genome, small_genome.parent / "motifs.meme", 3000, real[3000].upper())
-    snakemake(settings, tmp_path / "chunks")
+    snakemake(settings, tmp_path / "many")
     snakemake(settings | {"chunk_bp": 100_000}, tmp_path / "whole")
-    assert_same(tmp_path / "chunks", tmp_path / "whole")
-    found = {p: n_rows(tmp_path / "chunks/results" / p) for p in products(tmp_path / "chunks")}
+    assert_same(tmp_path / "many", tmp_path / "whole")
+    found = {p: n_rows(tmp_path / "many/results" / p) for p in products(tmp_path / "many")}
     model = Path("small/ctcf_pu1")
     assert all(found[model / n] > 0 for n in ("predictions.h5", "attributions.h5", "hits.parquet"))
 
 
 def test_a_run_without_any_window_gives_valid_empty_products(tmp_path, small_genome, snakemake):
-    genome = write_genome(tmp_path, {"n1": "N" * 12_000, "c1": "N" * 3000})
+    genome = write_genome(tmp_path, {"n1": "N" * 6000, "c1": "N" * 3000})
     settings = overlay(genome, small_genome.parent / "motifs.meme", 1000, "N")
     del settings["steps"]["marginalize"]  # it asks for backgrounds without N
     done = snakemake(settings, tmp_path / "run", "--keep-going", check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     results = tmp_path / "run/results"
     found = {str(p): n_rows(results / p) for p in products(tmp_path / "run")}
-    told = {"small/dropped_regions.tsv", "small/ctcf_pu1/attribution_summary.tsv"}
-    full = {p for p, n in found.items() if n and p not in told and "motif_ranking" not in p}
-    assert full == set() and found["small/dropped_regions.tsv"] >= 140
+    # Tables with one row a target, a motif, or a region or variant that was dropped.
+    told = ("dropped", "unread", "summary", "motif_ranking")
+    full = {p for p, n in found.items() if n and not any(word in p for word in told)}
+    assert full == set() and found["small/dropped_regions.tsv"] >= 80
     assert (results / "small/report.html").stat().st_size > 10_000
