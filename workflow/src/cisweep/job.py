@@ -33,6 +33,7 @@ from cisweep.origin import (
     is_whole,
     note_path,
     read_origin,
+    sha256_of,
     write_origin,
 )
 
@@ -347,7 +348,7 @@ def _content(path: Path) -> str:
     stat = path.stat()
     if stat.st_size > REUSE_MAX_BYTES:
         return f"{stat.st_size}:{stat.st_mtime_ns}"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 @contextlib.contextmanager

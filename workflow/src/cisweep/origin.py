@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cisweep.errors import ProductError
@@ -46,7 +47,7 @@ def write_origin(
     fast_path: Iterable[str] = (),
 ) -> None:
     """Write the note of a finished product."""
-    note = Origin(_sha256(product), rule, model, settings, dict(models), sorted(fast_path))
+    note = Origin(sha256_of(product), rule, model, settings, dict(models), sorted(fast_path))
     temporary = product.with_name(f".tmp{os.getpid()}.{product.name}.origin")
     temporary.write_text(json.dumps(asdict(note), sort_keys=True) + "\n")
     os.replace(temporary, note_path(product))
@@ -62,7 +63,7 @@ def read_origin(product: Path) -> Origin | None:
 
 def is_whole(product: Path, origin: Origin | None) -> bool:
     """Return whether a product has the bytes that its note tells; without a note, it has."""
-    return origin is None or _sha256(product) == origin.sha256
+    return origin is None or sha256_of(product) == origin.sha256
 
 
 def check_one_origin(origins: Iterable[tuple[Path, Origin]]) -> dict[str, str]:
@@ -92,6 +93,13 @@ def _mixture(path: Path, other: Path, what: str) -> ProductError:
     )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read once a process unless the file changes."""
+    stat = path.stat()
+    return _sha256(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _sha256(path: Path, *stamp: int) -> str:
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
