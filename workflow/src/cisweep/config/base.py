@@ -22,6 +22,10 @@ def check_distinct(names: Iterable[str], what: str) -> None:
 
 
 class Strict(BaseModel):
-    """Base of all config models. A typo is an error, never a silently ignored key."""
+    """Base of all config models. A typo is an error, never a silently ignored key.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    The text below each field is its documentation; cisweep.config.document reads it. Pydantic would
+    read it too, from the source files in each process, a tenth of the start of a job.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

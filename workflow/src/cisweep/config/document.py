@@ -4,10 +4,14 @@
 from what the models say.
 """
 
+import ast
+import inspect
 import json
 import sys
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -49,6 +53,29 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
         return [annotation]
     found = [model for part in get_args(annotation) for model in models_in(part)]
     return list(dict.fromkeys(found))
+
+
+@cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    """Return the classes in the source of a module, by name."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def field_texts(model: type[BaseModel]) -> dict[str, str]:
+    """Return field -> its text: the one below it in the source, or its description."""
+    texts = {name: field.description or "" for name, field in model.model_fields.items()}
+    for part in reversed(model.__mro__):
+        known = _classes(part.__module__) if issubclass(part, BaseModel) else {}
+        # A model that is made at run time has descriptions and no source.
+        for field, text in pairwise(known[part.__name__].body if part.__name__ in known else []):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(text, ast.Expr)
+                and field.target.id in texts
+            ):
+                texts[field.target.id] = inspect.cleandoc(text.value.value)
+    return texts
 
 
 def type_text(annotation: Any) -> str:
@@ -116,11 +143,17 @@ def _below(key: str, annotation: Any) -> Iterator[tuple[str, type[BaseModel]]]:
             yield from _below(key, part)
 
 
-def _row(key: str, field: FieldInfo) -> str:
+def _all_below(model: type[BaseModel]) -> set[type[BaseModel]]:
+    """Return the config models under a model, at any depth."""
+    inner = {m for f in model.model_fields.values() for m in models_in(f.annotation)}
+    return inner.union(*(_all_below(m) for m in inner))
+
+
+def _row(key: str, field: FieldInfo, text: str) -> str:
     kind = type_text(field.annotation)
     limits = _bounds(field)
-    text = _plain(field.description or "").replace("|", "\\|")
-    cells = (f"`{key}`", kind + (f", {limits}" if limits else ""), default_text(field), text)
+    words = _plain(text).replace("|", "\\|")
+    cells = (f"`{key}`", kind + (f", {limits}" if limits else ""), default_text(field), words)
     return f"| {' | '.join(cells)} |"
 
 
@@ -134,10 +167,10 @@ def tables(prefix: str, model: type[BaseModel], title: str, level: int = 2) -> l
     """Return the lines of one model's table, and of the models under it, as Markdown."""
     lines = [f"{'#' * level} {title}", "", _plain(model.__doc__ or ""), ""]
     lines += ["| key | type | default | what it is |", "|---|---|---|---|"]
-    deeper = []
+    deeper, texts = [], field_texts(model)
     for name, field in model.model_fields.items():
         key = f"{prefix}{name}"
-        lines.append(_row(key, field))
+        lines.append(_row(key, field, texts[name]))
         under = list(_below(key, field.annotation))
         for inner, part in under:
             kind = part.model_fields.get("kind")
@@ -155,8 +188,9 @@ def readme() -> str:
     run = run_model()
     lines = [_INTRO.rstrip("\n"), "", "## The run", ""]
     lines += ["| key | type | default | what it is |", "|---|---|---|---|"]
+    texts = field_texts(run)
     for name, field in run.model_fields.items():
-        lines.append(_row(name, field))
+        lines.append(_row(name, field, texts[name]))
     lines.append("")
     for name in ("genome", "regions"):
         for inner, part in _below(name, run.model_fields[name].annotation):
@@ -173,6 +207,11 @@ def readme() -> str:
 def schema(model: type[BaseModel], title: str) -> str:
     """Return a model's JSON schema (draft 2020-12) as text."""
     made = model.model_json_schema()
+    for part in {model, *_all_below(model)}:
+        properties = (made if part is model else made["$defs"][part.__name__])["properties"]
+        for name, text in field_texts(part).items():
+            if text:
+                properties[name]["description"] = text
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
     return json.dumps(made | head, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
