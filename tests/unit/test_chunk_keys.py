@@ -1,5 +1,6 @@
 """What a chunk's key sees: each edit changes the keys of the chunks that it touches, no others."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import yaml
 from cisweep.genome.design_windows import design_chunks, design_key, designs_key
 from cisweep.genome.ism_windows import IsmRegions
 from cisweep.genome.plan import Plan
+from cisweep.steps import all_steps
 
 WINDOW = 200  # of the demo's model
 
@@ -112,3 +114,31 @@ def test_the_written_config_has_a_hash_of_its_own(root, genome):
     bed(genome, "black.bed", ("c", 3990, 4000))
     before, after = plan(root, genome), plan(root, genome, chunk_bp=2000)
     assert before.config_hash == after.config_hash and before.written_hash != after.written_hash
+
+
+def test_precision_counts_where_it_changes_numbers(root, genome):
+    """TF32 has ten bits of a number; a processor knows no TF32."""
+    bed(genome, "black.bed")
+    keys = {
+        (device, tf32): plan(root, genome, device=device, tf32=tf32).settings("predict", "ctcf_pu1")
+        for device in ("cpu", "cuda", "cuda:1")
+        for tf32 in (False, True)
+    }
+    rounded = {keys["cuda", True], keys["cuda:1", True]}
+    assert len(rounded) == 1
+    assert {key for where, key in keys.items() if where[0] == "cpu" or not where[1]} == {
+        keys["cpu", False]
+    }
+    assert rounded != {keys["cpu", False]}
+
+
+def test_a_step_s_version_counts(root, genome, monkeypatch):
+    """It is raised when results change, and only the step's own results are made again."""
+    bed(genome, "black.bed")
+    made = plan(root, genome, steps={"predict": {}, "attribute": {}})
+    before = {step: made.settings(step, "ctcf_pu1") for step in ("predict", "attribute")}
+    declared = all_steps()
+    raised = replace(declared["predict"], version=declared["predict"].version + 1)
+    monkeypatch.setitem(declared, "predict", raised)
+    after = {step: made.settings(step, "ctcf_pu1") for step in ("predict", "attribute")}
+    assert changed(before, after) == {"predict"}

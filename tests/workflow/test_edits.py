@@ -263,3 +263,18 @@ def test_an_edit_reruns_what_it_touches(inputs, finished, snakemake, key):
     assert again.get("prepare", 0) == (key.startswith("models"))
     if key == "steps.predict.signal.paths":
         assert again["predict_metrics"] == 1
+
+
+def test_an_edited_script_runs_again(tmp_path, inputs, snakemake, root):
+    """Snakemake's own trigger; what the package gives is told by the versions of the steps."""
+    mine = tmp_path / "workflow of one's own"
+    for name in ("workflow/rules", "workflow/report", "scripts", "config", "profiles"):
+        shutil.copytree(root / name, mine / name)
+    shutil.copy(root / "Snakefile", mine)
+    settings, made = overlay(inputs, {"predict": {}}), "results/small/m/prepare/prepared.json"
+    command = (tmp_path / "run", made, "-s", str(mine / "Snakefile"))
+    snakemake(settings, *command)
+    assert "Nothing to be done" in snakemake(settings, *command, "-n").stdout
+    with open(mine / "scripts/prepare.py", "a") as handle:
+        handle.write("print('seen')\n")
+    assert jobs_run(snakemake(settings, *command, "-n").stdout) == {"prepare": 1}

@@ -357,7 +357,8 @@ class Plan:
         return digest(stretches, regions.tile.stride_bp, policy)
 
     def model_key(self, model: str) -> str:
-        """Return a hash of a model's config without its paths, but with names in a hub."""
+        """Return a hash of a model's config without its paths, but with names in a hub, and of the
+        precision on a GPU."""
         config = self.models[model]
         # How good a model is does not change what it gives.
         data = config.model_dump(mode="json", exclude={"quality"})
@@ -365,7 +366,8 @@ class Plan:
             fold.pop("extra_weights")
             if known.hub is None:
                 fold.pop("weights")
-        return digest(data)
+        rounded = self.config.tf32 and self.config.device != "cpu"
+        return digest(data, *(["tf32"] if rounded else []))
 
     @property
     def regions_hash(self) -> str:
