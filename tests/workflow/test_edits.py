@@ -268,7 +268,7 @@ def test_an_edit_reruns_what_it_touches(inputs, finished, snakemake, key):
 def test_an_edited_script_runs_again(tmp_path, inputs, snakemake, root):
     """Snakemake's own trigger; what the package gives is told by the versions of the steps."""
     mine = tmp_path / "workflow of one's own"
-    for name in ("workflow/rules", "workflow/report", "scripts", "config", "profiles"):
+    for name in ("workflow/rules", "workflow/report", "scripts", "config", "envs"):
         shutil.copytree(root / name, mine / name)
     shutil.copy(root / "Snakefile", mine)
     settings, made = overlay(inputs, {"predict": {}}), "results/small/m/prepare/prepared.json"
