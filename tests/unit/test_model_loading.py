@@ -1,10 +1,12 @@
 """Model files: each adapter gives the model that was saved, each fault an error with its mend."""
 
 import collections
+import io
 import json
 import os
 import pickle
 import sys
+import tarfile
 import types
 import zipfile
 from pathlib import Path
@@ -128,6 +130,115 @@ def test_pickle_that_runs_code_is_refused(cnn, windows, tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=r"can run code, and is refused.*trust_pickle: true"):
         load_model(config_of(tmp_path / "bomb.pt"))
     assert not (tmp_path / "exploded").exists()
+
+
+REBUILD = b"ctorch._utils\n_rebuild_tensor_v2\n"
+CHANGES = {  # of the function that every tensor is made by: pickle's BUILD sets attributes
+    "attribute": REBUILD + b"}X\x07\x00\x00\x00strayedK\x01sb.",
+    "defaults": REBUILD + b"N}X\x0c\x00\x00\x00__defaults__K\x01\x85s\x86b.",
+}
+
+
+def write_pickle(path, pickled, legacy):
+    """Write a torch.save file, new or of before torch 1.6, with the bytes of a pickle in it."""
+    if legacy:
+        torch.save({}, path, _use_new_zipfile_serialization=False)
+        # Magic number, protocol and system stand before the content and the keys of the storages.
+        parts, file = [], io.BytesIO(path.read_bytes())
+        for _ in range(3):
+            begin = file.tell()
+            pickle.load(file)
+            parts.append(file.getvalue()[begin : file.tell()])
+        path.write_bytes(b"".join(parts) + pickled + pickle.dumps([], protocol=2))
+        return
+    torch.save({}, path)
+    held = path.read_bytes()
+    with zipfile.ZipFile(io.BytesIO(held)) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, pickled if name.endswith("data.pkl") else old.read(name))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("adapter", ["bpnet", "state_dict"])
+def test_a_pickle_changes_no_function(tmp_path, adapter, change, legacy):
+    rebuild = torch._utils._rebuild_tensor_v2
+    before = dict(vars(rebuild)), rebuild.__defaults__
+    write_pickle(tmp_path / "m.pt", b"\x80\x02" + CHANGES[change], legacy)
+    try:
+        with pytest.raises(ModelError, match="can run code, and is refused"):
+            load_model(config_of(tmp_path / "m.pt", adapter=adapter))
+        assert (dict(vars(rebuild)), rebuild.__defaults__) == before
+    finally:
+        rebuild.__defaults__ = before[1]
+        vars(rebuild).pop("strayed", None)
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize(
+    ("pickled", "said"),
+    [
+        (b"cos\nsystem\nX\x04\x00\x00\x00true\x85R.", "it names o?s?.?(posix|os).system"),
+        (b"cbuiltins\neval\nX\x01\x00\x00\x001\x85R.", "it names (builtins.)?eval"),
+        (b"cno_such.package\nThing\n)R.", "it names no_such.package.Thing"),
+    ],
+)
+def test_what_a_pickle_names_is_told(tmp_path, pickled, said, legacy):
+    write_pickle(tmp_path / "m.pt", b"\x80\x02" + pickled, legacy)
+    message = rf"m\.pt: .* is refused \({said}\).*Mend: save only the state dict"
+    with pytest.raises(ModelError, match=message):
+        load_model(config_of(tmp_path / "m.pt"))
+    with pytest.raises(
+        ModelError, match="can run code|holds (system|eval|Thing), and this adapter"
+    ):
+        load_model(config_of(tmp_path / "m.pt", adapter="bpnet"))
+
+
+def test_stubs_are_forgotten_after_the_file(lite, tmp_path):
+    """torch keeps a list of classes that weights may name, for the whole process."""
+    lite.save(lite.BPNet(6, 3, 1, 0, 61), tmp_path / "m.torch")
+    before = set(torch.serialization.get_safe_globals())
+    load_model(lite_config(tmp_path / "m.torch"))
+    assert set(torch.serialization.get_safe_globals()) == before
+    with pytest.raises(ModelError, match=r"it names bpnetlite\.bpnet\.BPNet"):
+        load_model(config_of(tmp_path / "m.torch"))
+
+
+def test_what_a_legacy_file_may_name_is_torchs_own():
+    from torch._weights_only_unpickler import _get_allowed_globals
+
+    from cisweep.models.adapters.bpnet import _Unpickler
+
+    mine = {name.replace("__builtin__", "builtins") for name in _Unpickler.KNOWN}
+    assert mine <= set(_get_allowed_globals())
+
+
+def test_a_tar_is_not_unpacked(tmp_path):
+    with tarfile.open(tmp_path / "m.pt", "w") as archive:
+        member = tarfile.TarInfo("storages")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/hostname"
+        archive.addfile(member)
+    for adapter, message in (("bpnet", "holds a tar archive"), ("state_dict", "tar")):
+        with pytest.raises(ModelError, match=message):
+            load_model(config_of(tmp_path / "m.pt", adapter=adapter))
+
+
+def test_checkpoints_of_lightning(cnn, windows, tmp_path):
+    """Beside the state dict such files hold numbers, texts, lists, sets and optimizers' states."""
+    content = {
+        "state_dict": {f"model.{k}": v for k, v in cnn.state_dict().items()},
+        "epoch": 3,
+        "pytorch-lightning_version": "2.4.0",
+        "optimizer_states": [torch.optim.Adam(cnn.parameters()).state_dict()],
+        "hyper_parameters": collections.OrderedDict(lr=1e-3, sizes=[4, 8], names={"a", "b"}),
+        "callbacks": {"best": torch.tensor(0.5), "counts": collections.Counter("aab")},
+        "dtype": torch.float32,
+        "size": torch.Size([2, 3]),
+    }
+    for legacy in (False, True):
+        torch.save(content, tmp_path / "m.ckpt", _use_new_zipfile_serialization=not legacy)
+        config = config_of(tmp_path / "m.ckpt", key="state_dict", strip_prefix="model.")
+        assert equal(load_model(config)(windows), cnn(windows))
 
 
 def test_trusted_pickle_of_a_module(cnn, windows, tmp_path):

@@ -11,7 +11,6 @@ It imports torch only when a device is asked for, so gathers stay light.
 """
 
 import contextlib
-import fcntl
 import gc
 import hashlib
 import json
@@ -28,6 +27,7 @@ from cisweep import __version__, fast_path
 from cisweep.config.model import model_sha256
 from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
 from cisweep.genome.plan import Plan
+from cisweep.gpu_lock import free_gpu
 from cisweep.origin import (
     Origin,
     check_one_origin,
@@ -327,7 +327,7 @@ class Job:
         if ":" in config.device:
             yield config.device
             return
-        with _free_gpu(torch.cuda.device_count()) as index:
+        with free_gpu(torch.cuda.device_count()) as index:
             self.say(f"device cuda:{index}")
             yield f"cuda:{index}"
 
@@ -355,22 +355,3 @@ def _content(path: Path) -> str:
     if stat.st_size > REUSE_MAX_BYTES:
         return f"{stat.st_size}:{stat.st_mtime_ns}"
     return sha256_of(path)
-
-
-@contextlib.contextmanager
-def _free_gpu(count: int) -> Iterator[int]:
-    folder = Path(os.environ.get("TMPDIR", "/tmp"))
-    while True:
-        for index in range(count):
-            # CUDA_VISIBLE_DEVICES renumbers, so the lock carries what the job sees. A scheduler
-            # gives each job its own GPUs, all perhaps called 0: the job's number tells them apart.
-            seen = "_".join(os.environ.get(v, "") for v in ("SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES"))
-            name = f"cisweep_gpu_{os.getuid()}_{seen.replace(',', '_')}_{index}.lock"
-            with open(folder / name, "w") as lock:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    continue
-                yield index
-                return
-        time.sleep(0.5)

@@ -1,8 +1,11 @@
 """Weights from files: tensors only, nothing in a file is run."""
 
 import pickle
+import pickletools
+import re
 import zipfile
-from collections.abc import Mapping
+from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,10 @@ from torch import Tensor, nn
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 
+EXPANSION_MAX = 4
+"""A compressed archive of weights may expand to so many times its size …"""
+EXPANDED_MAX_BYTES = 256 << 20
+"""… or to so many bytes, whichever is more."""
 _SHOWN = 6
 
 
@@ -24,6 +31,7 @@ def read_file(path: Path, *, trust_pickle: bool = False) -> Any:
         is not trusted.
     """
     check_present(path)
+    check_expansion(path)
     if is_torchscript(path):
         raise ModelError(
             "the file is TorchScript, whose operations cannot be attributed",
@@ -35,11 +43,81 @@ def read_file(path: Path, *, trust_pickle: bool = False) -> Any:
             from safetensors.torch import load_file
 
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
-    except pickle.UnpicklingError as error:
-        raise _pickle_error(path, error) from None
     except Exception as error:  # each format has its own exceptions for a broken file
         raise broken(path, error) from None
+    return read_pickle(path, trust=trust_pickle)
+
+
+def read_pickle(
+    path: Path, *, trust: bool = False, allowed: Sequence[tuple[type, str]] = ()
+) -> Any:
+    """Return what a torch.save file holds, on the CPU, read by torch's own `weights_only`.
+
+    trust: read it with Python's pickle instead, which runs what the file says; allowed: (class,
+    full name in the file) of what may be made beside what torch allows, the class in its place.
+
+    Raises
+    ------
+    ModelError: the file is truncated, or names what is not allowed.
+    """
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            return torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        raise pickle_error(path, error) from None
+    except Exception as error:
+        raise broken(path, error) from None
+
+
+def named(path: Path) -> list[str]:
+    """Return the full names of the classes and functions that a torch.save archive names, sorted.
+
+    Nothing is imported or run. Raises ModelError if the file cannot be read.
+    """
+    found: set[str] = set()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.namelist():
+                if member.endswith("/data.pkl"):
+                    found |= _globals(archive.read(member))
+    except Exception as error:  # of zip and pickletools
+        raise broken(path, error) from None
+    return sorted(found)
+
+
+def _globals(pickled: bytes) -> set[str]:
+    found = set()
+    for code, argument, _ in pickletools.genops(pickled):
+        if code.name == "GLOBAL":
+            # Names of Python 2, which those of protocol 2 are, as torch reads them.
+            module, name = argument.split(" ", 1)
+            module, name = NAME_MAPPING.get(
+                (module, name), (IMPORT_MAPPING.get(module, module), name)
+            )
+            found.add(f"{module}.{name}")
+    return found
+
+
+def check_expansion(path: Path) -> None:
+    """Raise a ModelError if a zip archive would expand to more than torch ever makes of it.
+
+    torch.save compresses nothing, so the parts together are no larger than the file; up to
+    EXPANDED_MAX_BYTES, or EXPANSION_MAX times the file, is taken of what was compressed later.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            expanded = sum(part.file_size for part in archive.infolist())
+    except Exception as error:
+        raise broken(path, error) from None
+    if expanded > max(EXPANDED_MAX_BYTES, EXPANSION_MAX * path.stat().st_size):
+        raise ModelError(
+            f"the archive expands from {path.stat().st_size:,} to {expanded:,} bytes, more than "
+            f"{EXPANSION_MAX} times its size",
+            where=str(path),
+            mend="save the model with torch.save or as safetensors, which compress nothing",
+        )
 
 
 def check_present(path: Path) -> None:
@@ -68,11 +146,18 @@ def broken(path: Path, error: object) -> ModelError:
     )
 
 
-def _pickle_error(path: Path, error: Exception) -> ModelError:
+def pickle_error(path: Path, error: Exception) -> ModelError:
+    """Return the error of a pickle that torch's reader of weights refuses, by the name in it."""
     text = str(error)
-    if "Unsupported" not in text and "GLOBAL" not in text:
+    name = re.search(r"GLOBAL ([\w.<>]+)", text)
+    if name is None and not re.search("Unsupported|Can only|Trying to call|persistent", text):
         return broken(path, error)
-    detail = next(line for line in text.split("\n") if "Unsupported" in line or "GLOBAL" in line)
+    if name is not None:
+        detail = f"it names {name[1]}"
+    else:
+        detail = next(
+            line for line in text.split("\n") if re.search("Unsup|Can only|Try|pers", line)
+        )
     return ModelError(
         f"the file is a pickle that can run code, and is refused ({detail.strip()[:160]})",
         where=str(path),

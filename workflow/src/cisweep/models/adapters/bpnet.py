@@ -1,12 +1,14 @@
 """Models that bpnet-lite saved: pickles of whole modules, of which only data is read.
 
-Every class in the pickle becomes a stub that keeps its attributes and runs nothing; tensors and
-sizes are then read from the stubs into cisweep's own BPNet or ChromBPNet. Source of the layout:
-bpnet-lite 0.5 to 1.1.
+Every class in the pickle becomes a stub that keeps its attributes and runs nothing; torch's own
+reader of weights fills it. Tensors and sizes are then read from the stubs into cisweep's own BPNet
+or ChromBPNet. Source of the layout: bpnet-lite 0.5 to 1.1.
 """
 
 import collections
 import pickle
+import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,16 @@ from torch import Tensor, nn
 from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.modules import BPNet, ChromBPNet
-from cisweep.models.weights import broken, check_present, fill, is_torchscript
+from cisweep.models.weights import (
+    broken,
+    check_expansion,
+    check_present,
+    fill,
+    is_torchscript,
+    named,
+    pickle_error,
+    read_pickle,
+)
 
 _RENAMED = {
     "iconv": "first_conv",
@@ -30,8 +41,6 @@ _RENAMED = {
 class _Stub:
     """Stands for an object of a class that is not imported; holds its pickled attributes."""
 
-    kind = ""
-
     def __init__(self, *args: Any, **kwargs: Any):
         pass
 
@@ -42,34 +51,69 @@ class _Stub:
     def __call__(self, *args: Any, **kwargs: Any) -> "_Stub":
         return self
 
-    # A pickle may fill a stub of a list, set or dict subclass.
-    def append(self, item: Any) -> None:
-        """Ignore an item."""
 
-    extend = add = append
+def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
+    """Return the BPNet or ChromBPNet of a bpnet-lite file, or one filled from its state dict."""
+    path = fold.weights
+    check_present(path)
+    check_expansion(path)
+    if is_torchscript(path):
+        raise _not_bpnet(path, "TorchScript")
+    content = _read(path)
+    if not isinstance(content, _Stub):
+        raise _not_bpnet(path, type(content).__name__)
+    return _model(content, path)
 
-    def __setitem__(self, key: Any, value: Any) -> None:
-        pass
+
+def _read(path: Path) -> Any:
+    """Return what the file holds, with a stub for each class and function that it names.
+
+    What torch itself allows in weights (tensors, their parts, ordered dicts) it takes before a
+    stub of the same name, and what it never allows (os, sys) stays refused.
+    """
+    with open(path, "rb") as file:
+        archive = file.read(4) == b"PK\x03\x04"  # so torch decides how it reads the file
+    if not archive:
+        return _read_legacy(path)
+    return read_pickle(path, allowed=[(_stub(name), name) for name in named(path)])
+
+
+def _stub(name: str) -> type[_Stub]:
+    return type(name.rpartition(".")[2] or "Stub", (_Stub,), {})
+
+
+# ---- files from before torch 1.6, whose modules torch's own reader of weights does not take ------
+
+
+class _Sealed:
+    """A function that a pickle may call and not change: it could set a function's defaults."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]):
+        self._function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError(f"Unsupported: it changes {self._function.__name__}")
 
 
 class _Unpickler(pickle.Unpickler):
-    """Rebuilds tensors and containers; every other global is a stub."""
+    """Rebuilds tensors and containers, a subset of what torch allows; all else is a stub."""
 
-    _KNOWN = {
-        ("collections", "OrderedDict"): collections.OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-        ("torch._utils", "_rebuild_parameter"): torch._utils._rebuild_parameter,
-        ("builtins", "set"): set,
-        ("builtins", "dict"): dict,
-        ("builtins", "list"): list,
+    KNOWN = {
+        "collections.OrderedDict": collections.OrderedDict,
+        "torch._utils._rebuild_tensor_v2": _Sealed(torch._utils._rebuild_tensor_v2),
+        "torch._utils._rebuild_parameter": _Sealed(torch._utils._rebuild_parameter),
+        "builtins.set": set,
+        "__builtin__.set": set,
     }
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the class or function if it only rebuilds data, else a stub of its name."""
-        module = "builtins" if module == "__builtin__" else module
-        if (module, name) in self._KNOWN:
-            return self._KNOWN[module, name]
-        return type(name.rpartition(".")[2] or "Stub", (_Stub,), {"kind": f"{module}.{name}"})
+        return self.KNOWN.get(f"{module}.{name}") or _stub(name)
 
 
 class _StubPickle:
@@ -84,21 +128,15 @@ class _StubPickle:
         return _Unpickler(file, **kwargs).load()
 
 
-def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
-    """Return the BPNet or ChromBPNet of a bpnet-lite file, or one filled from its state dict."""
-    path = fold.weights
-    check_present(path)
-    if is_torchscript(path):
-        raise _not_bpnet(path, "TorchScript")
+def _read_legacy(path: Path) -> Any:
+    if tarfile.is_tarfile(path):  # of torch 0.1, and torch would unpack it
+        raise _not_bpnet(path, "a tar archive")
     try:
-        content = torch.load(
-            path, map_location="cpu", weights_only=False, pickle_module=_StubPickle()
-        )
+        return torch.load(path, "cpu", weights_only=False, pickle_module=_StubPickle())
+    except pickle.UnpicklingError as error:
+        raise pickle_error(path, error) from None
     except Exception as error:  # whatever a broken pickle makes of the stubs
         raise broken(path, error) from None
-    if not isinstance(content, _Stub):
-        raise _not_bpnet(path, type(content).__name__)
-    return _model(content, path)
 
 
 def _model(stub: _Stub, path: Path) -> nn.Module:

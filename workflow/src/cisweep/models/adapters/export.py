@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.errors import ModelError
-from cisweep.models.weights import broken, check_present
+from cisweep.models.weights import broken, check_expansion, check_present
 
 _OPERATIONS = ("torch.ops.aten.", "torch.ops.higher_order.", "_operator.", "torch.sym_", "math.")
 _SYMBOL = re.compile(r"[A-Za-z]\w{0,30}")
@@ -65,6 +65,7 @@ def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
     """Return the fold's exported program as a module."""
     path = fold.weights
     check_present(path)
+    check_expansion(path)
     try:
         if not config.trust_pickle:
             _refuse_code(path)

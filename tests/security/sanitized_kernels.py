@@ -1,0 +1,198 @@
+"""Call every C kernel over random and extreme shapes; run under the address sanitizer.
+
+    python sanitized_kernels.py SEED ROUNDS LIBRARY...
+
+For each library it prints the names of the kernels that were called, and how that ended. Memory
+comes from malloc, so that a byte read or written beyond an array ends the process with the
+sanitizer's report.
+"""
+
+import ctypes
+import os
+import sys
+
+import numpy as np
+import torch
+
+from cisweep import kernels
+from cisweep.analysis import seqlet_spans, tfmodisco
+from cisweep.analysis.markov_background import MarkovBackground
+from cisweep.analysis.rescale import rectifier, ties
+from cisweep.analysis.scanning import has_avx2, scan_tokens
+from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.models.letter_convolution import LetterConvolution
+from cisweep.models.tile_convolution import TileConvolution, vector_floats
+from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_seeds, shuffle_tokens
+
+CALLED: set[str] = set()
+
+
+def use(path: str) -> None:
+    """Take the kernels from the library at `path`, and note which are looked up."""
+    library = ctypes.CDLL(path)
+
+    class Library:
+        def __getattr__(self, name):
+            CALLED.add(name)
+            return getattr(library, name)
+
+    kernels._library = Library
+
+
+class Shapes:
+    """Random sizes, the small and odd ones often."""
+
+    def __init__(self, seed: int):
+        self.rng = np.random.default_rng(seed)
+        torch.manual_seed(seed)
+
+    def size(self, low: int, high: int) -> int:
+        """Return a size of low … high: an end of it in a third of the calls."""
+        kind = self.rng.integers(6)
+        return low if kind == 0 else high if kind == 1 else int(self.rng.integers(low, high + 1))
+
+    def one_of(self, *values):
+        """Return one of the values."""
+        return values[self.rng.integers(len(values))]
+
+    def numbers(self, *shape: int, dtype=np.float32) -> np.ndarray:
+        """Return an array that begins one number after what malloc gave: no wide alignment."""
+        n = int(np.prod(shape))
+        values = self.rng.normal(size=n + 1).astype(dtype)
+        if self.rng.integers(2):
+            values[self.rng.random(n + 1) < 0.2] = 0.0
+        return values[1:].reshape(shape)
+
+    def tensor(self, *shape: int) -> torch.Tensor:
+        """Return such a tensor."""
+        return torch.from_numpy(self.numbers(*shape))
+
+    def tokens(self, *shape: int) -> np.ndarray:
+        """Return tokens, with or without N, or all N."""
+        high = self.one_of(4, 5, 5)
+        found = self.rng.integers(0, high, shape).astype(np.uint8)
+        return np.full(shape, 4, np.uint8) if self.rng.integers(10) == 0 else found
+
+
+def shuffles(s: Shapes) -> None:
+    """shuffle_tokens."""
+    tokens = s.tokens(s.size(0, 5), s.size(0, 70))
+    seeds = shuffle_seeds(np.arange(len(tokens), dtype=np.uint64), s.size(0, 3))
+    threads = s.one_of(1, 2)
+    shuffle_tokens(tokens, seeds, threads)
+    mono_shuffle_tokens(tokens, seeds, threads)
+
+
+def letters(s: Shapes) -> None:
+    """letter_convolve."""
+    width, dilation = s.size(1, 9), s.one_of(1, 1, 2, 3)
+    pad, n_in = s.size(0, 5), s.one_of(1, 3, 4, 4, 5)
+    length = max(1, dilation * (width - 1) + 1 - 2 * pad) + s.size(0, 40)
+    x = s.tensor(s.size(0, 4), n_in, length)
+    if s.one_of(True, True, False) and x.numel():
+        x = torch.nn.functional.one_hot(x.argmax(1), n_in).transpose(1, 2).float()
+    layer = LetterConvolution(s.tensor(s.size(1, 37), n_in, width), pad, dilation)
+    layer(x.contiguous() if s.one_of(True, False) else x, s.one_of(None, s.tensor(layer.n_out)))
+
+
+def tiles(s: Shapes) -> None:
+    """tile_convolve, tile_floats."""
+    vector_floats.cache_clear()
+    if not vector_floats():
+        return
+    width, dilation, pad = s.size(1, 8), s.one_of(1, 1, 2, 5), s.size(0, 9)
+    length = max(1, dilation * (width - 1) + 1 - 2 * pad) + s.size(0, 40)
+    n_in, n_out = s.size(1, 35), s.size(1, 67)
+    layer = TileConvolution(s.tensor(n_out, n_in, width), pad, dilation)
+    x = s.tensor(s.size(1, 3), n_in, length)
+    layer(x if s.one_of(True, False) else x.transpose(1, 2).contiguous().transpose(1, 2),
+          s.one_of(None, s.tensor(n_out)))  # fmt: skip
+
+
+def secants(s: Shapes) -> None:
+    """rectifier_secant."""
+    shape = s.size(0, 3), s.size(0, 9), s.size(0, 40)
+    rectifier.rectified(s.tensor(*shape), s.tensor(*shape), s.one_of(0.0, 0.01))
+
+
+def maxima(s: Shapes) -> None:
+    """maximum_shares."""
+    shape, axis = (s.size(1, 4), s.size(1, 20), s.size(1, 33)), s.one_of(1, 2)
+    sides = []
+    for _ in range(2):
+        x = s.tensor(*shape).movedim(axis, -1)
+        top = x.amax(-1, keepdim=True)
+        sides.append((x, top, ties.reach_of(x, top)))
+    assert ties.compiled_multipliers(*sides) is not None
+
+
+def seqlets(s: Shapes) -> None:
+    """seqlet_bins, seqlet_histogram, seqlet_tails, seqlet_decode, seqlet_count, seqlet_sums."""
+    low = s.size(1, 6)
+    rules = seqlet_spans.SpanRules(low, low + s.size(0, 9), 0, s.size(2, 60))
+    values = s.numbers(s.size(0, 5), s.size(1, 60), dtype=s.one_of(np.float32, np.float64))
+    values = np.ascontiguousarray(values)
+    found = seqlet_spans.null_of_values(values, rules) if values.size else None
+    if found is None:
+        null = seqlet_spans.null_of_counts(
+            np.ones(rules.n_bins, np.int64), 0.0, 0.1, rules.max_seqlet_len
+        )
+        bins = null.bins(values)
+    else:
+        null, bins = found
+    thresholds = np.array([0.4, 0.1, 0.01, 0.0])
+    spans = seqlet_spans.decode(bins, null, s.one_of(0.01, 0.4, 1.1), rules)
+    seqlet_spans.count(bins, null, thresholds, rules)
+    seqlet_spans.span_sums(values, spans)
+
+
+def windows(s: Shapes) -> None:
+    """seqlet_maxima."""
+    rules = tfmodisco.WindowRules(window_size=s.size(1, 8), flank=s.size(0, 4))
+    length = rules.window_size + 2 * rules.flank + s.size(0, 50)
+    values = np.ascontiguousarray(s.numbers(s.size(1, 5), length, dtype=np.float64))
+    limits = {name: 0.0 for name in tfmodisco.Thresholds.__dataclass_fields__}
+    limits |= {"positive": s.one_of(0.0, 1.0), "negative": s.one_of(0.0, -1.0)}
+    tfmodisco.call_windows(values, tfmodisco.Thresholds(**limits), rules)
+
+
+def scans(s: Shapes) -> None:
+    """fimo_scan, fimo_has_avx2, fimo_distribution, fimo_markov_distribution."""
+    has_avx2()
+    widths = [s.size(1, 40) for _ in range(s.size(1, 5))]
+    motifs = {f"m{i}": s.rng.dirichlet([0.5] * 4, size=w).T for i, w in enumerate(widths)}
+    background = s.one_of("letters", "chain")
+    given = (0.3, 0.2, 0.2, 0.3)
+    if background == "chain":
+        chain = s.rng.dirichlet([2.0] * 4, size=4)
+        given = MarkovBackground(np.full(4, 0.25), chain)
+    model = prepare_motifs(motifs, background=given, bin_size=s.one_of(0.1, 1.0),
+                           threshold=s.one_of(1e-4, 0.05, 1.0))  # fmt: skip
+    tokens = s.tokens(s.size(0, 300))
+    first = s.size(0, len(tokens))
+    own = s.one_of(None, (first, s.size(first, len(tokens))))
+    for portable in (False, True):
+        scan_tokens(model, tokens, own=own, portable=portable)
+    if s.rng.integers(8) == 0:  # more than a tile of the C code
+        scan_tokens(model, s.tokens(20_000 + s.size(0, 31)), portable=s.one_of(True, False))
+
+
+def main(path: str, seed: int, rounds: int) -> None:
+    """Call all kernels `rounds` times each, and print their names."""
+    use(path)
+    torch.set_num_threads(1)
+    shapes = Shapes(seed)
+    for _ in range(rounds):
+        for call in (shuffles, letters, tiles, secants, maxima, seqlets, windows, scans):
+            call(shapes)
+    print(*sorted(CALLED), flush=True)
+
+
+if __name__ == "__main__":
+    seed, rounds, *paths = sys.argv[1:]
+    for path in paths:  # each in a process of its own, since the first report ends it
+        if child := os.fork():
+            print("ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        else:
+            main(path, int(seed), int(rounds))
+            os._exit(0)
