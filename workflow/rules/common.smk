@@ -7,11 +7,11 @@ from snakemake.logging import logger
 
 from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
+from cisweep.genome.checks import checked_plan
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
 from cisweep.genome.experiment_chunks import (
     block_key,
-    check_experiments,
     marginal_chunks,
     marginal_motifs,
     space_chunks,
@@ -20,7 +20,6 @@ from cisweep.genome.experiment_chunks import (
 from cisweep.genome.null_stretches import NullStretches
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
-from cisweep.genome.variants import VariantPolicy, check_variants
 from cisweep.genome.workload import small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
@@ -30,28 +29,20 @@ from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
 ROOT = str(Path(workflow.current_basedir).parent.parent)
 
 
-def make_plan(data):
-    """Return the checked plan; a fault in the config stops here, as one readable message."""
+def make_plan():
+    """Return the plan of the run; a fault in the config stops here, as one readable message.
+
+    What the run reads is looked at once, by the process that plans it, not by each job.
+    """
     try:
-        plan = Plan.from_config(data, Path(ROOT))
-        plan.check_inputs()
-        check_experiments(plan)
-        if plan.is_on("zero_shot"):
-            pair_chunks(plan)
-        return plan
+        if workflow.is_main_process:
+            return checked_plan(config, Path(ROOT), workflow.configfiles)
+        return Plan.from_config(config, Path(ROOT))
     except CisweepError as error:
         raise WorkflowError(f"cisweep: {error}") from None
 
 
-def stop_unless_usable(check):
-    """Call a check of what a step reads; a fault stops here, before any job, as one message."""
-    try:
-        check()
-    except CisweepError as error:
-        raise WorkflowError(f"cisweep: {error}") from None
-
-
-PLAN = make_plan(config)
+PLAN = make_plan()
 # Said once, by the process that plans the run, not by each job.
 if workflow.is_main_process:
     for notice in filter(None, (small_chunks(PLAN, model) for model in PLAN.models)):
@@ -291,12 +282,6 @@ def dropped_variants(wildcards):
         f"{RESULTS}/variants/unread.tsv",
         *(path for m in models for path in variant_chunks("dropped.tsv", m)(wildcards)),
     ]
-
-
-def variant_policy_check():
-    """Look at the header of the variant file."""
-    step = PLAN.step_config("variants")
-    check_variants(step.path, VariantPolicy.of(step))
 
 
 def variant_file():

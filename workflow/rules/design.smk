@@ -3,9 +3,6 @@
 from cisweep.genome.design_windows import design_chunks, design_key, designs_key
 from cisweep.steps.design import FIGURES as DESIGN_FIGURES
 
-if PLAN.is_on("design"):
-    make_design_chunks = design_chunks(PLAN)  # its faults are those of the config: before any job
-
 
 rule design_chunk:
     """Design the windows of one chunk."""

@@ -3,8 +3,6 @@
 from cisweep.genome.ism_windows import IsmRegions
 
 ISM = IsmRegions(PLAN) if PLAN.is_on("ism") else None
-if ISM:
-    stop_unless_usable(ISM.check)
 
 
 rule ism_regions:

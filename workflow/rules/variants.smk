@@ -1,8 +1,5 @@
 """variants: what each variant of a VCF or table changes."""
 
-if PLAN.is_on("variants"):
-    stop_unless_usable(variant_policy_check)
-
 
 rule variants_select:
     """Read the variants and check them against the genome."""

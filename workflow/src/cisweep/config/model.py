@@ -5,14 +5,15 @@ torch. Relative paths are relative to the model.yaml itself.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cisweep.config.base import Name, Strict, check_distinct
+from cisweep.config.base import Arguments, Name, Strict, check_distinct
 from cisweep.contracts import digest as short_digest
 
 _ADAPTERS = Path(__file__).parent.parent / "models" / "adapters"
@@ -23,6 +24,8 @@ ADAPTERS = sorted(p.stem for p in _ADAPTERS.glob("*.py") if not p.stem.startswit
 HUB = "hub:"
 """What stands before the name of weights that lie in a hub and not in a file."""
 
+
+_IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*\Z")
 
 STRAND_ENDINGS = (".plus", ".minus")
 """What the files of a track's strands have behind its name, and no other name may have."""
@@ -81,6 +84,22 @@ class TargetConfig(Strict):
     """Unit of the target; it decides how variants are reported. `value`: any other number (that of
     a regression, a profile score), whose change is a difference and nothing more."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.tasks is not None:
+            if not self.tasks or min(self.tasks) < 0 or len(set(self.tasks)) < len(self.tasks):
+                raise ValueError(
+                    f"tasks {self.tasks}: give different whole numbers from 0, or null"
+                )
+            if len(self.tasks) > 1 and self.reduce in ("none", "center"):
+                raise ValueError(
+                    f"tasks {self.tasks} with reduce: {self.reduce} are {len(self.tasks)} values, "
+                    "and a target is one; give one task, or reduce: sum, mean or max"
+                )
+        if self.positions is not None and not 0 <= self.positions[0] < self.positions[1]:
+            raise ValueError(f"positions {list(self.positions)} are not 0 <= start < end")
+        return self
+
 
 class TrackConfig(Strict):
     """A per-base (or per-bin) output, written as bigWig; it covers the middle of the window."""
@@ -97,6 +116,12 @@ class TrackConfig(Strict):
     a strand, each with its own softmax. Empty: the output as it is."""
     bin_bp: int = Field(1, ge=1)
     """Bases of a position."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.tasks) < 0 or len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"tasks {self.tasks}: give different whole numbers from 0")
+        return self
 
     @property
     def strands(self) -> tuple[str, ...]:
@@ -172,7 +197,7 @@ class ModelConfig(Strict):
     """How the files are read; one file an adapter in cisweep/models/adapters."""
     module: str | None = None
     """Built-in module (Linear, CNN, BPNet, ChromBPNet) or import path `package.module:Class`."""
-    module_args: dict[str, Any] = {}
+    module_args: Arguments = {}
     """Keyword arguments of the module."""
     key: str | None = None
     """Key of the state dict inside a checkpoint (Lightning: state_dict)."""
@@ -211,6 +236,11 @@ class ModelConfig(Strict):
                 raise ValueError(f"{name!r} ends as the file of a strand does; write it with _")
         for track in self.tracks:
             self._check_track(track)
+        if self.module is not None and ":" in self.module and not _IMPORT_PATH.match(self.module):
+            raise ValueError(
+                f"module {self.module!r} is no import path package.module:Class (letters, digits, _ "
+                "and . before the colon, a name behind it)"
+            )
         if self.adapter in ("state_dict", "python") and not self.module:
             raise ValueError(
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "

@@ -47,11 +47,6 @@ def check_design(plan: Plan) -> None:
                     f"model {goal.model} has no target {goal.target!r} (there are: "
                     f"{', '.join(model.target_names)})"
                 )
-    for key in ("regions", "frozen", "priors", "composition", "forbidden_motifs",
-                "required_motifs"):  # fmt: skip
-        path = getattr(step, key)
-        if path is not None and not path.is_file():
-            faults.append(f"steps.design.{key}: no such file {path}")
     if step.regions is None and plan.given is None:
         faults.append(
             "steps.design.regions: the run has tiles; give a BED file of what is to be designed"

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from cisweep.config.base import Name, Strict, check_distinct
+from cisweep.config.base import Arguments, Name, Strict, check_distinct
 from cisweep.config.model import TargetConfig
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
@@ -259,7 +259,7 @@ class Recipe(Strict):
     profile: BPNet's profile and counts."""
     module: str
     """Built-in module (Linear, CNN, BPNet) or import path `package.module:Class`."""
-    module_args: dict[str, Any] = {}
+    module_args: Arguments = {}
     """Keyword arguments of the module."""
     split: SplitConfig = SplitConfig()
     """Which rows are held out."""
@@ -271,7 +271,7 @@ class Recipe(Strict):
     """Table and peak sequences move by up to this much while training."""
     fit: OptimizerConfig = OptimizerConfig()
     """The optimiser."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**64)
     """Seed of weights, split, negatives and order."""
     spot_check: list[str] = []
     """Sequences whose predictions are shown in a table."""
