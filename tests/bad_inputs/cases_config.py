@@ -1,4 +1,4 @@
-"""Bad values in the run's config: unknown keys, wrong kinds, impossible numbers, what fits no other."""
+"""Bad values in the run's config: unknown keys, wrong kinds, impossible numbers, misfits."""
 
 from harness import Case
 

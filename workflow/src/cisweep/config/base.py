@@ -37,8 +37,8 @@ def check_distinct(names: Iterable[str], what: str) -> None:
 
 
 LARGEST = 10**15
-"""Largest number of a key of whole numbers without a bound of its own: a thousand times the bases of
-the largest genome, and far from the end of 64 bits."""
+"""Largest whole number of a key without a bound of its own: a thousand times the bases of the
+largest genome, and far from the end of 64 bits."""
 
 
 def _check_arguments(value: dict[str, Any]) -> dict[str, Any]:

@@ -238,8 +238,8 @@ class ModelConfig(Strict):
             self._check_track(track)
         if self.module is not None and ":" in self.module and not _IMPORT_PATH.match(self.module):
             raise ValueError(
-                f"module {self.module!r} is no import path package.module:Class (letters, digits, _ "
-                "and . before the colon, a name behind it)"
+                f"module {self.module!r} is no import path package.module:Class (letters, digits, "
+                "_ and . before the colon, a name behind it)"
             )
         if self.adapter in ("state_dict", "python") and not self.module:
             raise ValueError(

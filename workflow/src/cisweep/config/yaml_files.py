@@ -66,11 +66,9 @@ def check_values(data: Any, where: str) -> None:
     These are values inside themselves (YAML aliases), more than MAX_DEPTH deep or more than
     MAX_VALUES in all; YAML's sets and binary data; texts that no file name can hold.
     """
-    n = 0
-    for key, value in _walk(data, (), where):
-        n += 1
+    for n, (key, value) in enumerate(_walk(data, (), where)):
         place = ".".join(key)
-        if n > MAX_VALUES:
+        if n >= MAX_VALUES:
             raise ConfigError(
                 f"more than {MAX_VALUES:,} values, those behind YAML aliases counted each time",
                 where=where,

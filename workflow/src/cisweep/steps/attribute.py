@@ -65,8 +65,8 @@ def _products(config: AttributeConfig, model) -> list[str]:
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     span = run.steps.attribute.references_span_bp
     return [
-        f"steps.attribute.references_span_bp: {list(span)} reaches beyond the window of model {name} "
-        f"({model.window_bp} bp)"
+        f"steps.attribute.references_span_bp: {list(span)} reaches beyond the window of model "
+        f"{name} ({model.window_bp} bp)"
         for name, model in models.items()
         if span is not None and model.adapter != "hf_lm" and span[1] > model.window_bp
     ]
