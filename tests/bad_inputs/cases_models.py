@@ -53,10 +53,10 @@ CASES = [
         "weights a number", "weights: weights.safetensors", "weights: 3", "folds.0.weights", "got 3"
     ),
     changed("no module", "module: CNN\n", "", "adapter state_dict needs `module`", "CNN"),
-    changed("module :X", "CNN", "':X'", "module ':X' is no import path", "package.module:Class"),
-    changed("module X:", "CNN", "'X:'", "module 'X:' is no import path", "package.module:Class"),
+    changed("module :X", "CNN", "':X'", "module: ':X' is no import path", "package.module:Class"),
+    changed("module X:", "CNN", "'X:'", "module: 'X:' is no import path", "package.module:Class"),
     changed(
-        "module a:b:c", "CNN", "a:b:c", "module 'a:b:c' is no import path", "package.module:Class"
+        "module a:b:c", "CNN", "a:b:c", "module: 'a:b:c' is no import path", "package.module:Class"
     ),
     changed("module ../a:B", "CNN", "'../a:B'", "is no import path", "package.module:Class"),
     changed("module_args in themselves", ARGS, "&a {b: *a}", "m.yaml", "holds itself by an alias"),

@@ -68,6 +68,12 @@ class ProductError(CisweepError):
     """A product of a run is missing, broken or of another schema version."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what another's error says, or its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def stop_at_faults(
     checks: Iterable[Callable[[], object]], told: Iterable[tuple[str, object]] = ()
 ) -> None:

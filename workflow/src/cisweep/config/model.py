@@ -31,6 +31,27 @@ STRAND_ENDINGS = (".plus", ".minus")
 """What the files of a track's strands have behind its name, and no other name may have."""
 
 
+BUILT_IN_MODULES = ("Linear", "CNN", "BPNet", "ChromBPNet")
+"""Names of the built-in modules, as cisweep.models.modules has them (torch)."""
+
+LANGUAGE_HEADS = {"ForCausalLM": "causal", "LMHeadModel": "causal", "ForMaskedLM": "masked"}
+"""End of an architecture's name in transformers -> what its language head predicts."""
+
+
+def check_module(module: str) -> None:
+    """Raise ValueError for a name that is neither a built-in module nor an import path."""
+    if ":" not in module and module not in BUILT_IN_MODULES:
+        raise ValueError(
+            f"module: there is no built-in module {module!r}; use one of "
+            f"{', '.join(BUILT_IN_MODULES)}, or an import path package.module:Class"
+        )
+    if ":" in module and not _IMPORT_PATH.match(module):
+        raise ValueError(
+            f"module: {module!r} is no import path package.module:Class (letters, digits, _ and . "
+            "before the colon, a name behind it)"
+        )
+
+
 class InputConfig(Strict):
     """A further input of the model beside the sequence (a control track, a constant, …)."""
 
@@ -236,11 +257,8 @@ class ModelConfig(Strict):
                 raise ValueError(f"{name!r} ends as the file of a strand does; write it with _")
         for track in self.tracks:
             self._check_track(track)
-        if self.module is not None and ":" in self.module and not _IMPORT_PATH.match(self.module):
-            raise ValueError(
-                f"module {self.module!r} is no import path package.module:Class (letters, digits, "
-                "_ and . before the colon, a name behind it)"
-            )
+        if self.module is not None:
+            check_module(self.module)
         if self.adapter in ("state_dict", "python") and not self.module:
             raise ValueError(
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "

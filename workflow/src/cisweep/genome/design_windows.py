@@ -141,7 +141,7 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
     path = plan.step_config("design").priors
     if path is None:
         return None
-    rows = _prior_rows(path)
+    rows = read_priors(path)
     tokens = design_tokens(plan, windows)
     weights = np.zeros((len(windows), 4, design_length(plan)), np.float32)
     for chrom, start, end, base, weight in rows:
@@ -157,7 +157,8 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
     return weights
 
 
-def _prior_rows(path: Path) -> list[tuple[str, int, int, str, float]]:
+def read_priors(path: Path) -> list[tuple[str, int, int, str, float]]:
+    """Return the rows (chrom, start, end, base, weight) of a file of priors."""
     rows = []
     for n, line in enumerate(read_lines(path, ConfigError), 1):
         if not line.strip() or line.startswith("#"):
