@@ -64,6 +64,15 @@ wildcard_constraints:
     strand="plus|minus",
 
 
+# Files of the user are given by functions: in a plain list Snakemake takes {x} of a name for a
+# wildcard.
+
+
+def source_files(wildcards):
+    """Return the files that the genome or the sequences are read from."""
+    return PLAN.source_files
+
+
 def root_folder(wildcards):
     """Return the workflow's folder."""
     return ROOT
@@ -284,7 +293,7 @@ def dropped_variants(wildcards):
     ]
 
 
-def variant_file():
+def variant_file(wildcards):
     """Return the variant file of the config, or nothing if the step is off."""
     step = PLAN.step_config("variants")
     return [] if step is None else [str(step.path)]
@@ -322,7 +331,7 @@ def variant_predictions(wildcards):
     return [f"{RESULTS}/{wildcards.model}/predictions.h5"] if PLAN.is_on("predict") else []
 
 
-def motif_file():
+def motif_file(wildcards):
     """Return the motif file, if there is one."""
     return [str(PLAN.config.motifs)] if PLAN.config.motifs else []
 
@@ -351,7 +360,7 @@ def space_key(wildcards):
     return block_key([motif for i in rows for motif in pairs[i]])
 
 
-def zero_shot_files():
+def zero_shot_files(wildcards):
     """Return the files of pairs of the config."""
     step = PLAN.step_config("zero_shot")
     pairs = [] if step is None else step.pairs
@@ -403,13 +412,13 @@ def variant_trim():
 
 
 def design_files(*names):
-    """Return the files of the step's config, or nothing if the step is off."""
+    """Return the input function that lists files of the step's config, nothing if it is off."""
     step = PLAN.step_config("design")
     found = [] if step is None else [getattr(step, name) for name in names]
-    return [str(path) for path in found if path is not None]
+    return lambda wildcards: [str(path) for path in found if path is not None]
 
 
-def design_usual():
+def design_usual(wildcards):
     """Return the run's BED file where it says what composition is usual."""
     step, bed = PLAN.step_config("design"), PLAN.config.regions.bed
     return [] if step is None or step.composition or not bed else [str(bed)]

@@ -7,11 +7,11 @@ from cisweep.steps.design import FIGURES as DESIGN_FIGURES
 rule design_chunk:
     """Design the windows of one chunk."""
     input:
-        source=PLAN.source_files,
+        source=source_files,
         weights=design_weights,
         files=design_files("frozen", "priors", "composition", "forbidden_motifs", "required_motifs"),
-        usual=design_usual(),
-        motifs=motif_file(),
+        usual=design_usual,
+        motifs=motif_file,
     output:
         table=f"{RESULTS}/design/chunks/{{chunk}}.parquet",
         history=f"{RESULTS}/design/chunks/{{chunk}}.h5",
@@ -40,7 +40,7 @@ rule design:
     input:
         tables=design_parts("parquet"),
         histories=design_parts("h5"),
-        motifs=motif_file(),
+        motifs=motif_file,
     output:
         table=f"{RESULTS}/design/designs.parquet",
         fasta=f"{RESULTS}/design/designs.fa",

@@ -6,7 +6,7 @@ torch. Relative paths are relative to the model.yaml itself.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal, Self
@@ -112,14 +112,20 @@ class TargetConfig(Strict):
                 raise ValueError(
                     f"tasks {self.tasks}: give different whole numbers from 0, or null"
                 )
-            if len(self.tasks) > 1 and self.reduce in ("none", "center"):
-                raise ValueError(
-                    f"tasks {self.tasks} with reduce: {self.reduce} are {len(self.tasks)} values, "
-                    "and a target is one; give one task, or reduce: sum, mean or max"
-                )
         if self.positions is not None and not 0 <= self.positions[0] < self.positions[1]:
             raise ValueError(f"positions {list(self.positions)} are not 0 <= start < end")
         return self
+
+
+def check_scalars(targets: Iterable[TargetConfig]) -> None:
+    """Raise ValueError for a target that is more than one number a window."""
+    for i, target in enumerate(targets):
+        tasks = target.tasks or []
+        if len(tasks) > 1 and target.reduce in ("none", "center"):
+            raise ValueError(
+                f"targets.{i}: tasks {tasks} with reduce: {target.reduce} are {len(tasks)} values, "
+                "and a target is one; give one task, or reduce: sum, mean or max"
+            )
 
 
 class TrackConfig(Strict):
@@ -255,6 +261,7 @@ class ModelConfig(Strict):
         for name in names:
             if name.endswith(STRAND_ENDINGS):
                 raise ValueError(f"{name!r} ends as the file of a strand does; write it with _")
+        check_scalars(self.targets)
         for track in self.tracks:
             self._check_track(track)
         if self.module is not None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -193,6 +194,34 @@ def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
     return list(dict.fromkeys(name for m in models for name in m.model_fields))
 
 
+def _place(model: type[BaseModel], loc: tuple) -> tuple:
+    """Return a place below `model` as a user writes it, without the tags of unions."""
+    kept, kinds = [], [model]
+    for part in loc:
+        inner: list[Any] = []
+        for kind in kinds:
+            origin, parts = get_origin(kind), get_args(kind)
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+                inner.append(kind.model_fields[part].annotation)
+            elif origin in (list, tuple) and isinstance(part, int):
+                inner.append(parts[0])
+            elif origin is dict and part != "[key]":
+                inner.append(parts[1])
+        if inner:
+            kept.append(part)
+            kinds = [option for kind in inner for option in _options(kind)]
+    return tuple(kept)
+
+
+def _options(annotation: Any) -> list[Any]:
+    """Return the alternatives of a union, or the one type."""
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [option for part in get_args(annotation) for option in _options(part)]
+    return [annotation]
+
+
 def _meant(model: type[BaseModel], loc: tuple) -> str:
     """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
     close = get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
@@ -202,9 +231,10 @@ def _meant(model: type[BaseModel], loc: tuple) -> str:
 def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for item in error.errors():
-        key = ".".join(
-            [prefix, *(str(p) for p in item["loc"])] if prefix else map(str, item["loc"])
-        )
+        loc = _place(model, item["loc"])
+        if item["type"] == "extra_forbidden":
+            loc = (*_place(model, item["loc"][:-1]), item["loc"][-1])
+        key = ".".join([*([prefix] if prefix else []), *map(str, loc)])
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             text = "unknown key" + _meant(model, item["loc"])

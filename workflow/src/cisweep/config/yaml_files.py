@@ -28,9 +28,10 @@ def read_yaml(path: Path) -> Any:
     """
     text = _text(path)
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
         _check_keys(node, path)
-        data = yaml.safe_load(text)
+        data = None if node is None else loader.construct_document(node)
     except ConfigError:
         raise
     except RecursionError:

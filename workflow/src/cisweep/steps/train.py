@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from cisweep.config.base import Arguments, Name, Strict, check_distinct
-from cisweep.config.model import TargetConfig, check_module
+from cisweep.config.model import TargetConfig, check_module, check_scalars
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
 
@@ -358,6 +358,7 @@ class Recipe(Strict):
         if self.folds and self.split.by != "regions":
             raise ValueError("folds need split.by regions")
         check_module(self.module)
+        check_scalars(self.targets or [])
         self._check_split()
         for sequence in self.spot_check:
             if not sequence or set(sequence.upper()) - set("ACGTN"):
