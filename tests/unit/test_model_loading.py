@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from cisweep.config.model import ModelConfig
+from cisweep.config.model import BUILT_IN_MODULES, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models import load_model
-from cisweep.models.modules import CNN, BPNet, ChromBPNet, Linear
+from cisweep.models.building import module_class
+from cisweep.models.modules import BUILT_IN, CNN, BPNet, ChromBPNet, Linear
 
 DEMO_NAMES = {"c.": "conv.", "d.": "dilated.", "o.": "output."}
 
@@ -296,14 +298,21 @@ def test_task_permutation_must_fit(cnn, tmp_path):
 def test_unknown_module_fold_and_arguments(cnn, tmp_path):
     save_file(cnn.state_dict(), tmp_path / "m.safetensors")
     path = tmp_path / "m.safetensors"
+    with pytest.raises(ValidationError, match="no built-in module 'RNN'.*Linear, CNN, BPNet"):
+        config_of(path, module="RNN")
     with pytest.raises(ModelError, match="no built-in module 'RNN'.*Linear, CNN, BPNet"):
-        load_model(config_of(path, module="RNN"))
+        module_class("RNN")
+    assert tuple(BUILT_IN) == BUILT_IN_MODULES
     with pytest.raises(ModelError, match="cannot be imported"):
         load_model(config_of(path, adapter="python", module="no.such:Net"))
     with pytest.raises(ModelError, match="not a class of torch.nn.Module"):
         load_model(config_of(path, adapter="python", module="collections:OrderedDict"))
     with pytest.raises(ModelError, match="cannot be made with"):
         load_model(config_of(path, module_args={"filters": 3}))
+    for n_filters in (-48, 10**11):
+        with pytest.raises(ModelError, match=f"cannot be made with .*{n_filters}") as caught:
+            load_model(config_of(path, module_args={"n_filters": n_filters, "n_outputs": 2}))
+        assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match="no fold 1; the config has 1"):
         load_model(config_of(path), fold=1)
 

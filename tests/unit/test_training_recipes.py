@@ -105,14 +105,17 @@ def test_every_task_on_tables(table, tmp_path, task, values, metric):
 
 
 def test_groups_and_leaks(table):
-    grouped = recipe(table, split={"by": "group"})
-    grouped = grouped.model_copy(
-        update={"data": grouped.data.model_copy(update={"group": "batch"})}
+    with pytest.raises(ValidationError, match="split.by: group needs data.group"):
+        recipe(table, split={"by": "group"})
+    plain = recipe(table)
+    grouped = plain.model_copy(
+        update={
+            "data": plain.data.model_copy(update={"group": "batch"}),
+            "split": plain.split.model_copy(update={"by": "group"}),
+        }
     )
     parts = load_examples(grouped).split
     assert not set(parts.train // 10) & set(parts.test // 10)
-    with pytest.raises(TrainingError, match="split.by group needs data.group"):
-        load_examples(recipe(table, split={"by": "group"}))
     frame = pd.read_csv(table, sep="\t")
     pd.concat([frame, frame]).to_csv(table, sep="\t", index=False)
     with pytest.raises(TrainingError, match="leaking split: .* near_duplicates"):
@@ -134,8 +137,8 @@ def test_conditions_have_outputs_of_their_own(table, tmp_path):
     assert examples.tasks == ["one", "two"]
     assert np.isnan(examples.data.values[:300, 1]).all() and examples.split.test.min() >= 300
     data["conditions"] = {"table": "one"}
-    with pytest.raises(TrainingError, match="no condition is named for other"):
-        load_examples(recipe(table, data=data))
+    with pytest.raises(ValidationError, match="no condition is named for other"):
+        recipe(table, data=data)
 
 
 @pytest.fixture

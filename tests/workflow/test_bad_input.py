@@ -73,7 +73,7 @@ def test_the_default_config_is_sound(root, folder):
         (
             {"steps": {"select": {"null_windows": 0}}},
             [
-                "steps.select: fdr needs shuffled windows: set steps.select.null_windows above 0, "
+                "steps.select.fdr needs shuffled windows: set steps.select.null_windows above 0, "
                 "or steps.select.fdr: null"
             ],
         ),
@@ -103,7 +103,7 @@ def test_the_default_config_is_sound(root, folder):
         ),
         (
             {"genome": {"fasta": "no.fa"}},
-            ["no.fa: no such FASTA file", "Mend: correct genome.fasta"],
+            ["genome.fasta: no such file no.fa", "Mend: correct the path"],
         ),
         ({"regions": {"chroms": "chr7"}}, ["no chromosome of the genome matches 'chr7'", "chr20"]),
         ({"motifs": "no.meme"}, ["motifs: no such file no.meme"]),
@@ -181,7 +181,7 @@ def test_bed_faults_name_file_and_line(root, folder, text, message):
 
 
 def test_missing_bed(root, folder):
-    with pytest.raises(CisweepError, match=r"no.bed: no such BED file"):
+    with pytest.raises(CisweepError, match=r"regions.bed: no such file no.bed"):
         plan(root, {"regions": {"tile": None, "bed": "no.bed"}})
 
 

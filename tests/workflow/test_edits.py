@@ -26,8 +26,12 @@ OFF = {"select": None, "attribute": None, "seqlets": None, "hits": None, "report
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, small_genome, resources) -> Path:
-    """A folder with every input of the runs of this file, to be edited."""
-    folder = tmp_path_factory.mktemp("inputs")
+    """A folder with every input of the runs of this file, to be edited.
+
+    Its name has braces, which Snakemake would take for wildcards.
+    """
+    folder = tmp_path_factory.mktemp("inputs") / "of {x}, {model} and {chunk}"
+    folder.mkdir()
     for name in ("genome.fa", "genome.fa.fai", "motifs.meme"):
         shutil.copy2(small_genome.parent / name, folder)
     for name in ("ctcf_pu1.yaml", "ctcf_pu1.safetensors"):
@@ -75,7 +79,7 @@ def overlay(inputs: Path, steps: dict) -> dict:
         "regions": {
             "tile": {"stride_bp": 100},
             "blacklist": [str(inputs / "blacklist.bed")],
-            "chroms": ".*",
+            "chroms": "chr[A-Z]{1,2}",
         },
         "models": {"ctcf_pu1": None, "m": str(inputs / "ctcf_pu1.yaml")},
         "motifs": str(inputs / "motifs.meme"),

@@ -5,7 +5,7 @@ rule attribute_chunk:
     """Explain the selected windows of one chunk; an unchanged chunk is kept as it is."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
         peaks=peaks,
     output:

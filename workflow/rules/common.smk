@@ -7,11 +7,11 @@ from snakemake.logging import logger
 
 from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
+from cisweep.genome.checks import checked_plan
 from cisweep.genome.chunks import chunk_id
 from cisweep.genome.design_windows import design_chunks
 from cisweep.genome.experiment_chunks import (
     block_key,
-    check_experiments,
     marginal_chunks,
     marginal_motifs,
     space_chunks,
@@ -20,7 +20,6 @@ from cisweep.genome.experiment_chunks import (
 from cisweep.genome.null_stretches import NullStretches
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
-from cisweep.genome.variants import VariantPolicy, check_variants
 from cisweep.genome.workload import small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
@@ -30,28 +29,20 @@ from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
 ROOT = str(Path(workflow.current_basedir).parent.parent)
 
 
-def make_plan(data):
-    """Return the checked plan; a fault in the config stops here, as one readable message."""
+def make_plan():
+    """Return the plan of the run; a fault in the config stops here, as one readable message.
+
+    What the run reads is looked at once, by the process that plans it, not by each job.
+    """
     try:
-        plan = Plan.from_config(data, Path(ROOT))
-        plan.check_inputs()
-        check_experiments(plan)
-        if plan.is_on("zero_shot"):
-            pair_chunks(plan)
-        return plan
+        if workflow.is_main_process:
+            return checked_plan(config, Path(ROOT), workflow.configfiles)
+        return Plan.from_config(config, Path(ROOT))
     except CisweepError as error:
         raise WorkflowError(f"cisweep: {error}") from None
 
 
-def stop_unless_usable(check):
-    """Call a check of what a step reads; a fault stops here, before any job, as one message."""
-    try:
-        check()
-    except CisweepError as error:
-        raise WorkflowError(f"cisweep: {error}") from None
-
-
-PLAN = make_plan(config)
+PLAN = make_plan()
 # Said once, by the process that plans the run, not by each job.
 if workflow.is_main_process:
     for notice in filter(None, (small_chunks(PLAN, model) for model in PLAN.models)):
@@ -71,6 +62,15 @@ wildcard_constraints:
     target=rf"{NAMED}(?<!\.plus)(?<!\.minus)",
     fold="[0-9]+",
     strand="plus|minus",
+
+
+# Files of the user are given by functions: in a plain list Snakemake takes {x} of a name for a
+# wildcard.
+
+
+def source_files(wildcards):
+    """Return the files that the genome or the sequences are read from."""
+    return PLAN.source_files
 
 
 def root_folder(wildcards):
@@ -293,13 +293,7 @@ def dropped_variants(wildcards):
     ]
 
 
-def variant_policy_check():
-    """Look at the header of the variant file."""
-    step = PLAN.step_config("variants")
-    check_variants(step.path, VariantPolicy.of(step))
-
-
-def variant_file():
+def variant_file(wildcards):
     """Return the variant file of the config, or nothing if the step is off."""
     step = PLAN.step_config("variants")
     return [] if step is None else [str(step.path)]
@@ -337,7 +331,7 @@ def variant_predictions(wildcards):
     return [f"{RESULTS}/{wildcards.model}/predictions.h5"] if PLAN.is_on("predict") else []
 
 
-def motif_file():
+def motif_file(wildcards):
     """Return the motif file, if there is one."""
     return [str(PLAN.config.motifs)] if PLAN.config.motifs else []
 
@@ -366,7 +360,7 @@ def space_key(wildcards):
     return block_key([motif for i in rows for motif in pairs[i]])
 
 
-def zero_shot_files():
+def zero_shot_files(wildcards):
     """Return the files of pairs of the config."""
     step = PLAN.step_config("zero_shot")
     pairs = [] if step is None else step.pairs
@@ -418,13 +412,13 @@ def variant_trim():
 
 
 def design_files(*names):
-    """Return the files of the step's config, or nothing if the step is off."""
+    """Return the input function that lists files of the step's config, nothing if it is off."""
     step = PLAN.step_config("design")
     found = [] if step is None else [getattr(step, name) for name in names]
-    return [str(path) for path in found if path is not None]
+    return lambda wildcards: [str(path) for path in found if path is not None]
 
 
-def design_usual():
+def design_usual(wildcards):
     """Return the run's BED file where it says what composition is usual."""
     step, bed = PLAN.step_config("design"), PLAN.config.regions.bed
     return [] if step is None or step.composition or not bed else [str(bed)]

@@ -3,18 +3,15 @@
 from cisweep.genome.design_windows import design_chunks, design_key, designs_key
 from cisweep.steps.design import FIGURES as DESIGN_FIGURES
 
-if PLAN.is_on("design"):
-    make_design_chunks = design_chunks(PLAN)  # its faults are those of the config: before any job
-
 
 rule design_chunk:
     """Design the windows of one chunk."""
     input:
-        source=PLAN.source_files,
+        source=source_files,
         weights=design_weights,
         files=design_files("frozen", "priors", "composition", "forbidden_motifs", "required_motifs"),
-        usual=design_usual(),
-        motifs=motif_file(),
+        usual=design_usual,
+        motifs=motif_file,
     output:
         table=f"{RESULTS}/design/chunks/{{chunk}}.parquet",
         history=f"{RESULTS}/design/chunks/{{chunk}}.h5",
@@ -43,7 +40,7 @@ rule design:
     input:
         tables=design_parts("parquet"),
         histories=design_parts("h5"),
-        motifs=motif_file(),
+        motifs=motif_file,
     output:
         table=f"{RESULTS}/design/designs.parquet",
         fasta=f"{RESULTS}/design/designs.fa",

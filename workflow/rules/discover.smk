@@ -6,7 +6,7 @@ rule discover:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         h5=f"{RESULTS}/{{model}}/attributions.h5",
-        motifs=motif_file(),
+        motifs=motif_file,
     output:
         h5=f"{RESULTS}/{{model}}/discover/{{target}}.modisco.h5",
         meme=f"{RESULTS}/{{model}}/discover/{{target}}.meme",

@@ -4,7 +4,7 @@
 rule hits_background:
     """Count bases and dinucleotides of the whole source, the background of the scores."""
     input:
-        source=PLAN.source_files,
+        source=source_files,
     output:
         counts=f"{RESULTS}/base_counts.json",
     log:
@@ -27,8 +27,8 @@ rule hits_chunk:
     """Scan the intervals whose hits start in one chunk."""
     input:
         counts=f"{RESULTS}/base_counts.json",
-        source=PLAN.source_files,
-        motifs=motif_file(),
+        source=source_files,
+        motifs=motif_file,
         attributions=near_attributions,
         peaks=peaks_without_attributions,
     output:
@@ -58,7 +58,7 @@ rule hits:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         base_counts=f"{RESULTS}/base_counts.json",
-        motifs=motif_file(),
+        motifs=motif_file,
         chunks=chunk_paths("hits", "parquet"),
         counts=chunk_paths("hits", "npz"),
     output:

@@ -3,8 +3,6 @@
 from cisweep.genome.ism_windows import IsmRegions
 
 ISM = IsmRegions(PLAN) if PLAN.is_on("ism") else None
-if ISM:
-    stop_unless_usable(ISM.check)
 
 
 rule ism_regions:
@@ -34,7 +32,7 @@ rule ism_chunk:
     """Predict every substitution of the chosen windows of one chunk; an unchanged chunk is kept."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
         peaks=ism_peaks,
     output:

@@ -5,7 +5,7 @@ rule experiment_backgrounds:
     """Draw the windows into which motifs are put; predict them as they are."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
         peaks=peaks,
     output:
@@ -36,9 +36,9 @@ rule marginalize_chunk:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         backgrounds=f"{CHUNKS}/marginalize/backgrounds.npz",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
-        motifs=motif_file(),
+        motifs=motif_file,
     output:
         table=update(f"{CHUNKS}/marginalize/{{chunk}}.parquet"),
     log:
@@ -91,9 +91,9 @@ rule marginalize:
 rule ablate_select:
     """Choose the strongest hits of each motif that lie in the regions."""
     input:
-        source=PLAN.source_files,
+        source=source_files,
         peaks=peaks,
-        motifs=motif_file(),
+        motifs=motif_file,
         hits=f"{RESULTS}/{{model}}/hits.parquet",
     output:
         selected=f"{CHUNKS}/ablate/selected.parquet",
@@ -119,7 +119,7 @@ rule ablate_chunk:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         selected=f"{CHUNKS}/ablate/selected.parquet",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
     output:
         table=update(f"{CHUNKS}/ablate/{{chunk}}.parquet"),
@@ -175,9 +175,9 @@ rule space_chunk:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         backgrounds=f"{CHUNKS}/space/backgrounds.npz",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
-        motifs=motif_file(),
+        motifs=motif_file,
     output:
         table=update(f"{CHUNKS}/space/{{chunk}}.parquet"),
     log:

@@ -5,7 +5,7 @@ rule predict_chunk:
     """Predict the windows of one chunk."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
     output:
         h5=f"{CHUNKS}/predict/{{chunk}}.h5",

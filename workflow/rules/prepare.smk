@@ -66,7 +66,7 @@ rule provenance:
     """Write what the products of this run were made from."""
     input:
         prepared=[f"{RESULTS}/{model}/prepare/prepared.json" for model in PLAN.models],
-        source=PLAN.source_files,
+        source=source_files,
     output:
         json=f"{RESULTS}/provenance.json",
     log:

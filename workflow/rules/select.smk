@@ -5,7 +5,7 @@ rule select_null_chunk:
     """Predict shuffled stretches of the genome: what peaks look like without signal."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
     output:
         null=f"{CHUNKS}/select_null/{{chunk}}.npz",

@@ -103,8 +103,8 @@ rule seqlets:
     """Cut the calls of all chunks at the FDR and name each by its closest motif or a match."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        motifs=motif_file(),
-        source=PLAN.source_files,
+        motifs=motif_file,
+        source=source_files,
         chunks=chunk_paths("seqlets", "parquet"),
         tallies=chunk_paths("seqlets", "tally.json"),
     output:

@@ -81,7 +81,7 @@ rule train:
     params:
         root=root_folder,
         settings=recipe_key,
-        command=repeat_command(),
+        command=lambda wildcards: repeat_command(),
     script:
         "../../scripts/train.py"
 

@@ -1,14 +1,11 @@
 """variants: what each variant of a VCF or table changes."""
 
-if PLAN.is_on("variants"):
-    stop_unless_usable(variant_policy_check)
-
 
 rule variants_select:
     """Read the variants and check them against the genome."""
     input:
-        variants=variant_file(),
-        source=PLAN.source_files,
+        variants=variant_file,
+        source=source_files,
     output:
         selected=f"{RESULTS}/variants/selected.parquet",
         dropped=f"{RESULTS}/variants/unread.tsv",
@@ -24,7 +21,7 @@ rule variants_select:
     params:
         root=root_folder,
         settings=settings("variants"),
-        chroms=PLAN.config.regions.chroms,
+        chroms=lambda wildcards: PLAN.config.regions.chroms,
     script:
         "../../scripts/variants_select.py"
 
@@ -34,7 +31,7 @@ rule variants_chunk:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         selected=f"{RESULTS}/variants/selected.parquet",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
     output:
         table=update(f"{CHUNKS}/variants/{{chunk}}.parquet"),
@@ -103,9 +100,9 @@ rule variants_logos:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         table=f"{RESULTS}/{{model}}/variants.parquet",
         selected=f"{RESULTS}/variants/selected.parquet",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
-        motifs=motif_file(),
+        motifs=motif_file,
     output:
         logos=report(
             f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",

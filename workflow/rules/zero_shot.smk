@@ -5,9 +5,9 @@ rule zero_shot_chunk:
     """Score blocks of pairs of sequences by a DNA language model."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        source=PLAN.source_files,
+        source=source_files,
         weights=weights,
-        pairs=zero_shot_files(),
+        pairs=zero_shot_files,
         selected=zero_shot_variants(),
     output:
         table=f"{CHUNKS}/zero_shot/{{chunk}}.tsv",

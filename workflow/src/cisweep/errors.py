@@ -4,6 +4,8 @@ Every error that a user can cause is a CisweepError. It is a ValueError too, bec
 what a user of tangermeme or Ledidi catches for a bad argument.
 """
 
+from collections.abc import Callable, Iterable
+
 
 class CisweepError(ValueError):
     """A fault in the user's input: `what` is wrong, `where` it stands, how to `mend` it."""
@@ -64,3 +66,40 @@ class TrainingError(CisweepError):
 
 class ProductError(CisweepError):
     """A product of a run is missing, broken or of another schema version."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what another's error says, or its kind if it says nothing."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def stop_at_faults(
+    checks: Iterable[Callable[[], object]], told: Iterable[tuple[str, object]] = ()
+) -> None:
+    """Call all checks, then raise what they raised: a CisweepError, or one that lists them all.
+
+    A fault that several checks find is told once. told: (key, path) of files that are missing, of
+    which no more is said than where the key stands.
+    """
+    told = list(told)
+    absent = {str(path) for _, path in told}
+    first = tuple(f"{key}: no such file" for key, _ in told)
+    found: dict[str, CisweepError] = {}
+    for check in checks:
+        try:
+            check()
+        except CisweepError as error:
+            for each in getattr(error, "faults", (error,)):
+                text = str(each)
+                place = (each.where or "").split(", line")[0]
+                if place not in absent or text.startswith(first):
+                    found.setdefault(text, each)
+    if len(found) == 1:
+        raise next(iter(found.values()))
+    if found:
+        error = ConfigError(
+            "\n".join([f"{len(found)} faults:", *(f"  - {text}" for text in found)])
+        )
+        error.faults = tuple(found.values())
+        raise error

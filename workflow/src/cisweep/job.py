@@ -93,9 +93,12 @@ class Job:
                 traceback.print_exception(kind, error, trace)
             self._redirect.close()
             self._stream.close()
-        if isinstance(error, CisweepError):
+        if isinstance(error, Exception) and self._log:
             # The user reads one line, the log has the rest.
-            print(f"cisweep: {self.rule}: {error}", file=sys.stderr)
+            text = " ".join(str(error).split())
+            if not isinstance(error, CisweepError):
+                text = f"{type(error).__name__}: {text}. Mend: report it with {self._log}"
+            print(f"cisweep: {self.rule}: {text}", file=sys.stderr)
             sys.stderr.flush()
             raise SystemExit(1)
         return False

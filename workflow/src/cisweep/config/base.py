@@ -1,9 +1,24 @@
-"""What every config model shares: unknown keys are errors, values are frozen, names are checked."""
+"""What every config model shares: unknown keys are errors, values are frozen, names are checked,
+numbers are finite and no truth values."""
 
-from collections.abc import Iterable
-from typing import Annotated
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+import annotated_types
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -21,11 +36,100 @@ def check_distinct(names: Iterable[str], what: str) -> None:
         seen[name.lower()] = name
 
 
+LARGEST = 10**15
+"""Largest whole number of a key without a bound of its own: a thousand times the bases of the
+largest genome, and far from the end of 64 bits."""
+
+
+def _check_arguments(value: dict[str, Any]) -> dict[str, Any]:
+    for name, item in value.items():
+        for number in _inside(item):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise ValueError(f"{name}: give a finite number, got {number}")
+            if isinstance(number, int) and abs(number) > LARGEST:
+                raise ValueError(f"{name}: {number} is beyond {LARGEST:.0e}")
+    return value
+
+
+Arguments = Annotated[dict[str, Any], AfterValidator(_check_arguments)]
+"""Keyword arguments of the user's or a built-in class; their numbers are finite."""
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    """Yield the values that stand in lists and mappings, or the one value."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _inside(item)
+    else:
+        yield value
+
+
+def _plain_types(annotation: Any) -> set[Any]:
+    """Return the types at the ends of an annotation: {int, NoneType} of `list[int] | None`."""
+    parts = get_args(annotation)
+    return set().union(*map(_plain_types, parts)) if parts else {annotation}
+
+
+def _again(error: Any) -> InitErrorDetails:
+    """Return an error of pydantic as what makes it again."""
+    known = error["type"] in get_args(core_schema.ErrorType)
+    kind = error["type"] if known else PydanticCustomError(error["type"], error["msg"])
+    return InitErrorDetails(
+        type=kind, loc=error["loc"], input=error["input"], ctx=error.get("ctx", {})
+    )
+
+
 class Strict(BaseModel):
     """Base of all config models. A typo is an error, never a silently ignored key.
+
+    `true` is no number, though Python takes it for 1; nan and inf are no numbers of a config; an
+    empty text is no path, though Python takes it for the working folder.
 
     The text below each field is its documentation; cisweep.config.document reads it. Pydantic would
     read it too, from the source files in each process, a tenth of the start of a job.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    # Not by validators of fields: those may not stand before the key that chooses among models.
+    @model_validator(mode="wrap")
+    @classmethod
+    def _no_other_kind(cls, data: Any, check: ModelWrapValidatorHandler[Self]) -> Self:
+        wrong = {} if not isinstance(data, Mapping) else cls._other_kinds(data)
+        details = [
+            InitErrorDetails(type="value_error", loc=(k,), input=data[k], ctx={"error": error})
+            for k, error in wrong.items()
+        ]
+        try:
+            made = check(data)
+        except ValidationError as error:
+            details += [_again(e) for e in error.errors() if not wrong.keys() & set(e["loc"][:1])]
+        if details:
+            raise ValidationError.from_exception_data(cls.__name__, details)
+        return made
+
+    @classmethod
+    def _other_kinds(cls, data: Mapping[str, Any]) -> dict[str, ValueError]:
+        """Return key -> what is wrong, of values that pydantic would turn into something else."""
+        found = {}
+        for name in cls.model_fields.keys() & data.keys():
+            types, values = _plain_types(cls.model_fields[name].annotation), [*_inside(data[name])]
+            truth = next((item for item in values if isinstance(item, bool)), None)
+            if types & {int, float} and bool not in types and truth is not None:
+                found[name] = ValueError(f"give a number, got {str(truth).lower()}")
+            elif Path in types and "" in values:
+                found[name] = ValueError("give a path, got an empty text")
+        return found
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _no_endless_number(cls, value: Any, info: ValidationInfo) -> Any:
+        metadata = cls.model_fields[info.field_name].metadata
+        if any(isinstance(item, annotated_types.Le | annotated_types.Lt) for item in metadata):
+            return value
+        for item in _inside(value):
+            if isinstance(item, int) and abs(item) > LARGEST:
+                raise ValueError(f"give at most {LARGEST:.0e}, got {item}")
+        return value

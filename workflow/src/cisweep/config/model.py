@@ -5,14 +5,15 @@ torch. Relative paths are relative to the model.yaml itself.
 """
 
 import hashlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cisweep.config.base import Name, Strict, check_distinct
+from cisweep.config.base import Arguments, Name, Strict, check_distinct
 from cisweep.contracts import digest as short_digest
 
 _ADAPTERS = Path(__file__).parent.parent / "models" / "adapters"
@@ -24,8 +25,31 @@ HUB = "hub:"
 """What stands before the name of weights that lie in a hub and not in a file."""
 
 
+_IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*\Z")
+
 STRAND_ENDINGS = (".plus", ".minus")
 """What the files of a track's strands have behind its name, and no other name may have."""
+
+
+BUILT_IN_MODULES = ("Linear", "CNN", "BPNet", "ChromBPNet")
+"""Names of the built-in modules, as cisweep.models.modules has them (torch)."""
+
+LANGUAGE_HEADS = {"ForCausalLM": "causal", "LMHeadModel": "causal", "ForMaskedLM": "masked"}
+"""End of an architecture's name in transformers -> what its language head predicts."""
+
+
+def check_module(module: str) -> None:
+    """Raise ValueError for a name that is neither a built-in module nor an import path."""
+    if ":" not in module and module not in BUILT_IN_MODULES:
+        raise ValueError(
+            f"module: there is no built-in module {module!r}; use one of "
+            f"{', '.join(BUILT_IN_MODULES)}, or an import path package.module:Class"
+        )
+    if ":" in module and not _IMPORT_PATH.match(module):
+        raise ValueError(
+            f"module: {module!r} is no import path package.module:Class (letters, digits, _ and . "
+            "before the colon, a name behind it)"
+        )
 
 
 class InputConfig(Strict):
@@ -81,6 +105,26 @@ class TargetConfig(Strict):
     """Unit of the target; it decides how variants are reported. `value`: any other number (that of
     a regression, a profile score), whose change is a difference and nothing more."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        tasks = self.tasks
+        if tasks is not None and (not tasks or min(tasks) < 0 or len({*tasks}) < len(tasks)):
+            raise ValueError(f"tasks {tasks}: give different whole numbers from 0, or null")
+        if self.positions is not None and not 0 <= self.positions[0] < self.positions[1]:
+            raise ValueError(f"positions {list(self.positions)} are not 0 <= start < end")
+        return self
+
+
+def check_scalars(targets: Iterable[TargetConfig]) -> None:
+    """Raise ValueError for a target that is more than one number a window."""
+    for i, target in enumerate(targets):
+        tasks = target.tasks or []
+        if len(tasks) > 1 and target.reduce in ("none", "center"):
+            raise ValueError(
+                f"targets.{i}: tasks {tasks} with reduce: {target.reduce} are {len(tasks)} values, "
+                "and a target is one; give one task, or reduce: sum, mean or max"
+            )
+
 
 class TrackConfig(Strict):
     """A per-base (or per-bin) output, written as bigWig; it covers the middle of the window."""
@@ -97,6 +141,12 @@ class TrackConfig(Strict):
     a strand, each with its own softmax. Empty: the output as it is."""
     bin_bp: int = Field(1, ge=1)
     """Bases of a position."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.tasks) < 0 or len(set(self.tasks)) < len(self.tasks):
+            raise ValueError(f"tasks {self.tasks}: give different whole numbers from 0")
+        return self
 
     @property
     def strands(self) -> tuple[str, ...]:
@@ -172,7 +222,7 @@ class ModelConfig(Strict):
     """How the files are read; one file an adapter in cisweep/models/adapters."""
     module: str | None = None
     """Built-in module (Linear, CNN, BPNet, ChromBPNet) or import path `package.module:Class`."""
-    module_args: dict[str, Any] = {}
+    module_args: Arguments = {}
     """Keyword arguments of the module."""
     key: str | None = None
     """Key of the state dict inside a checkpoint (Lightning: state_dict)."""
@@ -209,8 +259,11 @@ class ModelConfig(Strict):
         for name in names:
             if name.endswith(STRAND_ENDINGS):
                 raise ValueError(f"{name!r} ends as the file of a strand does; write it with _")
+        check_scalars(self.targets)
         for track in self.tracks:
             self._check_track(track)
+        if self.module is not None:
+            check_module(self.module)
         if self.adapter in ("state_dict", "python") and not self.module:
             raise ValueError(
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "

@@ -5,12 +5,13 @@ the beginning of a path stands for the folder of this workflow.
 """
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from types import UnionType
+from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
-import yaml
 from pydantic import (
     BaseModel,
     Field,
@@ -22,9 +23,9 @@ from pydantic import (
 
 from cisweep.config.base import NAME, Name, Strict, check_distinct
 from cisweep.config.model import HUB, ModelConfig
+from cisweep.config.yaml_files import check_values, read_yaml
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
-from cisweep.textfile import open_text
 
 RESERVED = frozenset(
     ("benchmarks", "design", "logs", "train", "variants", "base_counts.json", "genomes.txt")
@@ -128,7 +129,7 @@ class RunConfigBase(Strict):
     """Motif file in MEME format."""
     chunk_bp: int = Field(5_000_000, ge=100)
     """Bases of the genome (or of all sequences) whose regions one job handles."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**64)
     """Seed of the run."""
     device: str = "cpu"
     """cpu, cuda (a free GPU is taken), or cuda:N. There is no silent fall-back."""
@@ -193,6 +194,34 @@ def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
     return list(dict.fromkeys(name for m in models for name in m.model_fields))
 
 
+def _place(model: type[BaseModel], loc: tuple) -> tuple:
+    """Return a place below `model` as a user writes it, without the tags of unions."""
+    kept, kinds = [], [model]
+    for part in loc:
+        inner: list[Any] = []
+        for kind in kinds:
+            origin, parts = get_origin(kind), get_args(kind)
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
+                inner.append(kind.model_fields[part].annotation)
+            elif origin in (list, tuple) and isinstance(part, int):
+                inner.append(parts[0])
+            elif origin is dict and part != "[key]":
+                inner.append(parts[1])
+        if inner:
+            kept.append(part)
+            kinds = [option for kind in inner for option in _options(kind)]
+    return tuple(kept)
+
+
+def _options(annotation: Any) -> list[Any]:
+    """Return the alternatives of a union, or the one type."""
+    if get_origin(annotation) is Annotated:
+        return _options(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [option for part in get_args(annotation) for option in _options(part)]
+    return [annotation]
+
+
 def _meant(model: type[BaseModel], loc: tuple) -> str:
     """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
     close = get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
@@ -202,9 +231,10 @@ def _meant(model: type[BaseModel], loc: tuple) -> str:
 def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for item in error.errors():
-        key = ".".join(
-            [prefix, *(str(p) for p in item["loc"])] if prefix else map(str, item["loc"])
-        )
+        loc = _place(model, item["loc"])
+        if item["type"] == "extra_forbidden":
+            loc = (*_place(model, item["loc"][:-1]), item["loc"][-1])
+        key = ".".join([*([prefix] if prefix else []), *map(str, loc)])
         text = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             text = "unknown key" + _meant(model, item["loc"])
@@ -216,36 +246,40 @@ def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") 
             text = f"give a mapping of keys ({keys}), got {item['input']!r}"
         elif item["type"] not in ("value_error", "missing"):
             text += f", got {item['input']!r}"
-        found.append(f"{key or '(config)'}: {text}")
+        # What a model as a whole says of one of its keys begins with that key.
+        first = re.match(r"\w*", text)[0]
+        named = item["type"] == "value_error" and first in _keys_at(model, item["loc"])
+        found.append(f"{key}.{text}" if named and key else f"{key or '(config)'}: {text}")
     return found
 
 
 def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str]]:
     where = f"models.{model_id} ({path})"
     try:
-        with open_text(path, ConfigError) as file:
-            data = yaml.safe_load(file)
-    except (ConfigError, yaml.YAMLError) as error:
-        if not path.exists():
-            return None, [f"{where}: no such file"]
-        return None, [f"{where}: not readable YAML: {' '.join(str(error).split())}"]
+        data = read_yaml(path)
+    except ConfigError as error:
+        return None, [f"{where}: {error.what}. Mend: {error.mend}"]
     if not isinstance(data, dict):
         return None, [f"{where}: a model config is a mapping, got {type(data).__name__}"]
-    for fold in data.get("folds") or []:
+    for fold in _items(data.get("folds")):
         if isinstance(fold, dict):
             weights = fold.get("weights")
-            if isinstance(weights, str) and not weights.startswith(HUB):
+            if isinstance(weights, str) and weights and not weights.startswith(HUB):
                 fold["weights"] = str(path.parent / weights)
             extra = fold.get("extra_weights")
             if isinstance(extra, dict):
                 fold["extra_weights"] = {k: str(path.parent / str(v)) for k, v in extra.items()}
-    for item in data.get("inputs") or []:
+    for item in _items(data.get("inputs")):
         if isinstance(item, dict) and isinstance(item.get("paths"), list):
             item["paths"] = [str(path.parent / str(p)) for p in item["paths"]]
     try:
         return ModelConfig.model_validate(data), []
     except ValidationError as error:
         return None, _messages(error, ModelConfig, where)
+
+
+def _items(value: Any) -> list:
+    return value if isinstance(value, list) else []
 
 
 def read_model_config(path: str | Path) -> ModelConfig:
@@ -318,12 +352,28 @@ def _check_signal(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     return found
 
 
+def paths_in(value: Any, key: str = "") -> Iterator[tuple[str, Path]]:
+    """Yield (key, path) of all paths in a config, keys in full."""
+    if isinstance(value, Path):
+        yield key, value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from paths_in(getattr(value, name), f"{key}.{name}" if key else name)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield from paths_in(item, f"{key}.{name}")
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            yield from paths_in(item, f"{key}.{i}")
+
+
 def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
     """Return the checked config of a run and its models' configs.
 
     data: the mapping from YAML; root: the workflow's folder, for `{workflow}`.
     Raises ConfigError that lists every fault: key, what is wrong.
     """
+    check_values(data, "config")
     data = _expand(data, root)
     faults: list[str] = []
     config = None

@@ -47,11 +47,6 @@ def check_design(plan: Plan) -> None:
                     f"model {goal.model} has no target {goal.target!r} (there are: "
                     f"{', '.join(model.target_names)})"
                 )
-    for key in ("regions", "frozen", "priors", "composition", "forbidden_motifs",
-                "required_motifs"):  # fmt: skip
-        path = getattr(step, key)
-        if path is not None and not path.is_file():
-            faults.append(f"steps.design.{key}: no such file {path}")
     if step.regions is None and plan.given is None:
         faults.append(
             "steps.design.regions: the run has tiles; give a BED file of what is to be designed"
@@ -146,7 +141,7 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
     path = plan.step_config("design").priors
     if path is None:
         return None
-    rows = _prior_rows(path)
+    rows = read_priors(path)
     tokens = design_tokens(plan, windows)
     weights = np.zeros((len(windows), 4, design_length(plan)), np.float32)
     for chrom, start, end, base, weight in rows:
@@ -162,7 +157,8 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
     return weights
 
 
-def _prior_rows(path: Path) -> list[tuple[str, int, int, str, float]]:
+def read_priors(path: Path) -> list[tuple[str, int, int, str, float]]:
+    """Return the rows (chrom, start, end, base, weight) of a file of priors."""
     rows = []
     for n, line in enumerate(read_lines(path, ConfigError), 1):
         if not line.strip() or line.startswith("#"):

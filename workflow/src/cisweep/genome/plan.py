@@ -8,7 +8,7 @@ import importlib.util
 import os
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import load_config
+from cisweep.config.run import load_config, paths_in
 from cisweep.contracts import Windows, digest
-from cisweep.errors import ConfigError
+from cisweep.errors import ConfigError, stop_at_faults
 from cisweep.genome.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
 from cisweep.genome.fold_chroms import check_folds
@@ -229,30 +229,35 @@ class Plan:
         return self._rows(model)[1]
 
     def check_inputs(self) -> None:
-        """Raise a CisweepError if what the run reads is absent or unusable, before any job."""
-        faults = [
-            f"models.{name}: no such file {path}"
+        """Raise a CisweepError that lists all that is absent or unusable of what the run reads."""
+        checks = [self._check_files, self._check_packages, lambda: self._blacklist]
+        if self.config.motifs is not None:
+            checks.append(lambda: self.known_motifs)
+        checks += [self._check_signal, self._check_writable]
+        checks += [partial(self._check_regions, model) for model in self.models]
+        stop_at_faults([*checks, partial(check_folds, self)], told=self.missing_files())
+
+    def _check_files(self) -> None:
+        stop_at_faults([partial(_missing, key, path) for key, path in self.missing_files()])
+
+    def missing_files(self) -> list[tuple[str, Path]]:
+        """Return (key, path) of the files that the config names and that are not there."""
+        own = self.config.model_copy(update={"models": {}})
+        found = [(key, path) for key, path in paths_in(own) if not path.is_file()]
+        return found + [
+            (f"models.{name}", path)
             for name, model in self.models.items()
             for path in model.files()
             if not path.exists() and not self.is_on_if_known("train")
         ]
-        if self.config.motifs is not None and not self.config.motifs.is_file():
-            faults.append(f"motifs: no such file {self.config.motifs}")
-        if faults:
-            raise ConfigError("; ".join(faults), mend="correct the paths in the config")
-        self._check_packages()
-        if self.config.motifs is not None:
-            assert self.known_motifs
-        self._check_signal()
-        self._check_writable()
-        for model in self.models:
-            if self.given is not None:
-                where = str(self.config.regions.bed or self.config.sequences)
-                limit = self.config.regions.max_dropped
-                dropped = self._rows(model)[1]
-                check_dropped(len(self.given), dropped, limit, where, self.source.lengths)
-            self.chunks(model)
-        check_folds(self)
+
+    def _check_regions(self, model: str) -> None:
+        if self.given is not None:
+            where = str(self.config.regions.bed or self.config.sequences)
+            limit = self.config.regions.max_dropped
+            dropped = self._rows(model)[1]
+            check_dropped(len(self.given), dropped, limit, where, self.source.lengths)
+        self.chunks(model)
 
     def _check_signal(self) -> None:
         """Look into the bigWigs, and the columns of a table, that models read or are judged by."""
@@ -465,6 +470,10 @@ class Plan:
             for model in (None, *self.models)
             for path in self.products_of(step, model)
         ]
+
+
+def _missing(where: str, path: Path) -> None:
+    raise ConfigError(f"no such file {path}", where=where, mend="correct the path in the config")
 
 
 def _words(value: Any) -> str:

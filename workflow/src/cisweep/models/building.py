@@ -3,7 +3,7 @@
 from torch import nn
 
 from cisweep.config.model import ModelConfig
-from cisweep.errors import ModelError
+from cisweep.errors import ModelError, first_line
 from cisweep.lazy import from_path
 from cisweep.models.modules import BUILT_IN
 
@@ -38,9 +38,10 @@ def build_module(config: ModelConfig) -> nn.Module:
     made = module_class(config.module)
     try:
         return made(**config.module_args)
-    except TypeError as error:
+    except Exception as error:
+        # A class may refuse its arguments by any error: torch's are RuntimeErrors.
         raise ModelError(
-            f"{config.module} cannot be made with {config.module_args} ({error})",
+            f"{config.module} cannot be made with {config.module_args} ({first_line(error)})",
             where="module_args",
             mend="give the arguments that the class takes",
         ) from None

@@ -1,9 +1,10 @@
 """attribute: which bases drive each target (DeepLIFT/SHAP and relatives)."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
 
@@ -61,6 +62,16 @@ def _products(config: AttributeConfig, model) -> list[str]:
     return paths
 
 
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    span = run.steps.attribute.references_span_bp
+    return [
+        f"steps.attribute.references_span_bp: {list(span)} reaches beyond the window of model "
+        f"{name} ({model.window_bp} bp)"
+        for name, model in models.items()
+        if span is not None and model.adapter != "hf_lm" and span[1] > model.window_bp
+    ]
+
+
 STEP = Step(
     name="attribute",
     version=3,
@@ -68,5 +79,6 @@ STEP = Step(
     config=AttributeConfig,
     title="Attributions",
     products=_products,
+    faults=_faults,
     unscoped=frozenset({"batch_size", "on_incomplete", "max_delta", "tracks", "export"}),
 )

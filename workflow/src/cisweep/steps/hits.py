@@ -1,8 +1,8 @@
 """hits: where the motifs of the database match, how surely, and what each match contributes."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cisweep.steps.base import Step, StepConfig
 
@@ -16,7 +16,7 @@ class HitsConfig(StepConfig):
     """Largest p-value of a hit."""
     pseudocount: float = Field(1e-4, gt=0)
     """Added to each probability of a matrix."""
-    bin_size: float = Field(0.1, gt=0)
+    bin_size: float = Field(0.1, ge=1e-3, le=1)
     """Resolution of the score, bits."""
     background: Literal["genome", "uniform", "markov1"] | list[float] = "genome"
     """What a match is compared with: base frequencies A C G T of the genome (both strands), 0.25
@@ -26,6 +26,18 @@ class HitsConfig(StepConfig):
     """Column-shuffled copies of each matrix. The mean attribution of a motif is ranked among those
     of all copies of all motifs: with n copies a single motif reaches a q-value of little more than
     1 / n."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        given = self.background
+        if isinstance(given, list) and (
+            len(given) != 4 or min(given) <= 0 or abs(sum(given) - 1) >= 1e-3
+        ):
+            raise ValueError(
+                f"background {given}: give four probabilities above 0, of A C G T, that sum to 1 "
+                f"({len(given)} numbers with the sum {sum(given):g})"
+            )
+        return self
 
 
 STEP = Step(

@@ -1,6 +1,8 @@
 """seqlets: called spans of high attribution, named by the closest motifs."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from cisweep.steps.base import Step, StepConfig
 
@@ -34,6 +36,12 @@ class SeqletsConfig(StepConfig):
     """Share of random spans, of the same lengths in the same windows, that get a name: a seqlet is
     called by its closest motif, or a match over it and its neighbour, if no more are named as
     well."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min_len > self.max_len:
+            raise ValueError(f"min_len {self.min_len} is above max_len {self.max_len}")
+        return self
 
 
 STEP = Step(

@@ -1,14 +1,39 @@
 """train: from sequences or signal to weights that the other steps can use, and their evidence."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from cisweep.config.base import Name, Strict, check_distinct
-from cisweep.config.model import TargetConfig
+from cisweep.config.base import Arguments, Name, Strict, check_distinct
+from cisweep.config.model import TargetConfig, check_module, check_scalars
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
+
+
+def stretch_of(text: str) -> tuple[str, int, int | None]:
+    """Return (chrom, 0, None) of a chromosome, (chrom, start, end) of chrom:start-end (half-open).
+
+    Raises ValueError for another text.
+    """
+    chrom, colon, span = text.partition(":")
+    if not colon:
+        return chrom, 0, None
+    found = re.fullmatch(r"([0-9,]{1,20})-([0-9,]{1,20})", span)
+    low, high = (int(n.replace(",", "") or 0) for n in found.groups()) if found else (0, 0)
+    if not chrom or not low < high:
+        raise ValueError(f"{text!r} is not a stretch; write chrom or chrom:start-end")
+    return chrom, low, high
+
+
+def _checked_stretch(text: str) -> str:
+    stretch_of(text)
+    return text
+
+
+Stretch = Annotated[str, AfterValidator(_checked_stretch)]
+"""A chromosome, or chrom:start-end."""
 
 
 class KmersData(Strict):
@@ -22,6 +47,15 @@ class KmersData(Strict):
     """The score is the mean of these over the letters, …"""
     words: dict[str, float] = {"TAT": 10, "GCG": -10}
     """… plus this for each word that occurs, however often."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if missing := [base for base in "ACGT" if base not in self.letters]:
+            raise ValueError(f"letters: give a number for {', '.join(missing)} too")
+        for word in self.words:
+            if not 0 < len(word) <= self.k or set(word) - set("ACGT"):
+                raise ValueError(f"words: {word!r} is not 1 to {self.k} (k) of the letters A C G T")
+        return self
 
 
 class TableData(Strict):
@@ -52,11 +86,21 @@ class TableData(Strict):
     standardize: bool = True
     """Train on (value − mean) / SD of the training rows; undone in the saved weights."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if strange := [path for path in self.hold_out_from if path not in self.paths]:
+            raise ValueError(f"hold_out_from: {strange[0]} is none of the tables in paths")
+        tables = [path.name.split(".")[0] for path in self.paths]
+        unnamed = [name for name in tables if self.conditions and name not in self.conditions]
+        if unnamed:
+            raise ValueError(f"conditions: no condition is named for {', '.join(unnamed)}")
+        return self
+
 
 class NegativesConfig(Strict):
     """Negatives of one part of the split."""
 
-    stretches: list[str] = Field(min_length=1)
+    stretches: list[Stretch] = Field(min_length=1)
     """Chromosomes, or chrom:start-end, to draw from."""
     uniform: int = Field(0, ge=0)
     """Windows drawn uniformly."""
@@ -69,7 +113,7 @@ class NegativesConfig(Strict):
 class ValidationNegativesConfig(Strict):
     """Negatives for validation. What is left open is drawn as an epoch of training has it."""
 
-    stretches: list[str] = Field(min_length=1)
+    stretches: list[Stretch] = Field(min_length=1)
     """Chromosomes, or chrom:start-end, to draw from."""
     uniform: int | None = Field(None, ge=0)
     """Windows drawn uniformly; null = as many per positive as an epoch of training shows."""
@@ -206,13 +250,34 @@ class SplitConfig(Strict):
     kmer: int = Field(20, ge=8, le=31)
     """Length of the k-mer that makes two sequences near-duplicates."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        parts = {"validation": self.validation, "test": self.test}
+        for key, part in parts.items():
+            if isinstance(part, float) and not 0 < part < 1:
+                raise ValueError(f"{key}: a fraction lies between 0 and 1, got {part:g}")
+            if isinstance(part, list) and not part:
+                raise ValueError(f"{key}: name at least one, or give a fraction")
+            if isinstance(part, list) and self.by in ("random", "near_duplicates"):
+                raise ValueError(f"{key}: with by: {self.by} give a fraction, got {part}")
+            if isinstance(part, list) and self.by == "regions":
+                for stretch in part:
+                    stretch_of(stretch)
+        fractions = [part for part in parts.values() if isinstance(part, float)]
+        if sum(fractions) >= 1:
+            raise ValueError(f"validation {self.validation:g} and test {self.test:g} leave no row")
+        lists = [set(part) for part in parts.values() if isinstance(part, list)]
+        if len(lists) == 2 and (both := sorted(lists[0] & lists[1])):
+            raise ValueError(f"test: {', '.join(both)} stands in validation too")
+        return self
+
 
 class FoldSplit(Strict):
     """One fold: its own held-out chromosomes; other folds train on them."""
 
-    validation: list[str] = Field(min_length=1)
+    validation: list[Stretch] = Field(min_length=1)
     """Chromosomes or stretches for early stopping."""
-    test: list[str] = Field(min_length=1)
+    test: list[Stretch] = Field(min_length=1)
     """Chromosomes or stretches for the metrics."""
 
 
@@ -259,7 +324,7 @@ class Recipe(Strict):
     profile: BPNet's profile and counts."""
     module: str
     """Built-in module (Linear, CNN, BPNet) or import path `package.module:Class`."""
-    module_args: dict[str, Any] = {}
+    module_args: Arguments = {}
     """Keyword arguments of the module."""
     split: SplitConfig = SplitConfig()
     """Which rows are held out."""
@@ -271,7 +336,7 @@ class Recipe(Strict):
     """Table and peak sequences move by up to this much while training."""
     fit: OptimizerConfig = OptimizerConfig()
     """The optimiser."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**64)
     """Seed of weights, split, negatives and order."""
     spot_check: list[str] = []
     """Sequences whose predictions are shown in a table."""
@@ -292,7 +357,29 @@ class Recipe(Strict):
             raise ValueError("data of kind peaks needs task multilabel and split.by regions")
         if self.folds and self.split.by != "regions":
             raise ValueError("folds need split.by regions")
+        check_module(self.module)
+        check_scalars(self.targets or [])
+        self._check_split()
+        for sequence in self.spot_check:
+            if not sequence or set(sequence.upper()) - set("ACGTN"):
+                raise ValueError(f"spot_check: {sequence!r} is no sequence of A C G T N")
         return self
+
+    def _check_split(self) -> None:
+        by, split = self.split.by, self.split
+        if by == "group" and getattr(self.data, "group", None) is None:
+            raise ValueError("split.by: group needs data.group, a column of a table")
+        in_rows = self.data.kind in ("kmers", "table")
+        if by == "regions" and in_rows and getattr(self.data, "chrom", None) is None:
+            raise ValueError("split.by: regions needs data.chrom, a column of a table")
+        if by == "near_duplicates" and self.data.kind == "kmers" and self.data.k < split.kmer:
+            raise ValueError(f"split.kmer {split.kmer} is longer than data.k {self.data.k}")
+        if by != "regions" and self.data.kind == "signal":
+            raise ValueError("split.by: data of kind signal needs regions")
+        parts = {"split.validation": split.validation, "split.test": split.test}
+        for key, part in parts.items():
+            if by == "regions" and not self.folds and isinstance(part, float):
+                raise ValueError(f"{key}: with by: regions name chromosomes or stretches")
 
 
 def _names_only(value: Any) -> Any:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from cisweep.contracts import digest, seed_of
-from cisweep.errors import ModelError, TrainingError
+from cisweep.errors import ModelError, TrainingError, first_line
 from cisweep.genome.motifs import load_motifs
 from cisweep.models.building import module_class
 from cisweep.sequence.tokens import decode_tokens, tokenize
@@ -178,9 +178,11 @@ def make_module(recipe: Recipe, examples: Examples) -> tuple[nn.Module, dict[str
         torch.manual_seed(seed_of(recipe.seed, "train", "weights") & (2**63 - 1))
         try:
             return cls(**arguments), arguments
-        except TypeError as error:
+        except Exception as error:
             raise TrainingError(
-                f"{recipe.module} cannot be made with {arguments} ({error})", where="module_args"
+                f"{recipe.module} cannot be made with {arguments} ({first_line(error)})",
+                where="module_args",
+                mend="give the arguments that the class takes",
             ) from None
 
 

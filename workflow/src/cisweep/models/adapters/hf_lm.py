@@ -13,12 +13,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from cisweep.config.model import FoldConfig, ModelConfig
+from cisweep.config.model import LANGUAGE_HEADS, FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 
 Kind = Literal["causal", "masked", "encoder"]
-
-_KIND_OF_SUFFIX = {"ForCausalLM": "causal", "LMHeadModel": "causal", "ForMaskedLM": "masked"}
 
 
 def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
@@ -223,7 +221,7 @@ def load_language_model(
 def kind_of(config: Any) -> Kind:
     """Return the kind that a transformers config declares by its architecture's name."""
     for name in getattr(config, "architectures", None) or []:
-        for suffix, kind in _KIND_OF_SUFFIX.items():
+        for suffix, kind in LANGUAGE_HEADS.items():
             if name.endswith(suffix):
                 return kind
     return "encoder"

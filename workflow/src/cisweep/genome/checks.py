@@ -1,0 +1,197 @@
+"""All that can be known to be wrong before any job: the config, and the files that it names.
+
+The Snakefile calls `checked_plan` once, in the process that plans the run. No torch here.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cisweep.config.model import LANGUAGE_HEADS
+from cisweep.config.yaml_files import check_repeated_keys
+from cisweep.errors import (
+    GenomeError,
+    ModelError,
+    MotifError,
+    RegionError,
+    VariantError,
+    stop_at_faults,
+)
+from cisweep.genome.design_windows import design_chunks, design_length, read_priors
+from cisweep.genome.experiment_chunks import check_experiments
+from cisweep.genome.ism_windows import IsmRegions
+from cisweep.genome.motifs import load_motifs
+from cisweep.genome.pairs import pair_chunks
+from cisweep.genome.plan import Plan
+from cisweep.genome.regions import read_bed
+from cisweep.genome.training_files import check_recipe
+from cisweep.genome.variants import VariantPolicy, check_variants
+
+
+def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> Plan:
+    """Return the plan of a run, once all that it reads was looked at.
+
+    data: the config as Snakemake has merged it; root: the workflow's folder; files: the YAML files
+    that the config was read from.
+
+    Raises a CisweepError that lists every fault: of the config, else of the files that it names.
+    """
+    plans: list[Plan] = []
+    stop_at_faults(
+        [
+            *(partial(check_repeated_keys, Path(file)) for file in files),
+            lambda: plans.append(Plan.from_config(data, root)),
+        ]
+    )
+    plan = plans[0]
+    stop_at_faults([plan.check_inputs, *_checks_of_steps(plan)], told=plan.missing_files())
+    return plan
+
+
+def _checks_of_steps(plan: Plan) -> list[Callable[[], object]]:
+    checks: dict[str, Callable[[], object]] = {
+        "zero_shot": partial(_check_zero_shot, plan),
+        "ism": lambda: IsmRegions(plan).check(),
+        "variants": partial(_check_variants, plan),
+        "design": partial(_check_design, plan),
+        "train": partial(_check_training, plan),
+    }
+    return [
+        partial(_check_lengths, plan),
+        partial(_check_widths, plan),
+        partial(check_experiments, plan),
+        *(check for step, check in checks.items() if plan.is_on(step)),
+    ]
+
+
+def _check_lengths(plan: Plan) -> None:
+    """Raise a GenomeError for sequences without a base, or tiles of which none fits."""
+    files = plan.source_files
+    lengths = {name: bp for name, bp in plan.source.lengths.items() if plan.wanted(name)}
+    if empty := [name for name, bp in lengths.items() if not bp]:
+        raise GenomeError(
+            f"sequence {empty[0]!r} has no bases"
+            + (f" ({len(empty)} such sequences)" if len(empty) > 1 else ""),
+            where=files[0],
+            mend="take it out of the file" + (", or of regions.chroms" if plan.is_genome else ""),
+        )
+    if plan.config.regions.edge == "pad" or plan.given is not None:
+        return
+    for name, model in plan.models.items():
+        if lengths and max(lengths.values()) < model.window_bp:
+            raise RegionError(
+                f"the longest chromosome that is taken has {max(lengths.values())} bp, and a "
+                f"window of model {name} {model.window_bp} bp: every tile leaves its chromosome",
+                where="regions.tile",
+                mend="set regions.edge: pad, or use another model or genome",
+            )
+
+
+def _check_widths(plan: Plan) -> None:
+    """Raise a MotifError for a motif that no window of a model can hold."""
+    if not any(plan.is_on(step) for step in ("hits", "ablate")):
+        return
+    for name, model in plan.models.items():
+        wide = [m for m in plan.known_motifs if m.width > model.window_bp]
+        if wide and model.adapter != "hf_lm":
+            raise MotifError(
+                f"motif {wide[0].name} has {wide[0].width} positions, and model {name} reads "
+                f"{model.window_bp} bp",
+                where=f"motifs ({plan.config.motifs})",
+                mend="take it out of the motif file",
+            )
+
+
+def _check_zero_shot(plan: Plan) -> None:
+    """Look at the pairs of sequences, and at the heads of the language models."""
+    step = plan.step_config("zero_shot")
+    wanted = [score for score in step.scores if score in ("likelihood_ratio", "masked_token_ratio")]
+    checks = [
+        partial(_check_head, name, fold.weights, wanted, step.space == "logits")
+        for name, model in plan.models.items()
+        for fold in model.folds
+        if model.adapter == "hf_lm" and fold.hub is None
+    ]
+    stop_at_faults([*checks, *([partial(pair_chunks, plan)] if step.pairs else [])])
+
+
+def _check_head(name: str, folder: Path, scores: list[str], logits: bool) -> None:
+    """Raise a ModelError if the language model's config.json names no head that a score needs."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return  # prepare says what the folder lacks
+    try:
+        architectures = json.loads(path.read_text())["architectures"]
+        ends = [kind for a in architectures for e, kind in LANGUAGE_HEADS.items() if a.endswith(e)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return  # as above
+    if not ends and (scores or logits):
+        asked = f"scores: {scores[0]}" if scores else "space: logits"
+        raise ModelError(
+            f"steps.zero_shot.{asked} needs a language head, and the architecture "
+            f"{', '.join(architectures)} has none",
+            where=f"models.{name} ({path})",
+            mend="use a checkpoint with its head, or distances of hidden states (l2, cosine)",
+        )
+    if "masked_token_ratio" in scores and ends and ends[0] != "masked":
+        raise ModelError(
+            f"steps.zero_shot.scores: masked_token_ratio needs a masked model, and the "
+            f"architecture {', '.join(architectures)} predicts from left to right",
+            where=f"models.{name} ({path})",
+            mend="use likelihood_ratio in steps.zero_shot.scores",
+        )
+
+
+def _check_variants(plan: Plan) -> None:
+    """Look at the header of the variant file, and at the names that its contigs get."""
+    step = plan.step_config("variants")
+    known = plan.source.lengths
+    unknown = {old: new for old, new in step.contig_aliases.items() if new not in known}
+    stop_at_faults(
+        [
+            partial(check_variants, step.path, VariantPolicy.of(step)),
+            *(partial(_refuse_alias, old, new, list(known)) for old, new in unknown.items()),
+        ]
+    )
+
+
+def _refuse_alias(old: str, new: str, known: list[str]) -> None:
+    raise VariantError(
+        f"{new!r} is no chromosome of the genome",
+        where=f"steps.variants.contig_aliases.{old}",
+        mend=f"name one of {', '.join(known[:8])}{' …' if len(known) > 8 else ''}",
+    )
+
+
+def _check_design(plan: Plan) -> None:
+    """Look at the files of the step: regions, frozen positions, priors, composition, motifs."""
+    step = plan.step_config("design")
+    checks: list[Callable[[], object]] = [partial(design_chunks, plan)]
+    if step.frozen is not None:
+        checks.append(partial(read_bed, step.frozen))
+    if step.composition is not None:
+        checks.append(partial(read_bed, step.composition))
+    if step.priors is not None and step.priors.is_file():
+        checks.append(partial(read_priors, step.priors))
+    for key in ("forbidden_motifs", "required_motifs"):
+        if (path := getattr(step, key)) is not None:
+            checks.append(partial(_check_design_motifs, plan, key, path))
+    stop_at_faults(checks)
+
+
+def _check_design_motifs(plan: Plan, key: str, path: Path) -> None:
+    motifs, window_bp = load_motifs(path), design_length(plan)
+    wide = [motif for motif in motifs if motif.width > window_bp]
+    if wide:
+        raise MotifError(
+            f"motif {wide[0].name} has {wide[0].width} positions, and the designs {window_bp} bp",
+            where=f"steps.design.{key} ({path})",
+            mend="take it out of the file",
+        )
+
+
+def _check_training(plan: Plan) -> None:
+    recipes = plan.step_config("train").models
+    stop_at_faults(partial(check_recipe, name, recipe) for name, recipe in recipes.items())

@@ -1,0 +1,95 @@
+"""What of a training can be known to be wrong before it: headers of tables, names of stretches."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from cisweep.errors import ConfigError, TrainingError, stop_at_faults
+from cisweep.genome.fasta import Genome
+from cisweep.genome.motifs import load_motifs
+from cisweep.steps.train import Recipe, stretch_of
+from cisweep.textfile import open_text
+
+
+def check_recipe(name: str, recipe: Recipe) -> None:
+    """Raise a CisweepError with all faults of the files that a recipe names.
+
+    Of a table the header is read, of a genome the index, of matrices all. name: the model's id.
+    """
+    place = f"steps.train.models.{name}"
+    checks = []
+    if recipe.data.kind == "table":
+        checks = [partial(_check_header, place, recipe, path) for path in recipe.data.paths]
+    if recipe.data.kind in ("peaks", "signal"):
+        checks.append(partial(_check_stretches, place, recipe))
+    if recipe.data.kind == "peaks" and recipe.data.matrices is not None:
+        checks.append(partial(_check_matrices, place, recipe))
+    if recipe.motifs is not None:
+        checks.append(partial(load_motifs, recipe.motifs))
+    stop_at_faults(checks)
+
+
+def _check_header(place: str, recipe: Recipe, path: Path) -> None:
+    data = recipe.data
+    if not path.is_file():
+        return
+    separator = "," if ".csv" in path.suffixes else "\t"
+    with open_text(path, TrainingError, newline="") as file:
+        header = next(csv.reader(file, delimiter=separator), [])
+    needed = {f"data.values.{i}": column for i, column in enumerate(data.values)}
+    needed |= {"data.group": data.group, "data.chrom": data.chrom}
+    needed |= {"data.sequence": data.sequence} if data.fasta is None else {"data.name": data.name}
+    missing = {key: c for key, c in needed.items() if c is not None and c not in header}
+    if missing:
+        named = ", ".join(f"{column!r} ({place}.{key})" for key, column in missing.items())
+        raise ConfigError(
+            f"the table has no column {named}",
+            where=str(path),
+            mend=f"its header has {', '.join(header[:20]) or 'no column'}",
+        )
+
+
+def _check_stretches(place: str, recipe: Recipe) -> None:
+    if not recipe.data.genome.is_file():
+        return
+    known = Genome(recipe.data.genome).lengths
+    for key, stretch in _stretches(recipe):
+        chrom, _, end = stretch_of(stretch)
+        if chrom not in known:
+            raise ConfigError(
+                f"{stretch!r} names chromosome {chrom!r}, which the genome lacks",
+                where=f"{place}.{key}",
+                mend=f"{recipe.data.genome} has {', '.join(list(known)[:8])}",
+            )
+
+
+def _stretches(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Yield (key below the recipe, stretch) of all stretches of the genome that a recipe names."""
+    parts: dict[str, Iterable[str] | float] = {}
+    if recipe.folds:
+        for i, fold in enumerate(recipe.folds):
+            parts |= {f"folds.{i}.validation": fold.validation, f"folds.{i}.test": fold.test}
+    elif recipe.split.by == "regions":
+        parts = {"split.validation": recipe.split.validation, "split.test": recipe.split.test}
+    if recipe.data.kind == "peaks":
+        for part in ("train", "validation", "test"):
+            parts[f"data.{part}.stretches"] = getattr(recipe.data, part).stretches
+    for key, stretches in parts.items():
+        # The held-out parts of peaks from FASTA may lie on chromosomes that negatives do not need.
+        if key.startswith("data.") or recipe.data.kind == "signal":
+            yield from ((f"{key}.{i}", text) for i, text in enumerate(stretches))
+
+
+def _check_matrices(place: str, recipe: Recipe) -> None:
+    data = recipe.data
+    if not data.matrices.is_file():
+        return
+    known = {name for m in load_motifs(data.matrices) for name in (m.name, m.alt)}
+    for task, wanted in data.matrix_of.items():
+        if wanted not in known:
+            raise ConfigError(
+                f"{data.matrices} has no matrix {wanted!r}",
+                where=f"{place}.data.matrix_of.{task}",
+                mend="name one by its identifier or name",
+            )
