@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import BinaryIO, TextIO
 
 from cisweep.errors import CisweepError
 
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029]")
 _GZIP = b"\x1f\x8b"
 
 
@@ -42,7 +44,18 @@ def open_text(
 def read_lines(path: Path, error: type[CisweepError], mend: str | None = None) -> list[str]:
     """Return the lines of a text file without their ends; raises `error` as `open_text` does."""
     with open_text(path, error, mend=mend) as file:
-        return file.read().splitlines()
+        # splitlines would also end a line at \x0b, \x1c, \x85 and other letters of a name.
+        lines = file.read().split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def control_letter(text: str) -> str | None:
+    """Return the first control letter of a name (tab, line end, NUL) as Python writes it, or None.
+
+    Products cannot hold a name with one: HDF5 ends a text at NUL, tables and BED at the others.
+    """
+    found = _CONTROL.search(text)
+    return None if found is None else repr(found[0])
 
 
 def has_mark(path: Path) -> bool:

@@ -5,7 +5,7 @@ Nothing is written beside inputs: a missing index stops with the samtools comman
 
 import mmap
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,8 @@ import numpy as np
 
 from cisweep.contracts import TOKEN_N, digest
 from cisweep.errors import GenomeError
-from cisweep.textfile import open_text, read_lines
+from cisweep.genome.fasta_index import check_index, read_fai
+from cisweep.textfile import open_text
 
 
 def _token_table() -> bytes:
@@ -50,43 +51,6 @@ class SequenceSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class FaiRow:
-    """One line of a .fai: bases, byte offset, bases and bytes of a line (samtools faidx)."""
-
-    length_bp: int
-    offset: int
-    line_bases: int
-    line_bytes: int
-
-
-def read_fai(fasta: Path) -> dict[str, FaiRow]:
-    """Return the index rows of `fasta` in file order.
-
-    Raises GenomeError if the FASTA or its index is missing or broken.
-    """
-    if not fasta.is_file():
-        raise GenomeError("no such FASTA file", where=str(fasta), mend="correct genome.fasta")
-    index = Path(f"{fasta}.fai")
-    mend = f"samtools faidx {fasta}"
-    if not index.is_file():
-        raise GenomeError("the FASTA has no index", where=str(index), mend=mend)
-    rows: dict[str, FaiRow] = {}
-    for number, line in enumerate(read_lines(index, GenomeError, mend), 1):
-        parts = line.split("\t")
-        try:
-            rows[parts[0]] = FaiRow(*(int(v) for v in parts[1:5]))
-        except (TypeError, ValueError):
-            raise GenomeError(
-                f"line {number} of the index is not name, length, offset, bases, bytes: {line!r}",
-                where=str(index),
-                mend=mend,
-            ) from None
-    if not rows:
-        raise GenomeError("the index is empty", where=str(index), mend=mend)
-    return rows
-
-
 class Genome:
     """An indexed FASTA, plain (read by memory map) or bgzip (read through pyfaidx).
 
@@ -105,6 +69,10 @@ class Genome:
                 where=f"{self.path}.gzi",
                 mend=f"compress it with bgzip (not gzip), then samtools faidx {self.path}",
             )
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise a GenomeError unless the index leads to these chromosomes in the file."""
+        check_index(self.path, self._rows, names)
 
     @property
     def identity(self) -> str:
@@ -127,7 +95,14 @@ class Genome:
         if chrom not in self._rows:
             raise GenomeError(f"no chromosome {chrom!r}", where=str(self.path))
         low, high = max(start, 0), min(end, self.lengths[chrom])
-        found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)
+        try:
+            found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)
+        except Exception as error:  # pyfaidx and zlib have many for a file that is not as indexed
+            raise GenomeError(
+                f"{chrom}:{low}-{high} cannot be read ({type(error).__name__}: {error})",
+                where=str(self.path),
+                mend=f"compare its checksum, compress it with bgzip, samtools faidx {self.path}",
+            ) from None
         if len(found) != max(high - low, 0):
             raise GenomeError(
                 f"{chrom}:{low}-{high} gave {len(found)} of {high - low} bases; the index does "
