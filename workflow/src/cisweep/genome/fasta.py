@@ -36,7 +36,7 @@ def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
     Soft-masked (lower case) bases count as bases, IUPAC ambiguity letters as N. Bytes in `without`
     (line ends) are left out.
     """
-    raw = text.encode("latin-1") if isinstance(text, str) else text
+    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
     # One pass of the interpreter's own look-up, into a bytearray so that the array is writable.
     return np.frombuffer(bytearray(raw).translate(TOKEN_TABLE, without), np.uint8)
 
