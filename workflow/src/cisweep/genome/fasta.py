@@ -15,7 +15,7 @@ import numpy as np
 from cisweep.contracts import TOKEN_N, digest
 from cisweep.errors import GenomeError
 from cisweep.genome.fasta_index import check_index, read_fai
-from cisweep.textfile import open_text
+from cisweep.textfile import control_letter, decimal_number, read_lines, read_rows
 
 
 def _token_table() -> bytes:
@@ -28,6 +28,8 @@ def _token_table() -> bytes:
 
 TOKEN_TABLE = _token_table()
 """Token of each byte; what is no base is N."""
+IUPAC = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn"
+"""Letters of DNA: bases, and those that stand for several."""
 
 
 def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
@@ -176,12 +178,12 @@ class NamedSequences:
             )
         found = {}
         for sequence, text in zip(self._tokens, self._columns[name]):
-            try:
-                found[sequence] = np.float32(text)
-            except ValueError:
+            value = decimal_number(text)
+            if value is None:
                 raise GenomeError(
                     f"{text!r} of sequence {sequence} is no number", where=f"sequences, {name}"
-                ) from None
+                )
+            found[sequence] = np.float32(value)
         return found
 
 
@@ -216,20 +218,23 @@ def window_tokens(source: SequenceSource, chrom: np.ndarray, start: np.ndarray, 
 def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     """Return the sequences of a FASTA file or of a table (columns name, sequence) and their names.
 
-    Raises GenomeError for a missing or empty file, a missing column, a repeated name, a row of
-    another length than the header.
+    Raises GenomeError for a missing or empty file, a missing or repeated column, a row of another
+    length than the header, a missing or repeated name, a letter that is none of IUPAC's.
     """
     if not path.is_file():
         raise GenomeError("no such file", where=str(path), mend="correct `sequences`")
-    with open_text(path, GenomeError) as handle:
-        text = handle.read()
+    lines = read_lines(path, GenomeError)
     columns: dict[str, list[str]] = {}
-    if text.lstrip().startswith(">"):
-        pairs = _fasta_pairs(text)
+    if next((line for line in lines if line.strip()), "").lstrip().startswith(">"):
+        pairs = _fasta_pairs(lines)
     else:
-        pairs, columns = _table_pairs(text, path)
+        pairs, columns = _table_pairs(lines, path)
     if not pairs:
         raise GenomeError("no sequence in the file", where=str(path))
+    for number, (name, sequence) in enumerate(pairs, 1):
+        if fault := name_fault(name) or letter_fault(sequence):
+            raise GenomeError(f"sequence {number} ({name!r}) {fault[0]}", where=str(path),
+                              mend=fault[1])  # fmt: skip
     names = [name for name, _ in pairs]
     twice = next((n for n, count in Counter(names).items() if count > 1), None)
     if twice is not None:
@@ -237,35 +242,70 @@ def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     return NamedSequences({name: tokens_of_text(seq) for name, seq in pairs}, columns), names
 
 
-def _fasta_pairs(text: str) -> list[tuple[str, str]]:
-    records = text.lstrip()[1:].split("\n>")
-    pairs = []
-    for record in records:
-        header, _, body = record.partition("\n")
-        pairs.append((header.split()[0] if header.split() else "", body.replace("\n", "").strip()))
-    return pairs
+def name_fault(name: str) -> tuple[str, str] | None:
+    """Return what is wrong with a sequence's name and how to mend it, or None."""
+    if not name:
+        return "has no name", "give each sequence a name of its own"
+    letter = control_letter(name)
+    return letter and (f"has the letter {letter} in its name", "take it out")
 
 
-def _table_pairs(text: str, path: Path) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+def letter_fault(sequence: str) -> tuple[str, str] | None:
+    """Return what is wrong with the letters of a sequence and how to mend it, or None.
+
+    Letters of nucleotides are A C G T, N and the other IUPAC letters, in either case.
+    """
+    # A letter beyond ASCII becomes ?, at its place.
+    raw = sequence.encode("ascii", "replace")
+    foreign = raw.translate(None, IUPAC)
+    if not foreign:
+        return None
+    place = raw.index(foreign[:1])
+    mend = "use A C G T N or the IUPAC letters R Y S W K M B D H V, in either case"
+    if sequence[place] in "Uu":
+        mend = "write T for U"
+    elif sequence[place] in "-. ":
+        mend = "take gaps out, or write N"
+    return f"has the letter {sequence[place]!r} at position {place} (0-based)", mend
+
+
+def _fasta_pairs(lines: list[str]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if line.lstrip().startswith(">") and (line.startswith(">") or not pairs):
+            pairs.append(((line.lstrip()[1:].split() or [""])[0], []))
+        elif pairs:
+            pairs[-1][1].append(line.strip())
+    return [(name, "".join(parts)) for name, parts in pairs]
+
+
+def _table_pairs(
+    lines: list[str], path: Path
+) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
     """Return (name, sequence) of each row, and the further columns."""
-    lines = text.splitlines()
-    separator = "," if lines and "," in lines[0] and "\t" not in lines[0] else "\t"
-    header = lines[0].split(separator) if lines else []
+    first = lines[0] if lines else ""
+    rows = read_rows(path, GenomeError, "," if "," in first and "\t" not in first else "\t")
+    _, header = next(rows, (1, []))
     if "sequence" not in header:
         raise GenomeError(
             f"a table of sequences needs the columns name and sequence; found {header}",
             where=str(path),
         )
-    rows = {i: line.split(separator) for i, line in enumerate(lines[1:], 2) if line}
-    for i, row in rows.items():
+    twice = next((n for n, count in Counter(header).items() if count > 1), None)
+    if twice is not None or any(map(control_letter, header)):
+        what = f"stand twice: {twice}" if twice is not None else f"hold control letters: {header}"
+        raise GenomeError(f"names of columns {what}", where=str(path), mend="correct the header")
+    found = []
+    for line, row in rows:
         if len(row) != len(header):
             raise GenomeError(
-                f"{len(row)} fields, and the header has {len(header)}", where=f"{path}, line {i}"
+                f"{len(row)} fields, and the header has {len(header)}", where=f"{path}, line {line}"
             )
-    columns = dict(zip(header, map(list, zip(*rows.values()))))
-    sequences = columns.pop("sequence", [])
-    names = columns.pop("name", [f"sequence_{i}" for i in range(len(rows))])
-    return list(zip(names, sequences)), columns
+        found.append(row)
+    columns = dict(zip(header, map(list, zip(*found))))
+    sequences = [text.strip() for text in columns.pop("sequence", [])]
+    names = columns.pop("name", [f"sequence_{i}" for i in range(len(found))])
+    return list(zip([name.strip() for name in names], sequences)), columns
 
 
 def word_counts(

@@ -150,7 +150,9 @@ def _width(data: SignalData) -> int:
 
 
 def _peaks(data: SignalData, genome: Genome, tracks: SignalTracks) -> _Chosen:
-    windows, lost = to_windows(read_bed(data.peaks), genome.lengths, WindowPolicy(_width(data)))
+    windows, lost = to_windows(
+        read_bed(data.peaks, key="data.peaks"), genome.lengths, WindowPolicy(_width(data))
+    )
     dropped = [
         {"name": f"{r.chrom}:{r.start}-{r.end}", "reason": r.reason, "detail": str(r.detail)}
         for r in lost.itertuples()
