@@ -66,7 +66,9 @@ def read_rows(
     """
     # A sequence is a cell, and may be longer than the 131,072 letters that csv allows.
     csv.field_size_limit(1 << 30)
-    reader = csv.reader(read_lines(path, error), delimiter=separator, strict=True)
+    # With their ends, so that a quoted cell over two lines keeps the end that it has.
+    lines = (f"{line}\n" for line in read_lines(path, error))
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     try:
         yield from ((reader.line_num, cells) for cells in reader if cells)
     except csv.Error as fault:
