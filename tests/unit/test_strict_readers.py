@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cisweep.errors import CisweepError, ConfigError, GenomeError, MotifError, RegionError
-from cisweep.genome.design_windows import _prior_rows
+from cisweep.genome.design_windows import read_priors
 from cisweep.genome.fasta import read_sequences, tokens_of_text
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.pairs import read_fasta
@@ -229,16 +229,16 @@ def test_the_key_of_an_absent_file_is_its_own(tmp_path):
     ],
 )  # fmt: skip
 def test_lines_that_are_no_prior(tmp_path, line):
-    fault = refused(_prior_rows, tmp_path / "p.tsv", f"# x\n{line}\n", ConfigError, "is no prior")
+    fault = refused(read_priors, tmp_path / "p.tsv", f"# x\n{line}\n", ConfigError, "is no prior")
     assert fault.where.endswith("p.tsv, line 2")
 
 
 def test_priors(tmp_path):
     path = tmp_path / "p.tsv"
-    refused(_prior_rows, path, BINARY, ConfigError, "cannot be read")
-    refused(_prior_rows, path, "# none\n", ConfigError, "the file has no priors")
+    refused(read_priors, path, BINARY, ConfigError, "cannot be read")
+    refused(read_priors, path, "# none\n", ConfigError, "the file has no priors")
     path.write_text("c\t5\t9\ta\t-2.5\nc\t5\t9\t*\t-inf\n")
-    assert _prior_rows(path) == [("c", 5, 9, "A", -2.5), ("c", 5, 9, "*", -np.inf)]
+    assert read_priors(path) == [("c", 5, 9, "A", -2.5), ("c", 5, 9, "*", -np.inf)]
 
 
 # ---- MEME --------------------------------------------------------------------------------

@@ -163,7 +163,10 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
 
 
 def read_priors(path: Path) -> list[tuple[str, int, int, str, float]]:
-    """Return the rows (chrom, start, end, base, weight) of a file of priors."""
+    """Return (chrom, start, end, base, weight) of the lines of a file of priors.
+
+    Raises ConfigError for a line that is none, and for a file without any.
+    """
     rows = []
     for n, line in enumerate(read_lines(path, ConfigError), 1):
         if not line.strip() or line.startswith("#"):

@@ -74,7 +74,9 @@ def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") 
     ]
     if not kept:
         raise RegionError(
-            "the BED file has no rows", where=str(path), mend="give at least one region"
+            "the BED file has no rows",
+            where=str(path),
+            mend=f"give at least one region, or leave {key} out",
         )
     fields = [line.split("\t") if "\t" in line else line.split() for _, line in kept]
     number = np.array([n for n, _ in kept], dtype=np.int64)
