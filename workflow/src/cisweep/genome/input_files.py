@@ -12,12 +12,14 @@ from typing import Any
 from cisweep.errors import CisweepError, RegionError
 from cisweep.genome.design_windows import read_priors
 from cisweep.genome.fasta import Genome
+from cisweep.genome.motifs import load_motifs
 from cisweep.genome.naming import renaming
 from cisweep.genome.plan import Plan
 from cisweep.genome.reads import check_bam
 from cisweep.genome.regions import read_bed
 from cisweep.genome.signal import check_signal
 from cisweep.steps.train import is_reads
+from cisweep.textfile import open_text
 
 Check = Callable[[], object]
 
@@ -37,6 +39,8 @@ def file_checks(plan: Plan) -> list[Check]:
         recipes = plan.step_config("train").models
         for name, recipe in recipes.items():
             found += _training_checks(recipe.data, f"steps.train.models.{name}.data")
+            motifs = (recipe.motifs, getattr(recipe.data, "matrices", None))
+            found += [partial(load_motifs, path) for path in motifs if path is not None]
     return found
 
 
@@ -50,6 +54,8 @@ def _design_checks(plan: Plan) -> list[Check]:
         for key, path in beds.items()
         if path is not None
     ]
+    motifs = (step.forbidden_motifs, step.required_motifs)
+    found += [partial(load_motifs, path) for path in motifs if path is not None]
     if step.priors is not None:
         found.append(partial(_check_priors, step.priors, plan.source.lengths))
     return found
@@ -68,9 +74,9 @@ def _training_checks(data: Any, key: str) -> list[Check]:
     found: list[Check] = [
         partial(genome.check, genome.lengths),
         *(
-            partial(_check_intervals, path, genome.lengths, f"{key}.peaks.{task}".rstrip("."))
+            partial(_check_peaks, path, genome.lengths, f"{key}.peaks.{task}".rstrip("."))
             for task, path in peaks.items()
-            if path is not None and not _is_fasta(path)
+            if path is not None
         ),
     ]
     tracks = [*getattr(data, "signal", []), *getattr(data, "controls", [])]
@@ -85,10 +91,12 @@ def _again(error: CisweepError) -> None:
     raise error
 
 
-def _is_fasta(path: Path) -> bool:
-    """Peaks may be a FASTA, whose headers are places: they are read as it is trained."""
-    suffixes = {s.lower() for s in path.suffixes}
-    return bool(suffixes & {".fa", ".fasta", ".fna"})
+def _check_peaks(path: Path, lengths: Iterable[str], key: str) -> None:
+    """As _check_intervals; a FASTA, whose headers are places, is read as it is trained."""
+    with open_text(path, RegionError) as handle:
+        is_fasta = handle.read(1) == ">"
+    if not is_fasta:
+        _check_intervals(path, lengths, key)
 
 
 def _check_intervals(path: Path, lengths: Iterable[str], key: str) -> None:
