@@ -16,7 +16,6 @@ ALL_OFF = dict.fromkeys(("select", "attribute", "seqlets", "hits"))
 BASES = "ACGTTGCATG" * 60
 FASTA = f">chrA some words\n{BASES}\n>chrB\n{BASES}\n"
 FAI = "chrA\t600\t17\t600\t601\nchrB\t600\t624\t600\t601\n"
-CHROMS = "it has chrA, chrB"
 
 
 # ---- FASTA and its indices ---------------------------------------------------------------
@@ -317,9 +316,6 @@ VARIANTS = [
              "Mend: set steps.variants.contig_aliases: {A: chrA}", file="v.vcf"),
     variants("of another genome", vcf("chr22"), "no contig of the variants (chr22) is in the",
              "use the genome that the variants", file="v.vcf"),
-    variants("with an alias of no contig", vcf("A"),
-             "steps.variants.contig_aliases: the genome has", CHROMS, file="v.vcf",
-             contig_aliases={"A": "chr22"}),
     variants("of position ٤", vcf(pos="٤"), READ, "bcftools view", file="v.vcf"),
     variants("of position 1_0", vcf(pos="1_0"), READ, "bcftools view", file="v.vcf"),
     variants("binary", BINARY, READ, "bcftools view", file="v.vcf"),

@@ -268,7 +268,7 @@ def test_contigs_are_looked_at_before_any_job(tmp_path):
     for text, aliases, message in [
         ("1", {}, "differ only by naming. Mend: set steps.variants.contig_aliases: {1: chr1}"),
         ("7", {}, "no contig of the variants (7) is in the genome (chr1, chrM, …)"),
-        ("7", {"7": "chr7"}, "contig_aliases: the genome has no 'chr7' (it has chr1, chrM …)"),
+        ("7", {"7": "chr7"}, "no contig of the variants (7) is in the genome (chr1, chrM, …)"),
     ]:
         path.write_text(f"chrom\tpos_1based\tref\talt\n{text}\t4\tA\tG\n")
         with pytest.raises(VariantError, match=re.escape(message)):

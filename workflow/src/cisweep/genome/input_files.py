@@ -12,7 +12,6 @@ from typing import Any
 from cisweep.errors import CisweepError, RegionError
 from cisweep.genome.design_windows import read_priors
 from cisweep.genome.fasta import Genome
-from cisweep.genome.motifs import load_motifs
 from cisweep.genome.naming import renaming
 from cisweep.genome.plan import Plan
 from cisweep.genome.reads import check_bam
@@ -39,8 +38,6 @@ def file_checks(plan: Plan) -> list[Check]:
         recipes = plan.step_config("train").models
         for name, recipe in recipes.items():
             found += _training_checks(recipe.data, f"steps.train.models.{name}.data")
-            motifs = (recipe.motifs, getattr(recipe.data, "matrices", None))
-            found += [partial(load_motifs, path) for path in motifs if path is not None]
     return found
 
 
@@ -54,8 +51,6 @@ def _design_checks(plan: Plan) -> list[Check]:
         for key, path in beds.items()
         if path is not None
     ]
-    motifs = (step.forbidden_motifs, step.required_motifs)
-    found += [partial(load_motifs, path) for path in motifs if path is not None]
     if step.priors is not None:
         found.append(partial(_check_priors, step.priors, plan.source.lengths))
     return found
