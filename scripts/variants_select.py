@@ -24,6 +24,8 @@ with (
     found = Selection(step.path, plan.source, policy, plan.wanted, Path(folder))
     n = write_selected(with_a_fold(plan, found.kept()), selected)
     job.say(f"{n} of {n + found.n_dropped} variants can be scored")
+    if found.n_blocks:
+        job.say(f"{found.n_blocks} are reference blocks (<NON_REF>, <*>) or *; not in max_dropped")
     rows = iter(found.dropped())
     blocks = iter(lambda: list(islice(rows, BLOCK)), [])
     tables = map(dropped_variants_table, chain([[]], blocks))

@@ -45,7 +45,7 @@ RUN = {
     "steps": {
         "predict": {"signal": {"t": {"paths": ["/dev/null"]}}}, "select": {"targets": ["t"]},
         "attribute": {}, "seqlets": {}, "hits": {}, "ism": {}, "discover": {}, "marginalize": {},
-        "ablate": {}, "space": {"pairs": [["a", "b"]]}, 
+        "ablate": {}, "space": {"pairs": [["a", "b"]]},
         "report": {"hub": {"assembly": "hg38", "email": "a@b.c"}},
         "variants": {"path": "v.vcf"}, "design": {"goals": GOALS},
         "zero_shot": {"pairs": [{"ref": "a.fa", "alt": "b.fa"}]},

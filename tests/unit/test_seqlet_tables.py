@@ -10,8 +10,11 @@ from cisweep.analysis.seqlet_background import merge, summarise
 from cisweep.analysis.seqlet_spans import Spans, flanked
 from cisweep.analysis.seqlet_tables import Explained, call_chunk, in_genome_order
 from cisweep.contracts import Windows
+from cisweep.errors import ProductError
+from cisweep.genome.regions import read_bed
 from cisweep.outputs.hits import append_bed
 from cisweep.outputs.seqlets import write_seqlet_bed
+from cisweep.outputs.tables import write_bed
 
 L = 60
 
@@ -87,6 +90,27 @@ def test_bed_of_hits():
     handle = io.StringIO()
     append_bed(table, handle)
     assert handle.getvalue() == "c\t4\t8\tm:M\t50\t-\nc\t9\t14\tk:K\t1000\t+\n"
+
+
+def test_bed_has_no_quotes(tmp_path):
+    """A name with quotes, commas, braces or spaces is read again as it was written."""
+    names = ['a"b', '"a"', "5'UTR, x", "{x}", "", "ä b", "\\", "#1"]
+    n = len(names)
+    table = pd.DataFrame(
+        {"chrom": "chr1", "start": range(n), "end": range(9, 9 + n), "name": names}
+    )
+    write_bed(table, tmp_path / "x.bed", ["chrom", "start", "end", "name"])
+    lines = [f"chr1\t{i}\t{9 + i}\t{name}\n" for i, name in enumerate(names)]
+    assert (tmp_path / "x.bed").read_text() == "".join(lines)
+    assert read_bed(tmp_path / "x.bed").name.tolist() == names
+
+
+@pytest.mark.parametrize("letter", ["\t", "\n", "\r", "\0", "\x0b", "\u2028"])
+def test_a_name_that_bed_cannot_hold_is_refused(tmp_path, letter):
+    table = pd.DataFrame({"chrom": ["c"], "start": [1], "end": [2], "name": [f"a{letter}b"]})
+    with pytest.raises(ProductError, match="name .* and BED cannot hold it") as error:
+        write_bed(table, tmp_path / "x.bed", ["chrom", "start", "end", "name"])
+    assert "x.bed" in error.value.where and "take it out" in error.value.mend
 
 
 def test_flanks_are_cut_at_the_ends_of_the_window():

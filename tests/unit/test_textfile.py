@@ -13,7 +13,7 @@ import pytest
 from cisweep.config.goal_table import with_goal_table
 from cisweep.config.run import read_model_config
 from cisweep.errors import CisweepError, RegionError
-from cisweep.genome.design_windows import _prior_rows
+from cisweep.genome.design_windows import read_priors
 from cisweep.genome.fasta import read_fai, read_sequences, tokens_of_text
 from cisweep.genome.motifs import read_meme
 from cisweep.genome.pairs import read_fasta
@@ -89,7 +89,7 @@ READERS = {
     "variants.vcf": (VCF, variants),
     "model.yaml": (MODEL, read_model_config),
     "goals.tsv": ("region\tmodel\ttarget\tkind\nr\tm\tt\tmaximize\n", goals),
-    "priors.tsv": ("chr1\t0\t5\tA\t-1\n", _prior_rows),
+    "priors.tsv": ("chr1\t0\t5\tA\t-1\n", read_priors),
     "fragments.tsv": ("chr1\t1\t5\n", lambda path: list(count_ends(path, {"chr1": 10}))),
     "training.tsv": ("sequence\ty\nACGT\t1\n", training),
 }

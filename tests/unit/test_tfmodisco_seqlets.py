@@ -36,6 +36,20 @@ def test_equal_attributions_have_no_seqlets():
     assert len(tfmodisco_seqlets(np.zeros((5, 60)))) == 0
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sums_that_are_mostly_zero_are_called_at_any_scale(sign):
+    """All zeros stand on the edge of the fullest bin, and no sum is beyond them on one side: below
+    a sum of 0.0005 this ended in an IndexError."""
+    X = np.zeros((40, 200))
+    for i in range(10):
+        X[i, 60 + 5 * i : 70 + 5 * i] = sign * (1 + 0.1 * i)
+    called = tfmodisco_seqlets(X)
+    assert set(called["example_idx"]) <= set(range(10)) and len(called) == 10
+    for scale in (1e-3, 1e-6, 1e-9):
+        again = tfmodisco_seqlets(scale * X)
+        assert again.iloc[:, :3].equals(called.iloc[:, :3]), scale
+
+
 def test_without_flanks_windows_at_the_ends_count():
     X = attributions()
     X[0, :21] += 2

@@ -1,7 +1,10 @@
 """Reading variants: every row is kept or has a reason, and bad files stop with a message."""
 
+import contextlib
 import gzip
+import random
 import re
+from collections import Counter
 
 import pysam
 import pytest
@@ -230,8 +233,99 @@ def test_a_wrong_build_is_named(tmp_path):
 
 
 def test_too_many_dropped(tmp_path):
-    rows = [GOOD, ("chr1", 5, ".", "T", "*"), ("chr1", 6, ".", "T", "*")]
-    stops(vcf(tmp_path, *rows), "2 of 3 variants cannot be scored (2 star_allele)")
+    deletion = "##ALT=<ID=DEL,Description=deletion>\n"
+    rows = [GOOD, ("chr1", 5, ".", "T", "<DEL>"), ("chr1", 6, ".", "T", "<DEL>")]
+    path = vcf(tmp_path, *rows, header=deletion)
+    stops(path, "2 of 3 variants cannot be scored (2 symbolic_allele)")
+    path = vcf(tmp_path, *rows, ("chr1", 5, ".", "T", "*"), header=deletion)
+    stops(path, "2 of 3 variants cannot be scored (2 symbolic_allele)")
+    stops(path, "max_dropped 0.5; 1 reference blocks are not counted")
+
+
+def test_the_blocks_of_a_gvcf_are_no_dropped_variants(tmp_path):
+    """One variant among blocks and spanning deletions, as HaplotypeCaller writes them."""
+    blocks = [("chr1", at, ".", "T", alt) for at in range(5, 11) for alt in ("<NON_REF>", "<*>")]
+    rows = [("chr1", 4, ".", "A", "G,<NON_REF>"), *blocks, ("chr1", 10, ".", "T", "*")]
+    path = vcf(tmp_path, *rows, header="##ALT=<ID=NON_REF,Description=any>\n")
+    found = read_vcf(path, GENOME, VariantPolicy(max_dropped=0.0))
+    assert [v.key for v in found.kept] == ["chr1:4:A:G"]
+    assert Counter(v.reason for v in found.dropped) == {"non_ref_allele": 13, "star_allele": 1}
+    stops(vcf(tmp_path, *blocks), "the file has no variants (but 12 reference blocks, <NON_REF>)")
+    strange = [("7", 5, ".", "T", "<NON_REF>")] * 3
+    stops(vcf(tmp_path, ("1", 4, ".", "A", "G"), *strange), "set steps.variants.contig_aliases: {1")
+    stops(vcf(tmp_path, ("1", 4, ".", "A", "G"), *blocks), "set steps.variants.contig_aliases: {1")
+
+
+def test_contigs_are_looked_at_before_any_job(tmp_path):
+    def check(*rows, **policy):
+        check_variants(vcf(tmp_path, *rows), VariantPolicy(**policy), GENOME)
+
+    for chrom in ("chr1", "chr7"):  # the header has chr1
+        check((chrom, 4, ".", "A", "G"))
+    path = tmp_path / "t.tsv"
+    path.write_text("chrom\tpos_1based\tref\talt\n1\t4\tA\tG\n")
+    check_variants(path, VariantPolicy(contig_aliases={"1": "chr1"}), GENOME)
+    for text, aliases, message in [
+        ("1", {}, "differ only by naming. Mend: set steps.variants.contig_aliases: {1: chr1}"),
+        ("7", {}, "no contig of the variants (7) is in the genome (chr1, chrM, …)"),
+        ("7", {"7": "chr7"}, "no contig of the variants (7) is in the genome (chr1, chrM, …)"),
+    ]:
+        path.write_text(f"chrom\tpos_1based\tref\talt\n{text}\t4\tA\tG\n")
+        with pytest.raises(VariantError, match=re.escape(message)):
+            check_variants(path, VariantPolicy(contig_aliases=aliases), GENOME)
+
+
+@pytest.fixture
+def bcf(tmp_path):
+    rows = [("chr1", 4, f"r{i}", "A", "G") for i in range(3000)]
+    with (
+        pysam.VariantFile(str(vcf(tmp_path, *rows))) as source,
+        pysam.VariantFile(str(tmp_path / "v.bcf"), "wb", header=source.header) as target,
+    ):
+        for record in source:
+            target.write(record)
+    return tmp_path / "v.bcf"
+
+
+def test_a_bcf_that_is_cut_off_or_damaged(bcf):
+    check_variants(bcf, LENIENT, GENOME)
+    raw = bcf.read_bytes()
+    for size in (len(raw) - 40, len(raw) // 2, 60, 20, 3):
+        bcf.write_bytes(raw[:size])
+        stops(bcf, "cannot be read as VCF or BCF after record", LENIENT)
+    plain = bytearray(gzip.decompress(raw))
+    rng = random.Random(0)
+    for _ in range(300):  # whatever is flipped, no other error comes
+        changed = bytearray(plain)
+        changed[rng.randrange(400)] ^= 1 << rng.randrange(8)
+        bcf.write_bytes(gzip.compress(changed, 1))
+        with contextlib.suppress(VariantError):
+            check_variants(bcf, LENIENT, GENOME)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("chr1\t²\tA\tG", "row 1: pos_1based '²' is not a whole number from 1"),
+        ("chr1\t٤\tA\tG", "row 1: pos_1based '٤' is not a whole number from 1"),
+        ("chr1\t1_0\tA\tG", "row 1: pos_1based '1_0' is not a whole number from 1"),
+        ("chr1\t" + "9" * 30 + "\tA\tG", "is not a whole number from 1"),
+        ("chr1\t4\tÄ€\tG", "1 of 1 variants cannot be scored (1 not_acgt)"),
+        ("chr1\t4\tA", "row 1: the row has not the cells that the header names"),
+        ("chr1\t4\tA\tG\tT", "row 1: the row has not the cells that the header names"),
+        ('"chr1\n"\t4\tA\tG', r"row 1: chrom 'chr1\n' has the letter '\n'"),
+    ],
+)
+def test_rows_of_tables_that_are_refused(tmp_path, row, message):
+    path = tmp_path / "t.tsv"
+    path.write_text(f"chrom\tpos_1based\tref\talt\n{row}\n")
+    stops(path, message)
+
+
+def test_a_column_that_stands_twice(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("chrom,pos_1based,ref,alt,alt\nchr1,4,A,G,T\n")
+    stops(path, "column 'alt' stands twice")
 
 
 def test_unreadable_files(tmp_path):

@@ -17,6 +17,7 @@ from cisweep.genome.experiment_chunks import (
     space_chunks,
     spaced_pairs,
 )
+from cisweep.genome.input_files import file_notices
 from cisweep.genome.null_stretches import NullStretches
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
@@ -45,7 +46,9 @@ def make_plan():
 PLAN = make_plan()
 # Said once, by the process that plans the run, not by each job.
 if workflow.is_main_process:
-    for notice in filter(None, (small_chunks(PLAN, model) for model in PLAN.models)):
+    for notice in filter(
+        None, [*(small_chunks(PLAN, m) for m in PLAN.models), *file_notices(PLAN)]
+    ):
         logger.warning(f"cisweep: {notice}")
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"

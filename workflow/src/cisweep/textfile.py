@@ -1,7 +1,10 @@
 """The one place where a user's text file is opened: plain or gzip, with or without a mark."""
 
+import csv
 import gzip
 import io
+import math
+import re
 import zlib
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
@@ -11,6 +14,8 @@ from typing import BinaryIO, TextIO
 
 from cisweep.errors import CisweepError
 
+_CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ufeff]")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _GZIP = b"\x1f\x8b"
 
 
@@ -40,9 +45,65 @@ def open_text(
 
 
 def read_lines(path: Path, error: type[CisweepError], mend: str | None = None) -> list[str]:
-    """Return the lines of a text file without their ends; raises `error` as `open_text` does."""
+    """Return the lines of a text file without their ends; raises `error` as `open_text` does, and
+    for a NUL, which no text has."""
     with open_text(path, error, mend=mend) as file:
-        return file.read().splitlines()
+        text = file.read()
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise error("it is no text: there is a NUL", where=f"{path}, line {line}", mend=mend)
+    # splitlines would also end a line at \x0b, \x1c, \x85 and other letters of a name.
+    lines = text.split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def read_rows(
+    path: Path, error: type[CisweepError], separator: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield number of line and cells of each row of a table that is not blank; cells may be quoted.
+
+    Raises `error` as `read_lines` does, and for quotes that do not end.
+    """
+    # A sequence is a cell, and may be longer than the 131,072 letters that csv allows.
+    csv.field_size_limit(1 << 30)
+    # With their ends, so that a quoted cell over two lines keeps the end that it has.
+    lines = (f"{line}\n" for line in read_lines(path, error))
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    try:
+        yield from ((reader.line_num, cells) for cells in reader if cells)
+    except csv.Error as fault:
+        raise error(
+            f"cannot be read as a table at line {reader.line_num} ({fault})",
+            where=str(path),
+            mend="a quote in a cell is written twice, and the cell in quotes",
+        ) from None
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that a cell is: digits 0 to 9, with a sign or not; None for other text.
+
+    `int` takes 5_00 and digits of other scripts too, which other programs read otherwise.
+    """
+    return int(text) if _WHOLE.fullmatch(text.strip()) else None
+
+
+def decimal_number(text: str) -> float | None:
+    """Return the finite number that a cell is, in ASCII, or None for other text."""
+    try:
+        found = float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
+def control_letter(text: str) -> str | None:
+    """Return the first control letter of a name (tab, line end, NUL, byte-order mark) as Python
+    writes it, or None.
+
+    Products cannot hold a name with one: HDF5 ends a text at NUL, tables and BED at the others.
+    """
+    found = _CONTROL.search(text)
+    return None if found is None else repr(found[0])
 
 
 def has_mark(path: Path) -> bool:

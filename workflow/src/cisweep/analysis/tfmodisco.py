@@ -112,7 +112,8 @@ def fit_thresholds(run: np.ndarray, sample: np.ndarray | None, rules: WindowRule
         return Thresholds(np.inf, -np.inf, np.inf)
     up, down = by_sign(run if sample is None else sample)
     null = _laplace_null(run)
-    positive = _threshold(up, np.sort(null[null >= 0]), rules.target_fdr)
+    # Zeros count as positive; where they are all there is, none of them stands out.
+    positive = _threshold(up, np.sort(null[null >= 0]), rules.target_fdr) or np.inf
     negative = -_threshold(down, np.sort(-null[null < 0]), rules.target_fdr)
     pooled = Pooled(up, down)
     passing = len(up) - up.below(positive) + len(down) - down.below(-negative)
@@ -153,6 +154,13 @@ def _laplace_null(run: np.ndarray) -> np.ndarray:
     mode = sum(_fullest_bin(top)) / 2
     above = run[np.searchsorted(run, mode) :]
     below = run[: np.searchsorted(run, mode, side="right")]
+    if not len(above) or not len(below):
+        # All sums of the fullest bin stand on its edge, as zeros do beside sums of one sign.
+        # tf-modiscolite then looks for the mode between 0 and 1, and fails if no sum is beyond it.
+        edges = np.searchsorted(run, left), np.searchsorted(run, right, side="right")
+        mode = run[sum(edges) // 2]
+        above = run[np.searchsorted(run, mode) :]
+        below = run[: np.searchsorted(run, mode, side="right")]
     percent = 5.0 * np.arange(1, 20)
     reached = -np.log(1 - percent / 100)
     up = np.array([quantile(above, len(above), q / 100) for q in percent]) - mode

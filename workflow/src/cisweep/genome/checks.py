@@ -19,13 +19,13 @@ from cisweep.errors import (
     VariantError,
     stop_at_faults,
 )
-from cisweep.genome.design_windows import design_chunks, design_length, read_priors
+from cisweep.genome.design_windows import design_chunks, design_length
 from cisweep.genome.experiment_chunks import check_experiments
+from cisweep.genome.input_files import file_checks
 from cisweep.genome.ism_windows import IsmRegions
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
-from cisweep.genome.regions import read_bed
 from cisweep.genome.training_files import check_recipe
 from cisweep.genome.variants import VariantPolicy, check_variants
 
@@ -46,8 +46,13 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
         ]
     )
     plan = plans[0]
-    stop_at_faults([plan.check_inputs, *_checks_of_steps(plan)], told=plan.missing_files())
+    checks = [plan.check_inputs, partial(_check_files, plan), *_checks_of_steps(plan)]
+    stop_at_faults(checks, told=plan.missing_files())
     return plan
+
+
+def _check_files(plan: Plan) -> None:
+    stop_at_faults(file_checks(plan), told=plan.missing_files())
 
 
 def _checks_of_steps(plan: Plan) -> list[Callable[[], object]]:
@@ -145,13 +150,13 @@ def _check_head(name: str, folder: Path, scores: list[str], logits: bool) -> Non
 
 
 def _check_variants(plan: Plan) -> None:
-    """Look at the header of the variant file, and at the names that its contigs get."""
+    """Look at header and first records of the variant file, and at the names its contigs get."""
     step = plan.step_config("variants")
     known = plan.source.lengths
     unknown = {old: new for old, new in step.contig_aliases.items() if new not in known}
     stop_at_faults(
         [
-            partial(check_variants, step.path, VariantPolicy.of(step)),
+            partial(check_variants, step.path, VariantPolicy.of(step), plan.source),
             *(partial(_refuse_alias, old, new, list(known)) for old, new in unknown.items()),
         ]
     )
@@ -166,15 +171,9 @@ def _refuse_alias(old: str, new: str, known: list[str]) -> None:
 
 
 def _check_design(plan: Plan) -> None:
-    """Look at the files of the step: regions, frozen positions, priors, composition, motifs."""
+    """Look at the step's regions and motifs; `file_checks` looks at its other files."""
     step = plan.step_config("design")
     checks: list[Callable[[], object]] = [partial(design_chunks, plan)]
-    if step.frozen is not None:
-        checks.append(partial(read_bed, step.frozen))
-    if step.composition is not None:
-        checks.append(partial(read_bed, step.composition))
-    if step.priors is not None and step.priors.is_file():
-        checks.append(partial(read_priors, step.priors))
     for key in ("forbidden_motifs", "required_motifs"):
         if (path := getattr(step, key)) is not None:
             checks.append(partial(_check_design_motifs, plan, key, path))

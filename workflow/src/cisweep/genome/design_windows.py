@@ -25,7 +25,10 @@ from cisweep.genome.regions import (
     to_windows,
 )
 from cisweep.genome.regions import read_blacklist as read_intervals
-from cisweep.textfile import read_lines
+from cisweep.textfile import decimal_number, read_lines, whole_number
+
+MAX_PRIOR = 1e6
+"""Largest weight of a prior; logits beyond it are infinite in a softmax of float32."""
 
 
 def check_design(plan: Plan) -> None:
@@ -66,7 +69,9 @@ def design_length(plan: Plan) -> int:
 def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
     """Return the windows in genome order, and the dropped regions with reasons."""
     step, regions = plan.step_config("design"), plan.config.regions
-    rows = plan.given if step.regions is None else read_bed(step.regions)
+    rows = (
+        plan.given if step.regions is None else read_bed(step.regions, key="steps.design.regions")
+    )
     assert rows is not None
     policy = WindowPolicy(design_length(plan), regions.edge, regions.chroms, 1.0)
     windows, dropped = to_windows(rows, plan.source.lengths, policy)
@@ -123,7 +128,7 @@ def design_tokens(plan: Plan, windows: Windows) -> np.ndarray:
 def frozen_positions(plan: Plan, windows: Windows) -> np.ndarray:
     """Return bool (n, length), True where the step's BED covers a base or the sequence ends."""
     path = plan.step_config("design").frozen
-    merged = {} if path is None else read_intervals([path])
+    merged = {} if path is None else read_intervals([path], "steps.design.frozen")
     at = windows.start[:, None] + np.arange(design_length(plan))
     ends = np.array([plan.source.lengths[c] for c in windows.chrom], np.int64).reshape(-1, 1)
     held = (at < 0) | (at >= ends)
@@ -158,25 +163,46 @@ def prior_weights(plan: Plan, windows: Windows) -> np.ndarray | None:
 
 
 def read_priors(path: Path) -> list[tuple[str, int, int, str, float]]:
-    """Return the rows (chrom, start, end, base, weight) of a file of priors."""
+    """Return (chrom, start, end, base, weight) of the lines of a file of priors.
+
+    Raises ConfigError for a line that is none, and for a file without any.
+    """
     rows = []
     for n, line in enumerate(read_lines(path, ConfigError), 1):
         if not line.strip() or line.startswith("#"):
             continue
-        try:
-            chrom, start, end, base, weight = line.split("\t")
-            row = (chrom, int(start), int(end), base.strip().upper(), float(weight))
-            fine = 0 <= row[1] < row[2] and row[3] in ("A", "C", "G", "T", "*")
-        except ValueError:
-            fine = False
-        if not fine or not row[4] < np.inf:
+        row = _prior(line.split("\t"))
+        if row is None:
             raise ConfigError(
                 f"{line!r} is no prior",
                 where=f"steps.design.priors, {path}, line {n}",
                 mend="give chrom, start, end, base (A, C, G, T or *), weight, separated by tabs",
             )
         rows.append(row)
+    if not rows:
+        raise ConfigError(
+            "the file has no priors",
+            where=f"steps.design.priors, {path}",
+            mend="give at least one, or leave steps.design.priors out",
+        )
     return rows
+
+
+def _prior(cells: list[str]) -> tuple[str, int, int, str, float] | None:
+    """Return the prior that the cells of a line are, or None."""
+    if len(cells) != 5:
+        return None
+    start, end, base = whole_number(cells[1]), whole_number(cells[2]), cells[3].strip().upper()
+    # −∞ forbids a base.
+    weight = -np.inf if cells[4].strip() == "-inf" else decimal_number(cells[4])
+    if start is None or end is None or weight is None:
+        return None
+    fine = (
+        (abs(weight) <= MAX_PRIOR or weight == -np.inf)
+        and 0 <= start < end
+        and base in ("A", "C", "G", "T", "*")
+    )
+    return (cells[0], start, end, base, weight) if fine else None
 
 
 def usual_tokens(plan: Plan, windows: Windows, n: int = 512) -> np.ndarray:
@@ -187,7 +213,7 @@ def usual_tokens(plan: Plan, windows: Windows, n: int = 512) -> np.ndarray:
     """
     path, length = plan.step_config("design").composition, design_length(plan)
     policy = WindowPolicy(length, chroms=plan.config.regions.chroms if path is None else ".*")
-    rows = plan.given if path is None else read_bed(path)
+    rows = plan.given if path is None else read_bed(path, key="steps.design.composition")
     if rows is not None:
         windows = to_windows(rows, plan.source.lengths, policy)[0]
     elif plan.is_genome:

@@ -5,7 +5,7 @@ Nothing is written beside inputs: a missing index stops with the samtools comman
 
 import mmap
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,8 @@ import numpy as np
 
 from cisweep.contracts import TOKEN_N, digest
 from cisweep.errors import GenomeError
-from cisweep.textfile import open_text, read_lines
+from cisweep.genome.fasta_index import check_index, read_fai
+from cisweep.textfile import control_letter, decimal_number, read_lines, read_rows
 
 
 def _token_table() -> bytes:
@@ -27,6 +28,8 @@ def _token_table() -> bytes:
 
 TOKEN_TABLE = _token_table()
 """Token of each byte; what is no base is N."""
+IUPAC = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn"
+"""Letters of DNA: bases, and those that stand for several."""
 
 
 def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
@@ -35,7 +38,7 @@ def tokens_of_text(text: bytes | str, without: bytes = b"") -> np.ndarray:
     Soft-masked (lower case) bases count as bases, IUPAC ambiguity letters as N. Bytes in `without`
     (line ends) are left out.
     """
-    raw = text.encode("latin-1") if isinstance(text, str) else text
+    raw = text.encode("ascii", "replace") if isinstance(text, str) else text
     # One pass of the interpreter's own look-up, into a bytearray so that the array is writable.
     return np.frombuffer(bytearray(raw).translate(TOKEN_TABLE, without), np.uint8)
 
@@ -48,43 +51,6 @@ class SequenceSource(Protocol):
     def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
         """Return (end - start,) uint8 tokens; positions beyond the sequence are N."""
         ...
-
-
-@dataclass(frozen=True)
-class FaiRow:
-    """One line of a .fai: bases, byte offset, bases and bytes of a line (samtools faidx)."""
-
-    length_bp: int
-    offset: int
-    line_bases: int
-    line_bytes: int
-
-
-def read_fai(fasta: Path) -> dict[str, FaiRow]:
-    """Return the index rows of `fasta` in file order.
-
-    Raises GenomeError if the FASTA or its index is missing or broken.
-    """
-    if not fasta.is_file():
-        raise GenomeError("no such FASTA file", where=str(fasta), mend="correct genome.fasta")
-    index = Path(f"{fasta}.fai")
-    mend = f"samtools faidx {fasta}"
-    if not index.is_file():
-        raise GenomeError("the FASTA has no index", where=str(index), mend=mend)
-    rows: dict[str, FaiRow] = {}
-    for number, line in enumerate(read_lines(index, GenomeError, mend), 1):
-        parts = line.split("\t")
-        try:
-            rows[parts[0]] = FaiRow(*(int(v) for v in parts[1:5]))
-        except (TypeError, ValueError):
-            raise GenomeError(
-                f"line {number} of the index is not name, length, offset, bases, bytes: {line!r}",
-                where=str(index),
-                mend=mend,
-            ) from None
-    if not rows:
-        raise GenomeError("the index is empty", where=str(index), mend=mend)
-    return rows
 
 
 class Genome:
@@ -105,6 +71,10 @@ class Genome:
                 where=f"{self.path}.gzi",
                 mend=f"compress it with bgzip (not gzip), then samtools faidx {self.path}",
             )
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise a GenomeError unless the index leads to these chromosomes in the file."""
+        check_index(self.path, self._rows, names)
 
     @property
     def identity(self) -> str:
@@ -127,7 +97,14 @@ class Genome:
         if chrom not in self._rows:
             raise GenomeError(f"no chromosome {chrom!r}", where=str(self.path))
         low, high = max(start, 0), min(end, self.lengths[chrom])
-        found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)
+        try:
+            found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)
+        except Exception as error:  # pyfaidx and zlib have many for a file that is not as indexed
+            raise GenomeError(
+                f"{chrom}:{low}-{high} cannot be read ({type(error).__name__}: {error})",
+                where=str(self.path),
+                mend=f"compare its checksum, compress it with bgzip, samtools faidx {self.path}",
+            ) from None
         if len(found) != max(high - low, 0):
             raise GenomeError(
                 f"{chrom}:{low}-{high} gave {len(found)} of {high - low} bases; the index does "
@@ -201,12 +178,12 @@ class NamedSequences:
             )
         found = {}
         for sequence, text in zip(self._tokens, self._columns[name]):
-            try:
-                found[sequence] = np.float32(text)
-            except ValueError:
+            value = decimal_number(text)
+            if value is None:
                 raise GenomeError(
                     f"{text!r} of sequence {sequence} is no number", where=f"sequences, {name}"
-                ) from None
+                )
+            found[sequence] = np.float32(value)
         return found
 
 
@@ -241,20 +218,23 @@ def window_tokens(source: SequenceSource, chrom: np.ndarray, start: np.ndarray, 
 def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     """Return the sequences of a FASTA file or of a table (columns name, sequence) and their names.
 
-    Raises GenomeError for a missing or empty file, a missing column, a repeated name, a row of
-    another length than the header.
+    Raises GenomeError for a missing or empty file, a missing or repeated column, a row of another
+    length than the header, a missing or repeated name, a letter that is none of IUPAC's.
     """
     if not path.is_file():
         raise GenomeError("no such file", where=str(path), mend="correct `sequences`")
-    with open_text(path, GenomeError) as handle:
-        text = handle.read()
+    lines = read_lines(path, GenomeError)
     columns: dict[str, list[str]] = {}
-    if text.lstrip().startswith(">"):
-        pairs = _fasta_pairs(text)
+    if next((line for line in lines if line.strip()), "").lstrip().startswith(">"):
+        pairs = _fasta_pairs(lines)
     else:
-        pairs, columns = _table_pairs(text, path)
+        pairs, columns = _table_pairs(lines, path)
     if not pairs:
         raise GenomeError("no sequence in the file", where=str(path))
+    for number, (name, sequence) in enumerate(pairs, 1):
+        if fault := name_fault(name) or letter_fault(sequence):
+            raise GenomeError(f"sequence {number} ({name!r}) {fault[0]}", where=str(path),
+                              mend=fault[1])  # fmt: skip
     names = [name for name, _ in pairs]
     twice = next((n for n, count in Counter(names).items() if count > 1), None)
     if twice is not None:
@@ -262,35 +242,70 @@ def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     return NamedSequences({name: tokens_of_text(seq) for name, seq in pairs}, columns), names
 
 
-def _fasta_pairs(text: str) -> list[tuple[str, str]]:
-    records = text.lstrip()[1:].split("\n>")
-    pairs = []
-    for record in records:
-        header, _, body = record.partition("\n")
-        pairs.append((header.split()[0] if header.split() else "", body.replace("\n", "").strip()))
-    return pairs
+def name_fault(name: str) -> tuple[str, str] | None:
+    """Return what is wrong with a sequence's name and how to mend it, or None."""
+    if not name:
+        return "has no name", "give each sequence a name of its own"
+    letter = control_letter(name)
+    return letter and (f"has the letter {letter} in its name", "take it out")
 
 
-def _table_pairs(text: str, path: Path) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
+def letter_fault(sequence: str) -> tuple[str, str] | None:
+    """Return what is wrong with the letters of a sequence and how to mend it, or None.
+
+    Letters of nucleotides are A C G T, N and the other IUPAC letters, in either case.
+    """
+    # A letter beyond ASCII becomes ?, at its place.
+    raw = sequence.encode("ascii", "replace")
+    foreign = raw.translate(None, IUPAC)
+    if not foreign:
+        return None
+    place = raw.index(foreign[:1])
+    mend = "use A C G T N or the IUPAC letters R Y S W K M B D H V, in either case"
+    if sequence[place] in "Uu":
+        mend = "write T for U"
+    elif sequence[place] in "-. ":
+        mend = "take gaps out, or write N"
+    return f"has the letter {sequence[place]!r} at position {place} (0-based)", mend
+
+
+def _fasta_pairs(lines: list[str]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if line.lstrip().startswith(">") and (line.startswith(">") or not pairs):
+            pairs.append(((line.lstrip()[1:].split() or [""])[0], []))
+        elif pairs:
+            pairs[-1][1].append(line.strip())
+    return [(name, "".join(parts)) for name, parts in pairs]
+
+
+def _table_pairs(
+    lines: list[str], path: Path
+) -> tuple[list[tuple[str, str]], dict[str, list[str]]]:
     """Return (name, sequence) of each row, and the further columns."""
-    lines = text.splitlines()
-    separator = "," if lines and "," in lines[0] and "\t" not in lines[0] else "\t"
-    header = lines[0].split(separator) if lines else []
+    first = lines[0] if lines else ""
+    rows = read_rows(path, GenomeError, "," if "," in first and "\t" not in first else "\t")
+    _, header = next(rows, (1, []))
     if "sequence" not in header:
         raise GenomeError(
             f"a table of sequences needs the columns name and sequence; found {header}",
             where=str(path),
         )
-    rows = {i: line.split(separator) for i, line in enumerate(lines[1:], 2) if line}
-    for i, row in rows.items():
+    twice = next((n for n, count in Counter(header).items() if count > 1), None)
+    if twice is not None or any(map(control_letter, header)):
+        what = f"stand twice: {twice}" if twice is not None else f"hold control letters: {header}"
+        raise GenomeError(f"names of columns {what}", where=str(path), mend="correct the header")
+    found = []
+    for line, row in rows:
         if len(row) != len(header):
             raise GenomeError(
-                f"{len(row)} fields, and the header has {len(header)}", where=f"{path}, line {i}"
+                f"{len(row)} fields, and the header has {len(header)}", where=f"{path}, line {line}"
             )
-    columns = dict(zip(header, map(list, zip(*rows.values()))))
-    sequences = columns.pop("sequence", [])
-    names = columns.pop("name", [f"sequence_{i}" for i in range(len(rows))])
-    return list(zip(names, sequences)), columns
+        found.append(row)
+    columns = dict(zip(header, map(list, zip(*found))))
+    sequences = [text.strip() for text in columns.pop("sequence", [])]
+    names = columns.pop("name", [f"sequence_{i}" for i in range(len(found))])
+    return list(zip([name.strip() for name in names], sequences)), columns
 
 
 def word_counts(

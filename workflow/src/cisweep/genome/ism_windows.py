@@ -45,7 +45,7 @@ class IsmRegions:
                 where="steps.ism.bed",
                 mend="leave steps.ism.bed out: all sequences are mutated",
             )
-        rows = read_bed(self.step.bed)
+        rows = read_bed(self.step.bed, key="steps.ism.bed")
         windows, dropped = to_windows(rows, self.plan.source.lengths, self.plan.policy(model))
         limit = self.plan.config.regions.max_dropped
         check_dropped(len(rows), dropped, limit, str(self.step.bed), self.plan.source.lengths)

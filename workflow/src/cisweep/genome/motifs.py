@@ -10,10 +10,11 @@ from typing import NoReturn
 import numpy as np
 
 from cisweep.errors import MotifError
-from cisweep.textfile import read_lines
+from cisweep.textfile import control_letter, decimal_number, read_lines
 
 BASES = "ACGT"
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
+_FIELDS = ("alength", "w", "nsites")
 SUM_TOLERANCE = 0.01  # files rounded to two decimals still pass
 
 
@@ -149,7 +150,7 @@ class _MemeReader:
             if line.split()[:1] == ["MOTIF"]:
                 break
             self.at += 1
-            if found := re.match(r"MEME version\s+(\d+)", line):
+            if found := re.match(r"MEME version\s+([0-9]{1,3})", line):
                 version = int(found.group(1))
                 if version not in (3, 4, 5):
                     self.fail(f"MEME version {version}", self.at, "give version 4 or 5")
@@ -177,6 +178,8 @@ class _MemeReader:
         if not words:
             self.fail("MOTIF without a name", line_number, "write: MOTIF identifier [name]")
         name, alt = words[0], " ".join(words[1:])
+        if letter := control_letter(name + alt):
+            self.fail(f"a motif's name has the letter {letter}", line_number, "take it out")
         fields = self._matrix_header(name)
         if fields.get("alength", 4) != 4:
             self.fail(
@@ -198,11 +201,12 @@ class _MemeReader:
                 break
             self.at += 1
             if line.startswith("letter-probability matrix"):
-                pairs = re.findall(r"(\w+)\s*=\s*([-+.\deE]+)", line)
-                try:
-                    return {key: float(value) for key, value in pairs}
-                except ValueError:
+                pairs = dict(re.findall(r"(\w+)\s*=\s*(\S+)", line))
+                # E= may be beyond what a float holds, and is not used.
+                known = {k: decimal_number(v) for k, v in pairs.items() if k in _FIELDS}
+                if None in known.values():
                     self.fail(f"motif {name}: cannot read {line!r}", self.at, "mend that line")
+                return known
         return self.fail(
             f"motif {name} has no 'letter-probability matrix' line",
             min(self.at + 1, len(self.lines)),
@@ -235,7 +239,8 @@ class _MemeReader:
         return np.array(rows)
 
     def _check_sums(self, name: str, rows: np.ndarray, first: int) -> None:
-        sums = rows.sum(axis=1)
+        with np.errstate(over="ignore"):  # an infinite sum is refused below
+            sums = rows.sum(axis=1)
         wrong = ~(np.abs(sums - 1) <= SUM_TOLERANCE) | (rows < 0).any(axis=1)
         if not wrong.any():
             return
@@ -259,6 +264,9 @@ class _MemeReader:
 
 def _numbers(line: str) -> list[float] | None:
     """Return the numbers of a line ([] when blank), or None when it holds anything else."""
+    # float reads digits of other scripts and 1_0 too.
+    if not line.isascii() or "_" in line:
+        return None
     try:
         return [float(word) for word in line.split()]
     except ValueError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from cisweep.errors import SequenceError
 from cisweep.genome.alleles import AlleleWindows
 from cisweep.genome.chunks import split_items
+from cisweep.genome.fasta import letter_fault, name_fault
 from cisweep.genome.plan import Plan
 from cisweep.textfile import open_text
 
@@ -24,7 +25,11 @@ class SequencePair:
 
 
 def read_fasta(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (name, sequence) of a FASTA file (plain or gzip), one record in memory at a time."""
+    """Yield (name, sequence) of a FASTA file (plain or gzip), one record in memory at a time.
+
+    Raises SequenceError for a missing or unreadable file, text before the first >, a name with a
+    control letter, and a letter that is not of a nucleotide (IUPAC).
+    """
     if not path.is_file():
         raise SequenceError("no such FASTA file", where=str(path), mend="correct the path")
     name, parts = None, []
@@ -33,14 +38,22 @@ def read_fasta(path: Path) -> Iterator[tuple[str, str]]:
             line = line.strip()
             if line.startswith(">"):
                 if name is not None:
-                    yield name, "".join(parts).upper()
+                    yield _record(path, name, parts)
                 name, parts = (line[1:].split() or [""])[0], []
             elif line and name is None:
                 raise SequenceError("a FASTA file begins with >", where=f"{path}, line {number}")
             else:
                 parts.append(line)
     if name is not None:
-        yield name, "".join(parts).upper()
+        yield _record(path, name, parts)
+
+
+def _record(path: Path, name: str, parts: list[str]) -> tuple[str, str]:
+    sequence = "".join(parts)
+    # Pairs go by order, so that a name may be wanting.
+    if fault := (name_fault(name) if name else None) or letter_fault(sequence):
+        raise SequenceError(f"sequence {name!r} {fault[0]}", where=str(path), mend=fault[1])
+    return name, sequence.upper()
 
 
 def read_pairs(

@@ -269,7 +269,8 @@ class Plan:
             if item.kind == "column":
                 self.source.column(item.column)
         if paths:
-            check_signal(paths, [c for c in self.source.lengths if self.wanted(c)])
+            wanted = [c for c in self.source.lengths if self.wanted(c)]
+            check_signal(paths, wanted, own_process=True)
 
     def _check_packages(self) -> None:
         wanted = {

@@ -70,18 +70,40 @@ def count_ends(path: Path, lengths: dict[str, int], counting: EndCounting = EndC
     return (_bam_ends if path.suffix == ".bam" else _fragment_ends)(path, lengths, counting)
 
 
+def check_bam(path: Path, lengths: dict[str, int]) -> None:
+    """Raise GenomeError unless a BAM can be opened, has an index, and is of this genome."""
+    import pysam
+
+    verbosity = pysam.set_verbosity(0)
+    try:
+        with pysam.AlignmentFile(str(path), "rb") as file:
+            _check_header(file, path, lengths)
+    except (OSError, ValueError) as error:
+        if isinstance(error, GenomeError):
+            raise
+        raise GenomeError(f"no readable BAM ({error})", where=str(path)) from None
+    finally:
+        pysam.set_verbosity(verbosity)
+
+
+def _check_header(file, path: Path, lengths: dict[str, int]) -> dict[str, int]:
+    """Return the chromosomes of an open BAM; GenomeError without an index or of another genome."""
+    if not file.has_index():
+        raise GenomeError(
+            "the BAM has no index", where=str(path), mend=f"run: samtools index {path}"
+        )
+    known = dict(zip(file.references, file.lengths))
+    _check_chromosomes(path, known, lengths)
+    return known
+
+
 def _bam_ends(path: Path, lengths: dict[str, int], counting: EndCounting) -> Ends:
     import pysam
 
     verbosity = pysam.set_verbosity(0)  # htslib would print what the errors below say
     try:
         with pysam.AlignmentFile(str(path), "rb") as file:
-            if not file.has_index():
-                raise GenomeError(
-                    "the BAM has no index", where=str(path), mend=f"run: samtools index {path}"
-                )
-            known = dict(zip(file.references, file.lengths))
-            _check_chromosomes(path, known, lengths)
+            known = _check_header(file, path, lengths)
             for chrom, length in lengths.items():
                 if chrom not in known:
                     continue

@@ -14,7 +14,7 @@ import pandas as pd
 from cisweep.contracts import Windows
 from cisweep.errors import RegionError
 from cisweep.genome.naming import renaming
-from cisweep.textfile import read_lines
+from cisweep.textfile import control_letter, read_lines, whole_number
 
 NO_INTERVALS = np.empty((0, 2), dtype=np.int64)
 DROPPED_COLUMNS = ["chrom", "start", "end", "strand", "name", "reason", "detail"]
@@ -56,16 +56,17 @@ class WindowPolicy:
     blacklist: dict[str, np.ndarray] | None = None
 
 
-def read_bed(path: Path, summits: bool | None = None) -> Regions:
+def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") -> Regions:
     """Return the rows of a BED3-BED12 or narrowPeak file (plain or gzip), in file order.
 
-    summits: is column 10 the summit? None: the file's name says so (.narrowPeak).
+    summits: is column 10 the summit? None: the file's name says so (.narrowPeak). key: of the
+    config, that names the file.
 
     Raises RegionError with file and line for a row that is not chrom, start, end with
-    0 <= start < end, and for a file without rows.
+    0 <= start < end, a name with a control letter, and for a file without rows.
     """
     if not path.is_file():
-        raise RegionError("no such BED file", where=str(path), mend="correct regions.bed")
+        raise RegionError("no such BED file", where=str(path), mend=f"correct {key}")
     kept = [
         (number, line)
         for number, line in enumerate(read_lines(path, RegionError), 1)
@@ -73,7 +74,9 @@ def read_bed(path: Path, summits: bool | None = None) -> Regions:
     ]
     if not kept:
         raise RegionError(
-            "the BED file has no rows", where=str(path), mend="give at least one region"
+            "the BED file has no rows",
+            where=str(path),
+            mend=f"give at least one region, or leave {key} out",
         )
     fields = [line.split("\t") if "\t" in line else line.split() for _, line in kept]
     number = np.array([n for n, _ in kept], dtype=np.int64)
@@ -83,6 +86,12 @@ def read_bed(path: Path, summits: bool | None = None) -> Regions:
                 f"a BED row needs chrom, start, end; got {len(row)} column(s)",
                 where=f"{path}, line {n}",
                 mend="separate the columns with tabs",
+            )
+        if letter := control_letter(row[0]) or control_letter("".join(row[3:4])):
+            raise RegionError(
+                f"chrom or name has the letter {letter}",
+                where=f"{path}, line {n}",
+                mend="take it out",
             )
     start = _integers([r[1] for r in fields], number, "start", path)
     end = _integers([r[2] for r in fields], number, "end", path)
@@ -107,15 +116,19 @@ def read_bed(path: Path, summits: bool | None = None) -> Regions:
 
 
 def _integers(values: list[str], number: np.ndarray, what: str, path: Path) -> np.ndarray:
-    try:
+    joined = "".join(values)
+    # Two calls for a whole column of plain digits; numpy would take 5_00 and other scripts' too.
+    if joined.isascii() and joined.isdigit() and all(0 < len(v) <= 15 for v in values):
         return np.array(values, dtype=np.int64)
-    except (ValueError, OverflowError):
-        for n, value in zip(number, values):
-            if not re.fullmatch(r"\s*[+-]?\d{1,18}\s*", value):
-                raise RegionError(
-                    f"{what} {value!r} is not a whole number", where=f"{path}, line {n}"
-                ) from None
-        return np.array([int(v) for v in values], dtype=np.int64)
+    found = [whole_number(value) for value in values]
+    if None in found:
+        at = found.index(None)
+        raise RegionError(
+            f"{what} {values[at]!r} is not a whole number",
+            where=f"{path}, line {number[at]}",
+            mend="write the digits 0 to 9 alone",
+        )
+    return np.array(found, dtype=np.int64)
 
 
 def _strands(fields: list[list[str]], number: np.ndarray, path: Path) -> np.ndarray:
@@ -188,10 +201,10 @@ def n_tiles(length_bp: int, window_bp: int, stride_bp: int) -> int:
     return max(0, -(-(length_bp - window_bp // 2) // stride_bp))
 
 
-def read_blacklist(paths: list[Path]) -> dict[str, np.ndarray]:
-    """Return chrom -> (K, 2) int64 merged, sorted intervals of all files."""
+def read_blacklist(paths: list[Path], key: str = "regions.blacklist") -> dict[str, np.ndarray]:
+    """Return chrom -> (K, 2) int64 merged, sorted intervals of all files of a key of the config."""
     merged: dict[str, np.ndarray] = {}
-    parts = [read_bed(p) for p in paths]
+    parts = [read_bed(p, key=key) for p in paths]
     if not parts:
         return merged
     chrom = np.concatenate([p.chrom for p in parts])

@@ -62,6 +62,8 @@ class Selection:
     wanted: is a chromosome of the genome part of the run?
     folder: an empty one for what does not fit into memory.
     block: variants in memory.
+
+    n_dropped, n_blocks: how many are dropped, and how many of these are reference blocks of a gVCF.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class Selection:
         rank = {name: i for i, name in enumerate(genome.lengths)}
         self._placed = SortedOnDisk(folder, lambda i: (rank[i[1].chrom], *_place(i)), block)
         self._dropped = SortedOnDisk(folder, lambda item: item[0], block)
-        self.n_dropped = 0
+        self.n_dropped = self.n_blocks = 0
 
     def kept(self) -> Iterator[Variant]:
         """Yield the variants that can be scored, in genome order.
@@ -106,6 +108,7 @@ class Selection:
             else:
                 self._drop(number, _excluded(variant))
         audit.finish()
+        self.n_blocks = audit.n_blocks
 
     def _drop(self, number: int, variant: Variant) -> None:
         self._dropped.add((number, variant))

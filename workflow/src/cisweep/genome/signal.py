@@ -1,35 +1,47 @@
 """Signal of windows from bigWig files, and the further inputs of a model."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.contracts import Windows
-from cisweep.errors import GenomeError
+from cisweep.errors import GenomeError, stop_at_faults
+from cisweep.genome.bigwig_probe import Probe, header_fault, probe, probe_all
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.naming import renaming
 
 
-def check_signal(paths: Sequence[Path], chroms: Collection[str]) -> None:
-    """Raise a GenomeError unless each file is a bigWig with at least one of the chromosomes."""
-    import pyBigWig
+def check_signal(
+    paths: Sequence[Path], chroms: Collection[str], *, own_process: bool = False
+) -> None:
+    """Raise a CisweepError that lists all files that are no bigWig with one of the chromosomes.
 
-    for path in paths:
-        try:
-            with pyBigWig.open(str(path)) as file:
-                known = file.chroms() if file.isBigWig() else None
-        except RuntimeError:
-            known = None
-        if known is None:
-            raise GenomeError("is no readable bigWig", where=str(path), mend="give a bigWig file")
-        if len(chroms) and not set(chroms) & set(known):
-            raise GenomeError(
-                f"has no chromosome {next(iter(chroms))!r} (it has {', '.join(list(known)[:5])} …)",
-                where=str(path),
-                mend=renaming(known, chroms) or "use one naming of chromosomes",
-            )
+    own_process: open the files in another process, which a damaged file may end (half a second in
+    all), and ask for a value on one of the chromosomes as well.
+    """
+    wanted = [(Path(path), list(chroms)) for path in dict.fromkeys(paths)]
+    found = probe_all(wanted) if own_process else [probe(path, []) for path, _ in wanted]
+    stop_at_faults(
+        [partial(_judge, path, chroms, probed) for (path, _), probed in zip(wanted, found)]
+    )
+
+
+def _judge(path: Path, chroms: Collection[str], found: Probe) -> None:
+    if found.fault is not None:
+        mend = "make the bigWig again, or compare its checksum with that of its source"
+        raise GenomeError(found.fault, where=str(path), mend=mend)
+    if len(chroms) and not set(chroms) & set(found.chroms):
+        raise GenomeError(
+            f"has no chromosome {next(iter(chroms))!r} (it has "
+            f"{', '.join(list(found.chroms)[:5]) or 'none'} …)",
+            where=str(path),
+            mend=renaming(found.chroms, chroms) or "use one naming of chromosomes",
+        )
 
 
 def read_signal(
@@ -41,14 +53,12 @@ def read_signal(
     data, beyond the chromosome, or on a chromosome that the file lacks are 0: check_signal says
     before whether the files are those of the genome.
     """
-    import pyBigWig
-
     width = int(windows.end[0] - windows.start[0]) if len(windows) else 0
     length = length_bp or width
     start = windows.centre - length // 2
     out = np.zeros((len(windows), len(paths), length), dtype=np.float32)
     for k, path in enumerate(paths):
-        with pyBigWig.open(str(path)) as file:
+        with opened(path) as file:
             known = file.chroms()
             for i, (chrom, begin) in enumerate(zip(windows.chrom, start)):
                 low, high = max(int(begin), 0), min(int(begin) + length, known.get(chrom, 0))
@@ -56,6 +66,25 @@ def read_signal(
                     values = np.nan_to_num(file.values(chrom, low, high, numpy=True))
                     out[i, k, low - begin : high - begin] = values
     return out
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[Any]:
+    """Open a bigWig by pyBigWig; GenomeError, naming the file, where it or a read of it fails."""
+    import pyBigWig
+
+    fault = header_fault(Path(path))
+    try:
+        if fault is not None:
+            raise RuntimeError(fault)
+        with pyBigWig.open(str(path)) as file:
+            yield file
+    except RuntimeError as error:
+        raise GenomeError(
+            f"the bigWig cannot be read ({error})",
+            where=str(path),
+            mend="make the bigWig again, or compare its checksum with that of its source",
+        ) from None
 
 
 def read_signal_at(paths: Sequence[Path], chrom: Sequence[str], places: np.ndarray) -> np.ndarray:

@@ -5,10 +5,13 @@ upper case, and indels are left-normalised (see normalize.py).
 """
 
 import csv
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -21,8 +24,8 @@ from cisweep.genome.fasta import SequenceSource, tokens_of_text
 from cisweep.genome.naming import contig_alias
 from cisweep.genome.normalize import normalize
 from cisweep.genome.regions import DROPPED_COLUMNS
-from cisweep.genome.variant_audit import VariantAudit
-from cisweep.textfile import has_mark, open_text
+from cisweep.genome.variant_audit import NO_ALLELES, VariantAudit
+from cisweep.textfile import control_letter, has_mark, open_text
 
 VARIANT_DROP_REASONS = (
     "unknown_chromosome",
@@ -45,6 +48,9 @@ VARIANT_DROP_REASONS = (
 """Why a variant has no effect in the products; each such variant has a row with one of these."""
 
 _TABLE_SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
+_LOOK = 1000
+"""Alleles that are looked at before any job."""
+_NEEDED = ("chrom", "pos_1based", "ref", "alt")
 _VCF_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 
 
@@ -175,12 +181,31 @@ def checked_variants(
         yield _checked(raw, genome, policy)
 
 
-def check_variants(path: str | Path, policy: VariantPolicy | None = None) -> None:
+def check_variants(
+    path: str | Path, policy: VariantPolicy | None = None, genome: SequenceSource | None = None
+) -> None:
     """Raise VariantError if the file cannot be opened, is no format for variants, or lacks a
-    column, the sample, the INFO field or any variant; header and first record are looked at."""
-    records = _records(Path(path), policy or VariantPolicy())
-    if next(iter(records), None) is None:
+    column, the sample, the INFO field or any variant; header and first records are looked at.
+
+    genome: of which neither the header nor those records name a contig.
+    """
+    policy = policy or VariantPolicy()
+    first = list(islice(_records(Path(path), policy), _LOOK))
+    if not first:
         raise VariantError("the file has no variants", where=str(path))
+    if genome is not None:
+        names = {v.chrom for v in first} | _header_contigs(Path(path))
+        VariantAudit(Path(path), genome, policy).check_contigs(sorted(names))
+
+
+def _header_contigs(path: Path) -> set[str]:
+    """Return the contigs that the header of a VCF declares."""
+    import pysam
+
+    if not path.name.lower().endswith(_VCF_SUFFIXES):
+        return set()
+    with _without_mark(path) as plain, pysam.VariantFile(str(plain)) as handle:
+        return set(handle.header.contigs)
 
 
 def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
@@ -236,9 +261,12 @@ def _vcf_records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
                     yield from (_carried(v, i, call) for i, v in enumerate(alleles, 1))
     except VariantError:
         raise
-    except (OSError, ValueError, UnicodeDecodeError) as error:
+    except Exception as error:  # pysam has many for a file that is not what its name says
+        why = str(error) or type(error).__name__
+        if why == "truncated file":  # pysam's words for both
+            why = "the file ends too early, or the next record is not one of VCF"
         raise VariantError(
-            f"cannot be read as VCF or BCF after record {row} ({error})",
+            f"cannot be read as VCF or BCF after record {row} ({why})",
             where=str(path),
             mend="check it with `bcftools view`",
         ) from None
@@ -293,21 +321,17 @@ def _table_records(path: Path, separator: str) -> Iterator[Variant]:
     try:
         with open_text(path, VariantError, newline="") as handle:
             reader = csv.DictReader(handle, delimiter=separator)
-            needed = ("chrom", "pos_1based", "ref", "alt")
-            missing = [c for c in needed if c not in (reader.fieldnames or [])]
+            missing = [c for c in _NEEDED if c not in (reader.fieldnames or [])]
             if missing:
                 raise VariantError(
-                    f"a table of variants needs the columns {', '.join(needed)}; "
+                    f"a table of variants needs the columns {', '.join(_NEEDED)}; "
                     f"missing: {', '.join(missing)}",
                     where=str(path),
                 )
+            _check_header(reader.fieldnames, path)
             for row, line in enumerate(reader, 1):
-                position = (line["pos_1based"] or "").strip()
-                if not position.isdigit() or int(position) < 1:
-                    raise VariantError(
-                        f"pos_1based {position!r} is not a whole number from 1",
-                        where=f"{path}, row {row}",
-                    )
+                _check_row(line, f"{path}, row {row}")
+                position = line["pos_1based"].strip()
                 alts = tuple((line["alt"] or ".").strip().split(","))
                 yield from _split(
                     (line["chrom"], int(position) - 1, (line["ref"] or "").strip(), alts),
@@ -317,6 +341,28 @@ def _table_records(path: Path, separator: str) -> Iterator[Variant]:
         raise VariantError(
             f"cannot be read as a table after row {row} ({error})", where=str(path)
         ) from None
+
+
+def _check_header(names: Iterable[str], path: Path) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise VariantError(f"column {twice[0]!r} stands twice", where=str(path))
+
+
+def _check_row(line: dict[str | None, Any], where: str) -> None:
+    """Raise VariantError for a cell too many, one that is wanting, or one that cannot be."""
+    if None in line or None in [line[name] for name in _NEEDED]:
+        raise VariantError(
+            "the row has not the cells that the header names", where=where, mend="complete the row"
+        )
+    position = line["pos_1based"].strip()
+    if not re.fullmatch(r"0*[1-9][0-9]{0,14}", position):
+        raise VariantError(f"pos_1based {position!r} is not a whole number from 1", where=where)
+    for name, cell in line.items():
+        if letter := control_letter(cell or ""):
+            raise VariantError(
+                f"{name} {cell!r} has the letter {letter}", where=where, mend="take it out"
+            )
 
 
 def _split(
@@ -358,7 +404,7 @@ def _bad_alleles(variant: Variant, max_allele_bp: int) -> tuple[str, str] | None
     ref, alt = variant.ref, variant.alt
     if alt in (".", ""):
         return "no_alt_allele", "ALT is missing"
-    if alt in ("<NON_REF>", "<*>"):
+    if alt in NO_ALLELES[:2]:
         return "non_ref_allele", f"ALT {alt} names no sequence"
     if alt == "*":
         return "star_allele", "ALT * is a deletion that another record describes"

@@ -10,6 +10,7 @@ from cisweep.errors import ModelError
 from cisweep.models.adapters import adapter
 from cisweep.models.targets import heads_of, read_target
 from cisweep.models.tracks import read_counts_track
+from cisweep.models.weights import check_finite
 
 _LONGEST_BP = 65536  # up to which the length that a model reads is looked for
 
@@ -61,12 +62,14 @@ def load_model(
     config: the model's config.
     fold: index of the set of weights.
     device: where the model goes.
-    check: whether to run one window of A's, which shows that window, inputs and targets fit.
+    check: whether to look for NaN and infinite weights, and to run one window of A's, which shows
+        that window, inputs and targets fit.
 
     Raises
     ------
-    ModelError: the file is absent, broken, refused, or does not fit the module; the window does
-        not fit the model; a target asks for what the model does not return.
+    ModelError: the file is absent, broken, refused, or does not fit the module; a weight is NaN
+        or infinite; the window does not fit the model; a target asks for what the model does not
+        return.
     """
     if not 0 <= fold < len(config.folds):
         raise ModelError(
@@ -74,7 +77,12 @@ def load_model(
             where="folds",
             mend="count folds from 0",
         )
-    model = adapter(config.adapter)(config, config.folds[fold])
+    weights = config.folds[fold]
+    model = adapter(config.adapter)(config, weights)
+    if check:
+        check_finite(
+            model, map(str, (weights.hub or weights.weights, *weights.extra_weights.values()))
+        )
     if any(each.kind in ("zeros", "constant") for each in config.inputs):
         model = ConstantInputs(model, config.inputs)
     model = model.eval().requires_grad_(False)

@@ -1,11 +1,12 @@
 """Weights from files: tensors only, nothing in a file is run."""
 
+import logging
 import pickle
 import pickletools
 import re
 import zipfile
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ EXPANSION_MAX = 4
 EXPANDED_MAX_BYTES = 256 << 20
 """… or to so many bytes, whichever is more."""
 _SHOWN = 6
+_log = logging.getLogger("cisweep.models.weights")
 
 
 def read_file(path: Path, *, trust_pickle: bool = False) -> Any:
@@ -253,5 +255,66 @@ def fill(module: nn.Module, state: Mapping[str, Tensor], path: Path) -> nn.Modul
             where=str(path),
             mend="set module_args to the sizes of the file",
         )
+    kinds = {name: (tensor.dtype, own[name].dtype) for name, tensor in state.items()}
+    unreal = [n for n, (given, kept) in kinds.items() if given.is_complex and not kept.is_complex]
+    if unreal:
+        raise ModelError(
+            f"{_some(unreal)} has complex numbers, and the module real ones",
+            where=str(path),
+            mend="save the real parameters of the module",
+        )
+    say_casts(((n, given, kept) for n, (given, kept) in kinds.items()), path)
     module.load_state_dict(dict(state))
     return module
+
+
+def say_casts(kinds: Iterable[tuple[str, torch.dtype, torch.dtype]], path: Path) -> None:
+    """Write a line to the log that names the tensors whose numbers lose digits as they are read.
+
+    kinds: name, type in the file, type in the module. Half precision in float32 loses none.
+    """
+    cast: dict[tuple[torch.dtype, torch.dtype], list[str]] = {}
+    for name, given, kept in kinds:
+        whole = not given.is_floating_point and not given.is_complex
+        if kept.is_floating_point and (whole or torch.promote_types(given, kept) != kept):
+            cast.setdefault((given, kept), []).append(name)
+    for (given, kept), names in cast.items():
+        types = f"{_type(given)} in the file and {_type(kept)} in the model"
+        _log.warning(f"{path}: {len(names)} tensors are {types}: {_some(names)}")
+
+
+def _type(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def check_finite(module: nn.Module, files: Iterable[str]) -> None:
+    """Raise a ModelError that names the tensors with NaN or infinite numbers.
+
+    −∞ in a buffer is taken: masks of attention hold it. files: what the weights came from.
+    """
+    bad = [
+        f"{name} has {int(wrong.sum())} of {wrong.numel()} numbers that are NaN or infinite"
+        for name, wrong in _not_finite(module)
+    ]
+    if bad:
+        more = f", and {len(bad) - _SHOWN} more tensors" if len(bad) > _SHOWN else ""
+        raise ModelError(
+            "; ".join(bad[:_SHOWN]) + more,
+            where=", ".join(files),
+            mend="copy the file again and compare checksums, or take weights of an epoch before "
+            "the training diverged",
+        )
+
+
+def _not_finite(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield name and mask of the wrong numbers of each tensor that has some."""
+    for kind, tensors in (("", module.named_parameters()), ("buffer", module.named_buffers())):
+        for name, tensor in tensors:
+            # One sum reads a tensor faster than a mask, and is finite where all numbers are.
+            if not tensor.is_floating_point() or bool(torch.isfinite(tensor.detach().sum())):
+                continue
+            wrong = ~torch.isfinite(tensor.detach())
+            if kind == "buffer":
+                wrong &= tensor != -torch.inf
+            if bool(wrong.any()):
+                yield name, wrong

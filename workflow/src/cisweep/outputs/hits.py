@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cisweep.outputs.tables import append_bed_rows
+
 _PLACE = [("chrom", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
 _MATCH = [("strand", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
 
@@ -43,7 +45,7 @@ def append_bed(table: pd.DataFrame, handle) -> None:
             "strand": table["strand"],
         }
     )
-    bed.to_csv(handle, sep="\t", index=False, header=False, lineterminator="\n")
+    append_bed_rows(bed, handle)
 
 
 def save_counts(path: Path, cell_counts: np.ndarray, n_tests: np.ndarray, null: dict) -> None:

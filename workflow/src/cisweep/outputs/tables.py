@@ -1,11 +1,16 @@
 """Tables: TSV, Parquet, BED and narrowPeak, with the same bytes for the same rows."""
 
+import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from cisweep.errors import ProductError
+from cisweep.textfile import control_letter
 
 _TSV = {"sep": "\t", "index": False, "float_format": "%.9g", "na_rep": "NaN"}
 
@@ -89,14 +94,34 @@ def write_parquet(
 
 def write_bed(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     """Write `columns` of a table as BED, without a header, 0-based half-open."""
+    with open(path, "w", newline="") as handle:
+        append_bed_rows(table[columns], handle)
+
+
+def append_bed_rows(table: pd.DataFrame, handle: TextIO) -> None:
+    """Append the rows of a table as BED, which knows no quotes: cells stand as they are.
+
+    Raises ProductError for a text with a tab or another control letter, which would be a cell or a
+    row more.
+    """
+    for column in table.select_dtypes(["object", "string"]):
+        texts = table[column].astype(str)
+        # One search over the whole column.
+        if control_letter("".join(texts)):
+            bad = next(text for text in texts if control_letter(text))
+            raise ProductError(
+                f"{column} {bad!r} has the letter {control_letter(bad)}, and BED cannot hold it",
+                where=str(getattr(handle, "name", "BED")),
+                mend="take it out of the names of motifs, targets or regions",
+            )
     table.to_csv(
-        path,
+        handle,
         sep="\t",
         index=False,
         header=False,
-        columns=columns,
         float_format="%.6g",
         lineterminator="\n",
+        quoting=csv.QUOTE_NONE,
     )
 
 

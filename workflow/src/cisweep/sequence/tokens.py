@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cisweep.errors import SequenceError
-from cisweep.genome.fasta import TOKEN_TABLE
+from cisweep.genome.fasta import IUPAC, TOKEN_TABLE
 from cisweep.kernels import array, in_threads, kernel
 
 N = 4
@@ -19,8 +19,7 @@ _FOREIGN = 255
 
 
 # As in a FASTA file, but what is neither a base nor an IUPAC letter is refused.
-_LETTERS = b"ACGTRYSWKMBDHVNacgtryswkmbdhvn"
-_TOKEN_TABLE = bytes(t if i in _LETTERS else _FOREIGN for i, t in enumerate(TOKEN_TABLE))
+_TOKEN_TABLE = bytes(t if i in IUPAC else _FOREIGN for i, t in enumerate(TOKEN_TABLE))
 
 _shuffle = kernel(
     "shuffle_tokens",

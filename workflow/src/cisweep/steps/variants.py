@@ -21,7 +21,8 @@ class VariantsConfig(StepConfig):
     max_allele_bp: int = Field(1000, ge=1)
     """Longer alleles are dropped with a reason; so are those longer than half the window."""
     max_dropped: float = Field(0.5, ge=0, le=1)
-    """The run fails if a larger share of the variants cannot be scored."""
+    """The run fails if a larger share of the variants cannot be scored. Reference blocks of a gVCF
+    (<NON_REF>, <*>) and * are not counted."""
     trim: Literal["left", "right", "centre"] = "right"
     """Where an indel's window loses bases or takes new ones in: on the right (its first base
     stays), on the left (its last base stays), or so that the allele's middle stays. Tracks that

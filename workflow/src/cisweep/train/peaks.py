@@ -11,7 +11,7 @@ from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.sequence.tokens import shuffle_tokens, tokenize
 from cisweep.steps.train import NegativesConfig, PeaksData, Recipe, ValidationNegativesConfig
-from cisweep.textfile import open_text
+from cisweep.textfile import open_text, whole_number
 from cisweep.train.datasets import TableDataset
 from cisweep.train.examples import Examples, hashes
 from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
@@ -128,7 +128,7 @@ def _load(
         windows, tokens = read_located_fasta(path)
         return _cut(windows, tokens, data.window_bp + 2 * jitter, path)
     policy = WindowPolicy(window_bp=data.window_bp + 2 * jitter)
-    windows, lost = to_windows(read_bed(path), genome.lengths, policy)
+    windows, lost = to_windows(read_bed(path, key="data.peaks"), genome.lengths, policy)
     dropped += [
         {"name": f"{task} {r.chrom}:{r.start}-{r.end}", "reason": r.reason, "detail": str(r.detail)}
         for r in lost.itertuples()
@@ -151,7 +151,9 @@ def read_located_fasta(path: Path) -> tuple[Windows, np.ndarray]:
         text = "".join(body.split())
         try:
             name, span = header.split()[0].rsplit(":", 1)
-            low, high = (int(x) for x in span.split("-"))
+            low, high = (whole_number(x) for x in span.split("-"))
+            if low is None or high is None:
+                raise ValueError
         except (ValueError, IndexError):
             raise TrainingError(
                 f"header {header!r} is not chrom:start-end", where=f"{path}, record {number}"

@@ -46,10 +46,17 @@ class SignalTracks:
         """Return (tracks, end − start) float32; raises TrainingError for NaN or negative values."""
         out = np.empty((len(self._files), end - start), np.float32)
         for track, (path, file) in enumerate(zip(self.paths, self._files)):
-            values = file.values(chrom, start, end, numpy=True)
-            absent = np.isnan(values)
+            try:
+                values = file.values(chrom, start, end, numpy=True)
+                absent = np.isnan(values)
+                stored = file.intervals(chrom, start, end) or () if absent.any() else ()
+            except RuntimeError as error:
+                raise TrainingError(
+                    f"{chrom}:{start}-{end} of the bigWig cannot be read ({error})",
+                    where=str(path),
+                    mend="make the bigWig again, or compare its checksum with that of its source",
+                ) from None
             if absent.any():
-                stored = file.intervals(chrom, start, end) or ()
                 # A base without an entry is 0, but an entry that says NaN is a fault.
                 self._check(path, chrom, start, not any(v != v for _, _, v in stored), "NaN")
             values[absent] = 0
@@ -143,7 +150,9 @@ def _width(data: SignalData) -> int:
 
 
 def _peaks(data: SignalData, genome: Genome, tracks: SignalTracks) -> _Chosen:
-    windows, lost = to_windows(read_bed(data.peaks), genome.lengths, WindowPolicy(_width(data)))
+    windows, lost = to_windows(
+        read_bed(data.peaks, key="data.peaks"), genome.lengths, WindowPolicy(_width(data))
+    )
     dropped = [
         {"name": f"{r.chrom}:{r.start}-{r.end}", "reason": r.reason, "detail": str(r.detail)}
         for r in lost.itertuples()

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.modules import BPNet, ChromBPNet
-from cisweep.models.weights import broken, check_present, fill
+from cisweep.models.weights import broken, check_present, fill, say_casts
 
 _ACCESSIBILITY = "wo_bias_bpnet_"
 _NAMES = {
@@ -114,11 +114,18 @@ def _no_layers(path: Path, found: dict[str, Any]) -> ModelError:
 
 def _bpnet(layers: dict[str, dict[str, Any]], profile_crop: int, path: Path) -> BPNet:
     state: Layers = {}
+    kinds: list[tuple[str, torch.dtype, torch.dtype]] = []
     for layer, weights in layers.items():
         name = _name(layer)
         if name is not None:
             for kind, array in weights.items():
-                state[f"{name}.{'weight' if kind == 'kernel' else 'bias'}"] = _tensor(array)
+                try:
+                    tensor = _tensor(array)
+                except (TypeError, ValueError) as error:
+                    raise broken(path, f"{layer}/{kind}: {error}") from None
+                state[f"{name}.{'weight' if kind == 'kernel' else 'bias'}"] = tensor
+                kinds.append((f"{layer}/{kind}", torch.from_numpy(array[:0]).dtype, torch.float32))
+    say_casts(kinds, path)
     needed = [f"{name}.weight" for name in _NAMES.values()]
     if any(name not in state for name in needed):
         raise _no_layers(path, layers)

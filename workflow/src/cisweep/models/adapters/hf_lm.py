@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cisweep.config.model import LANGUAGE_HEADS, FoldConfig, ModelConfig
 from cisweep.errors import ModelError
+from cisweep.models.weights import say_casts
 
 Kind = Literal["causal", "masked", "encoder"]
 
@@ -211,6 +212,9 @@ def load_language_model(
         )
         # A file of the hub lies in the folder of its commit.
         cached = transformers.utils.cached_file(name, "config.json", revision=revision)
+    given = getattr(config, "dtype", None)
+    if isinstance(given, torch.dtype):
+        say_casts([("all weights", given, torch.float32)], Path(name))
     tokenizer.padding_side = "right"
     headless = _headless(model, kind, sorted(report["missing_keys"]), name)
     found = LanguageModel(model, tokenizer, kind, headless)

@@ -1,0 +1,85 @@
+"""Files that are not of a run's genome are told all at once; what may be meant is said."""
+
+import pyBigWig
+import pytest
+
+from cisweep.errors import CisweepError
+from cisweep.genome.checks import checked_plan
+from cisweep.genome.input_files import file_notices
+from cisweep.genome.plan import Plan
+
+GENOME = "{workflow}/workflow/resources/genome/chr20_0_1Mb.fa.gz"
+GOALS = {"up": [{"model": "ctcf_pu1", "target": "ctcf", "kind": "maximise"}]}
+
+
+@pytest.fixture
+def data(root, tmp_path, monkeypatch):
+    """The function (blacklist, priors, steps) -> a config whose files stand in the folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(name, text):
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    def made(blacklist="chr20\t5\t9\n", priors="chr20\t5\t9\tA\t1\n", **steps):
+        design = {"regions": write("d.bed", "chr20\t500000\t500200\tr\n"), "goals": GOALS}
+        design["priors"] = write("p.tsv", priors)
+        return {
+            "run": "r",
+            "genome": {"fasta": GENOME},
+            "regions": {"tile": {"stride_bp": 100}, "blacklist": [write("b.bed", blacklist)]},
+            "models": {"ctcf_pu1": "{workflow}/workflow/resources/models/ctcf_pu1.yaml"},
+            "steps": {"predict": {}, "design": design} | steps,
+        }
+
+    return made
+
+
+def test_sound_files_are_taken(data, root):
+    assert file_notices(checked_plan(data(), root)) == []
+
+
+def test_all_files_are_told_at_once(data, root, tmp_path):
+    with pyBigWig.open(str(tmp_path / "s.bw"), "w") as file:
+        file.addHeader([("chr20", 1_000_000)])
+        file.addEntries("chr20", 5, values=[float("nan")] * 9, span=1, step=1)
+    (tmp_path / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        "20\t5\t.\tA\tG\t.\t.\t.\n"
+    )
+    steps = {
+        "predict": {"signal": {"ctcf": {"paths": [str(tmp_path / "s.bw")]}}},
+        "variants": {"path": str(tmp_path / "v.vcf")},
+    }
+    with pytest.raises(CisweepError) as error:
+        checked_plan(data("20\t5\t9\n", "20\t5\t9\tA\t1\n", **steps), root)
+    told = str(error.value)
+    assert told.startswith("4 faults:")
+    for part in (
+        "b.bed: none of its chromosomes (20) is in the genome (chr20, …), so that "
+        "regions.blacklist has no effect. Mend: give it the genome's names (20 is chr20)",
+        "p.tsv: none of its chromosomes (20) is in the genome (chr20, …), so that "
+        "steps.design.priors has no effect. Mend: give it the genome's names (20 is chr20)",
+        "s.bw: has no value on any chromosome of the run",
+        "v.vcf: the contigs of the variants and of the genome differ only by naming. Mend: set "
+        "steps.variants.contig_aliases: {20: chr20}",
+    ):
+        assert told.count(part) == 1, told
+
+
+def test_some_names_may_be_of_chromosomes_that_are_left_out(data, root):
+    """A blacklist is that of a whole genome; priors are written by hand, so that a line says it."""
+    both = data("chr1\t5\t9\nchr20\t5\t9\n", "20\t5\t9\tA\t1\nchr20\t5\t9\tA\t1\n")
+    (notice,) = file_notices(checked_plan(both, root))
+    assert notice.endswith(
+        "p.tsv: 1 priors lie on chromosomes that the genome has not (20) and have no effect; give "
+        "it the genome's names (20 is chr20)"
+    )
+
+
+def test_notices_need_neither_design_nor_priors(data, root):
+    config = data()
+    config["steps"]["design"].pop("priors")
+    assert file_notices(Plan.from_config(config, root)) == []
+    config["steps"].pop("design")
+    assert file_notices(Plan.from_config(config, root)) == []
