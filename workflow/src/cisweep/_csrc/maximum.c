@@ -11,14 +11,15 @@ typedef struct {
     int64_t low, high;
 } Row;
 
-/* How far v wins: 1 at the maximum, falling to 0 at `reach` below it; 0 for NaN. */
+/* How far v wins: 1 near the maximum, falling to 0 at `reach` below it; 0 for NaN. */
 static inline float part_of(float v, float top, float reach)
 {
     if (v == top) {
         return 1.0f;
     }
     const float gap = v - top;
-    return gap > -reach ? gap / reach + 1.0f : 0.0f;
+    const float part = gap > -reach ? (gap / reach + 1.0f) * 1.0625f : 0.0f;
+    return part < 1.0f ? part : 1.0f;
 }
 
 static inline float winning(const Row *row, float u, float v)
@@ -91,6 +92,123 @@ void maximum_shares(const float *x, const float *example, const float *top, cons
             for (int64_t p = rows[i].low; p < rows[i].high; p++) {
                 const int64_t k = at + p * inner + i;
                 multiplier[k] = multiplier_of(&rows[i], example[k], x[k]);
+            }
+        }
+    }
+}
+
+/* The extremes of a window in both sequences, a channel a lane. */
+typedef struct {
+    float top[LANES], low[LANES], top_e[LANES], low_e[LANES];
+} Extremes;
+
+static void extremes_of(Extremes *found, const float *x, const float *example,
+                        const int64_t *window, int64_t size, int64_t inner, int64_t lanes)
+{
+    for (int64_t i = 0; i < lanes; i++) {
+        found->top[i] = found->top_e[i] = -INFINITY;
+        found->low[i] = found->low_e[i] = INFINITY;
+    }
+    for (int64_t k = 0; k < size; k++) {
+        if (window[k] < 0) {
+            continue;
+        }
+        const float *v = x + window[k] * inner, *u = example + window[k] * inner;
+        for (int64_t i = 0; i < lanes; i++) {
+            /* NaN stays, as in torch. */
+            found->top[i] = v[i] > found->top[i] || v[i] != v[i] ? v[i] : found->top[i];
+            found->top_e[i] = u[i] > found->top_e[i] || u[i] != u[i] ? u[i] : found->top_e[i];
+            found->low[i] = v[i] < found->low[i] ? v[i] : found->low[i];
+            found->low_e[i] = u[i] < found->low_e[i] ? u[i] : found->low_e[i];
+        }
+    }
+}
+
+/* How far below its maximum `top` winners of a window are. Masked positions say nothing of it. */
+static float reach_of(float top, float low, float tie, const float *x, const int64_t *window,
+                      int64_t size, int64_t inner)
+{
+    float most = fmaxf(fabsf(top), fabsf(low));
+    if (!isfinite(most)) {
+        most = 0.0f;
+        for (int64_t k = 0; k < size; k++) {
+            const float v = window[k] < 0 ? 0.0f : fabsf(x[window[k] * inner]);
+            most = v > most && v < INFINITY ? v : most;
+        }
+    }
+    return most * tie;
+}
+
+/* x (reference), example: (outer, positions, inner); table: (outputs, size), the positions of each
+ * window, -1 where it leaves the input; multiplier: (outer, outputs, size, inner), that of each
+ * position in each window. Rows [begin, end) of outer · outputs. */
+void window_shares(const float *x, const float *example, const int64_t *table, float *multiplier,
+                   float tie, int64_t positions, int64_t outputs, int64_t size, int64_t inner,
+                   int64_t begin, int64_t end)
+{
+    for (int64_t r = begin; r < end; r++) {
+        const int64_t *window = table + r % outputs * size;
+        for (int64_t c = 0; c < inner; c += LANES) {
+            const int64_t lanes = inner - c < LANES ? inner - c : LANES;
+            const int64_t at = r / outputs * positions * inner + c;
+            const float *v = x + at, *u = example + at;
+            float *found = multiplier + r * size * inner + c;
+            Extremes ends;
+            extremes_of(&ends, v, u, window, size, inner, lanes);
+            Row rows[LANES];
+            float least[LANES], least_e[LANES];
+            for (int64_t i = 0; i < lanes; i++) {
+                const float top = ends.top[i], top_e = ends.top_e[i], difference = top_e - top;
+                const float reach = reach_of(top, ends.low[i], tie, v + i, window, size, inner);
+                const float reach_e = reach_of(top_e, ends.low_e[i], tie, u + i, window, size,
+                                               inner);
+                const float sign = difference > 0.0f ? 1.0f : difference < 0.0f ? -1.0f
+                                                                                : difference;
+                rows[i] = (Row){top, top_e, reach, reach_e, fabsf(difference), sign,
+                                0.0, 0.0, 0, 0};
+                least[i] = difference > 0.0f ? INFINITY : top - 2.0f * reach;
+                least_e[i] = top_e - 2.0f * reach_e;
+            }
+            for (int64_t k = 0; k < size; k++) {
+                const int64_t p = window[k] < 0 ? 0 : window[k] * inner;
+                for (int64_t i = 0; i < lanes; i++) {
+                    found[k * inner + i] = 0.0f;
+                    if (window[k] >= 0 && (u[p + i] >= least_e[i] || v[p + i] >= least[i])) {
+                        add(&rows[i], u[p + i], v[p + i], k);
+                    }
+                }
+            }
+            for (int64_t i = 0; i < lanes; i++) {
+                for (int64_t k = rows[i].low; k < rows[i].high; k++) {
+                    if (window[k] >= 0) {
+                        const int64_t p = window[k] * inner + i;
+                        found[k * inner + i] = multiplier_of(&rows[i], u[p], v[p]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* found: (outer, positions, inner), what `gradient` (outer, outputs, inner) times the multiplier of
+ * `window_shares` adds up to at each position. Rows [begin, end) of outer. */
+void window_sums(const float *multiplier, const float *gradient, const int64_t *table,
+                 float *found, int64_t positions, int64_t outputs, int64_t size, int64_t inner,
+                 int64_t begin, int64_t end)
+{
+    for (int64_t r = begin; r < end; r++) {
+        float *sums = found + r * positions * inner;
+        for (int64_t i = 0; i < positions * inner; i++) {
+            sums[i] = 0.0f;
+        }
+        for (int64_t o = 0; o < outputs; o++) {
+            const float *g = gradient + (r * outputs + o) * inner;
+            for (int64_t k = 0; k < size; k++) {
+                const int64_t p = table[o * size + k];
+                const float *m = multiplier + ((r * outputs + o) * size + k) * inner;
+                for (int64_t i = 0; p >= 0 && i < inner; i++) {
+                    sums[p * inner + i] += m[i] == 0.0f ? 0.0f : m[i] * g[i];
+                }
             }
         }
     }

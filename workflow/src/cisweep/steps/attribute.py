@@ -63,7 +63,7 @@ def _products(config: AttributeConfig, model) -> list[str]:
 
 STEP = Step(
     name="attribute",
-    version=3,
+    version=4,
     order=30,
     config=AttributeConfig,
     title="Attributions",
