@@ -16,9 +16,10 @@ from cisweep import kernels
 from cisweep.analysis.rescale.ties import multipliers, reach_of, tie_of
 from cisweep.analysis.rescale.tracing import Trace, bare
 
-_pointers, _long = [ctypes.c_void_p] * 4, ctypes.c_int64
-_shares = kernels.kernel("window_shares", None, [*_pointers, ctypes.c_float, *[_long] * 6])
-_sums = kernels.kernel("window_sums", None, [*_pointers, *[_long] * 6])
+_pointer, _long = ctypes.c_void_p, ctypes.c_int64
+_shares = kernels.kernel("window_shares", None, [*[_pointer] * 5, ctypes.c_float, *[_long] * 6])
+_sums = kernels.kernel("window_sums", None, [*[_pointer] * 4, *[_long] * 6])
+_LANES = 16  # windows that the kernel takes at once
 
 
 class WindowShares(torch.autograd.Function):
@@ -151,7 +152,9 @@ def compiled_multipliers(
     given = [t.data_ptr() for t in (x, x_e, table, found)]
 
     def run(begin: int, end: int) -> None:
-        _shares(*given, tie_of(x.dtype), positions, outputs, size, inner, begin, end)
+        scratch = x.new_empty(3 * size * _LANES)
+        to = scratch.data_ptr()
+        _shares(*given, to, tie_of(x.dtype), positions, outputs, size, inner, begin, end)
 
     threads = min(torch.get_num_threads(), 1 + found.numel() // 65536)
     kernels.in_threads(run, found.shape[0] * outputs, threads)
