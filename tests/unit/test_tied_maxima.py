@@ -114,7 +114,9 @@ def plainly(x, top, reach, x_e, top_e, reach_e) -> torch.Tensor:
     """Return the multipliers of one row in float64, position by position."""
 
     def part(v: float, top: float, reach: float) -> float:
-        return 1.0 if v == top else max(0.0, 1 - (top - v) / reach) if reach else 0.0
+        if v == top:
+            return 1.0
+        return min(1.0, max(0.0, 1 - (top - v) / reach) * 17 / 16) if reach else 0.0
 
     top, top_e, reach, reach_e = (t.item() for t in (top, top_e, reach, reach_e))
     sign = 1 if top_e > top else -1

@@ -11,14 +11,15 @@ typedef struct {
     int64_t low, high;
 } Row;
 
-/* How far v wins: 1 at the maximum, falling to 0 at `reach` below it; 0 for NaN. */
+/* How far v wins: 1 near the maximum, falling to 0 at `reach` below it; 0 for NaN. */
 static inline float part_of(float v, float top, float reach)
 {
     if (v == top) {
         return 1.0f;
     }
     const float gap = v - top;
-    return gap > -reach ? gap / reach + 1.0f : 0.0f;
+    const float part = gap > -reach ? (gap / reach + 1.0f) * 1.0625f : 0.0f;
+    return part < 1.0f ? part : 1.0f;
 }
 
 static inline float winning(const Row *row, float u, float v)

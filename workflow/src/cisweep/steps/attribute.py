@@ -74,7 +74,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="attribute",
-    version=3,
+    version=4,
     order=30,
     config=AttributeConfig,
     title="Attributions",

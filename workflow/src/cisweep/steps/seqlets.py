@@ -46,7 +46,7 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=3,
+    version=4,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",

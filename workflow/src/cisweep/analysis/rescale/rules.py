@@ -23,7 +23,6 @@ from cisweep.analysis.rescale.pooling import (
     maximum_over_axes,
     sort,
     topk,
-    windows,
 )
 from cisweep.analysis.rescale.products import choice, product
 from cisweep.analysis.rescale.rectifier import relu
@@ -39,6 +38,7 @@ from cisweep.analysis.rescale.tracing import (
     settled,
     tracked_in,
 )
+from cisweep.analysis.rescale.windows import max_pooling
 from cisweep.errors import AttributionError
 from cisweep.models.convolution import fixed_conv1d
 from cisweep.models.fast_operations import steer_gradient
@@ -315,10 +315,10 @@ def _table() -> dict[str, Handler]:
         topk=topk,
         kthvalue=kth_value,
         median=kth_value,
-        max_pool2d_with_indices=windows(2),
-        max_pool3d_with_indices=windows(3),
-        adaptive_max_pool2d=windows(2),
-        adaptive_max_pool3d=windows(3),
+        max_pool2d_with_indices=max_pooling(2),
+        max_pool3d_with_indices=max_pooling(3),
+        adaptive_max_pool2d=max_pooling(2),
+        adaptive_max_pool3d=max_pooling(3),
     )
     for name, expand in {
         "glu": write_out.glu,

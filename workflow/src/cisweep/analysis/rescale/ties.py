@@ -13,6 +13,7 @@ import torch
 from cisweep import kernels
 
 _TIE = 1e-3  # of the largest input; a rounding of 1e-7 moves 1e-4 of one maximum's share
+_STEEP = 1.0625  # as `part_of` in _csrc/maximum.c
 _shares = kernels.kernel("maximum_shares", None, [ctypes.c_void_p] * 7 + [ctypes.c_int64] * 4)
 
 
@@ -38,7 +39,12 @@ def reach_of(flat: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     size = torch.maximum(values.abs(), flat.amin(-1, keepdim=True).abs())
     if not size.isfinite().all():  # masked positions say nothing of the size
         size = flat.abs().nan_to_num_(0.0, 0.0, 0.0).amax(-1, keepdim=True)
-    return size.mul_(max(_TIE, 8 * torch.finfo(flat.dtype).eps))
+    return size.mul_(tie_of(flat.dtype))
+
+
+def tie_of(dtype: torch.dtype) -> float:
+    """Return how far below a maximum winners are, of the largest input."""
+    return max(_TIE, 8 * torch.finfo(dtype).eps)
 
 
 Side = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -64,8 +70,11 @@ def _sum(parts: torch.Tensor) -> torch.Tensor:
 
 
 def _parts(x: torch.Tensor, values: torch.Tensor, reach: torch.Tensor) -> torch.Tensor:
-    """Return how far each position wins: 1 at the maximum, falling to 0 at `reach` below it."""
-    return ((x - values) / reach).add_(1).clamp_(0, 1).masked_fill_(x == values, 1.0)
+    """Return how far each position wins: 1 near the maximum, falling to 0 at `reach` below it.
+
+    Within a seventeenth of the reach it is 1: an exact tie stays one after rounding.
+    """
+    return ((x - values) / reach).add_(1).mul_(_STEEP).clamp_(0, 1).masked_fill_(x == values, 1.0)
 
 
 def compiled_multipliers(reference: Side, example: Side) -> torch.Tensor | None:
