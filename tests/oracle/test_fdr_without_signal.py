@@ -140,3 +140,24 @@ def test_against_windows_selected_the_same_way_seqlets_are_within_the_rate(
         null = Attributed.pooled([other for k, other in enumerate(strongest) if k != i])
         found += [n > 0 for n in swept.seqlets(own, null, fdr).values()]
     assert np.mean(found) <= 1.5 * fdr
+
+
+@pytest.mark.parametrize("fdr", RATES)
+def test_hits_in_the_strongest_windows_are_within_the_rate_of_each_motif(
+    without_signal, strongest, fdr
+):
+    """Over motifs: selection touches those that the model reads, which are few of a thousand."""
+    shares = []
+    for swept, own in zip(without_signal, strongest):
+        hits = swept.hits(own.windows)
+        shares.append(hits[hits["q_value"] <= fdr]["motif_idx"].nunique() / len(swept.motifs))
+    assert np.mean(shares) <= 1.5 * fdr
+
+
+def test_shuffled_copies_of_selected_windows_are_no_null_of_the_selection(
+    without_signal, strongest
+):
+    """Why the rate of seqlets is given the selection: without this, the words could go."""
+    swept, own = without_signal[0], strongest[0]
+    found = swept.seqlets(own, swept.own_null(own.windows, 0.2), 0.2, among=own.windows)
+    assert np.mean([n > 0 for n in found.values()]) > 1.5 * 0.2
