@@ -171,6 +171,9 @@ def test_table_and_hits_by_hand():
     own = hits[hits["motif"] == "m"]
     np.testing.assert_allclose(own["effect_p_value"], 2 / 16)  # below all 15 random spans
     np.testing.assert_allclose(own["effect_q_value"], 2 / 16)
+    # Of the spans 0 0 0 0 1 2 as low and as high as 0 are 4 and 6, as 1 are 5 and 2.
+    other = hits[hits["motif"] == "n"]["effect_p_value"]
+    np.testing.assert_allclose(other, [1, 2 * 3 / 7, np.nan])
     few = ablation_table(effects, min_hits=5)
     assert few["q_value"].isna().tolist() == [False, True] == few["rank"].isna().tolist()
     none = ablation_table(effects.iloc[:0])

@@ -50,6 +50,8 @@ def read(path, chrom: str) -> np.ndarray:
     with pyBigWig.open(str(path)) as file:
         if file.header()["nBasesCovered"] == 0:
             return np.full(LENGTHS[chrom], np.nan)
+        spans = file.intervals(chrom) or ()  # they may be longer than what values() shows
+        assert all(0 <= start < end <= LENGTHS[chrom] for start, end, _ in spans)
         return np.array(file.values(chrom, 0, LENGTHS[chrom]), dtype=float)
 
 

@@ -69,6 +69,41 @@ def test_a_blacklist_of_tiles_changes_the_chunks_that_it_touches(root, genome, r
     assert changed(windows, others) <= touched
 
 
+def test_a_chunk_and_those_beside_it_hold_all_windows_that_reach_into_it(root, genome):
+    bed(genome, "black.bed", ("other", 1, 2))
+    made = plan(root, genome)
+    windows = {c: made.windows("ctcf_pu1", c)[0] for c in made.chunks("ctcf_pu1")}
+    assert len(windows) == 4
+    for i, chunk in enumerate(windows):
+        inside = [
+            key
+            for part in windows.values()
+            for key, start, end in zip(part.keys(), part.start, part.end)
+            if start < 1000 * (i + 1) and end > 1000 * i
+        ]
+        near = made.neighbours("ctcf_pu1", chunk)
+        assert near == list(windows)[max(i - 1, 0) : i + 2]
+        assert set(inside) <= {key for c in near for key in windows[c].keys()}  # noqa: SIM118
+
+
+def test_a_key_sees_how_regions_become_windows(root, genome):
+    bed(genome, "black.bed", ("other", 1, 2))
+    rows = bed(genome, "r.bed", *((("c", 10 * i, 10 * i + 200, f"n{i}")) for i in range(5)))
+    named = bed(genome, "n.bed", *((("c", 10 * i, 10 * i + 200, f"m{i}")) for i in range(5)))
+
+    def key(**regions):
+        return plan(root, genome, regions=regions).chunk_key("ctcf_pu1", "c000000")
+
+    tiles, given = {"tile": {"stride_bp": 50}}, {"bed": str(rows)}
+    for usual, changes in (
+        (tiles, ({"tile": {"stride_bp": 40}}, {"edge": "pad"}, {"max_n": 0.2})),
+        (given, ({"bed": str(named)}, {"max_n": 0.2})),
+    ):
+        assert key(**usual) == key(**usual)
+        for change in changes:
+            assert key(**usual | change) != key(**usual), change
+
+
 def test_the_hash_of_all_regions_sees_the_blacklist(root, genome):
     bed(genome, "black.bed", ("c", 100, 110))
     before = plan(root, genome).regions_hash

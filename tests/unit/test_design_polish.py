@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from cisweep.analysis.design_baselines import BaselineTask
+from cisweep.analysis.design_choice import Chooser, Problems
 from cisweep.analysis.design_goals import Goal, goal_objective
 from cisweep.analysis.design_oracle import Oracle
 from cisweep.analysis.design_polish import polish
@@ -66,3 +67,27 @@ def test_what_is_not_good_or_not_allowed_is_not_taken():
     assert (window[15:] == one.template[15:]).all()
     assert banned.losses(window[None])[0] < banned.losses(start[None])[0]
     assert (polish(one, one.template, lambda y: True) == one.template).all()  # no edit, no swap
+
+
+def test_of_a_swap_the_whole_design_has_the_new_edit_and_not_the_old_one():
+    """A window of A; C adds 3, 2 and 1 at the first places, nothing at the fourth."""
+    model = Linear()
+    model.weights.zero_()
+    model.weights[1, :3] = torch.tensor([3.0, 2.0, 1.0])
+    oracle = Oracle(model, None, torch.zeros(0, dtype=torch.float64), 8)
+    template = np.zeros(LENGTH, np.uint8)
+    sample = template.copy()
+    sample[1:4] = 1
+    problems = Problems(template[None], np.zeros((1, 1)), np.zeros((1, LENGTH), bool), [None])
+
+    def chosen(swaps):
+        goals = [Goal(0, "maximise", 5.0)]
+        chooser = Chooser(oracle, goals, 0.1, prune=True, threshold=0.5, swaps=swaps)
+        (choice,) = chooser.choose(problems, sample[None, None, None])
+        return choice, [np.flatnonzero(w).tolist() for w in (choice.full, choice.pruned)]
+
+    choice, places = chosen(0)
+    assert places == [[1, 2, 3], [1, 2]] and choice.score[0]  # 3 of 5: not reached
+    choice, places = chosen(3)
+    assert places == [[0, 1, 3], [0, 1]] and not choice.score[0]  # exactly 5 is reached
+    assert choice.score[1] == 2 and choice.path.n_edits == 3

@@ -1,5 +1,6 @@
 """The null of predicted peaks: shuffled stretches, p- and q-values, which stretches are drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -199,6 +200,8 @@ def test_many_windows_are_sampled_and_few_are_shuffled_often(genome):
     assert many.n_windows == 628 and many.draws == 1
     assert len(many.drawn) == 3 and len({s.low for s in many.drawn}) == 3
     assert {k for k in keys(many)} < set(planned(many))
+    rows = [stretches(genome).drawn.index(s) for s in many.drawn]  # of seven
+    assert min(np.diff(rows)) >= 2  # from all over the run
     assert stretches(genome, null_windows=2000).draws == 3
     assert stretches(genome, fdr=0.01).draws == 100
     assert stretches(genome, fdr=None, top_n=5, null_windows=0).drawn == []
@@ -215,6 +218,11 @@ def test_a_chunk_of_the_null_reruns_when_what_it_draws_changes(genome, tmp_path)
         assert keys_of(**same) == (settings, usual)
     for change in ({"min_distance_bp": 300}, {"null_windows": 2000}, {"fdr": 0.2}):
         assert keys_of(**change)[0] != settings
+    plan = stretches(genome).plan
+    seeded = replace(plan, config=plan.config.model_copy(update={"seed": 1}))
+    model = plan.models["m"].model_copy(update={"window_bp": 201})
+    for changed in (seeded, replace(plan, models={"m": model})):
+        assert NullStretches(changed, "m").settings != settings
     black = tmp_path / "black.bed"
     black.write_text("b\t500\t600\n")
     tile = {"tile": {"stride_bp": 100}, "chroms": "a|b"}

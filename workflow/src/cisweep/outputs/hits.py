@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import append_bed_rows
+from cisweep.outputs.tables import append_bed_rows, described
 
+_GIVEN = "given the selection of the windows"
 _PLACE = [("chrom", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
 _MATCH = [("strand", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
 
@@ -22,10 +23,13 @@ def schema(targets: list[str]) -> pa.schema:
     """Return the schema of hits.parquet.
 
     `attribution_<t>`: sum over the hit's bases; `cosine_<t>`: between hypothetical attributions
-    and matrix; `best_<t>`: wins its place among overlapping hits.
+    and matrix; `best_<t>`: wins its place among overlapping hits. The q-values are given the
+    selection: windows that a model picks hold more of what it reads than the background does.
     """
     fields = [*_PLACE, ("motif", pa.string()), ("name", pa.string()), *_MATCH]
-    fields += [("q_value", pa.float64()), ("q_value_pooled", pa.float64())]
+    for name, tests in (("q_value", "the hit's motif"), ("q_value_pooled", "all motifs")):
+        about = f"Benjamini-Hochberg over the positions and strands of {tests}; {_GIVEN}"
+        fields.append(described(name, about))
     for t in targets:
         fields += [(f"attribution_{t}", pa.float64()), (f"cosine_{t}", pa.float64())]
         fields += [(f"best_{t}", pa.bool_())]

@@ -4,6 +4,10 @@ A place that several windows cover has one row, from the window whose centre is 
 (window_start, window_end); n_windows says in how many windows it was called. motif is missing
 where more than steps.seqlets.name_rate of random spans are named as well (name_p_value); name_by
 is `tomtom`, or `hit` where a match over the seqlet and its neighbour names both.
+
+q_value and the rates of seqlet_summary.tsv are given the selection: they compare the windows with
+their own shuffled copies, which were not selected by their predictions as the windows were. Windows
+of shuffled sequence that are selected in the same way have seqlets too.
 """
 
 from pathlib import Path
@@ -11,7 +15,12 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import write_bed
+from cisweep.outputs.tables import described, write_bed
+
+_Q_VALUE = (
+    "false discovery rate against shuffled copies of the windows, per target and sign; given the "
+    "selection of the windows"
+)
 
 CHUNK_SCHEMA = pa.schema(
     [
@@ -34,7 +43,7 @@ SCHEMA = pa.schema(
     [
         *(field for field in CHUNK_SCHEMA if field.name not in ("owned", "at_border")),
         ("n_windows", pa.int64()),
-        ("q_value", pa.float64()),
+        described("q_value", _Q_VALUE),
         ("motif", pa.string()),
         ("motif_id", pa.string()),
         ("motif_p_value", pa.float64()),

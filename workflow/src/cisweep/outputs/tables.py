@@ -15,6 +15,11 @@ from cisweep.textfile import control_letter
 _TSV = {"sep": "\t", "index": False, "float_format": "%.9g", "na_rep": "NaN"}
 
 
+def described(name: str, about: str) -> pa.Field:
+    """Return a float64 field of a Parquet schema whose metadata say what it is (`about`)."""
+    return pa.field(name, pa.float64(), metadata={"about": about})
+
+
 def write_tsv(table: pd.DataFrame, path: Path) -> None:
     """Write a tab-separated table with a header; floats have 9 digits, which float32 needs."""
     table.to_csv(path, lineterminator="\n", **_TSV)

@@ -8,7 +8,8 @@ from cisweep.steps.base import Step, StepConfig
 
 
 class HitsConfig(StepConfig):
-    """FIMO over merged intervals, both strands."""
+    """FIMO over merged intervals, both strands. p- and q-values are given the selection of the
+    windows."""
 
     over: Literal["regions", "sweep"] = "regions"
     """Scan the selected regions, or every window of the run."""

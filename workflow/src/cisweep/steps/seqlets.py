@@ -12,7 +12,8 @@ class SeqletsConfig(StepConfig):
     place that several windows cover counts once, in the window in which it is most central."""
 
     fdr: float = Field(0.2, gt=0, lt=1)
-    """Share of false calls that is accepted, per target and sign (0.2 as in TF-MoDISco)."""
+    """Share of false calls that is accepted, per target and sign (0.2 as in TF-MoDISco), given the
+    selection of the windows."""
     threshold: float = Field(0.01, gt=0, lt=1)
     """p-value that every sub-span of a seqlet must pass (recursive_seqlets)."""
     min_len: int = Field(4, ge=2)
