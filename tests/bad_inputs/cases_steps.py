@@ -102,7 +102,7 @@ TRAINING = [
     of_kind("letters", KMERS | {"letters": {"A": 1}}, "letters: give a number for C, G, T", M),
     of_kind("words", KMERS | {"words": {"ACGT": 1}}, "'ACGT' is not 1 to 3 (k)", M),
     of_kind("words of other letters", KMERS | {"words": {"AU": 1}}, "'AU' is not", "A C G T"),
-    of_kind("k true", KMERS | {"k": True}, f"{M}.data.kmers.k", "got true"),
+    of_kind("k true", KMERS | {"k": True}, f"{M}.data.k", "got true"),
     of_kind(
         "near duplicates of 3-mers",
         KMERS,

@@ -198,6 +198,10 @@ def _place(model: type[BaseModel], loc: tuple) -> tuple:
     """Return a place below `model` as a user writes it, without the tags of unions."""
     kept, kinds = [], [model]
     for part in loc:
+        tagged = [kind for kind in kinds if part in _tags(kind)] if len(kinds) > 1 else []
+        if tagged:
+            kinds = tagged
+            continue
         inner: list[Any] = []
         for kind in kinds:
             origin, parts = get_origin(kind), get_args(kind)
@@ -211,6 +215,12 @@ def _place(model: type[BaseModel], loc: tuple) -> tuple:
             kept.append(part)
             kinds = [option for kind in inner for option in _options(kind)]
     return tuple(kept)
+
+
+def _tags(kind: Any) -> tuple:
+    """Return the values of `kind` by which a model is chosen out of several."""
+    field = getattr(kind, "model_fields", {}).get("kind")
+    return get_args(field.annotation) if field is not None else ()
 
 
 def _options(annotation: Any) -> list[Any]:
@@ -348,7 +358,6 @@ def _check_signal(config: Any, models: dict[str, ModelConfig]) -> list[str]:
             found.append(f"{where}: no model has this target or track ({', '.join(sorted(known))})")
         elif len(signal.paths) != strands.get(name, len(signal.paths)):
             found.append(f"{where}: the track has {strands[name]} strands; give one file for each")
-        found += [f"{where}: no such file {path}" for path in signal.paths if not path.is_file()]
     return found
 
 
