@@ -48,7 +48,7 @@ with Job(snakemake) as job:  # noqa: F821
     ):
         write_tsv(empty_scores(options, step.rank_edits), table_path)
         for pairs in map(list, blocks):
-            model = model or load_model(plan.models[job.model], device=device)
+            model = model or load_model(plan.models[job.model], device=device, finite=False)
             for k, (table, ref, alt) in enumerate(score_pairs(model, pairs, options)):
                 if step.rank_edits:
                     own = pairs[k * PAIRS_OF_BLOCK : (k + 1) * PAIRS_OF_BLOCK]

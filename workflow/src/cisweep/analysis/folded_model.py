@@ -65,7 +65,9 @@ class FoldedModel:
         wanted = tuple(config.tracks) if tracks else ()
         readout = cls.readout(wanted)
         folds = [
-            strand_mean(load_model(config, fold, device), readout, config.targets, config.rc)
+            strand_mean(
+                load_model(config, fold, device, finite=False), readout, config.targets, config.rc
+            )
             for fold in range(len(config.folds))
         ]
         return cls(config, folds, device, wanted)

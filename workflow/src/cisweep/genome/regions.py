@@ -87,12 +87,7 @@ def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") 
                 where=f"{path}, line {n}",
                 mend="separate the columns with tabs",
             )
-        if letter := control_letter(row[0]) or control_letter("".join(row[3:4])):
-            raise RegionError(
-                f"chrom or name has the letter {letter}",
-                where=f"{path}, line {n}",
-                mend="take it out",
-            )
+    _check_names(fields, number, path)
     start = _integers([r[1] for r in fields], number, "start", path)
     end = _integers([r[2] for r in fields], number, "end", path)
     wrong = np.flatnonzero((start < 0) | (end <= start))
@@ -112,6 +107,19 @@ def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") 
         name=np.array([r[3] if len(r) > 3 else "" for r in fields], dtype=object),
         centre=_centres(path, fields, number, start, end, summits),
         line=number,
+    )
+
+
+def _check_names(fields: list[list[str]], number: np.ndarray, path: Path) -> None:
+    names = ["".join((row[0], *row[3:4])) for row in fields]
+    # One search through all of them.
+    if control_letter("".join(names)) is None:
+        return
+    at = next(i for i, name in enumerate(names) if control_letter(name))
+    raise RegionError(
+        f"chrom or name has the letter {control_letter(names[at])}",
+        where=f"{path}, line {number[at]}",
+        mend="take it out",
     )
 
 

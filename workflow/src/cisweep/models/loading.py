@@ -49,7 +49,12 @@ class ConstantInputs(nn.Module):
 
 
 def load_model(
-    config: ModelConfig, fold: int = 0, device: str | torch.device = "cpu", *, check: bool = True
+    config: ModelConfig,
+    fold: int = 0,
+    device: str | torch.device = "cpu",
+    *,
+    check: bool = True,
+    finite: bool = True,
 ) -> nn.Module:
     """Return a trained model: eval mode, gradients off, on the device.
 
@@ -62,8 +67,9 @@ def load_model(
     config: the model's config.
     fold: index of the set of weights.
     device: where the model goes.
-    check: whether to look for NaN and infinite weights, and to run one window of A's, which shows
-        that window, inputs and targets fit.
+    check: whether to run one window of A's, which shows that window, inputs and targets fit.
+    finite: whether to look for NaN and infinite weights. The rule prepare does, so that the jobs
+        behind it, which read the same bytes, need not.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def load_model(
         )
     weights = config.folds[fold]
     model = adapter(config.adapter)(config, weights)
-    if check:
+    if finite:
         check_finite(
             model, map(str, (weights.hub or weights.weights, *weights.extra_weights.values()))
         )
