@@ -7,6 +7,7 @@ tries random changes for so long and prints each new fault with a small input th
 """
 
 import gzip
+import itertools
 import json
 import os
 import random
@@ -138,6 +139,7 @@ def _read_bed(path: Path) -> None:
 VCF = (
     b"##fileformat=VCFv4.2\n##contig=<ID=chr1,length=22>\n##contig=<ID=chr2,length=12>\n"
     b'##INFO=<ID=GENE,Number=1,Type=String,Description="gene">\n'
+    b'##INFO=<ID=END,Number=1,Type=Integer,Description="end">\n'
     b'##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
     b"#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tNA1\n"
     b"chr1\t2\trs1\tC\tA,T\t.\tPASS\tGENE=a\tGT\t0|1\nchr1\t4\t.\tTA\tT\t50\t.\t.\tGT\t1/1\n"
@@ -574,20 +576,28 @@ def search(minutes: float, names: list[str], seed: int) -> dict[tuple[str, str],
         for name in names:
             (Path(folder) / name).mkdir()
             seeds[name] = PARSERS[name].seeds(Path(folder) / name)
+            for data in seeds[name]:  # what is imported once takes none of a file's time
+                path = Path(folder) / name / f"x{PARSERS[name].suffix}"
+                path.write_bytes(data)
+                with suppress(CisweepError):
+                    PARSERS[name].read(path)
         end = time.monotonic() + 60 * minutes
-        while time.monotonic() < end:
-            for name in names:
-                parser = PARSERS[name]
-                for _ in range(2 if parser.apart else 50):
-                    path = Path(folder) / name / f"x{parser.suffix}"
-                    data = changed(rng.choice(seeds[name]), parser.words, rng)
-                    path.write_bytes(data)
-                    tried[name] += 1
-                    fault = fault_of(parser, path)
-                    if fault and (name, _kind(fault)) not in found:
-                        data = smaller(parser, path, data, _kind(fault))
-                        found[name, _kind(fault)] = data
-                        print(f"{name}: {fault}\n    {data[:300]!r}", flush=True)
+        for name in itertools.cycle(names):
+            parser = PARSERS[name]
+            path = Path(folder) / name / f"x{parser.suffix}"
+            for _ in range(2 if parser.apart else 50):
+                if time.monotonic() > end:
+                    break
+                data = changed(rng.choice(seeds[name]), parser.words, rng)
+                path.write_bytes(data)
+                tried[name] += 1
+                fault = fault_of(parser, path)
+                if fault and (name, _kind(fault)) not in found:
+                    data = smaller(parser, path, data, _kind(fault))
+                    found[name, _kind(fault)] = data
+                    print(f"{name}: {fault}\n    {data[:300]!r}", flush=True)
+            if time.monotonic() > end:
+                break
     print("tried", sum(tried.values()), tried)
     return found
 
