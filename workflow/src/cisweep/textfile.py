@@ -17,6 +17,30 @@ from cisweep.errors import CisweepError
 _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _GZIP = b"\x1f\x8b"
+EXPANSION_MAX = 100
+"""A compressed text may expand to so many times its size (coordinates and letters: 3 to 20) …"""
+EXPANDED_MAX_BYTES = 64 << 20
+"""… or to so many bytes, whichever is more."""
+
+
+class _Bounded(gzip.GzipFile):
+    """A compressed file that stops once it has given more than a text would."""
+
+    def __init__(self, raw: BinaryIO, size: int):
+        super().__init__(fileobj=raw)
+        self._room = max(EXPANDED_MAX_BYTES, EXPANSION_MAX * size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Return bytes as GzipFile does; raises OSError when they are too many."""
+        all_of_it = size is None or size < 0
+        found = super().read(self._room + 1 if all_of_it else size)
+        self._room -= len(found)
+        if self._room < 0:
+            raise OSError(
+                f"it expands to more than {EXPANSION_MAX} times its size and "
+                f"{EXPANDED_MAX_BYTES >> 20} MB, as no such text does; if it is one, decompress it"
+            )
+        return found
 
 
 @contextmanager
@@ -118,4 +142,5 @@ def _bytes(path: Path, stack: ExitStack) -> BinaryIO:
     raw = stack.enter_context(open(path, "rb"))  # noqa: SIM115
     if raw.peek(2)[:2] != _GZIP and path.suffix not in (".gz", ".bgz"):
         return raw
-    return stack.enter_context(io.BufferedReader(gzip.GzipFile(fileobj=raw)))
+    size = path.stat().st_size
+    return stack.enter_context(io.BufferedReader(_Bounded(raw, size)))

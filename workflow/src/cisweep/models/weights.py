@@ -20,6 +20,8 @@ EXPANSION_MAX = 4
 """A compressed archive of weights may expand to so many times its size …"""
 EXPANDED_MAX_BYTES = 256 << 20
 """… or to so many bytes, whichever is more."""
+HEADER_MAX_BYTES = 16 << 20
+"""Names and shapes of a safetensors file; a tensor takes about a hundred bytes."""
 _SHOWN = 6
 _log = logging.getLogger("cisweep.models.weights")
 
@@ -44,7 +46,10 @@ def read_file(path: Path, *, trust_pickle: bool = False) -> Any:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
+            _check_header(path)
             return load_file(path)
+    except ModelError:
+        raise
     except Exception as error:  # each format has its own exceptions for a broken file
         raise broken(path, error) from None
     return read_pickle(path, trust=trust_pickle)
@@ -128,6 +133,17 @@ def check_present(path: Path) -> None:
         raise ModelError("there is no such model file", where=str(path), mend="correct its path")
     if path.stat().st_size == 0:
         raise broken(path, "it is empty")
+
+
+def _check_header(path: Path) -> None:
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+    if HEADER_MAX_BYTES < size < path.stat().st_size:
+        raise ModelError(
+            f"the header takes {size:,} bytes, more than {HEADER_MAX_BYTES:,}",
+            where=str(path),
+            mend="save the state dict again: a header holds the names and shapes of tensors",
+        )
 
 
 def is_torchscript(path: Path) -> bool:

@@ -129,10 +129,12 @@ class _StubPickle:
 
 
 def _read_legacy(path: Path) -> Any:
-    if tarfile.is_tarfile(path):  # of torch 0.1, and torch would unpack it
-        raise _not_bpnet(path, "a tar archive")
     try:
+        if tarfile.is_tarfile(path):  # of torch 0.1, and torch would unpack it
+            raise _not_bpnet(path, "a tar archive")
         return torch.load(path, "cpu", weights_only=False, pickle_module=_StubPickle())
+    except ModelError:
+        raise
     except pickle.UnpicklingError as error:
         raise pickle_error(path, error) from None
     except Exception as error:  # whatever a broken pickle makes of the stubs

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.modules import BPNet, ChromBPNet
-from cisweep.models.weights import broken, check_present, fill, say_casts
+from cisweep.models.weights import (
+    EXPANDED_MAX_BYTES,
+    EXPANSION_MAX,
+    broken,
+    check_present,
+    fill,
+    say_casts,
+)
 
 _ACCESSIBILITY = "wo_bias_bpnet_"
 _NAMES = {
@@ -65,13 +72,16 @@ def _read(path: Path) -> dict[str, BPNet]:
         if isinstance(item, h5py.Dataset) and "optimizer_weights" not in parts and len(parts) > 1:
             weight = parts[-1].split(":")[0]
             if weight in ("kernel", "bias"):
+                _check_size(item, path)
                 arrays.setdefault(parts[-2], {})[weight] = item[()]
 
     try:
         with h5py.File(path, "r") as file:
             file.visititems(collect)
             _profile_crops(json.loads(file.attrs.get("model_config", "{}")), crops)
-    except OSError as error:
+    except ModelError:
+        raise
+    except Exception as error:  # h5py has many for a damaged file, and the config may be any JSON
         raise broken(path, error) from None
     kinds = {
         "accessibility": {
@@ -87,6 +97,18 @@ def _read(path: Path) -> dict[str, BPNet]:
     if not models:
         raise _no_layers(path, arrays)
     return models
+
+
+def _check_size(item: Any, path: Path) -> None:
+    """Raise a ModelError for weights of which the file holds the size alone, or almost."""
+    limit = max(EXPANDED_MAX_BYTES, EXPANSION_MAX * path.stat().st_size)
+    if item.nbytes > limit:
+        raise ModelError(
+            f"{item.name} would take {item.nbytes:,} bytes, more than {EXPANSION_MAX} times the "
+            "file",
+            where=str(path),
+            mend="save the model again with Keras, which compresses nothing",
+        )
 
 
 def _profile_crops(value: Any, crops: dict[str, int]) -> None:
