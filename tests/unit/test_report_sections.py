@@ -489,12 +489,15 @@ def test_statistics_of_selected_windows_say_so(folder):
     on = {"predict": {}, "attribute": {}, "select": {}}
     by_rate = given_selection(view("hits", {}, "m", more=on))
     assert "were selected by their prediction, and a share of them (up to 0.060)" in by_rate.text
+    too = "shuffled sequence, selected in the same way, would have it too"
+    assert by_rate.text.startswith("Given the selection") and too not in by_rate.text
     assert given_selection(view("marginalize", {}, "m", more=on)) is None
     assert given_selection(view("hits", {}, "m")) is None  # nothing was selected
     on["select"] = {"fdr": None, "top_n": 40}
     selected(folder, [3, 0], [40, 40])
     by_rank = given_selection(view("seqlets", {}, "m", more=on))
     assert "many of them are expected by chance (80 % of ctcf, 80 % of pu1)" in by_rank.text
+    assert by_rank.text.startswith("Given the selection") and too in by_rank.text
     selected(folder, [0, 0], [40, 40], n_null_windows=0)
     assert "without a rate" in given_selection(view("ablate", {}, "m", more=on)).text
     selected(folder, [0, 0], [0, 0])

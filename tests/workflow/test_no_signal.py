@@ -30,7 +30,7 @@ def shuffled(tmp_path_factory, resources, snakemake):
     (folder / "g.fa").write_text(f">chr20\n{decode_tokens(tokens[0, 0])}\n")
     pysam.faidx(str(folder / "g.fa"))
     config = {"genome": {"fasta": str(folder / "g.fa")}, "steps": {"discover": {}}}
-    snakemake(config, folder / "run")
+    snakemake(config, folder / "run", timeout=1200)
     return folder / "run" / "results" / "demo"
 
 

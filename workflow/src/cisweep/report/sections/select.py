@@ -164,6 +164,7 @@ def given_selection(view: View) -> Note | None:
     if peaks is None or not len(peaks.table):
         return None
     config = view.plan.step_config("select")
+    too = " Windows of shuffled sequence, selected in the same way, would have it too."
     if config.fdr is not None:
         how = (
             "were selected by their prediction, and a share of them (up to "
@@ -181,5 +182,5 @@ def given_selection(view: View) -> Note | None:
     return Note(
         f"Given the selection: the windows {how}. The p-values and rates here say what the model "
         "reads in these windows; they do not say that the genome has more of it than shuffled "
-        "sequence has."
+        f"sequence has.{too if config.fdr is None else ''}"
     )
