@@ -10,6 +10,7 @@ from cisweep.analysis.motif_discovery import (
     trim,
     write_meme,
 )
+from cisweep.analysis.seqlet_names import NameRules
 from cisweep.genome.backgrounds import sample_order
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
@@ -49,14 +50,16 @@ with Job(snakemake) as job:  # noqa: F821
         write_tsv(found.seqlets, path)
     with job.product("meme") as path:
         write_meme(motifs, path)
-    table = found_table(patterns, load_motifs(job.plan.config.motifs), step.nearest, job.threads)
+    rules = NameRules(step.name_rate, step.nearest, job.plan.config.seed, job.threads)
+    table = found_table(patterns, load_motifs(job.plan.config.motifs), one_hot, rules)
     if len(table):
         job.say(table.to_string(index=False))
     with job.product("table") as path:
         write_tsv(table, path)
     with job.product("figure") as path:
         titles = [
-            f"{row.pattern} ({row.n_seqlets} seqlets), {row.motif} {row.motif_id}"
+            f"{row.pattern} ({row.n_seqlets} seqlets), "
+            + (f"{row.motif} {row.motif_id}" if row.motif else "no known motif")
             for row in table.itertuples()
         ]
         contributions = [np.asarray(p.contributions[:, trim(p)]) for p in patterns]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.chunk_hits import background_of
+from cisweep.analysis.chunk_hits import scan_options
 from cisweep.analysis.hit_gather import HitGather, merge_sums
 from cisweep.analysis.hits import HitSums
 from cisweep.analysis.motif_families import motif_families
@@ -17,13 +17,7 @@ from cisweep.outputs.tables import ParquetWriter, write_tsv
 with Job(snakemake) as job:  # noqa: F821
     plan, step = job.plan, job.plan.step_config("hits")
     motifs = load_motifs(plan.config.motifs)
-    model = prepare_motifs(
-        motifs,
-        background=background_of(step.background, job.inputs("base_counts")[0]),
-        bin_size=step.bin_size,
-        pseudocount=step.pseudocount,
-        threshold=step.threshold,
-    )
+    model = prepare_motifs(motifs, **scan_options(step, job.inputs("base_counts")[0]))
     targets = plan.models[job.model].target_names if plan.is_on("attribute") else []
     counts = [dict(np.load(path)) for path in job.inputs("counts")]
     q_values = cell_qvalues(

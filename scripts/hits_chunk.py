@@ -3,9 +3,9 @@
 from cisweep.analysis.chunk_hits import (
     Attributed,
     Scan,
-    background_of,
     hits_of_chunk,
     owned_intervals,
+    scan_options,
 )
 from cisweep.analysis.motif_families import shuffled_columns
 from cisweep.analysis.score_distribution import prepare_motifs
@@ -34,12 +34,7 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
                 [usable_windows(plan, job.model, c).windows for c in near]
             )
         motifs = load_motifs(plan.config.motifs)
-        options = {
-            "background": background_of(step.background, job.inputs("counts")[0]),
-            "bin_size": step.bin_size,
-            "pseudocount": step.pseudocount,
-            "threshold": step.threshold,
-        }
+        options = scan_options(step, job.inputs("counts")[0])
         copies = [
             c for m in motifs for c in shuffled_columns(m, step.null_copies, plan.config.seed)
         ]

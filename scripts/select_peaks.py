@@ -1,11 +1,11 @@
 """Find the predicted peaks: local maxima of each target that shuffled sequence does not give."""
 
 from cisweep.analysis.peak_null import PeakNull
-from cisweep.analysis.peak_selection import WINDOWS, PeakRules, predicted_peaks
+from cisweep.analysis.peak_selection import PeakRules, predicted_peaks
 from cisweep.job import Job
 from cisweep.outputs.h5 import prediction_blocks
-from cisweep.outputs.peaks import read_null
-from cisweep.outputs.tables import write_bed, write_tsv
+from cisweep.outputs.peaks import read_null, write_peaks
+from cisweep.outputs.tables import write_tsv
 from cisweep.steps.select import FDR
 
 with Job(snakemake) as job:  # noqa: F821
@@ -42,7 +42,7 @@ with Job(snakemake) as job:  # noqa: F821
                 "pass: raise steps.select.null_windows"
             )
     with job.product("peaks") as path:
-        write_bed(found.windows, path, WINDOWS)
+        write_peaks(path, found.windows, found.peaks)
     with job.product("table") as path:
         write_tsv(found.peaks, path)
     with job.product("summary") as path:

@@ -6,6 +6,7 @@ from cisweep.analysis.allele_hits import (
     allele_spans,
     hits_in_words,
 )
+from cisweep.analysis.chunk_hits import scan_options
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.analysis.variant_gather import Strongest
 from cisweep.contracts import Windows
@@ -16,8 +17,7 @@ from cisweep.job import Job
 from cisweep.outputs.tables import write_tsv
 from cisweep.outputs.variants import effect_blocks, one_based, read_selected
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
-
-THRESHOLD = 1e-4  # p-value of the hits that are compared
+from cisweep.steps.hits import HitsConfig
 
 with Job(snakemake) as job:  # noqa: F821
     import numpy as np
@@ -73,7 +73,10 @@ with Job(snakemake) as job:  # noqa: F821
         values = found.projected[config.target_names.index(target)][:, None] * one_hot
         n = len(alleles)
         if motifs:
-            hits = allele_hits(alleles, prepare_motifs(motifs, threshold=THRESHOLD), motifs)
+            # As the run's hits are, so that a site has one p-value.
+            scan = plan.step_config("hits") or HitsConfig()
+            scanner = prepare_motifs(motifs, **scan_options(scan, job.inputs("counts")[0]))
+            hits = allele_hits(alleles, scanner, motifs)
         letters = ["".join("ACGTN"[t] for t in row) for row in tokens]
         for i, (v, delta) in enumerate(zip(alleles.variants, shown.values())):
             same = hits[["chrom", "pos", "ref", "alt"]] == [v.chrom, v.pos, v.ref, v.alt]

@@ -92,12 +92,39 @@ def test_faults_of_the_config(regions):
 def test_the_strongest_peaks_of_each_target(tmp_path):
     path = tmp_path / "peaks.bed"
     rows = [("a", 1), ("a,b", 2), ("b", 3), ("a", 4), ("a", 5)]
-    path.write_text("".join(f"c\t{s}\t{s + 9}\t{n}\t0\t.\n" for n, s in rows))
+    path.write_text("".join(f"c\t{10 * s}\t{10 * s + 9}\t{n}\t0\t.\n" for n, s in rows))
     predictions = {"a": np.array([5.0, 1, 9, 7, 7]), "b": np.array([9.0, 2, 1, 9, 9])}
     peaks = read_peaks(path)
     assert strongest_peaks(peaks, predictions, 2).tolist() == [1, 2, 3, 4]
     assert strongest_peaks(peaks, predictions, 1).tolist() == [1, 3]
     assert strongest_peaks(peaks, predictions, None).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_place_belongs_to_the_strongest_peak_of_its_target_over_it(tmp_path):
+    path = tmp_path / "peaks.bed"
+    rows = [
+        *(("c", 0, "a"), ("c", 5, "a"), ("c", 9, "a"), ("c", 10, "a"), ("c", 14, "a")),
+        *(("d", 5, "a"), ("d", 5, "b")),
+    ]
+    path.write_text("".join(f"{c}\t{s}\t{s + 10}\t{n}\t0\t.\n" for c, s, n in rows))
+    peaks = read_peaks(path)
+    values = np.array([3.0, 5, 4, 2, 3, 1, 0])
+    predictions = {"a": values, "b": values[::-1]}
+    # Of target a on c, 5 to 15 is first and leaves no room but at its ends; d is apart.
+    assert strongest_peaks(peaks, predictions, 2).tolist() == [1, 5, 6]
+    assert strongest_peaks(peaks, {"a": -values}, 3).tolist() == [0, 3, 5]
+    # By brute force: the strongest of those that overlap none stronger that was taken.
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        start, value = rng.integers(0, 300, 40), rng.random(40)
+        path.write_text("".join(f"c\t{s}\t{s + 10}\ta\t0\t.\n" for s in start))
+        wanted: list[int] = []
+        for row in np.argsort(-value).tolist():
+            if all(abs(start[row] - start[k]) >= 10 for k in wanted):
+                wanted.append(row)
+        found = strongest_peaks(read_peaks(path), {"a": value}, 8)
+        assert found.tolist() == sorted(wanted[:8])
+        assert strongest_peaks(read_peaks(path), {"a": value}, None).tolist() == sorted(wanted)
 
 
 @pytest.fixture

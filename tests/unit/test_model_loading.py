@@ -20,6 +20,7 @@ from torch import nn
 from cisweep.config.model import BUILT_IN_MODULES, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models import load_model
+from cisweep.models.adapters.export import reads_programs
 from cisweep.models.building import module_class
 from cisweep.models.modules import BUILT_IN, CNN, BPNet, ChromBPNet, Linear
 
@@ -342,12 +343,37 @@ def test_python_adapter(cnn, windows, tmp_path, monkeypatch):
     assert load_model(config_of(tmp_path / "m.txt", **args))(windows).tolist() == [[240.0]] * 3
 
 
+needs_programs = pytest.mark.skipif(
+    not reads_programs(), reason="programs of torch.export need torch 2.8 or newer"
+)
+
+
+@pytest.mark.parametrize("version", ["2.6.0+cpu", "2.7.1"])
+def test_exported_programs_of_an_old_torch_say_which_one_is_needed(tmp_path, monkeypatch, version):
+    (tmp_path / "m.pt2").write_bytes(b"any")
+    monkeypatch.setattr(torch, "__version__", version)
+    wanted = (
+        rf"m\.pt2: programs of torch.export need torch 2\.8 or newer, and this is torch {version}"
+    )
+    with pytest.raises(ModelError, match=wanted.replace("+", r"\+") + r".*state dict"):
+        load_model(config_of(tmp_path / "m.pt2", adapter="export"))
+
+
+@pytest.mark.parametrize(
+    ("version", "reads"), [("2.7.9", False), ("2.8.0", True), ("2.14.1", True)]
+)
+def test_the_oldest_torch_of_exported_programs(monkeypatch, version, reads):
+    monkeypatch.setattr(torch, "__version__", version)
+    assert reads_programs() == reads
+
+
 def export(model, path, batch=None):
     shapes = {"X": {0: batch}} if batch else None
     program = torch.export.export(model, (torch.zeros(2, 4, 40),), dynamic_shapes=shapes)
     torch.export.save(program, path)
 
 
+@needs_programs
 def test_exported_program(cnn, windows, tmp_path):
     export(cnn, tmp_path / "m.pt2", torch.export.Dim("batch"))
     config = config_of(tmp_path / "m.pt2", adapter="export")
@@ -356,6 +382,7 @@ def test_exported_program(cnn, windows, tmp_path):
         load_model(config_of(tmp_path / "m.pt2", adapter="export", window_bp=41))
 
 
+@needs_programs
 def test_exported_program_of_a_fixed_batch(cnn, windows, tmp_path):
     export(cnn, tmp_path / "m.pt2")
     model = load_model(config_of(tmp_path / "m.pt2", adapter="export"))
@@ -369,6 +396,7 @@ def rewrite(source, target, change):
             new.writestr(name, change(name, old.read(name)))
 
 
+@needs_programs
 def test_exported_program_that_runs_code_is_refused(cnn, tmp_path, monkeypatch):
     export(cnn, tmp_path / "m.pt2", torch.export.Dim("batch"))
     monkeypatch.setenv("CISWEEP_BOMB", str(tmp_path / "exploded"))

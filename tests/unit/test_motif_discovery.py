@@ -19,6 +19,7 @@ from cisweep.analysis.motif_discovery import (
     trim,
     write_meme,
 )
+from cisweep.analysis.seqlet_names import NameRules
 from cisweep.analysis.tfmodisco import WindowRules, fit_thresholds, window_sums
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
@@ -328,17 +329,27 @@ def test_examples_carry_the_numbers_of_their_rows(tmp_path):
 
 def test_found_motifs_are_named_by_the_closest_known_one():
     known = [
-        Motif(f"M{i}", f"n{i}", sharp(s)) for i, s in enumerate(("GATTACA", "CCCGGC", "TTTGT"))
+        Motif(f"M{i}", f"n{i}", sharp(s)) for i, s in enumerate(("GATTACA", "CCCTGAGC", "TTTGT"))
     ]
-    patterns = [pattern(sharp("TGTAATC")), pattern(sharp("CCCGGC"), "neg.x")]
-    table = found_table(patterns, known, nearest=2)
+    patterns = [pattern(sharp("TGTAATC")), pattern(sharp("CCCTGAGC"), "neg.x")]
+    drawn = np.random.default_rng(0).integers(0, 4, (50, 60))
+    one_hot = np.eye(4, dtype=np.int8)[drawn].transpose(0, 2, 1)
+    table = found_table(patterns, known, one_hot, NameRules(nearest=2))
     assert table["motif_id"].tolist() == ["M0", "M1"]
     assert table["motif_strand"].tolist() == ["-", "+"]
-    assert table["consensus"].tolist() == ["TGTAATC", "CCCGGC"]
-    assert table["reverse_complement"].tolist() == ["GATTACA", "GCCGGG"]
-    assert table["mean_attribution"].tolist() == pytest.approx([7, 6])
+    assert table["consensus"].tolist() == ["TGTAATC", "CCCTGAGC"]
+    assert table["reverse_complement"].tolist() == ["GATTACA", "GCTCAGGG"]
+    assert table["mean_attribution"].tolist() == pytest.approx([7, 8])
     assert (
         table["nearest_motifs"][0].startswith("n0:") and table["nearest_motifs"][0].count(":") == 2
     )
     assert (table["motif_p_value"] < 1e-2).all()
-    assert list(found_table([], known)) == list(table) and not len(found_table([], known))
+    assert (table["name_p_value"] <= 0.05).all()
+    none = found_table([], known, one_hot)
+    assert list(none) == list(table) and not len(none)
+    # A repeat is as close to its like however its columns stand: nearest, but no name.
+    repeat = [pattern(sharp("AAAAAA")), pattern(sharp("CCCTGAGC"), "neg.x")]
+    other = found_table(repeat, known, one_hot)
+    assert other["motif"].isna().tolist() == [True, False]
+    assert other["motif_q_value"].isna().tolist() == [True, False]
+    assert other["name_p_value"][0] == 1 and other["nearest_motifs"].str.contains(":").all()

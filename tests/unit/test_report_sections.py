@@ -290,9 +290,11 @@ def test_discovered_motifs(folder):
     figures(seen)
     columns = ["pattern", "sign", "n_seqlets", "consensus", "mean_attribution", "motif"]
     row = dict(zip(columns, ["pos_0", "-", 120, "AC", 2.5, "CTCF"]))
-    row |= {"motif_id": "MA0139.2", "motif_strand": "-", "motif_q_value": 1e-7}
-    for target, rows in (("ctcf", [row]), ("pu1", [])):
-        table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "motif_q_value"])
+    row |= {"motif_id": "MA0139.2", "motif_strand": "-", "name_p_value": 0.01}
+    nameless = row | {"n_seqlets": 90, "name_p_value": 0.4}
+    nameless |= dict.fromkeys(["motif", "motif_id", "motif_strand"])
+    for target, rows in (("ctcf", [row, nameless]), ("pu1", [])):
+        table = pd.DataFrame(rows, columns=[*columns, "motif_id", "motif_strand", "name_p_value"])
         write_tsv(table, folder / f"m/discover/{target}.tsv")
         few = ["+", 90, 0, 0, 0, 0, "there are 90 positive seqlets, and more are needed"]
         some = ["-", 1300, 40, 1200, 120, len(rows), "" if rows else "nothing stands out"]
@@ -301,23 +303,24 @@ def test_discovered_motifs(folder):
         write_tsv(seqlets, folder / f"m/discover/{target}.seqlets.tsv")
         (folder / f"m/discover/{target}.meme").write_text(MEME if rows else "MEME version 4\n")
     section = section_of(seen)
-    (cell,) = cells(section)
+    cell, without = cells(section)
     assert cell[:2] == ["pos_0", "−"] and "<svg" in cell[2]
-    assert cell[3:6] == ["120", "+2.50", "CTCF (MA0139.2)"] and cell[7] == "1.0 × 10⁻⁷"
+    assert cell[3:6] == ["120", "+2.50", "CTCF (MA0139.2)"] and cell[7] == "0.010"
+    assert without[3:] == ["90", "+2.50", "", "", "0.40"]
     assert section.headlines == [
         "The commonest motif found in the attributions of ctcf is most like CTCF (120 seqlets, "
-        "q 1.0 × 10⁻⁷)."
+        "p of the name 0.010)."
     ]
     captions = [b.caption for b in section.blocks if b.kind == "table"]
     assert captions == [
-        "1 motif found in the attributions of ctcf",
+        "2 motifs found in the attributions of ctcf",
         "0 motifs found in the attributions of pu1",
     ]
     told = [b.text for b in section.blocks if b.kind == "note"][1:]
     few = "Positive motifs: none, since there are 90 positive seqlets, and more are needed. "
     assert told == [
         few + "Negative seqlets: 1,300 found (40 more in windows over the same places), 1,200 "
-        "clustered, 120 of them in 1 motif.",
+        "clustered, 120 of them in 2 motifs.",
         few + "Negative motifs: none, since nothing stands out.",
     ]
 

@@ -559,6 +559,7 @@ def test_outlying_training_peaks_are_dropped_held_out_ones_kept(genome):
 
 
 def test_filters_are_found_in_the_sequences_and_matched():
+    from cisweep.analysis.seqlet_names import NameRules
     from cisweep.genome.motifs import Motif
     from cisweep.models.modules import CNN
 
@@ -582,8 +583,15 @@ def test_filters_are_found_in_the_sequences_and_matched():
     spread = np.full((4, 7), 0.05)
     spread[tokenize("ATGACGT"), np.arange(7)] = 0.85
     motifs = [Motif("X1", "other", np.full((4, 6), 0.25)), Motif("M1", "CRE", spread)]
-    (row,) = match_filters(matrices, motifs, max_p=0.1)
+    rng = np.random.default_rng(1)
+    motifs += [Motif(f"R{i}", "", rng.dirichlet([0.3] * 4, 9).T) for i in range(40)]
+    others, rules = tokens[:, 20:], NameRules(rate=0.1)
+    (row,) = match_filters(matrices, motifs, others, rules)
     assert (row["filter"], row["motif"], row["consensus"]) == ("filter_0", "M1 CRE", "TGACG")
+    assert row["name_p_value"] <= 0.1
+    # Of sequences that are full of the word, as many spans have as close a motif.
+    (row,) = match_filters(matrices, motifs, np.tile(tokenize("TGACG"), (50, 6)), rules)
+    assert row["motif"] == "" and row["name_p_value"] > 0.1
 
 
 @pytest.mark.parametrize(

@@ -48,11 +48,25 @@ def test_small_jobs_are_told_with_the_key(root, made):
     assert passes(plan, "ctcf_pu1", 771) == pytest.approx(wanted)
     work = 771 * 200 * wanted / 1e6
     assert f"{n} chunks of model ctcf_pu1 hold 6 windows on average" in said
-    assert f"about {work / n:.1g} s of work" in said
-    assert said.endswith("chunk_bp: 12000000 gives about 1 (it is 100000)") == (work < 60)
+    assert f"at most about {work / n:.1g} s of work" in said
+    assert "(a guess from their bases and as if steps.select took the most it may)" in said
+    ending = "chunk_bp: 12000000 gives at most about 1 (it is 100000)"
+    assert said.endswith(ending) == (work < 60)
     # What it proposes is enough.
     better = int(re.search(r"chunk_bp: (\d+)", said)[1])
     assert small_chunks(Plan.from_config(made(chunk_bp=better), root), "ctcf_pu1") is None
+
+
+def test_what_is_chosen_by_rate_is_an_upper_bound(root, made):
+    """How many windows pass a rate is known after the run: at most all of them."""
+    rate = {"select": {"fdr": 0.1, "top_n": None}}
+    plan = Plan.from_config(made(**rate), root)
+    assert passes(plan, "ctcf_pu1", 771) == pytest.approx(2 * (1 + 3 * 20 * 2))
+    said = small_chunks(plan, "ctcf_pu1")
+    assert said is not None and "at most about" in said
+    all_of_them = Plan.from_config(made(select=None), root)
+    assert passes(all_of_them, "ctcf_pu1", 771) == passes(plan, "ctcf_pu1", 771)
+    assert "at most" not in small_chunks(all_of_them, "ctcf_pu1")
 
 
 def test_long_jobs_few_jobs_and_the_demo_are_not_told(root, made):

@@ -126,15 +126,14 @@ def test_short_windows_find_it_too_or_say_why_not(
     options = DiscoveryOptions(window_bp=window_bp)
     with h5py.File(path) as file:
         rows = np.arange(len(file["tokens"]))
-    found = discover_motifs(
-        *read_hypothetical(path, target, rows, options.read_bp), tmp_path / "m.h5", options
-    )
+    one_hot, hypothetical = read_hypothetical(path, target, rows, options.read_bp)
+    found = discover_motifs(one_hot, hypothetical, tmp_path / "m.h5", options)
     up = found.seqlets.iloc[0]
     if up["found"] <= options.min_seqlets:
         assert window_bp == 61 and f"there are {up['found']} positive seqlets" in up["note"]
         return
     known = load_motifs(resources / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme")
-    best = found_table(found.patterns, known).iloc[0]
+    best = found_table(found.patterns, known, one_hot).iloc[0]
     assert best["n_seqlets"] > 50
     assert set(best["nearest_motifs"].replace(":", ";").split(";")) & names
 
@@ -149,7 +148,7 @@ def test_motif_discovery_finds_what_the_model_has_learnt(strongest, target, site
     best = table.iloc[0]
     assert best["sign"] == "+" and best["n_seqlets"] > 50
     assert set(best["nearest_motifs"].replace(":", ";").split(";")) & names
-    assert best["motif_q_value"] < 1e-4
+    assert best["motif_q_value"] < 1e-4 and best["name_p_value"] <= 0.05
     whole = read_patterns(strongest / "discover" / f"{target}.modisco.h5")[0]
     motif = Motif(whole.name, "", whole.probabilities)
     both = (motif.consensus, motif.reverse_complement().consensus)

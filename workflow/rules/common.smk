@@ -339,6 +339,11 @@ def motif_file(wildcards):
     return [str(PLAN.config.motifs)] if PLAN.config.motifs else []
 
 
+def base_counts(wildcards):
+    """Return the counted bases of the source, the background of hits, where there are motifs."""
+    return [f"{RESULTS}/base_counts.json"] if PLAN.config.motifs else []
+
+
 def marginal_parts(wildcards):
     """Return the chunk files of the step marginalize."""
     chunks = marginal_chunks(PLAN, wildcards.model)

@@ -103,6 +103,7 @@ rule variants_logos:
         source=source_files,
         weights=weights,
         motifs=motif_file,
+        counts=base_counts,
     output:
         logos=report(
             f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",
@@ -124,6 +125,7 @@ rule variants_logos:
     params:
         root=root_folder,
         settings=settings("variants"),
+        scan=settings("hits"),
         top_n=top_variants(),
     script:
         "../../scripts/variants_logos.py"

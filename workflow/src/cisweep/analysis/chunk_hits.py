@@ -7,6 +7,7 @@ it reads the windows of the chunks beside it too, since a window reaches over at
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,20 @@ class ChunkHits:
     cell_counts: np.ndarray
     n_tests: np.ndarray
     null: dict[str, HitSums]
+
+
+def scan_options(step: Any, counts_path: Path) -> dict[str, Any]:
+    """Return how a run scans, as arguments of `prepare_motifs`; step: the config of hits.
+
+    counts_path: bases and dinucleotides counted in the source. Whatever compares its hits with the
+    run's scans so.
+    """
+    return {
+        "background": background_of(step.background, counts_path),
+        "bin_size": step.bin_size,
+        "pseudocount": step.pseudocount,
+        "threshold": step.threshold,
+    }
 
 
 def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray | MarkovBackground:

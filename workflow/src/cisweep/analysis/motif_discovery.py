@@ -17,7 +17,6 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.annotation import match_motifs
 from cisweep.analysis.discovery_seqlets import (
     SEQLET_COLUMNS,
     call_seqlets,
@@ -25,6 +24,8 @@ from cisweep.analysis.discovery_seqlets import (
     once_a_place,
     seqlet_row,
 )
+from cisweep.analysis.motif_names import name_motifs
+from cisweep.analysis.seqlet_names import NameRules
 from cisweep.analysis.tfmodisco import WindowRules
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
@@ -331,23 +332,36 @@ def write_meme(
 
 FOUND_COLUMNS = [
     *("pattern", "sign", "n_seqlets", "consensus", "reverse_complement", "mean_attribution"),
-    *("motif", "motif_id", "motif_p_value", "motif_q_value", "motif_strand", "nearest_motifs"),
+    *("motif", "motif_id", "motif_p_value", "motif_q_value", "motif_strand", "name_p_value"),
+    "nearest_motifs",
 ]
 
 
 def found_table(
-    patterns: Sequence[Pattern], known: Sequence[Motif], nearest: int = 3, n_jobs: int = 1
+    patterns: Sequence[Pattern],
+    known: Sequence[Motif],
+    one_hot: np.ndarray,
+    rules: NameRules | None = None,
 ) -> pd.DataFrame:
-    """Return one row a pattern with FOUND_COLUMNS: what it is, and the closest known motifs.
+    """Return one row a pattern with FOUND_COLUMNS: what it is, and its name among known motifs.
 
-    mean_attribution: the sum of the trimmed contributions, the mean over seqlets. motif to
-    motif_strand name the closest of `known` by Tomtom, with its p-value and q-value over all of
-    them; nearest_motifs lists the `nearest` ones as name:p, joined by ;.
+    one_hot: (N, 4, L), the sequences in which the patterns were found. mean_attribution: the sum
+    of the trimmed contributions, the mean over seqlets. motif to motif_strand are the closest of
+    `known` by Tomtom, with its p-value and q-value over all of them; they are missing where
+    name_p_value, the share of random patterns of these sequences that are named as well, is above
+    `rules.rate`. nearest_motifs lists the `rules.nearest` closest, named or not, as name:p, joined
+    by ;.
     """
     if not patterns:
         return pd.DataFrame(columns=FOUND_COLUMNS)
+    rules = rules or NameRules()
     motifs = patterns_to_motifs(patterns)
-    matches = match_motifs([m.pwm for m in motifs], known, nearest, n_jobs)
+    tokens = np.where(one_hot.any(axis=1), one_hot.argmax(axis=1), 4).astype(np.uint8)
+    names = name_motifs(
+        [m.pwm for m in motifs], known, tokens,
+        nearest=rules.nearest, seed=rules.seed, n_jobs=rules.n_jobs,
+    )  # fmt: skip
+    matches, named = names.matches, names.is_named(rules.rate)
     best = [known[i] for i in matches.motif_idx[:, 0]]
     columns = [
         [p.name for p in patterns],
@@ -356,11 +370,12 @@ def found_table(
         [m.consensus for m in motifs],
         [m.reverse_complement().consensus for m in motifs],
         [p.contributions[:, trim(p)].sum() for p in patterns],
-        [m.alt or m.name for m in best],
-        [m.name for m in best],
-        matches.p_value[:, 0],
-        matches.q_value[:, 0],
-        matches.strand[:, 0],
+        np.where(named, np.array([m.alt or m.name for m in best], object), None),
+        np.where(named, np.array([m.name for m in best], object), None),
+        np.where(named, matches.p_value[:, 0], np.nan),
+        np.where(named, matches.q_value[:, 0], np.nan),
+        np.where(named, matches.strand[:, 0].astype(object), None),
+        names.name_p_value,
         [
             ";".join(f"{known[i].alt or known[i].name}:{p:.3g}" for i, p in zip(row, values))
             for row, values in zip(matches.motif_idx, matches.p_value)

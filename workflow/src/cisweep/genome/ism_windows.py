@@ -1,5 +1,6 @@
 """The windows whose bases the step ism mutates: rows of its BED, selected peaks, or all regions."""
 
+from bisect import bisect_left
 from functools import cache
 from pathlib import Path
 
@@ -102,12 +103,30 @@ def strongest_peaks(
     """Return the rows of the top_n peaks of each target, in their order.
 
     windows: peaks whose names are the targets of which they are peaks, joined by commas;
-    predictions: target -> (N,). Ties go to the peak that stands first.
+    predictions: target -> (N,). A place belongs to one window: a peak that overlaps a stronger one
+    of the target is passed over. Ties go to the peak that stands first.
     """
     names = [set(name.split(",")) for name in windows.name]
     chosen: set[int] = set()
     for target, values in predictions.items():
         mine = np.flatnonzero([target in name for name in names])
-        order = np.argsort(-values[mine], kind="stable")
-        chosen.update(mine[order][:top_n].tolist())
+        order = mine[np.argsort(-values[mine], kind="stable")]
+        chosen.update(_apart(windows, order, top_n))
     return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _apart(windows: Windows, order: np.ndarray, top_n: int | None) -> list[int]:
+    """Return the first top_n rows of `order` that overlap none before them."""
+    kept: list[int] = []
+    taken: dict[str, list[tuple[int, int]]] = {}  # sorted, none overlapping
+    for row in order.tolist():
+        if top_n is not None and len(kept) >= top_n:
+            break
+        places = taken.setdefault(windows.chrom[row], [])
+        start, end = int(windows.start[row]), int(windows.end[row])
+        at = bisect_left(places, (start, end))
+        left_free = at == 0 or places[at - 1][1] <= start
+        if left_free and (at == len(places) or places[at][0] >= end):
+            places.insert(at, (start, end))
+            kept.append(row)
+    return kept

@@ -19,7 +19,9 @@ def passes(plan: Plan, model: str, n_windows: int) -> float:
     """Return how often a window of the run goes through the network, about, over all its steps.
 
     Once for its prediction; where it is attributed, three times for each reference and target; all
-    of that for each fold, and for both strands if they are averaged.
+    of that for each fold, and for both strands if they are averaged. How many windows are selected
+    is known after the run: here it is the most that steps.select allows, which is all of them where
+    it asks for a rate or a threshold alone.
     """
     config: ModelConfig = plan.models[model]
     found = float(plan.is_on("predict"))
@@ -36,8 +38,8 @@ def passes(plan: Plan, model: str, n_windows: int) -> float:
 def small_chunks(plan: Plan, model: str) -> str | None:
     """Return what to tell where the average job of a model's chunks would work for seconds.
 
-    Its work is guessed as windows × bases of a window × `passes`, at BASES_A_SECOND. None where
-    there are few chunks, or their jobs work long enough.
+    Its work is guessed as windows × bases of a window × `passes`, at BASES_A_SECOND: an upper bound
+    where windows are selected. None where there are few chunks, or their jobs may work long enough.
     """
     n_chunks, n_windows = len(plan.chunks(model)), n_regions(plan, model)
     total = n_windows * plan.models[model].window_bp * passes(plan, model, n_windows)
@@ -45,12 +47,15 @@ def small_chunks(plan: Plan, model: str) -> str | None:
     if n_chunks <= FEW or not total or seconds >= SHORT_SECONDS:
         return None
     n_good = max(1, ceil(total / BASES_A_SECOND / GOOD_SECONDS))
+    bound = plan.is_on("select") and plan.is_on("attribute")
+    most, why = ("at most ", " and as if steps.select took the most it may") if bound else ("", "")
     all_bp = sum(plan.source.lengths.values())
     return (
         f"{n_chunks} chunks of model {model} hold {n_windows / n_chunks:,.0f} windows on average, "
-        f"which is about {seconds:.1g} s of work for a small network (a guess from their bases), "
+        f"which is {most}about {seconds:.1g} s of work for a small network (a guess from their "
+        f"bases{why}), "
         "and a job costs several seconds beyond its work. Larger chunks are faster: chunk_bp: "
-        f"{_rounded(all_bp / n_good)} gives about {n_good} (it is {plan.config.chunk_bp})"
+        f"{_rounded(all_bp / n_good)} gives {most}about {n_good} (it is {plan.config.chunk_bp})"
     )
 
 

@@ -1,9 +1,25 @@
-"""Chunk files of the null of predicted peaks: npz, one array of predictions a target."""
+"""peaks.bed, and chunk files of the peaks' null: npz, one array of predictions a target."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from cisweep.outputs.tables import BED6, bed_scores, write_bed
+
+_PLACE = ["chrom", "start", "end", "strand"]
+
+
+def write_peaks(path: Path, windows: pd.DataFrame, peaks: pd.DataFrame) -> None:
+    """Write BED6, a row a window of `PeakTables`: name is its targets, joined by a comma.
+
+    score: of each target the lowest selected prediction is 0 and the highest 1000; of several
+    targets the highest score. The predictions themselves stand in peaks.tsv.
+    """
+    scored = peaks.assign(score=bed_scores(peaks["prediction"], peaks["target"]))
+    best = scored.groupby(_PLACE, as_index=False)["score"].max()
+    write_bed(windows[[*_PLACE, "name"]].merge(best, on=_PLACE, how="left"), path, BED6)
 
 
 def write_null(path: Path, scores: Mapping[str, np.ndarray], n_windows: int) -> None:

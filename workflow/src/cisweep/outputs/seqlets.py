@@ -12,10 +12,11 @@ of shuffled sequence that are selected in the same way have seqlets too.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import described, write_bed
+from cisweep.outputs.tables import BED6, bed_scores, described, write_bed
 
 _Q_VALUE = (
     "false discovery rate against shuffled copies of the windows, per target and sign; given the "
@@ -57,7 +58,18 @@ SCHEMA = pa.schema(
 
 
 def write_seqlet_bed(table: pd.DataFrame, path: Path) -> None:
-    """Write BED6: name is target:motif, score is the attribution, strand is the motif's."""
-    bed = table.assign(name=table["target"] + ":" + table["motif"].fillna("none"))
-    columns = ["chrom", "start", "end", "name", "attribution", "motif_strand"]
-    write_bed(bed.assign(motif_strand=bed["motif_strand"].fillna(".")), path, columns)
+    """Write BED6: name is target:motif, and :negative behind it where the attribution is below 0.
+
+    score is its size, 1000 for the largest of the target; strand is the motif's. The attribution
+    itself stands in seqlets.parquet.
+    """
+    size = table["attribution"].abs()
+    bed = table.assign(
+        name=table["target"]
+        + ":"
+        + table["motif"].fillna("none")
+        + np.where(table["attribution"] < 0, ":negative", ""),
+        score=bed_scores(size, table["target"], low=0.0),
+        strand=table["motif_strand"].fillna("."),
+    )
+    write_bed(bed, path, BED6)

@@ -1,4 +1,4 @@
-"""Tables: TSV, Parquet, BED and narrowPeak, with the same bytes for the same rows."""
+"""Tables: TSV, Parquet and BED, with the same bytes for the same rows."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -97,6 +97,9 @@ def write_parquet(
         writer.append(table)
 
 
+BED6 = ["chrom", "start", "end", "name", "score", "strand"]
+
+
 def write_bed(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
     """Write `columns` of a table as BED, without a header, 0-based half-open."""
     with open(path, "w", newline="") as handle:
@@ -106,9 +109,19 @@ def write_bed(table: pd.DataFrame, path: Path, columns: list[str]) -> None:
 def append_bed_rows(table: pd.DataFrame, handle: TextIO) -> None:
     """Append the rows of a table as BED, which knows no quotes: cells stand as they are.
 
-    Raises ProductError for a text with a tab or another control letter, which would be a cell or a
-    row more.
+    A column `score` holds integers from 0 to 1000, as the UCSC Genome Browser and bedToBigBed ask;
+    real values stand in the table beside the BED. Raises ProductError for another score, and for
+    a text with a tab or another control letter, which would be a cell or a row more.
     """
+    where = str(getattr(handle, "name", "BED"))
+    if "score" in table:
+        score = table["score"]
+        if not pd.api.types.is_integer_dtype(score) or not score.between(0, 1000).all():
+            raise ProductError(
+                "a score of a BED is no integer from 0 to 1000",
+                where=where,
+                mend="scale it by cisweep.outputs.tables.bed_scores",
+            )
     for column in table.select_dtypes(["object", "string"]):
         texts = table[column].astype(str)
         # One search over the whole column.
@@ -116,7 +129,7 @@ def append_bed_rows(table: pd.DataFrame, handle: TextIO) -> None:
             bad = next(text for text in texts if control_letter(text))
             raise ProductError(
                 f"{column} {bad!r} has the letter {control_letter(bad)}, and BED cannot hold it",
-                where=str(getattr(handle, "name", "BED")),
+                where=where,
                 mend="take it out of the names of motifs, targets or regions",
             )
     table.to_csv(
@@ -124,10 +137,21 @@ def append_bed_rows(table: pd.DataFrame, handle: TextIO) -> None:
         sep="\t",
         index=False,
         header=False,
-        float_format="%.6g",
         lineterminator="\n",
         quoting=csv.QUOTE_NONE,
     )
+
+
+def bed_scores(values: pd.Series, groups: pd.Series, *, low: float | None = None) -> pd.Series:
+    """Return values as BED scores: in each group `low` (its smallest) is 0, its largest 1000.
+
+    Where all of a group are the same they have 1000.
+    """
+    by = values.groupby(groups, sort=False)
+    least = by.transform("min") if low is None else low
+    width = by.transform("max") - least
+    share = ((values - least) / width).where(width > 0, 1.0)
+    return (1000 * share).round().astype(int)
 
 
 def write_dropped(table: pd.DataFrame, step: str, model: str, path: Path) -> None:

@@ -27,7 +27,11 @@ class DiscoverConfig(StepConfig):
     n_leiden_runs: int = Field(2, ge=1)
     """Runs of the clustering, of which the best is taken; their seeds are fixed."""
     nearest: int = Field(3, ge=1)
-    """Closest motifs of the motif file that Tomtom names for each found one."""
+    """Closest motifs of the motif file that Tomtom lists for each found one."""
+    name_rate: float = Field(0.05, gt=0, lt=1)
+    """Share of random patterns (as certain as the found one, of sequence drawn from the regions;
+    and its own columns shuffled) that get a name: a found motif has the name of the closest known
+    one if no more have one as close."""
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
@@ -40,7 +44,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="discover",
-    version=3,
+    version=4,
     order=45,
     config=DiscoverConfig,
     title="Motif discovery",

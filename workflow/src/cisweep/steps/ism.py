@@ -14,7 +14,8 @@ class IsmConfig(StepConfig):
     """BED3 to BED12 or narrowPeak of the regions to mutate; null = the selected peaks, or all
     regions of the run if the step select is off."""
     top_n: int | None = Field(20, ge=1)
-    """Of the selected peaks, the strongest of each target; null = all. Not used with bed."""
+    """Of the selected peaks, the strongest of each target that overlap none stronger; null = all of
+    these. Not used with bed."""
     span_bp: int | None = Field(None, ge=1)
     """Central bases that are mutated; null = the whole window."""
     batch_size: int = Field(32, ge=1)
@@ -36,7 +37,7 @@ def _products(config: IsmConfig, model) -> list[str]:
 
 STEP = Step(
     name="ism",
-    version=3,
+    version=4,
     order=35,
     config=IsmConfig,
     title="Saturation mutagenesis",

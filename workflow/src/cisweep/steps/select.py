@@ -62,7 +62,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="select",
-    version=2,
+    version=3,
     order=20,
     config=SelectConfig,
     title="Predicted peaks",

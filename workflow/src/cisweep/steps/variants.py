@@ -54,7 +54,7 @@ class VariantsConfig(StepConfig):
 
 STEP = Step(
     name="variants",
-    version=3,
+    version=4,
     order=60,
     config=VariantsConfig,
     title="Variants",

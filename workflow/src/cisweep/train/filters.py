@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from cisweep.analysis.motif_names import name_motifs
+from cisweep.analysis.seqlet_names import NameRules
 from cisweep.errors import ModelError
 from cisweep.genome.motifs import Motif
 
@@ -78,18 +80,20 @@ def _matrices(counts: np.ndarray) -> dict[str, tuple[np.ndarray, int]]:
 
 
 def match_filters(
-    matrices: dict[str, tuple[np.ndarray, int]], motifs: list[Motif], max_p: float = 0.05
+    matrices: dict[str, tuple[np.ndarray, int]],
+    motifs: list[Motif],
+    tokens: np.ndarray,
+    rules: NameRules | None = None,
 ) -> list[dict[str, object]]:
-    """Return, for each filter with sites, its closest motif by Tomtom and the p-value.
+    """Return, for each filter with sites, its closest motif by Tomtom and the p-values.
 
     Columns of little information at the ends are cut off first, since they match anything; a
     filter with fewer than four of at least half a bit has no row. Rows have filter, sites,
-    consensus, motif, p_value; `motif` is "" where the p-value times the number of motifs is above
-    `max_p`.
+    consensus, motif, p_value (Tomtom's), name_p_value: the share of random patterns of the
+    sequences `tokens` (N, L) that have as close a motif (`motif_names`). `motif` is "" where
+    it is above `rules.rate`.
     Source: Tomtom (Gupta 2007) by memelite.
     """
-    from memelite import tomtom
-
     trimmed = {name: (trim(m), n) for name, (m, n) in matrices.items() if n > 0}
     used = {
         name: (m, n)
@@ -98,21 +102,22 @@ def match_filters(
     }
     if not used or not motifs:
         return []
-    result = tomtom([m for m, _ in used.values()], [m.pwm for m in motifs], n_jobs=1)
-    p_values = np.asarray(result[0])
-    rows = []
-    for (name, (matrix, n)), p in zip(used.items(), p_values):
-        best = int(p.argmin())
-        rows.append(
-            {
-                "filter": name,
-                "sites": n,
-                "consensus": consensus(matrix),
-                "motif": motifs[best].label if p[best] * len(motifs) <= max_p else "",
-                "p_value": float(p[best]),
-            }
-        )
-    return rows
+    rules = rules or NameRules()
+    names = name_motifs(
+        [m for m, _ in used.values()], motifs, tokens, seed=rules.seed, n_jobs=rules.n_jobs
+    )
+    named, best = names.is_named(rules.rate), names.matches.motif_idx[:, 0]
+    return [
+        {
+            "filter": name,
+            "sites": n,
+            "consensus": consensus(matrix),
+            "motif": motifs[best[i]].label if named[i] else "",
+            "p_value": float(names.matches.p_value[i, 0]),
+            "name_p_value": float(names.name_p_value[i]),
+        }
+        for i, (name, (matrix, n)) in enumerate(used.items())
+    ]
 
 
 def trim(matrix: np.ndarray, min_bits: float = 0.3) -> np.ndarray:

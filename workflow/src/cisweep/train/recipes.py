@@ -369,7 +369,7 @@ def _show_filters(
     tokens = test.batch(np.arange(min(len(test), 5000))).tokens.numpy()
     trained.matrices = filter_matrices(model, tokens)
     if recipe.motifs is not None:
-        trained.filters = match_filters(trained.matrices, load_motifs(recipe.motifs))
+        trained.filters = match_filters(trained.matrices, load_motifs(recipe.motifs), tokens)
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ tensors is refused; guards are not run, but the input's shape is checked against
 """
 
 import ast
+import inspect
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.weights import broken, check_expansion, check_present
 
+OLDEST_TORCH = (2, 8)
+"""Older ones have another layout of the archive, which is not checked for code here."""
 _OPERATIONS = ("torch.ops.aten.", "torch.ops.higher_order.", "_operator.", "torch.sym_", "math.")
 _SYMBOL = re.compile(r"[A-Za-z]\w{0,30}")
 _ARITHMETIC = (
@@ -38,7 +41,9 @@ class Exported(nn.Module):
         names = program.graph_signature.user_inputs
         nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         self.shapes = [tuple(nodes[name].meta["val"].shape) for name in names if name in nodes]
-        self.program = program.module(check_guards=False)
+        # Before torch 2.9 a program's module has no guards.
+        guarded = "check_guards" in inspect.signature(program.module).parameters
+        self.program = program.module(check_guards=False) if guarded else program.module()
 
     def forward(self, X: Tensor, *args: Tensor) -> Any:
         """Return what the program returns."""
@@ -65,6 +70,15 @@ def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
     """Return the fold's exported program as a module."""
     path = fold.weights
     check_present(path)
+    if not reads_programs():
+        oldest = ".".join(map(str, OLDEST_TORCH))
+        raise ModelError(
+            f"programs of torch.export need torch {oldest} or newer, and this is torch "
+            f"{torch.__version__}",
+            where=str(path),
+            mend=f"install torch {oldest} or newer, or give the weights as a state dict with the "
+            "adapter python",
+        )
     check_expansion(path)
     try:
         if not config.trust_pickle:
@@ -76,6 +90,11 @@ def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
         raise
     except Exception as error:  # of zip, JSON, torch.export: all say that the file is no program
         raise broken(path, error) from None
+
+
+def reads_programs() -> bool:
+    """Return whether this torch is new enough for exported programs."""
+    return tuple(int(n) for n in torch.__version__.split(".")[:2]) >= OLDEST_TORCH
 
 
 @contextmanager

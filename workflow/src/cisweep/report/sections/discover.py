@@ -20,9 +20,9 @@ from cisweep.report.view import View, matrix_logo
 SHOWN = 30
 _NOTE = (
     "Spans of high attribution were clustered by likeness (tf-modiscolite), without knowing any "
-    "motif: each row is a pattern that recurs. The closest known motif is Tomtom's; a q-value near "
-    "1 says that nothing known is like it. Positive patterns raise the prediction, negative ones "
-    "lower it."
+    "motif: each row is a pattern that recurs. It has the name of the known motif that is closest "
+    "by Tomtom, if few random patterns (of the same regions, or its own columns shuffled) have one "
+    "as close. Positive patterns raise the prediction, negative ones lower it."
 )
 
 
@@ -54,15 +54,16 @@ def _became(row: Any) -> str:
 
 def _target(view: View, target: str, section: Section) -> list[Block]:
     table = view.table(f"discover/{target}.tsv")
+    table = table.fillna({"motif": ""})
     columns = [
         Column("pattern"),
         Column("sign", meaning="of its attribution"),
         Column("found motif", meaning="bits"),
         Column("seqlets", True),
         Column(f"mean attribution ({view.unit(target)})", True, "summed over the motif"),
-        Column("closest known motif"),
+        Column("known motif"),
         Column("logo", meaning="on the strand that is like the found motif"),
-        Column("q", True, "of the likeness, over all known motifs"),
+        Column("p of the name", True, "share of random patterns with as close a motif"),
     ]
     path = view.folder / f"discover/{target}.meme"
     found = {m.name: m for m in load_motifs(path)} if len(table) else {}
@@ -73,9 +74,9 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
             matrix_logo(found[row.pattern].pwm, row.consensus) if row.pattern in found else "",
             f"{row.n_seqlets:,}",
             signed(row.mean_attribution),
-            f"{row.motif} ({row.motif_id})",
-            view.motifs.logo(row.motif_id, row.motif_strand),
-            number(row.motif_q_value, 2),
+            f"{row.motif} ({row.motif_id})" if row.motif else "",
+            view.motifs.logo(row.motif_id, row.motif_strand) if row.motif else "",
+            number(row.name_p_value, 2),
         ]
         for row in table.head(SHOWN).itertuples()
     ]
@@ -84,10 +85,15 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
     blocks.append(Note(" ".join(_became(row) for row in _seqlets(view, target))))
     if len(table):
         best = table.loc[table["n_seqlets"].idxmax()]
+        like = (
+            f"is most like {best['motif']} ({best['n_seqlets']:,} seqlets, p of the name "
+            f"{number(best['name_p_value'], 2)})."
+            if best["motif"]
+            else f"({best['n_seqlets']:,} seqlets) is like no known one: of random patterns "
+            f"{number(best['name_p_value'], 2)} have one as close."
+        )
         section.headlines.append(
-            f"The commonest motif found in the attributions of {target} is most like "
-            f"{best['motif']} ({best['n_seqlets']:,} seqlets, q "
-            f"{number(best['motif_q_value'], 2)})."
+            f"The commonest motif found in the attributions of {target} {like}"
         )
         blocks.append(
             view.figure(
