@@ -129,6 +129,12 @@ KINDS = [
     top("models", {"z": "/dev/zero"}, "models.z (/dev/zero): is no file", "give the path"),
     top("models", {"CTCF_PU1": "x.yaml"}, "names of models must differ", "differ only in case"),
     top("models", {"ctcf_pu1": None}, "models: at least one model is needed"),
+    Case(
+        "braces in a file's name",
+        files={"{x}.meme": "MEME version 4\n"},
+        config={"motifs": "{dir}/{x}.meme"},
+        says=("motifs: {dir}/{x}.meme has a brace", "ln -s"),
+    ),
     top("motifs", "", "motifs: give a path, got an empty text"),
     top("motifs", 3, "not a valid path", "got 3"),
     top("motifs", "{dir}", "motifs: no such file", "correct the path"),

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from cisweep.config.model import ModelConfig
 from cisweep.config.run import load_config, run_model
-from cisweep.errors import ConfigError
+from cisweep.errors import CisweepError, ConfigError
+from cisweep.genome.checks import checked_plan
 
 GOALS = {"up": [{"model": "m", "target": "t", "kind": "value", "value": 1.0}]}
 NEGATIVES = {"stretches": ["chr1"], "uniform": 1, "gc_matched": 1, "shuffled": 1}
@@ -234,3 +235,21 @@ def named(message: str, path: tuple) -> bool:
     """Is the key, or the mapping that it stands in and its last word, in the message?"""
     full, above = name_of(path), name_of(path[:-1])
     return full in message or (above in message and str(path[-1]) in message)
+
+
+def test_braces_are_refused_in_every_path(place, tmp_path, monkeypatch):
+    """Snakemake (9.27) reads them as wildcards, also in what an input function gives."""
+    monkeypatch.chdir(tmp_path)
+    (place / "braces.yaml").write_text(yaml.safe_dump(MODEL | {"folds": [{"weights": "{w}"}]}))
+    run = run_in(place, "braces.yaml")
+    run["models"]["other"] = str(place / "{x}.yaml")
+    (place / "{x}.yaml").write_text(yaml.safe_dump(MODEL))
+    keys = [path for path, kind in RUN_KEYS.items() if kind in (Path, Path | None)]
+    for path in keys:
+        if path[-1] not in ("goals_table", "peaks", "sequences"):
+            run = with_value(run, path, "a/{x}.txt")
+    with pytest.raises(CisweepError) as caught:
+        checked_plan(with_value(run, ("regions", "tile"), None), ROOT)
+    told = [line.split(":")[0][4:] for line in str(caught.value).splitlines() if "brace" in line]
+    wanted = {name_of(p) for p in keys if p[-1] not in ("goals_table", "peaks", "sequences")}
+    assert wanted | {"models.m", "models.other"} <= set(told) and len(wanted) > 15

@@ -28,9 +28,9 @@ OFF = {"select": None, "attribute": None, "seqlets": None, "hits": None, "report
 def inputs(tmp_path_factory, small_genome, resources) -> Path:
     """A folder with every input of the runs of this file, to be edited.
 
-    Its name has braces, which Snakemake would take for wildcards.
+    Its name has what a shell or a pattern would read otherwise.
     """
-    folder = tmp_path_factory.mktemp("inputs") / "of {x}, {model} and {chunk}"
+    folder = tmp_path_factory.mktemp("inputs") / "of this, that 'n [more] & $x"
     folder.mkdir()
     for name in ("genome.fa", "genome.fa.fai", "motifs.meme"):
         shutil.copy2(small_genome.parent / name, folder)

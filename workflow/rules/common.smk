@@ -67,10 +67,6 @@ wildcard_constraints:
     strand="plus|minus",
 
 
-# Files of the user are given by functions: in a plain list Snakemake takes {x} of a name for a
-# wildcard.
-
-
 def source_files(wildcards):
     """Return the files that the genome or the sequences are read from."""
     return PLAN.source_files

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cisweep.config.model import LANGUAGE_HEADS
+from cisweep.config.run import paths_in
 from cisweep.config.yaml_files import check_repeated_keys
 from cisweep.errors import (
+    ConfigError,
     GenomeError,
     ModelError,
     MotifError,
@@ -64,11 +66,27 @@ def _checks_of_steps(plan: Plan) -> list[Callable[[], object]]:
         "train": partial(_check_training, plan),
     }
     return [
+        partial(_check_names, plan),
         partial(_check_lengths, plan),
         partial(_check_widths, plan),
         partial(check_experiments, plan),
         *(check for step, check in checks.items() if plan.is_on(step)),
     ]
+
+
+def _check_names(plan: Plan) -> None:
+    """Raise a ConfigError for each file whose name Snakemake would read as a pattern."""
+    named = [*paths_in(plan.config)]
+    named += [(f"models.{name}", p) for name, model in plan.models.items() for p in model.files()]
+    stop_at_faults(partial(_refuse_braces, key, path) for key, path in named if "{" in str(path))
+
+
+def _refuse_braces(key: str, path: Path) -> None:
+    raise ConfigError(
+        f"{path} has a brace, and Snakemake takes what stands in braces for a wildcard",
+        where=key,
+        mend="rename the file or folder, or link to it by another name (ln -s)",
+    )
 
 
 def _check_lengths(plan: Plan) -> None:
