@@ -177,3 +177,12 @@ def test_a_step_s_version_counts(root, genome, monkeypatch):
     monkeypatch.setitem(declared, "predict", raised)
     after = {step: made.settings(step, "ctcf_pu1") for step in ("predict", "attribute")}
     assert changed(before, after) == {"predict"}
+
+
+def test_a_run_without_any_region_has_one_empty_chunk(root, genome):
+    rows = bed(genome, "regions.bed", ("c", 100, 300))
+    regions = {"bed": str(rows), "tile": None, "chroms": "none", "max_dropped": 1.0}
+    made = plan(root, genome, regions=regions)
+    assert made.chunks("ctcf_pu1") == ["c000000"]
+    assert [len(part) for part in made.windows("ctcf_pu1", "c000000")] == [0, 0]
+    assert made.chunk_key("ctcf_pu1", "c000000") and len(made.dropped("ctcf_pu1")) == 1
