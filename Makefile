@@ -16,7 +16,7 @@ space := $(subst ,, )
 VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shell printf %s "$(CURDIR)" | cksum | cut -d" " -f1),.venv)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test install-extras demo demo-train test test-newest test-all lint docs accept bench clean
+.PHONY: help install install-test install-extras demo demo-train test test-newest test-all lint audit docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -52,6 +52,9 @@ test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as
 lint: $(VENV)/.installed-test  ## Style, import directions, Snakemake's own lint
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/snakefmt --check Snakefile workflow
 	$(VENV)/bin/lint-imports && $(VENV)/bin/snakemake --lint
+
+audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
+	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python
 
 docs: $(VENV)/.installed  ## Write config/README.md and the schemas from the config models
 	$(VENV)/bin/python -m cisweep.config.document
@@ -89,5 +92,11 @@ $(VENV)/.installed-extras: $(VENV)/.installed requirements/extras.lock
 	.venv-bench/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	touch "$@"
 
+# Tools that no run needs, so that they bring nothing into .venv.
+.venv-audit/.installed: Makefile
+	"$(PYTHON)" -m venv .venv-audit
+	.venv-audit/bin/python -m pip install -q "pip-audit==2.10.1" "pip-licenses==5.5.5"
+	touch "$@"
+
 clean:  ## Delete the environment and all results
-	rm -rf $(VENV) .venv .venv-bench .venv-newest build results .snakemake
+	rm -rf $(VENV) .venv .venv-audit .venv-bench .venv-newest build results .snakemake

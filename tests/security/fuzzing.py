@@ -255,9 +255,9 @@ PRIORS = b"# chrom start end base weight\nchr1\t2\t5\tA\t0.5\nchr2\t0\t3\t*\t-1e
 
 
 def _read_priors(path: Path) -> None:
-    from cisweep.genome.design_windows import _prior_rows
+    from cisweep.genome.design_windows import read_priors
 
-    _prior_rows(path)
+    read_priors(path)
 
 
 def _model_yaml(**changes: Any) -> bytes:

@@ -142,6 +142,9 @@ def test_what_does_not_parse(tmp_path):
     path.write_text("chrA\tone\t9\n")
     with pytest.raises(GenomeError, match="f.bed: rows are not chrom, start, end .*one"):
         list(count_ends(path, LENGTHS))
+    path.write_text("chrA\t2\t22222222222222222222\n")
+    with pytest.raises(GenomeError, match="f.bed: rows are not chrom, start, end .*Overflow"):
+        list(count_ends(path, LENGTHS))
     broken = tmp_path / "r.bam"
     broken.write_bytes(b"no BAM")
     with pytest.raises(GenomeError, match="r.bam: no readable BAM"):

@@ -192,7 +192,7 @@ def _fragment_rows(path: Path) -> Iterator[pd.DataFrame]:
                 yield rows
     except GenomeError:
         raise
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserError) as error:
         raise GenomeError(
             f"rows are not chrom, start, end ({error})",
             where=str(path),
