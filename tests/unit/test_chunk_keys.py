@@ -86,6 +86,16 @@ def test_a_chunk_and_those_beside_it_hold_all_windows_that_reach_into_it(root, g
         assert set(inside) <= {key for c in near for key in windows[c].keys()}  # noqa: SIM118
 
 
+@pytest.mark.parametrize("kind", ["tile", "bed"])
+def test_windows_between_have_their_centre_from_the_first_base_to_before_the_last(
+    root, genome, kind
+):
+    rows = bed(genome, "r.bed", *(("c", start, start + 200) for start in (850, 900, 950, 1000)))
+    regions = {"tile": {"stride_bp": 50}} if kind == "tile" else {"bed": str(rows)}
+    found = plan(root, genome, regions=regions).windows_between("ctcf_pu1", "c", 1000, 1100)
+    assert found.centre.tolist() == [1000, 1050]
+
+
 def test_a_key_sees_how_regions_become_windows(root, genome):
     bed(genome, "black.bed", ("other", 1, 2))
     rows = bed(genome, "r.bed", *((("c", 10 * i, 10 * i + 200, f"n{i}")) for i in range(5)))

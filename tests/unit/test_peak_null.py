@@ -220,7 +220,10 @@ def test_a_chunk_of_the_null_reruns_when_what_it_draws_changes(genome, tmp_path)
         assert keys_of(**change)[0] != settings
     plan = stretches(genome).plan
     seeded = replace(plan, config=plan.config.model_copy(update={"seed": 1}))
-    model = plan.models["m"].model_copy(update={"window_bp": 201})
+    model = plan.models["m"]
+    model = model.model_copy(
+        update={"rc": model.rc.model_copy(update={"average": not model.rc.average})}
+    )
     for changed in (seeded, replace(plan, models={"m": model})):
         assert NullStretches(changed, "m").settings != settings
     black = tmp_path / "black.bed"
