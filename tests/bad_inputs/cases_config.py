@@ -86,7 +86,7 @@ UNKNOWN = [
         + "".join(
             f"  - &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefg", "bcdefgh")
         ),
-        "config: more than 1,000,000 values",
+        "config: more than 200,000 values",
         "without aliases",
     ),
     text("NUL in a path", 'run: a\nmotifs: "a\\0b"\n', "motifs: 'a\\x00b' holds NUL", "write the"),
