@@ -319,7 +319,7 @@ STEPS = [
     Case(
         "zero_shot without a score",
         config={"steps": {"zero_shot": {"scores": []}}},
-        says=("steps.zero_shot", "give at least one score"),
+        says=("steps.zero_shot.scores", "give at least one score"),
     ),
 ]
 
