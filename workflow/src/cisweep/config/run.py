@@ -274,18 +274,23 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
     for fold in _items(data.get("folds")):
         if isinstance(fold, dict):
             weights = fold.get("weights")
-            if isinstance(weights, str) and weights and not weights.startswith(HUB):
-                fold["weights"] = str(path.parent / weights)
+            if isinstance(weights, str) and not weights.startswith(HUB):
+                fold["weights"] = _beside(path, weights)
             extra = fold.get("extra_weights")
             if isinstance(extra, dict):
-                fold["extra_weights"] = {k: str(path.parent / str(v)) for k, v in extra.items()}
+                fold["extra_weights"] = {k: _beside(path, v) for k, v in extra.items()}
     for item in _items(data.get("inputs")):
         if isinstance(item, dict) and isinstance(item.get("paths"), list):
-            item["paths"] = [str(path.parent / str(p)) for p in item["paths"]]
+            item["paths"] = [_beside(path, p) for p in item["paths"]]
     try:
         return ModelConfig.model_validate(data), []
     except ValidationError as error:
         return None, _messages(error, ModelConfig, where)
+
+
+def _beside(path: Path, value: Any) -> Any:
+    """Return a path of a model.yaml as seen from the working folder; another value as it is."""
+    return str(path.parent / value) if isinstance(value, str) and value else value
 
 
 def _items(value: Any) -> list:

@@ -14,7 +14,7 @@ MAX_LETTERS = 10_000_000
 """Longest file that is read: far above any config, far below what would take minutes."""
 MAX_DEPTH = 50
 """How deep lists and mappings may stand within each other."""
-MAX_VALUES = 1_000_000
+MAX_VALUES = 200_000
 """Values of a config, those behind each alias counted each time."""
 
 _PLAIN = (str, bool, int, float, date, type(None))

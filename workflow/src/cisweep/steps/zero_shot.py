@@ -49,7 +49,7 @@ class ZeroShotConfig(StepConfig):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not self.scores:
-            raise ValueError("give at least one score")
+            raise ValueError("scores: give at least one score")
         return self
 
 
