@@ -136,7 +136,7 @@ def test_chunks_do_not_matter(whole, tmp_path, profile, snakemake, chunk_bp):
     [
         ({"starts": {"paths": ["{bw}"]}}, "the track has 2 strands; give one file for each"),
         ({"other": {"paths": ["{bw}"]}}, "no model has this target or track (counts, starts)"),
-        ({"counts": {"paths": ["no.bw"]}}, "steps.predict.signal.counts: no such file no.bw"),
+        ({"counts": {"paths": ["no.bw"]}}, "signal.counts.paths.0: no such file no.bw"),
     ],
 )
 def test_wrong_signal_is_said_before_any_job(tmp_path, profile, snakemake, signal, said):
