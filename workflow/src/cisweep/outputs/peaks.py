@@ -21,6 +21,8 @@ def write_peaks(path: Path, windows: pd.DataFrame, peaks: pd.DataFrame) -> None:
     best = scored.groupby(_PLACE, as_index=False)["score"].max()
     write_bed(windows[[*_PLACE, "name"]].merge(best, on=_PLACE, how="left"), path, BED6)
 
+from cisweep.parts import read_arrays
+
 
 def write_null(path: Path, scores: Mapping[str, np.ndarray], n_windows: int) -> None:
     """Write the null peaks of a chunk. scores: target -> (n,); n_windows: windows predicted."""
@@ -31,6 +33,6 @@ def write_null(path: Path, scores: Mapping[str, np.ndarray], n_windows: int) -> 
 
 def read_null(path: Path) -> tuple[dict[str, np.ndarray], int]:
     """Return target -> the predictions of its null peaks, and the number of windows."""
-    with np.load(path) as file:
-        scores = {n.removeprefix("peaks/"): file[n] for n in file.files if n != "n_windows"}
-        return scores, int(file["n_windows"])
+    file = read_arrays(path)
+    scores = {n.removeprefix("peaks/"): values for n, values in file.items() if n != "n_windows"}
+    return scores, int(file["n_windows"])
