@@ -281,17 +281,35 @@ def small_genome(folder: Path) -> Path:
     return path
 
 
-def _undisturbed(folder: Path, chunk_bp: int, **steps: None) -> tuple[Path, dict[str, Any]]:
-    settings = config(small_genome(folder / "input"), chunk_bp=chunk_bp, steps=STEPS | steps)
+def _undisturbed(run: Run) -> Path:
     start = time.monotonic()
-    Run(folder / "undisturbed", settings).finish()
+    run.finish()
     print(f"undisturbed run: {time.monotonic() - start:.0f} s", flush=True)
-    return folder / "undisturbed", settings
+    return run.folder
+
+
+def _whole(folder: Path) -> tuple[Path, dict[str, Any]]:
+    settings = config(small_genome(folder / "input"), chunk_bp=22_000)
+    return _undisturbed(Run(folder / "undisturbed", settings)), settings
+
+
+def few_regions(genome: Path) -> dict[str, Any]:
+    """Return a config of short jobs: 14 regions in 4 chunks, predicted and attributed."""
+    bed = genome.parent / "regions.bed"
+    rows = [("chrA", s) for s in range(1000, 28_000, 3000)]
+    rows += [("chrB", s) for s in range(1000, 11_000, 2000)]
+    bed.write_text("".join(f"{c}\t{s}\t{s + 150}\n" for c, s in rows))
+    return config(genome, chunk_bp=11_000) | {
+        "regions": {"tile": None, "bed": str(bed), "chroms": ".*"},
+        "steps": STEPS | {"select": None, "seqlets": None, "hits": None},
+    }
 
 
 def _kills(folder: Path, number: str = "20", seed: str = "1") -> None:
-    undisturbed, settings = _undisturbed(folder, 11_000, seqlets=None, hits=None)
-    run = Run(folder / "killed", settings)
+    settings = few_regions(small_genome(folder / "input"))
+    targets = (str(MODEL / "predictions.h5"), str(MODEL / "attributions.h5"))
+    undisturbed = _undisturbed(Run(folder / "undisturbed", settings, targets))
+    run = Run(folder / "killed", settings, targets)
     gentle_ends(run, int(seed))
     hits = kills(run, int(number), int(seed))
     assert_same(undisturbed, run.folder)
@@ -299,7 +317,7 @@ def _kills(folder: Path, number: str = "20", seed: str = "1") -> None:
 
 
 def _damage(folder: Path) -> None:
-    undisturbed, settings = _undisturbed(folder, 22_000)
+    undisturbed, settings = _whole(folder)
     run = Run(folder / "damaged", settings)
     print(*damage(undisturbed, run), sep="\n")
     assert_same(undisturbed, run.folder)
@@ -307,7 +325,7 @@ def _damage(folder: Path) -> None:
 
 
 def _disk(folder: Path) -> None:
-    undisturbed, settings = _undisturbed(folder, 22_000)
+    undisturbed, settings = _whole(folder)
     mounted = folder / "small disk"
     mounted.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(mounted)], check=True)
@@ -323,7 +341,7 @@ def _disk(folder: Path) -> None:
 
 
 def _surroundings(folder: Path) -> None:
-    undisturbed, settings = _undisturbed(folder, 22_000)
+    undisturbed, _ = _whole(folder)
     given = folder / ODD_NAME / "input"
     genome = small_genome(given)
     read_only(given)
