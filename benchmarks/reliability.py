@@ -81,6 +81,10 @@ class Run:
         """Return the temporary files below the results."""
         return list((self.folder / "results").rglob(".tmp*"))
 
+    def unlock(self) -> None:
+        """Do what --unlock does, without planning the run for it."""
+        shutil.rmtree(self.folder / ".snakemake" / "locks", ignore_errors=True)
+
     def locked(self) -> bool:
         """Is the folder locked?"""
         return any((self.folder / ".snakemake" / "locks").glob("*.lock"))
@@ -99,9 +103,10 @@ def jobs_of(driver: subprocess.Popen) -> list[psutil.Process]:
     return found
 
 
-def kill_once(run: Run, what: str, draw: random.Random, sign: int = signal.SIGKILL) -> str:
-    """Start a driver, send a signal at a random time of its work, and wait until nothing of it
-    runs.
+def kill_once(
+    run: Run, what: str, draw: random.Random, sign: int = signal.SIGKILL, seconds: float = 15
+) -> str:
+    """Start a driver and send a signal up to `seconds` after its first job began.
 
     what: driver, job (one of the running ones), both (the driver and all jobs). Returns what was
     hit; "nothing" if the run was over before.
@@ -109,7 +114,7 @@ def kill_once(run: Run, what: str, draw: random.Random, sign: int = signal.SIGKI
     driver = run.start()
     while driver.poll() is None and not jobs_of(driver):
         time.sleep(0.2)
-    time.sleep(draw.uniform(0, 15))
+    time.sleep(draw.uniform(0, seconds))
     jobs = jobs_of(driver)
     if driver.poll() is not None:
         return "nothing"
@@ -126,20 +131,24 @@ def kill_once(run: Run, what: str, draw: random.Random, sign: int = signal.SIGKI
     if what != "driver" or draw.random() < 0.5:
         psutil.wait_procs(jobs, timeout=300)
     if run.locked():
-        run.finish("--unlock")
+        run.unlock()
     return f"{what}, {len(hit)} job(s)"
 
 
-def kills(run: Run, number: int, seed: int) -> dict[str, int]:
+def kills(
+    run: Run, number: int, seed: int, seconds: float = 15, until: float = float("inf")
+) -> dict[str, int]:
     """Kill a run at random times, then let it end; return what was hit and how often.
 
-    Raises AssertionError where a temporary file is left in the end.
+    until: time (of time.time) after which no further kill is made. Raises AssertionError where a temporary file is left in the end.
     """
     draw, hits = random.Random(seed), {}
     kinds = ["driver", "job", "both"] * -(-number // 3)
     draw.shuffle(kinds)
     for kind in kinds[:number]:
-        hit = kill_once(run, kind, draw)
+        if time.time() > until:
+            break
+        hit = kill_once(run, kind, draw, seconds=seconds)
         hits[hit.split(",")[0]] = hits.get(hit.split(",")[0], 0) + 1
         print(f"SIGKILL: {hit}; left: {len(run.half_written())} half-written file(s)", flush=True)
         log = (run.folder / "driver.log").read_text()
@@ -231,7 +240,7 @@ def full_disk(run: Run, room: float) -> str:
     assert not run.half_written(), run.half_written()
     ballast.unlink()
     if run.locked():
-        run.finish("--unlock")
+        run.unlock()
     run.finish()
     return said
 
@@ -353,14 +362,14 @@ def _surroundings(folder: Path) -> None:
 
 def _planning(folder: Path, chunks: str = "3000") -> None:
     """Time `snakemake -n` of a run of many chunks, with empty files in place of its parts."""
-    length = 200 * int(chunks)
+    length = 400 * int(chunks)
     path = folder / "input" / "genome.fa"
     path.parent.mkdir(parents=True)
     draw = random.Random(0)
     path.write_text(">chrA\n" + "".join(draw.choices("ACGT", k=length)) + "\n")
     pysam.faidx(str(path))
     steps = {name: None for name in ("select", "attribute", "seqlets", "hits", "report")}
-    settings = config(path, chunk_bp=200, steps=steps | {"predict": {}}) | {"motifs": None}
+    settings = config(path, chunk_bp=400, steps=steps | {"predict": {}}) | {"motifs": None}
     run = Run(folder / "run", settings)
     seconds = []
     for _ in range(5):
