@@ -140,7 +140,8 @@ def kills(
 ) -> dict[str, int]:
     """Kill a run at random times, then let it end; return what was hit and how often.
 
-    until: time (of time.time) after which no further kill is made. Raises AssertionError where a temporary file is left in the end.
+    until: time (of time.time) after which no further kill is made. Raises AssertionError where a
+    temporary file is left in the end.
     """
     draw, hits = random.Random(seed), {}
     kinds = ["driver", "job", "both"] * -(-number // 3)
