@@ -270,9 +270,10 @@ class Job:
     def _take_away(self, path: Path) -> bool:
         """Remove a damaged product if it is one that a rule of the run makes."""
         if {"chunks", "prepare"} & set(path.parts):
-            path.unlink()
+            path.unlink(missing_ok=True)
         elif path.is_relative_to(self._results):
-            os.replace(path, path.with_name(f"{path.name}.damaged"))
+            with contextlib.suppress(FileNotFoundError):  # a job beside this one was faster
+                os.replace(path, path.with_name(f"{path.name}.damaged"))
         else:
             return False
         note_path(path).unlink(missing_ok=True)

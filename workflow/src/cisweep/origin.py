@@ -85,9 +85,9 @@ def is_whole(product: Path) -> bool:
     """Return whether a product has the bytes that its note tells; without a note, it has."""
     try:
         origin = read_origin(product)
-    except ProductError:
+        return origin is None or sha256_of(product) == origin.sha256
+    except (ProductError, FileNotFoundError):
         return False
-    return origin is None or sha256_of(product) == origin.sha256
 
 
 def _of_text(text: str) -> str:
