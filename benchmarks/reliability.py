@@ -248,7 +248,7 @@ def full_disk(run: Run, room: float) -> str:
 
 # ---- surroundings --------------------------------------------------------------------------------
 
-ODD_NAME = 'a folder\'s "name" with } { ü 試 $x'
+ODD_NAME = 'a folder\'s "name" with } ü 試 $x'
 """A path that shells, formats and encodings stumble over."""
 
 

@@ -110,7 +110,7 @@ def test_a_disk_that_is_full_in_the_middle(undisturbed, settings, tmp_path):
 
 def test_odd_surroundings(undisturbed, small_genome, tmp_path):
     """Read-only inputs, umask 077, 64 open files, a plain C locale, another time zone, no HOME, and
-    paths with spaces, quotes, braces and other scripts, all at once."""
+    paths with spaces, quotes and other scripts, all at once. A name with {x} is refused."""
     given = tmp_path / ODD_NAME / "input"
     shutil.copytree(small_genome.parent, given)
     read_only(given)
