@@ -21,6 +21,7 @@ def write_peaks(path: Path, windows: pd.DataFrame, peaks: pd.DataFrame) -> None:
     best = scored.groupby(_PLACE, as_index=False)["score"].max()
     write_bed(windows[[*_PLACE, "name"]].merge(best, on=_PLACE, how="left"), path, BED6)
 
+
 from cisweep.parts import read_arrays
 
 
