@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.outputs.tables import BED6, bed_scores, write_bed
+from cisweep.parts import read_arrays
 
 _PLACE = ["chrom", "start", "end", "strand"]
 
@@ -20,9 +21,6 @@ def write_peaks(path: Path, windows: pd.DataFrame, peaks: pd.DataFrame) -> None:
     scored = peaks.assign(score=bed_scores(peaks["prediction"], peaks["target"]))
     best = scored.groupby(_PLACE, as_index=False)["score"].max()
     write_bed(windows[[*_PLACE, "name"]].merge(best, on=_PLACE, how="left"), path, BED6)
-
-
-from cisweep.parts import read_arrays
 
 
 def write_null(path: Path, scores: Mapping[str, np.ndarray], n_windows: int) -> None:
