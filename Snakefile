@@ -29,6 +29,21 @@ include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
 
 
+onstart:
+    for line in driver.begin(Path(RESULTS)):
+        logger.warning(f"cisweep: {line}")
+
+
+onsuccess:
+    driver.end(Path(RESULTS))
+
+
+# A product that was damaged on the disk is made again by the same command.
+onerror:
+    for line in driver.after_failure(Path(RESULTS)):
+        logger.warning(f"cisweep: {line}")
+
+
 rule all:
     """All products of the run that the config asks for."""
     default_target: True

@@ -5,12 +5,13 @@ import pandas as pd
 from cisweep.analysis.ablations import ablation_table, judged_hits
 from cisweep.job import Job
 from cisweep.outputs.experiments import write_experiment
+from cisweep.outputs.tables import read_parquet
 from cisweep.plot.effects import ranked_figure
 
 with Job(snakemake) as job:  # noqa: F821
     step = job.plan.step_config("ablate")
     # At most max_hits hits of each motif: this fits in memory for any genome.
-    parts = [pd.read_parquet(path) for path in job.inputs("chunks")]
+    parts = [read_parquet(path).to_pandas() for path in job.inputs("chunks")]
     effects = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
     with job.product("hits") as path:
         write_experiment(judged_hits(effects), path, job.provenance())

@@ -16,7 +16,8 @@ from cisweep.outputs.designs import (
     write_fasta,
 )
 from cisweep.outputs.tables import write_dropped
-from cisweep.plot.designs import SHOWN, DesignFigures, save_design_figures
+from cisweep.plot.designs import SHOWN, DesignFigures, design_figures
+from cisweep.plot.saving import save_figure
 
 with Job(snakemake) as job:  # noqa: F821
     plan, origin = job.plan, job.provenance()
@@ -45,4 +46,6 @@ with Job(snakemake) as job:  # noqa: F821
             for goal, part in own.groupby("goal", sort=False)
         },
     )
-    save_design_figures(figures, job.products("figures"))
+    for final, draw in design_figures(figures, job.products("figures")):
+        with job.written(final) as path:
+            save_figure(draw(), path)

@@ -1,8 +1,5 @@
 """Merge the hits of all chunks; give q-values; rank the motifs of each target."""
 
-import numpy as np
-import pandas as pd
-
 from cisweep.analysis.chunk_hits import scan_options
 from cisweep.analysis.hit_gather import HitGather, merge_sums
 from cisweep.analysis.hits import HitSums
@@ -12,14 +9,15 @@ from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.hits import append_bed, schema
-from cisweep.outputs.tables import ParquetWriter, write_tsv
+from cisweep.outputs.tables import ParquetWriter, read_parquet, write_tsv
+from cisweep.parts import read_arrays
 
 with Job(snakemake) as job:  # noqa: F821
     plan, step = job.plan, job.plan.step_config("hits")
     motifs = load_motifs(plan.config.motifs)
     model = prepare_motifs(motifs, **scan_options(step, job.inputs("base_counts")[0]))
     targets = plan.models[job.model].target_names if plan.is_on("attribute") else []
-    counts = [dict(np.load(path)) for path in job.inputs("counts")]
+    counts = [read_arrays(path) for path in job.inputs("counts")]
     q_values = cell_qvalues(
         model, sum(c["cell_counts"] for c in counts), sum(c["n_tests"] for c in counts)
     )
@@ -31,7 +29,7 @@ with Job(snakemake) as job:  # noqa: F821
         ParquetWriter(table_path, schema(targets), job.provenance()) as writer,
         open(bed_path, "w") as bed,
     ):
-        for table in gather.rows(pd.read_parquet(path) for path in job.inputs("chunks")):
+        for table in gather.rows(read_parquet(path).to_pandas() for path in job.inputs("chunks")):
             writer.append(table[schema(targets).names])
             append_bed(table, bed)
             n += len(table)

@@ -4,13 +4,12 @@ import json
 from importlib.metadata import version
 
 from cisweep.job import Job
+from cisweep.parts import read_json
 
 with Job(snakemake) as job:  # noqa: F821
     note = {
         **{k: v for k, v in job.provenance().items() if k != "model_sha256"},
-        "models": {
-            n["model"]: n for n in (json.loads(p.read_text()) for p in job.inputs("prepared"))
-        },
+        "models": {n["model"]: n for n in map(read_json, job.inputs("prepared"))},
         "source": job.plan.source.identity,
         "config": job.plan.config.model_dump(mode="json"),
         "packages": {p: version(p) for p in ("snakemake", "torch", "numpy", "h5py", "pyBigWig")},

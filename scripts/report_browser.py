@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from cisweep.job import Job, atomic
+from cisweep.job import Job
 from cisweep.outputs.browser import (
     browser_tracks,
     genomes_text,
@@ -28,5 +28,5 @@ with Job(snakemake) as job:  # noqa: F821
         "trackDb.txt": lambda: track_db_text(tracks),
     }
     for final in job.products("hub"):
-        with atomic(final) as path:
+        with job.written(final) as path:
             path.write_text(texts[final.name]())

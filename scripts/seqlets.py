@@ -1,7 +1,5 @@
 """Cut the calls of all chunks at the FDR and name the seqlets."""
 
-import json
-
 import pandas as pd
 
 from cisweep.analysis.seqlet_fdr import Tally, merge_tallies, summarise_calls
@@ -10,12 +8,14 @@ from cisweep.analysis.seqlet_tables import in_genome_order, seqlets_of
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.seqlets import SCHEMA, write_seqlet_bed
-from cisweep.outputs.tables import write_parquet, write_tsv
+from cisweep.outputs.tables import read_parquet, write_parquet, write_tsv
+from cisweep.parts import read_json
 
 with Job(snakemake) as job:  # noqa: F821
     step, model = job.plan.step_config("seqlets"), job.plan.models[job.model]
-    tallies = [json.loads(path.read_text()) for path in job.inputs("tallies")]
-    calls = pd.concat([pd.read_parquet(p) for p in job.inputs("chunks")], ignore_index=True)
+    tallies = [read_json(path) for path in job.inputs("tallies")]
+    parts = [read_parquet(path).to_pandas() for path in job.inputs("chunks")]
+    calls = pd.concat(parts, ignore_index=True)
     kept, summaries = [], []
     for target in model.target_names:
         tally = merge_tallies(Tally.from_dict(t[target]) for t in tallies)

@@ -11,6 +11,7 @@ from cisweep.job import Job
 from cisweep.outputs.h5 import open_rows, read_windows
 from cisweep.outputs.seqlets import CHUNK_SCHEMA
 from cisweep.outputs.tables import write_parquet
+from cisweep.parts import read_json
 
 
 def windows_of(path):
@@ -22,7 +23,7 @@ def windows_of(path):
 def call_all(job, beside):
     """Return the calls of all targets, and their tallies by target."""
     step, targets = job.plan.step_config("seqlets"), job.plan.models[job.model].target_names
-    backgrounds = json.loads(job.inputs("background")[0].read_text())
+    backgrounds = read_json(job.inputs("background")[0])
     tables, tallies = [], {}
     with open_rows(job.inputs("h5")[0]) as file, open_rows(job.inputs("null")[0]) as null:
         windows, shuffled = read_windows(file), read_windows(null)

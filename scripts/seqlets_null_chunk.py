@@ -1,10 +1,9 @@
 """Explain shuffled sequences of a chunk, the null of the seqlets' FDR."""
 
-import json
-
 from cisweep.job import Job
 from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.h5 import open_rows, read_windows
+from cisweep.parts import read_json
 
 with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
@@ -16,7 +15,7 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
         seed = job.plan.config.seed
         with open_rows(job.inputs("h5")[0]) as file:
             windows, tokens = read_windows(file), file["tokens"][:]
-        size = NullSize(**json.loads(job.inputs("null_size")[0].read_text()))
+        size = NullSize(**read_json(job.inputs("null_size")[0]))
         windows, tokens = shuffled_windows(windows, tokens, seed, size)
         with job.device() as device:
             found = attribute_windows(

@@ -1,7 +1,5 @@
 """Merge the effects of all variants: p-values, ranks among peaks, tables, VCF, volcano plot."""
 
-import numpy as np
-
 from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes, volcano_title
 from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
 from cisweep.genome.chunk_windows import read_peaks
@@ -10,6 +8,7 @@ from cisweep.outputs.h5 import prediction_blocks
 from cisweep.outputs.tables import merge_tsv
 from cisweep.outputs.variants import GATHERED_COLUMNS, EffectWriter, effect_blocks, peak_values
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, move_index
+from cisweep.parts import read_arrays
 from cisweep.plot.effects import plot_volcano
 from cisweep.plot.saving import save_figure
 
@@ -18,7 +17,7 @@ SHOWN = 20_000  # points a target in the volcano plot
 with Job(snakemake) as job:  # noqa: F821
     plan, step = job.plan, job.plan.step_config("variants")
     targets = plan.models[job.model].target_names
-    pools = (NullPool(**np.load(path)) for path in job.inputs("nulls"))
+    pools = (NullPool(**read_arrays(path)) for path in job.inputs("nulls"))
     nulls = NullPool.empty(len(targets), step.max_nulls).merge(pools)
     starts = None
     if job.inputs("peaks"):

@@ -1,8 +1,6 @@
 """Read the variants, check them against the genome, and keep those that can be scored."""
 
 from itertools import chain, islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from cisweep.genome.fold_chroms import with_a_fold
 from cisweep.genome.selection import Selection
@@ -10,6 +8,7 @@ from cisweep.genome.variants import VariantPolicy, dropped_variants_table
 from cisweep.job import Job
 from cisweep.outputs.tables import write_dropped_blocks
 from cisweep.outputs.variants import write_selected
+from cisweep.temporary import scratch_folder
 
 BLOCK = 50_000  # dropped variants that are written at once
 
@@ -17,11 +16,11 @@ with (
     Job(snakemake) as job,  # noqa: F821
     job.product("selected") as selected,
     job.product("dropped") as unread,
-    TemporaryDirectory(dir=unread.parent) as folder,
+    scratch_folder(unread) as folder,
 ):
     plan, step = job.plan, job.plan.step_config("variants")
     policy = VariantPolicy.of(step)
-    found = Selection(step.path, plan.source, policy, plan.wanted, Path(folder))
+    found = Selection(step.path, plan.source, policy, plan.wanted, folder)
     n = write_selected(with_a_fold(plan, found.kept()), selected)
     job.say(f"{n} of {n + found.n_dropped} variants can be scored")
     if found.n_blocks:

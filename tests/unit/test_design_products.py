@@ -27,7 +27,8 @@ from cisweep.outputs.designs import (
     write_histories,
     write_table,
 )
-from cisweep.plot.designs import DesignFigures, save_design_figures
+from cisweep.plot.designs import DesignFigures, design_figures
+from cisweep.plot.saving import save_figure
 from cisweep.steps.design import FIGURES, DesignConfig
 
 LENGTH = 80
@@ -366,12 +367,11 @@ def test_products_hold_what_was_designed(made, tmp_path):
         {"motif": ["a", "b"], "gained": [2, 0], "lost": [0, 1], "change": [1.0, -0.5],
          "decoys": [0.1, 0.0]}
     )  # fmt: skip
-    save_design_figures(
-        DesignFigures(table, shown, edits, {"high": changes, "low": changes}), figures
-    )
-    empty = DesignFigures(table.iloc[:0], {}, edits.iloc[:0], {})
-    save_design_figures(empty, figures)  # an empty run has empty figures
-    assert all(f.stat().st_size > 500 for f in figures)
+    full = DesignFigures(table, shown, edits, {"high": changes, "low": changes})
+    empty = DesignFigures(table.iloc[:0], {}, edits.iloc[:0], {})  # an empty run has empty figures
+    for path, draw in [*design_figures(full, figures), *design_figures(empty, figures)]:
+        save_figure(draw(), path)
+        assert path.stat().st_size > 500
     with h5py.File(tmp_path / "history.h5") as file:
         assert file.attrs["seed"] == 1
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,14 @@ import yaml
 
 from cisweep.config.model import QualityConfig
 from cisweep.errors import ConfigError, RegionError
-from cisweep.job import Job, atomic
+from cisweep.job import Job
+from cisweep.temporary import (
+    FOREIGN_SECONDS,
+    atomic,
+    remove_leftovers,
+    scratch_folder,
+    this_host,
+)
 
 
 class Names(dict):
@@ -77,14 +85,22 @@ def test_a_failed_writer_leaves_nothing(tmp_path):
     assert (tmp_path / "out.txt").read_text() == "old"
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGKILL])
-def test_a_killed_writer_leaves_no_product(tmp_path, sign):
-    code = (
-        "import sys, time; from pathlib import Path; from cisweep.job import atomic\n"
-        "with atomic(Path(sys.argv[1])) as path:\n"
-        "    path.write_text('half'); print('ready', flush=True); time.sleep(60)\n"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "out.txt")]
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_job import snakemake
+from cisweep.job import Job
+folder = Path({folder!r})
+with Job(snakemake(Path({root!r}), folder, log=[])) as job, job.product("x") as path:
+    path.write_text("half"); print("ready", flush=True); time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_job_leaves_no_product(root, tmp_path, sign):
+    code = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), root=str(root))
+    command = [sys.executable, "-c", code]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -93,12 +109,43 @@ def test_a_killed_writer_leaves_no_product(tmp_path, sign):
         # A shell without job control starts what is behind `&` with SIGINT ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+    assert process.stdout.readline().startswith("cisweep ")
     assert process.stdout.readline() == "ready\n"
     process.send_signal(sign)
     process.wait(timeout=30)
     left = [p.name for p in tmp_path.iterdir()]
     # A kill that cannot be caught leaves the temporary file, under a name that nothing reads.
-    assert left == ([] if sign == signal.SIGINT else [f".tmp{process.pid}.out.txt"])
+    name = f".tmp{process.pid}@{this_host()}.out.txt"
+    assert left == ([name] if sign == signal.SIGKILL else [])
+    removed, kept = remove_leftovers(tmp_path)
+    assert [p.name for p in removed] == left and not kept and not list(tmp_path.iterdir())
+
+
+def test_what_a_living_process_writes_is_left_and_what_a_dead_one_left_goes(tmp_path):
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    folder = tmp_path / "m" / "chunks"
+    folder.mkdir(parents=True)
+    with atomic(folder / "a.h5") as mine, scratch_folder(folder / "b.h5"):
+        mine.write_text("half")
+        mine.with_name(f".tmp{dead.pid}@{this_host()}.c.h5").write_text("half")
+        gone = mine.with_name(f".tmp{dead.pid}@{this_host()}.folder")
+        gone.mkdir()
+        (gone / "part").write_text("half")
+        for name, age in (("new", 0), ("old", FOREIGN_SECONDS + 60)):
+            foreign = mine.with_name(f".tmp{dead.pid}@elsewhere.{name}.h5")
+            foreign.write_text("half")
+            os.utime(foreign, (time.time() - age,) * 2)
+        # A number that was given again: the process began after the file was last written to.
+        again = mine.with_name(f".tmp{os.getpid()}@{this_host()}.d.h5")
+        again.write_text("half")
+        os.utime(again, (1e9, 1e9))
+        (folder / ".tmp5.txt").write_text("a user's own")
+        removed, kept = remove_leftovers(tmp_path)
+        assert {p.name.split(".", 2)[2] for p in removed} == {"c.h5", "folder", "old.h5", "d.h5"}
+        assert {p.name.split(".", 2)[2] for p in kept} == {"a.h5", "folder", "new.h5"}
+    left = {p.name.rpartition("elsewhere.")[2] for p in folder.iterdir()}
+    assert left == {"a.h5", "new.h5", ".tmp5.txt"}
 
 
 def test_errors_of_the_user_are_one_line(root, tmp_path, capsys):

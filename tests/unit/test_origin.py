@@ -1,5 +1,6 @@
 """What a product was made of: damaged files, mixtures and replaced weights are refused."""
 
+import os
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,15 +12,16 @@ from cisweep.config.model import model_sha256
 from cisweep.config.run import read_model_config
 from cisweep.fast_path import switch_off
 from cisweep.job import Job
-from cisweep.origin import check_one_origin, note_path, read_origin, write_origin
+from cisweep.origin import check_one_origin, is_whole, note_path, read_origin, write_origin
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_job import Names, Params, snakemake
 
 
 @pytest.fixture
-def part(tmp_path):
+def part(tmp_path, monkeypatch):
     """Write a part of a merge with its note."""
+    monkeypatch.chdir(tmp_path)
 
     def write(name: str, text: str = "rows", settings: str = "s1", model: str = "abc") -> Path:
         path = tmp_path / "chunks" / name
@@ -110,9 +112,73 @@ def test_a_damaged_part_is_named_and_taken_away(root, tmp_path, part, capsys):
         merge(root, tmp_path, [whole, damaged])
     assert capsys.readouterr().err == (
         f"cisweep: try_it: {damaged}: its bytes are not those that were written. Mend: it was "
-        "taken away; run the workflow again, which makes it anew\n"
+        "taken away; this run, or the next, makes it anew\n"
     )
     assert not damaged.exists() and not note_path(damaged).exists() and whole.exists()
+    assert (tmp_path / "results" / "demo" / ".damaged").read_text() == f"{damaged}\n"
+
+
+def test_all_damaged_parts_are_taken_away_at_once(root, tmp_path, part, capsys):
+    parts = [part(name) for name in "abcde"]
+    for path in parts[1:]:
+        path.write_text("ROWS")
+    with pytest.raises(SystemExit):
+        merge(root, tmp_path, parts)
+    assert f"{parts[1]}, {parts[2]}, {parts[3]} and 1 more: its bytes" in capsys.readouterr().err
+    assert [p.name for p in parts if p.exists()] == ["a"]
+
+
+def test_a_flipped_or_cut_off_note_is_damage(tmp_path, part):
+    path = part("a")
+    note = note_path(path)
+    text = note.read_bytes()
+    line = text.index(b"\n")
+    for at in range(len(text)):
+        note.write_bytes(text[:at] + bytes([text[at] ^ 4]) + text[at + 1 :])
+        assert not is_whole(path), at
+        note.write_bytes(text[:at])
+        # Its first line alone has lost nothing: so are the notes of older releases.
+        assert is_whole(path) == (at in (line, line + 1)), at
+    note.write_bytes(text)
+    assert is_whole(path)
+
+
+def test_a_note_of_an_older_release_has_no_checksum_and_is_read(tmp_path, part):
+    path = part("a")
+    note_path(path).write_text(note_path(path).read_text().splitlines()[0] + "\n")
+    assert is_whole(path) and read_origin(path).models == {"m": "abc"}
+
+
+def test_an_input_that_no_line_of_the_script_asks_for_is_checked(root, tmp_path, part, capsys):
+    path = part("a")
+    path.write_text("ROWS")
+    with pytest.raises(SystemExit), Job(snakemake(root, tmp_path, input=Names(any=str(path)))):
+        raise AssertionError("the script is not reached")
+    assert "its bytes are not those that were written" in capsys.readouterr().err
+
+
+def test_a_damaged_product_of_the_run_is_set_aside(root, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    peaks = Path("results/demo/m/peaks.bed")
+    peaks.parent.mkdir(parents=True)
+    peaks.write_text("chr1\t1\t2\n")
+    write_origin(peaks, "select_peaks", "m", "s", {})
+    peaks.write_text("chr1\t1\t3\n")
+    with pytest.raises(SystemExit):
+        merge(root, tmp_path, [peaks])
+    assert "this run, or the next, makes it anew" in capsys.readouterr().err
+    assert not peaks.exists()
+    assert Path("results/demo/m/peaks.bed.damaged").read_text() == "chr1\t1\t3\n"
+
+
+def test_a_product_never_stands_without_its_note(root, tmp_path, monkeypatch):
+    # A job that is killed between the two leaves a note, not a product that nobody checks.
+    replaced, replace = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: (replaced.append(Path(b).name), replace(a, b)))
+    (tmp_path / "in.txt").write_text("1")
+    with Job(snakemake(root, tmp_path)) as job, job.product("x") as path:
+        path.write_text("x")
+    assert replaced == [".out.txt.origin", "out.txt"] and is_whole(tmp_path / "out.txt")
 
 
 def test_a_product_that_somebody_edited_is_refused_but_kept(root, tmp_path, capsys):
@@ -122,14 +188,15 @@ def test_a_product_that_somebody_edited_is_refused_but_kept(root, tmp_path, caps
     peaks.write_text("chr1\t1\t3\n")
     with pytest.raises(SystemExit):
         merge(root, tmp_path, [peaks])
-    assert "delete it and run the workflow again" in capsys.readouterr().err and peaks.exists()
+    said = capsys.readouterr().err
+    assert "delete it and make it anew, or, if you changed it on purpose, delete" in said
+    assert str(note_path(peaks)) in said and peaks.exists()
 
 
 def test_a_file_without_a_note_is_read_as_it_is(root, tmp_path):
     own = tmp_path / "mine.txt"
     own.write_text("x")
     assert merge(root, tmp_path, [own]).read_text() == "x"
-    note_path(own).write_text("no json")
     assert read_origin(own) is None
 
 

@@ -14,7 +14,7 @@ from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
 from cisweep.report.blocks import MAX_EMBEDDED, embedded, number, place, plural, signed
 from cisweep.report.figures import WIDTH, Span, edit_map, histogram, interval, round_ticks, spans
-from cisweep.report.page import read_page, render
+from cisweep.report.page import read_page, render, run_times
 from cisweep.report.sections.attribute import strongest_stretch
 from cisweep.report.sections.hits import families
 from cisweep.report.sections.train import wide_metrics
@@ -290,3 +290,16 @@ def test_the_strongest_substitutions(run, monkeypatch):
     want = sorted(largest_of.items(), key=lambda item: -abs(item[1]))[:7]
     view = View(run, all_steps()["ism"], "m", Motifs(None))
     assert [(s.name, s.effect) for s in strongest(view, "ctcf", 7)] == want
+
+
+def test_times_of_jobs_leave_out_a_benchmark_that_a_kill_cut_off(tmp_path):
+    folder = tmp_path / "benchmarks" / "predict_chunk"
+    folder.mkdir(parents=True)
+    header = "s\th:m:s\tmax_rss\n"
+    (folder / "a.tsv").write_text(f"{header}2.5\t0:00:02\t300\n")
+    (folder / "b.tsv").write_text("")
+    (folder / "c.tsv").write_text(header)
+    (folder / "d.tsv").write_text("s\n")
+    (folder / "e.tsv").write_bytes(header.encode() + b"\xff\t0\t1\n")
+    (folder / "f.tsv").write_text(f"{header}2x5\t0:00:02\t300\n")
+    assert run_times(tmp_path) == [("predict_chunk", 1, 2.5, 300.0)]

@@ -119,6 +119,19 @@ def test_checkpoint_of_another_config_is_refused(tmp_path):
         train(network(), replace(CONFIG, learning_rate=0.5), tmp_path / "c.pt")
 
 
+@pytest.mark.parametrize("cut", [False, True])
+def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path, caplog, cut):
+    undisturbed, again = network(), network()
+    train(undisturbed, CONFIG, tmp_path / "a.pt")
+    train(network(), replace(CONFIG, epochs=3), tmp_path / "b.pt")
+    content = bytearray((tmp_path / "b.pt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "b.pt").write_bytes(content[: len(content) // 2] if cut else content)
+    result = train(again, CONFIG, tmp_path / "b.pt")
+    assert result.resumed_from == 0 and equal(undisturbed, again)
+    assert "b.pt: its bytes are not those that were written; starting anew" in caplog.text
+
+
 def test_early_stopping_and_plateau():
     def no_better(outputs, batch):
         return {"loss": (outputs[0].sum() * 0 + 1.0, torch.ones(()))}

@@ -1,15 +1,10 @@
-"""Only what changed runs again; a killed run ends with the same products."""
+"""Only what changed runs again; a job that fails leaves no product."""
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support import assert_same, config, jobs_run
@@ -69,34 +64,6 @@ def test_a_further_model_reruns_nothing_of_the_first(tmp_path, small_genome, res
     done = snakemake(settings | {"models": {"other": str(tmp_path / "other.yaml")}}, folder)
     ran = [line for line in done.stderr.splitlines() if "wildcards: model=" in line]
     assert ran and all("model=other" in line for line in ran), ran
-
-
-def test_kill_in_the_middle_then_resume_gives_the_same(tmp_path, small_genome, root, snakemake):
-    settings, folder = config(small_genome, chunk_bp=6_100), tmp_path / "run"
-    folder.mkdir()
-    (folder / "overlay.yaml").write_text(yaml.safe_dump(settings))
-    command = [
-        sys.executable, "-m", "snakemake", "-s", str(root / "Snakefile"), "--directory",
-        str(folder), "--configfile", str(folder / "overlay.yaml"), "--cores", "2",
-    ]  # fmt: skip
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    chunks = folder / "results/small/ctcf_pu1/chunks/attribute"
-    deadline = time.monotonic() + 600
-    while not list(chunks.glob("c*.h5")) and time.monotonic() < deadline:
-        assert process.poll() is None, "the run ended before it could be killed"
-        time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    snakemake(settings, folder, "--unlock")
-    resumed = jobs_run(snakemake(settings, folder).stderr)
-    assert resumed.get("predict_chunk", 0) == 0  # finished chunks were kept
-    assert 0 < resumed["attribute_chunk"] < 8
-    snakemake(settings, tmp_path / "undisturbed", cores=2)
-    assert_same(folder, tmp_path / "undisturbed")
-    left = [p for p in folder.rglob(".tmp*") if "attribute" not in str(p)]
-    assert not left
 
 
 def test_a_job_that_fails_leaves_no_product(tmp_path, small_genome, snakemake):

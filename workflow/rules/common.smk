@@ -5,6 +5,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from cisweep import driver
 from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
 from cisweep.genome.checks import checked_plan
@@ -50,6 +51,8 @@ if workflow.is_main_process:
         None, [*(small_chunks(PLAN, m) for m in PLAN.models), *file_notices(PLAN)]
     ):
         logger.warning(f"cisweep: {notice}")
+    if held := driver.notice(Path(PLAN.results)):
+        logger.warning(f"cisweep: {held}")
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
 TRAIN = f"{RESULTS}/train"

@@ -13,17 +13,18 @@ It imports torch only when a device is asked for, so gathers stay light.
 import contextlib
 import gc
 import hashlib
-import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cisweep import __version__, fast_path
+from cisweep import __version__, driver, fast_path
 from cisweep.config.model import model_sha256
 from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
 from cisweep.genome.plan import Plan
@@ -37,6 +38,8 @@ from cisweep.origin import (
     sha256_of,
     write_origin,
 )
+from cisweep.parts import read_json
+from cisweep.temporary import atomic
 
 # A job loads some 100,000 objects that live as long as it does. Python's collector would go through
 # them again and again while torch is imported, a fifth of the job's start.
@@ -59,7 +62,6 @@ class Job:
         self._config = snakemake.config
         self._log = str(snakemake.log[0]) if len(snakemake.log) else None
         self._started = time.monotonic()
-        self._checked: set[str] = set()
         self._stamps = self._weight_stamps()
         self._last: list[str] = []
 
@@ -78,9 +80,17 @@ class Job:
         logging.getLogger("cisweep").addHandler(self._lines)
         fast_path.forget_reasons()
         self.say(f"cisweep {__version__}, rule {self.rule}, {dict(self.wildcards)}")
+        self._before = _end_by_exception()
+        try:
+            self._check_inputs()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
         return self
 
     def __exit__(self, kind, error, trace) -> bool:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
         seconds = time.monotonic() - self._started
         self.say(f"{'failed' if error else 'done'} after {seconds:.1f} s")
         logging.getLogger("cisweep").removeHandler(self._lines)
@@ -156,24 +166,28 @@ class Job:
     def _prepared(self) -> dict[str, Any]:
         """What prepare noted of the job's model; nothing for a product that joins several."""
         paths = self.inputs("prepared")
-        return json.loads(paths[0].read_text()) if len(paths) == 1 else {}
+        return read_json(paths[0]) if len(paths) == 1 else {}
+
+    def product(self, name: str) -> contextlib.AbstractContextManager[Path]:
+        """Return `written` for output `name`."""
+        return self.written(Path(str(getattr(self.output, name))))
 
     @contextlib.contextmanager
-    def product(self, name: str) -> Iterator[Path]:
-        """Yield a temporary path beside output `name`; it takes the name once complete.
+    def written(self, final: Path) -> Iterator[Path]:
+        """Yield a temporary path beside output `final`; it takes the name once complete.
 
         A note of its origin goes beside it. Raises ProductError if the inputs are of two origins,
         ModelError if the weights were replaced since they were prepared.
         """
-        final = Path(str(getattr(self.output, name)))
         with atomic(final) as temporary:
             yield temporary
             models = self.models
             if self._weight_stamps() != self._stamps:
                 raise self._replaced()
-        settings = str(getattr(self.params, "settings", ""))
-        model = getattr(self.wildcards, "model", "")
-        write_origin(final, self.rule, model, settings, models, self.fast_path())
+            settings = str(getattr(self.params, "settings", ""))
+            model = getattr(self.wildcards, "model", "")
+            of = (self.rule, model, settings, models, self.fast_path())
+            write_origin(final, *of, written=temporary)
 
     # ---- origin --------------------------------------------------------------------------
 
@@ -225,22 +239,46 @@ class Job:
             mend="run the workflow again: what was made with the old ones is made anew",
         )
 
-    def _check(self, name: str, paths: list[Path]) -> None:
-        """Raise ProductError if an input has not the bytes that the job before wrote."""
-        if name in self._checked:
+    def _check_inputs(self) -> None:
+        """Raise ProductError if an input has not the bytes that the job before wrote.
+
+        All inputs, whoever reads them how. Those that the run itself can make again are taken
+        away, so that the driver plans them anew: chunks are deleted, what a user sees is kept under
+        another name.
+        """
+        paths = [Path(str(path)) for path in self.input]
+        damaged = [path for path in paths if path.is_file() and not is_whole(path)]
+        if not damaged:
             return
-        self._checked.add(name)
-        for path in paths:
-            if is_whole(path, self._origins.get(str(path))):
-                continue
-            mend = "delete it and run the workflow again, which makes it anew"
-            if "chunks" in path.parts:
-                for each in (path, note_path(path), self._key_file(path)):
-                    each.unlink(missing_ok=True)
-                mend = "it was taken away; run the workflow again, which makes it anew"
-            raise ProductError(
-                "its bytes are not those that were written", where=str(path), mend=mend
-            )
+        own = [path for path in damaged if self._take_away(path)]
+        shown = ", ".join(map(str, damaged[:3]))
+        more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
+        if own == damaged:
+            driver.tell_damaged(self._results, damaged)
+            mend = "it was taken away; this run, or the next, makes it anew"
+        else:
+            notes = ", ".join(str(note_path(path)) for path in damaged if path not in own)
+            mend = f"delete it and make it anew, or, if you changed it on purpose, delete {notes}"
+        raise ProductError(
+            "its bytes are not those that were written", where=f"{shown}{more}", mend=mend
+        )
+
+    @property
+    def _results(self) -> Path:
+        return Path("results", str(self._config.get("run")))
+
+    def _take_away(self, path: Path) -> bool:
+        """Remove a damaged product if it is one that a rule of the run makes."""
+        if {"chunks", "prepare"} & set(path.parts):
+            path.unlink(missing_ok=True)
+        elif path.is_relative_to(self._results):
+            with contextlib.suppress(FileNotFoundError):  # a job beside this one was faster
+                os.replace(path, path.with_name(f"{path.name}.damaged"))
+        else:
+            return False
+        note_path(path).unlink(missing_ok=True)
+        self._key_file(path).unlink(missing_ok=True)
+        return True
 
     def products(self, name: str) -> list[Path]:
         """Return the paths of an output (or input) that is a list."""
@@ -248,13 +286,11 @@ class Job:
         return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
 
     def inputs(self, name: str) -> list[Path]:
-        """Return the paths of input `name`, one or many, once they were found to be whole."""
+        """Return the paths of input `name`, one or many; all were found to be whole."""
         value = getattr(self.input, name, None)
         if value is None:
             return []
-        paths = [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
-        self._check(name, paths)
-        return paths
+        return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
 
     # ---- reuse ---------------------------------------------------------------------------
 
@@ -283,10 +319,10 @@ class Job:
         outputs = [Path(str(p)) for p in self.output]
         notes = [self._key_file(p) for p in outputs]
         stand = all(
-            p.is_file() and n.is_file() and n.read_text() == f"{key} {p.stat().st_size}"
+            p.is_file() and n.is_file() and n.read_bytes() == f"{key} {p.stat().st_size}".encode()
             for p, n in zip(outputs, notes)
         )
-        damaged = [p for p in outputs if stand and not is_whole(p, read_origin(p))]
+        damaged = [p for p in outputs if stand and not is_whole(p)]
         for path in damaged:
             self.say(f"{path}: its bytes are not those that were written; it is made again")
         if stand and not damaged:
@@ -335,20 +371,16 @@ class Job:
             yield f"cuda:{index}"
 
 
-@contextlib.contextmanager
-def atomic(final: Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `final`; rename it on success, delete it otherwise.
+def _end_by_exception() -> Any:
+    """Let SIGTERM (scancel, a time limit) end the job as an exception would, which removes what is
+    half written. Returns the handler before; None where this is not the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
 
-    The name keeps its suffixes (writers look at them) and carries the process id: a job that
-    outlived a killed run cannot write into a later one's file.
-    """
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".tmp{os.getpid()}.{final.name}")
-    try:
-        yield temporary
-        os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
+    def end(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    return signal.signal(signal.SIGTERM, end)
 
 
 def _content(path: Path) -> str:

@@ -1,18 +1,19 @@
 """What a product was made of, in a note beside it: its checksum, settings, and models.
 
 Beside product `x` lies `.x.origin`. A job that reads `x` compares both: bytes that changed on the
-disk, and parts of one merge that come from other weights or settings, are refused by name.
+disk, and parts of one merge that come from other weights or settings, are refused by name. A note
+ends in the checksum of its own text.
 """
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from cisweep.errors import ProductError
+from cisweep.temporary import atomic
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,56 @@ def write_origin(
     settings: str,
     models: Mapping[str, str],
     fast_path: Iterable[str] = (),
+    *,
+    written: Path | None = None,
 ) -> None:
-    """Write the note of a finished product."""
-    note = Origin(sha256_of(product), rule, model, settings, dict(models), sorted(fast_path))
-    temporary = product.with_name(f".tmp{os.getpid()}.{product.name}.origin")
-    temporary.write_text(json.dumps(asdict(note), sort_keys=True) + "\n")
-    os.replace(temporary, note_path(product))
+    """Write the note of a product; written: where its bytes lie until they take its name.
+
+    Written before the product takes its name, so that no product ever stands without its note.
+    """
+    sha256 = sha256_of(written or product)
+    note = Origin(sha256, rule, model, settings, dict(models), sorted(fast_path))
+    text = json.dumps(asdict(note), sort_keys=True)
+    with atomic(note_path(product)) as temporary:
+        temporary.write_text(f"{text}\n{_of_text(text)}\n")
 
 
 def read_origin(product: Path) -> Origin | None:
-    """Return the note of a product; None where there is none, as beside a user's own file."""
+    """Return the note of a product; None where there is none, as beside a user's own file.
+
+    Raises ProductError if the note itself is cut off or changed.
+    """
     try:
-        return Origin(**json.loads(note_path(product).read_text()))
-    except (OSError, ValueError, TypeError):
+        text = note_path(product).read_text(encoding="utf-8")
+    except FileNotFoundError:
         return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise _no_note(product, str(error)) from None
+    content, _, rest = text.partition("\n")
+    # Notes of older releases have no checksum.
+    if rest.strip() and rest != f"{_of_text(content)}\n":
+        raise _no_note(product, "its checksum differs")
+    try:
+        return Origin(**json.loads(content))
+    except (ValueError, TypeError) as error:
+        raise _no_note(product, str(error)) from None
 
 
-def is_whole(product: Path, origin: Origin | None) -> bool:
+def is_whole(product: Path) -> bool:
     """Return whether a product has the bytes that its note tells; without a note, it has."""
-    return origin is None or sha256_of(product) == origin.sha256
+    try:
+        origin = read_origin(product)
+        return origin is None or sha256_of(product) == origin.sha256
+    except (ProductError, FileNotFoundError):
+        return False
+
+
+def _of_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _no_note(product: Path, why: str) -> ProductError:
+    return ProductError(f"the note of {product.name} is damaged ({why})", where=str(product))
 
 
 def check_one_origin(origins: Iterable[tuple[Path, Origin]]) -> dict[str, str]:

@@ -4,7 +4,6 @@ The scanned intervals are the merged windows of the whole run. A chunk owns the 
 it reads the windows of the chunks beside it too, since a window reaches over at most one border.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from cisweep.contracts import Windows
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.motifs import Motif
 from cisweep.genome.regions import merge_intervals
+from cisweep.parts import read_json
 
 UNIT = 2.0**-24
 """Attributions of hits are put on multiples of this before they are added: such sums are exact in
@@ -80,7 +80,7 @@ def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray | 
         return np.full(4, 0.25)
     if not isinstance(choice, str):
         return np.asarray(choice)
-    counts = json.loads(counts_path.read_text())
+    counts = read_json(counts_path)
     if not any(counts[letter] for letter in "ACGT"):  # all N: there is nothing to scan
         return np.full(4, 0.25)
     if choice == "markov1":

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pysam
 
 from cisweep.contracts import SCHEMA_VERSION
+from cisweep.outputs.tables import new_parquet, read_parquet
 
 _TEXT, _REAL, _WHOLE = pa.string(), pa.float64(), pa.int64()
 DESIGN_SCHEMA = pa.schema(
@@ -32,21 +33,25 @@ window. `curve_*`: edits kept and prediction as edits are taken back one by one.
 
 def write_table(rows: Sequence[Mapping[str, Any]], path: Path, origin: Mapping[str, Any]) -> None:
     """Write the rows of a chunk, or none, as Parquet."""
-    import pyarrow.parquet as pq
-
-    schema = DESIGN_SCHEMA.with_metadata({k: str(v) for k, v in origin.items()})
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), path, compression="zstd")
+    _write(pa.Table.from_pylist(list(rows), schema=_schema(origin)), path)
 
 
 def merge_tables(parts: Iterable[Path], path: Path, origin: Mapping[str, Any]) -> pd.DataFrame:
     """Write the rows of all chunks in order; return them."""
-    import pyarrow.parquet as pq
-
-    schema = DESIGN_SCHEMA.with_metadata({k: str(v) for k, v in origin.items()})
-    tables = [pq.read_table(part).replace_schema_metadata(schema.metadata) for part in parts]
+    schema = _schema(origin)
+    tables = [read_parquet(part).replace_schema_metadata(schema.metadata) for part in parts]
     whole = pa.concat_tables(tables or [schema.empty_table()]).combine_chunks()
-    pq.write_table(whole, path, compression="zstd")
+    _write(whole, path)
     return whole.to_pandas()
+
+
+def _schema(origin: Mapping[str, Any]) -> pa.Schema:
+    return DESIGN_SCHEMA.with_metadata({k: str(v) for k, v in origin.items()})
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with new_parquet(path, table.schema) as writer:
+        writer.write_table(table)
 
 
 def one_row_a_design(table: pd.DataFrame) -> pd.DataFrame:

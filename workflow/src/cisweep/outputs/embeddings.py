@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from cisweep.outputs.tables import new_parquet, open_parquet, read_parquet
 
 _SCHEMA = pa.schema(
     [
@@ -24,7 +25,7 @@ class EmbeddingWriter:
 
     def __init__(self, path: Path, metadata: dict[str, Any]):
         self._schema = _SCHEMA.with_metadata({k: str(v) for k, v in metadata.items()})
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd")
+        self._writer = new_parquet(path, self._schema)
 
     def append(self, table: pd.DataFrame, ref: np.ndarray, alt: np.ndarray) -> None:
         """Add pairs: a table with name and group, and (N, D) vectors of each allele."""
@@ -52,7 +53,7 @@ def merge_embeddings(parts: Iterable[Path], out: Path, metadata: dict[str, Any])
     """Write the row groups of all parts, in their order, to one file."""
     with EmbeddingWriter(out, metadata) as writer:
         for part in parts:
-            file = pq.ParquetFile(part)
+            file = open_parquet(part)
             for i in range(file.num_row_groups):
                 writer.add(file.read_row_group(i))
 
@@ -61,7 +62,7 @@ def first_embeddings(parts: Iterable[Path], n: int) -> tuple[pd.DataFrame, np.nd
     """Return (name, group, allele) and vectors of the first n pairs, references first."""
     found, counts = [], {"ref": 0, "alt": 0}
     for part in parts:
-        file = pq.ParquetFile(part)
+        file = open_parquet(part)
         for i in range(file.num_row_groups):
             if min(counts.values()) >= n:
                 break
@@ -77,6 +78,6 @@ def first_embeddings(parts: Iterable[Path], n: int) -> tuple[pd.DataFrame, np.nd
 
 def read_embeddings(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Return (name, group, allele) and the (N, D) float32 vectors."""
-    table = pq.read_table(path)
+    table = read_parquet(path)
     vectors: Sequence = table["vector"].to_pylist()
     return table.drop(["vector"]).to_pandas(), np.array(vectors, np.float32)

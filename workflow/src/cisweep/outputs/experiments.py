@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from cisweep.contracts import Windows
 from cisweep.genome.chunks import Layout, chunk_index
-from cisweep.outputs.tables import ParquetWriter, write_parquet
+from cisweep.outputs.tables import ParquetWriter, open_parquet, read_parquet, write_parquet
+from cisweep.parts import read_arrays
 
 _HIT_COLUMNS = ["chrom", "start", "end", "strand", "motif", "name", "p_value"]
 _WINDOW_COLUMNS = ["window_start", "window_end", "window_strand"]
@@ -37,7 +38,7 @@ def write_experiment(table: pd.DataFrame, path: Path, metadata: dict[str, Any]) 
 def experiment_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:
     """Yield the tables of all chunks, row group by row group."""
     for path in paths:
-        file = pq.ParquetFile(path)
+        file = open_parquet(path)
         for i in range(file.num_row_groups):
             yield file.read_row_group(i).to_pandas()
 
@@ -61,9 +62,9 @@ def write_backgrounds(path: Path, windows: Windows, tokens: np.ndarray, before: 
 
 def read_backgrounds(path: Path) -> tuple[Windows, np.ndarray, np.ndarray]:
     """Return the windows, tokens and predictions of write_backgrounds."""
-    with np.load(path) as file:
-        columns = [file[k] for k in ("chrom", "start", "end", "strand", "name")]
-        return Windows.build(*columns), file["tokens"], file["before"]
+    file = read_arrays(path)
+    columns = [file[k] for k in ("chrom", "start", "end", "strand", "name")]
+    return Windows.build(*columns), file["tokens"], file["before"]
 
 
 def strongest_hits(
@@ -81,7 +82,7 @@ def strongest_hits(
     in the genome, that of `chroms`. The file is read row group by row group.
     """
     kept = pd.DataFrame(columns=[*_HIT_COLUMNS, *_WINDOW_COLUMNS])
-    file = pq.ParquetFile(path)
+    file = open_parquet(path)
     for i in range(file.num_row_groups):
         rows = file.read_row_group(i, columns=_HIT_COLUMNS).to_pandas()
         rows, windows, _ = place(rows[rows["motif"].isin(list(motifs))].reset_index(drop=True))
@@ -105,7 +106,7 @@ def selected_hits(
     path: Path, layout: Layout, chunk: str
 ) -> tuple[pd.DataFrame, Windows, np.ndarray]:
     """Return a chunk's rows of `strongest_hits`, their windows, and the spans (H, 2) in them."""
-    hits = pq.read_table(path).to_pandas()
+    hits = read_parquet(path).to_pandas()
     windows = Windows.build(hits["chrom"], *(hits[c] for c in _WINDOW_COLUMNS))
     mine = layout.bins_of(windows) == chunk_index(chunk)
     hits, windows = hits[mine].reset_index(drop=True), windows.take(mine)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.outputs.tables import BED6, bed_scores, write_bed
+from cisweep.parts import read_arrays
 
 _PLACE = ["chrom", "start", "end", "strand"]
 
@@ -31,6 +32,6 @@ def write_null(path: Path, scores: Mapping[str, np.ndarray], n_windows: int) -> 
 
 def read_null(path: Path) -> tuple[dict[str, np.ndarray], int]:
     """Return target -> the predictions of its null peaks, and the number of windows."""
-    with np.load(path) as file:
-        scores = {n.removeprefix("peaks/"): file[n] for n in file.files if n != "n_windows"}
-        return scores, int(file["n_windows"])
+    file = read_arrays(path)
+    scores = {n.removeprefix("peaks/"): values for n, values in file.items() if n != "n_windows"}
+    return scores, int(file["n_windows"])

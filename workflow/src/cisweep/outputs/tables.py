@@ -3,13 +3,14 @@
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cisweep.errors import ProductError
+from cisweep.parts import unreadable
 from cisweep.textfile import control_letter
 
 _TSV = {"sep": "\t", "index": False, "float_format": "%.9g", "na_rep": "NaN"}
@@ -56,13 +57,40 @@ def append_tsv(parts: Iterable[Path], out: Path) -> int:
     return n
 
 
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet product; each page that is read is compared with its checksum.
+
+    Raises ProductError if it is missing, cut off or no Parquet.
+    """
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(path, "Parquet", error) from None
+
+
+def read_parquet(path: Path, **options: Any) -> pa.Table:
+    """Return a Parquet product (options: those of pyarrow's read_table), its pages checked.
+
+    Raises ProductError if it is missing, cut off, damaged or no Parquet.
+    """
+    try:
+        return pq.read_table(path, page_checksum_verification=True, **options)
+    except (OSError, pa.ArrowException) as error:
+        raise unreadable(path, "Parquet", error) from None
+
+
+def new_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return a writer of Parquet whose pages have checksums."""
+    return pq.ParquetWriter(path, schema, compression="zstd", write_page_checksum=True)
+
+
 class ParquetWriter:
     """Appends tables to one Parquet file in row groups of fixed size."""
 
     def __init__(self, path: Path, schema: pa.Schema, metadata: dict[str, str], rows: int = 65536):
         self._rows, self._held, self._n = rows, [], 0
         self.schema = schema.with_metadata({k: str(v) for k, v in metadata.items()})
-        self._writer = pq.ParquetWriter(path, self.schema, compression="zstd")
+        self._writer = new_parquet(path, self.schema)
 
     def append(self, table: pd.DataFrame) -> None:
         """Add rows; they must have the columns of the schema."""

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from cisweep.genome.variants import Variant
-from cisweep.outputs.tables import ParquetWriter
+from cisweep.outputs.tables import ParquetWriter, open_parquet, read_parquet
 
 _FIELDS = [
     ("chrom", pa.string()),
@@ -70,7 +69,7 @@ def read_selected(path: Path, stretches: Iterable[tuple[str, int, int]]) -> list
     for chrom, low, high in stretches:
         at = "pos_1based"
         keep = [("chrom", "==", chrom), (at, ">", low), (at, "<=", high)]
-        rows = pq.read_table(path, filters=keep).to_pylist()
+        rows = read_parquet(path, filters=keep).to_pylist()
         found += [_variant(row) for row in rows]
     return found
 
@@ -83,12 +82,12 @@ def owned_blocks(
     Blocks are counted from the file's first row, so they are the same for any stretches; limit:
     rows of the file that are used, None for all.
     """
-    file, stretches = pq.ParquetFile(path), list(stretches)
+    file, stretches = open_parquet(path), list(stretches)
     n = min(file.metadata.num_rows, limit or file.metadata.num_rows)
     firsts = file.read(columns=["chrom", "pos_1based"]).take(list(range(0, n, size))).to_pylist()
     for k, first in enumerate(firsts):
         if any(c == first["chrom"] and a < first["pos_1based"] <= b for c, a, b in stretches):
-            rows = pq.read_table(path).slice(k * size, min(size, n - k * size)).to_pylist()
+            rows = read_parquet(path).slice(k * size, min(size, n - k * size)).to_pylist()
             yield [_variant(row) for row in rows]
 
 
@@ -107,7 +106,7 @@ def effect_schema(columns: Sequence[str]) -> pa.Schema:
 def effect_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:
     """Yield the tables of effects of all chunks, row group by row group."""
     for path in paths:
-        file = pq.ParquetFile(path)
+        file = open_parquet(path)
         for i in range(file.num_row_groups):
             table = file.read_row_group(i).to_pandas()
             if len(table):

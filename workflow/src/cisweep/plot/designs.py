@@ -1,6 +1,6 @@
 """Figures of the design step, from its table and histories."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ import pandas as pd
 from cisweep.plot.curves import plot_loss
 from cisweep.plot.edits import plot_edits, plot_history
 from cisweep.plot.effects import plot_groups
-from cisweep.plot.saving import save_figure
 
 SHOWN = 6
 """Designs that have a panel each."""
@@ -107,8 +106,10 @@ class DesignFigures:
     """Name of the goals -> as in `plot_hit_changes`."""
 
 
-def save_design_figures(figures: DesignFigures, paths: Sequence[Path]) -> None:
-    """Write the figures; the stem of each path is its name."""
+def design_figures(
+    figures: DesignFigures, paths: Sequence[Path]
+) -> list[tuple[Path, Callable[[], Any]]]:
+    """Return (path, function that draws its figure); the stem of each path is its figure's name."""
     table, shown = figures.table, figures.shown
     own = table[(table["method"] == "ledidi") & (table["fault"] == "")]
     goals = [part for _, part in own[own["role"] == "goal"].groupby(
@@ -123,11 +124,7 @@ def save_design_figures(figures: DesignFigures, paths: Sequence[Path]) -> None:
         "hits": lambda: _panels(list(figures.changes.items()), plot_hit_changes),
         "logos": lambda: _logos(own, shown),
     }
-    for path in map(Path, paths):
-        final = path.parent / f".tmp.{path.name}"
-        final.parent.mkdir(parents=True, exist_ok=True)
-        save_figure(draw[path.stem](), final)
-        final.replace(path)
+    return [(path, draw[path.stem]) for path in map(Path, paths)]
 
 
 def _edit_map(history: Mapping[str, Any], ax: Any) -> None:

@@ -157,12 +157,13 @@ def run_times(folder: Path) -> list[tuple[str, int, float, float]]:
     rows: dict[str, list[tuple[float, float]]] = {}
     for path in sorted((folder / "benchmarks").rglob("*.tsv")):
         rule = path.relative_to(folder / "benchmarks").parts[0].removesuffix(".tsv")
-        table = pd.read_csv(path, sep="\t", na_values=["NA", "-"])
-        if len(table):
-            last = table.iloc[-1]
-            rows.setdefault(rule, []).append(
-                (float(last["s"]), float(np.nan_to_num(last["max_rss"])))
-            )
+        try:
+            last = pd.read_csv(path, sep="\t", na_values=["NA", "-"]).iloc[-1]
+            used = float(last["s"]), float(np.nan_to_num(last["max_rss"]))
+        except (ValueError, KeyError, IndexError, TypeError):
+            # Snakemake's own file, cut off by a kill or damaged: times are no product.
+            continue
+        rows.setdefault(rule, []).append(used)
     found = [
         (rule, len(jobs), sum(s for s, _ in jobs), max(m for _, m in jobs))
         for rule, jobs in rows.items()

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from cisweep.config.model import ModelConfig, TargetConfig
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.plan import Plan
-from cisweep.outputs.tables import read_tsv
+from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
 from cisweep.plot.letters import pwm_information
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import Figure, embedded
@@ -109,7 +109,7 @@ class View:
     def table(self, product: str) -> pd.DataFrame:
         """Return a product that is a table, TSV or Parquet."""
         path = self.folder / product
-        return pd.read_parquet(path) if path.suffix == ".parquet" else read_tsv(path)
+        return read_parquet(path).to_pandas() if path.suffix == ".parquet" else read_tsv(path)
 
     def figure(self, product: str, alt: str, caption: str, folded: bool = False) -> Figure:
         """Return a product that is a figure, as part of the page.
@@ -132,7 +132,7 @@ def largest(path: Path, by: str, n: int, split: str = "target") -> tuple[pd.Data
     for block in parquet_blocks(path):
         total += len(block)
         best = [_largest(pd.concat([*best, block], ignore_index=True), by, n, split)]
-    return (best[0] if best else pd.read_parquet(path)), total
+    return (best[0] if best else read_parquet(path).to_pandas()), total
 
 
 def _largest(table: pd.DataFrame, by: str, n: int, split: str) -> pd.DataFrame:
@@ -142,8 +142,6 @@ def _largest(table: pd.DataFrame, by: str, n: int, split: str) -> pd.DataFrame:
 
 def parquet_blocks(path: Path, columns: list[str] | None = None) -> Iterable[pd.DataFrame]:
     """Yield the rows of a Parquet file, 65,536 at a time."""
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(path) as file:
+    with open_parquet(path) as file:
         for batch in file.iter_batches(65536, columns=columns):
             yield batch.to_pandas()

@@ -1,6 +1,6 @@
 """Training: one loop for every task, resumable after each epoch."""
 
-import os
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from copy import deepcopy
@@ -16,10 +16,14 @@ from tqdm import tqdm
 
 from cisweep.contracts import digest, seed_of
 from cisweep.errors import TrainingError
+from cisweep.origin import is_whole, write_origin
+from cisweep.temporary import atomic
 from cisweep.train.convolution import fast_training
 from cisweep.train.datasets import Dataset
 from cisweep.train.losses import Objective, Sums, outputs_of
 from cisweep.train.monitoring import Choice, Judged, choose, judge
+
+_log = logging.getLogger("cisweep.train")
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,9 @@ def fit(
     model.to(device)
     state = _fresh_state(model, config)
     result = FitResult()
+    if checkpoint is not None and checkpoint.exists() and not is_whole(checkpoint):
+        _log.warning(f"{checkpoint}: its bytes are not those that were written; starting anew")
+        checkpoint.unlink()
     if checkpoint is not None and checkpoint.exists():
         _load(state, checkpoint, config)
         result.resumed_from = len(state.history)
@@ -323,7 +330,6 @@ def _torch_seed(seed: int) -> Iterator[None]:
 
 def _save(state: _State, path: Path, config: FitConfig) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
     scheduler = None if state.scheduler is None else state.scheduler.state_dict()
     content = {
         "fingerprint": config.fingerprint(),
@@ -333,8 +339,9 @@ def _save(state: _State, path: Path, config: FitConfig) -> None:
         "scheduler": scheduler,
         "history": state.history,
     }
-    torch.save(content, temporary)
-    os.replace(temporary, path)
+    with atomic(path) as temporary:
+        torch.save(content, temporary)
+        write_origin(path, "train_fold", "", content["fingerprint"], {}, written=temporary)
 
 
 def _load(state: _State, path: Path, config: FitConfig) -> None:

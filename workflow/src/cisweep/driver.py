@@ -1,0 +1,120 @@
+"""What the process that plans a run does before its first job and after its last one.
+
+Before: it removes what processes that died left half written. After a job that found a product
+damaged on the disk, and took it away: it starts the same command again, which plans that product
+anew. So a damaged part is made again in one invocation, by the rule that makes it, wherever its
+jobs run. Nothing of this costs a look at the parts while the run is planned.
+"""
+
+import atexit
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from cisweep.temporary import is_alive, remove_leftovers, this_host
+
+_KNOWN = "CISWEEP_DAMAGED"
+"""Environment variable of a command that was started again: how many damaged files were known."""
+
+
+def tell_damaged(results: Path, paths: Iterable[Path]) -> None:
+    """Note, in a job, which damaged products were taken away."""
+    results.mkdir(parents=True, exist_ok=True)
+    with open(_damaged(results), "a", encoding="utf-8") as file:
+        file.write("".join(f"{path}\n" for path in paths))
+
+
+def begin(results: Path) -> list[str]:
+    """Remove what dead processes left; return what there is to say."""
+    results.mkdir(parents=True, exist_ok=True)
+    if _KNOWN not in os.environ:
+        _damaged(results).unlink(missing_ok=True)
+    _holder(results).write_text(f"{os.getpid()} {this_host()}\n")
+    removed, kept = remove_leftovers(results)
+    lines = []
+    if removed:
+        lines.append(
+            f"{len(removed)} half-written file(s) of jobs that were killed are removed: "
+            f"{_shown(removed)}"
+        )
+    if kept:
+        lines.append(
+            f"{len(kept)} file(s) are still being written by jobs of an earlier run: {_shown(kept)}"
+        )
+    return lines
+
+
+def end(results: Path) -> None:
+    """Forget, after a run that succeeded, who held it and what was damaged."""
+    _holder(results).unlink(missing_ok=True)
+    _damaged(results).unlink(missing_ok=True)
+
+
+def after_failure(results: Path) -> list[str]:
+    """Start the command again, once this process ends, if a product was taken away as damaged.
+
+    Not if it is damaged for the second time. Returns what there is to say.
+    """
+    _holder(results).unlink(missing_ok=True)
+    known = int(os.environ.get(_KNOWN, 0))
+    try:
+        paths = _damaged(results).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    old, new = paths[:known], list(dict.fromkeys(paths[known:]))
+    if not new:
+        return []
+    again = [path for path in new if path in old]
+    if again:
+        return [f"{again[0]} was made again and is damaged again: check the disk"]
+    if not _is_snakemake():
+        return []
+    os.environ[_KNOWN] = str(len(paths))
+    # Snakemake first ends: it unlocks the folder and returns to the folder it was started in.
+    atexit.register(_start_again)
+    kept = [path for path in new if Path(f"{path}.damaged").exists()]
+    lines = [f"{path} was damaged on the disk and is made again" for path in new]
+    return [*lines, *(f"{path}.damaged is what it was" for path in kept)]
+
+
+def notice(results: Path) -> str | None:
+    """Return, where another run holds the folder or was killed in it, which and what to do."""
+    if not any(Path(".snakemake", "locks").glob("*.lock")):
+        return None
+    try:
+        pid, host = _holder(results).read_text().split()
+        since = _holder(results).stat().st_mtime
+    except (OSError, ValueError):
+        return None
+    if host != this_host():
+        return f"a run on {host} (process {pid}) holds {results}, or was killed there"
+    if int(pid) != os.getpid() and is_alive(int(pid), since):
+        return f"another run (process {pid}) is at work in {results}: wait for its end, or stop it"
+    return (
+        f"the run before (process {pid}) was killed: give the same command with --unlock, then "
+        "without; what is complete is kept"
+    )
+
+
+def _is_snakemake() -> bool:
+    started = Path(sys.argv[0])
+    return started.stem == "snakemake" or started.parts[-2:] == ("snakemake", "__main__.py")
+
+
+def _start_again() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _damaged(results: Path) -> Path:
+    return results / ".damaged"
+
+
+def _holder(results: Path) -> Path:
+    return results / ".driver"
+
+
+def _shown(paths: list[Path]) -> str:
+    return ", ".join(map(str, paths[:3])) + (" …" if len(paths) > 3 else "")
