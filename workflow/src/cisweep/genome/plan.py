@@ -171,7 +171,7 @@ class Plan:
 
     def _find_chunks(self, model: str) -> list[str]:
         if self.given is not None:
-            # A run whose regions are all dropped has one empty chunk, so that each step has a product.
+            # Where all regions are dropped, one empty chunk gives each step its product.
             return list(self._rows(model)[0]) or [chunk_id(0)]
         if not any(self.wanted(name) for name in self.source.lengths):
             raise ConfigError(
