@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -314,7 +315,8 @@ def test_names_in_a_hub_are_part_of_the_model(tmp_path, root):
         return read_model_config(path)
 
     def key(weights):
-        return Plan(None, {"m": config(weights)}, tmp_path).model_key("m")
+        run = SimpleNamespace(tf32=False, device="cpu")
+        return Plan(run, {"m": config(weights)}, tmp_path).model_key("m")
 
     assert config("hub:a/b").folds[0].hub == "a/b" and config("x").folds[0].hub is None
     assert len({key("hub:a/b"), key("hub:a/b@v2"), key("x")}) == 3

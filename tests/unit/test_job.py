@@ -121,6 +121,27 @@ def test_a_killed_job_leaves_no_product(root, tmp_path, sign):
     assert [p.name for p in removed] == left and not kept and not list(tmp_path.iterdir())
 
 
+CRASHED = """
+import ctypes, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_job import snakemake
+from cisweep.job import Job
+with Job(snakemake(Path({root!r}), Path({folder!r}))):
+    ctypes.string_at(0)
+"""
+
+
+def test_the_log_says_where_a_library_ended_the_process(root, tmp_path):
+    """As pyBigWig can by a damaged bigWig."""
+    (tmp_path / "in.txt").write_text("1")
+    code = CRASHED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), root=str(root))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True)
+    assert done.returncode == -signal.SIGSEGV
+    log = (tmp_path / "logs" / "log.txt").read_text()
+    assert "Fatal Python error: Segmentation fault" in log and "in string_at" in log
+
+
 def test_what_a_living_process_writes_is_left_and_what_a_dead_one_left_goes(tmp_path):
     dead = subprocess.Popen(["true"])
     dead.wait()

@@ -27,6 +27,7 @@ def recipe(task="multilabel", **more):
     data = {"kind": "table", "paths": ["t.tsv"], "values": ["a", "b"]}
     if task == "profile":
         data = {"kind": "signal", "genome": "g.fa", "signal": ["s.bw"], "peaks": "p.bed"}
+        more = {"split": {"by": "regions", "test": ["chr1"]}} | more
     made = {"data": data, "task": task, "module": "Linear"} | more
     return Recipe.model_validate(made)
 
@@ -122,7 +123,7 @@ def test_classes_folds_and_targets_of_the_recipe():
         row("a", "model", 0.5), row("b", "model", 0.9),
     ]  # fmt: skip
     other = [row("a", "model", 0.9), row("b", "model", float("nan"))]
-    wanted = [{"name": "both", "tasks": [0, 1]}, {"name": "second", "tasks": [1]}]
+    wanted = [{"name": "both", "tasks": [0, 1], "reduce": "mean"}, {"name": "second", "tasks": [1]}]
     made = recipe("multiclass", targets=wanted)
     quality = quality_of(made, ["a", "b"], [record(*rows), record(*other, best=8)])
     assert quality.remarks == [

@@ -11,6 +11,7 @@ It imports torch only when a device is asked for, so gathers stay light.
 """
 
 import contextlib
+import faulthandler
 import gc
 import hashlib
 import logging
@@ -76,6 +77,8 @@ class Job:
             self._redirect = contextlib.ExitStack()
             self._redirect.enter_context(contextlib.redirect_stdout(self._stream))
             self._redirect.enter_context(contextlib.redirect_stderr(self._stream))
+            # Where a library ends the process, the log says in which line.
+            faulthandler.enable(self._stream)
         self._lines = logging.StreamHandler(sys.stdout)
         logging.getLogger("cisweep").addHandler(self._lines)
         fast_path.forget_reasons()
@@ -101,6 +104,7 @@ class Job:
                 import traceback
 
                 traceback.print_exception(kind, error, trace)
+            faulthandler.enable(sys.__stderr__)
             self._redirect.close()
             self._stream.close()
         if isinstance(error, Exception) and self._log:
