@@ -27,7 +27,7 @@ def recipe(task="multilabel", **more):
     data = {"kind": "table", "paths": ["t.tsv"], "values": ["a", "b"]}
     if task == "profile":
         data = {"kind": "signal", "genome": "g.fa", "signal": ["s.bw"], "peaks": "p.bed"}
-        more = {"split": {"by": "regions", "test": ["chr1"]}} | more
+        more = {"split": {"by": "regions", "validation": ["chr2"], "test": ["chr1"]}} | more
     made = {"data": data, "task": task, "module": "Linear"} | more
     return Recipe.model_validate(made)
 
