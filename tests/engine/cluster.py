@@ -55,7 +55,7 @@ class Cluster:
         self.folder.chmod(0o755)
         self.conf = self.folder / "slurm.conf"
         self.tasks_file = self.folder / "tasks.txt"
-        self.daemons: list[subprocess.Popen] = []
+        self.daemons: dict[str, subprocess.Popen] = {}
 
     # ---- life ----------------------------------------------------------------------------
 
@@ -70,9 +70,28 @@ class Cluster:
         flags = [f"--{option}={munge / name}" for option, name in options.items()]
         self._start("munged", "munged", "--foreground", "--force", *flags)
         wait_for((munge / "socket").exists, 20, "munged's socket")
-        self._start("slurmctld", "slurmctld", "-D", "-i")
-        for node in NODES:
-            self._start(node, "slurmd", "-D", "-N", node)
+        for name in ("slurmctld", *NODES):
+            self.start(name)
+        self.wait_until_idle()
+
+    def start(self, name: str) -> None:
+        """Start slurmctld, or a node; also again, after it died."""
+        if name == "slurmctld":
+            self._start(name, "slurmctld", "-D", "-i")
+        else:
+            self._start(name, "slurmd", "-D", "-N", name)
+
+    def kill(self, name: str) -> None:
+        """Kill slurmctld, or a node and all that runs on it, as a power cut does."""
+        self.daemons[name].kill()
+        self.daemons[name].wait()
+        for job in [j for j in self.jobs("") if j.get("NodeList") == name] if name in NODES else []:
+            for pid in self.processes(job["JobId"]):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def wait_until_idle(self) -> None:
+        """Wait until every node is up and has no job."""
         wait_for(lambda: self._states() == {"idle"}, 60, f"idle nodes; see {self.folder}/log")
 
     def end(self) -> None:
@@ -80,7 +99,9 @@ class Cluster:
         with contextlib.suppress(AssertionError, subprocess.SubprocessError):
             self.ask("scancel", "--user", "root", check=False)
             wait_for(lambda: not self.queue(), 15, "an empty queue")
-        for daemon in reversed(self.daemons):  # munged last: the others need it to say goodbye
+        for daemon in reversed(
+            self.daemons.values()
+        ):  # munged last: the others need it to say goodbye
             daemon.terminate()
             try:
                 daemon.wait(5)
@@ -105,7 +126,7 @@ class Cluster:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        self.daemons.append(process)
+        self.daemons[name] = process
 
     def _states(self) -> set[str]:
         return set(self.ask("sinfo", "-h", "-o", "%T", check=False).split())
@@ -166,6 +187,19 @@ class Cluster:
             return next((job for job in found if job["JobState"] == "RUNNING"), None)
 
         return wait_for(first, seconds, f"a running job of {rule}")
+
+    def processes(self, job_id: str, words: str = "") -> list[int]:
+        """Return the processes of a job whose command line holds `words`."""
+        mine, found = f"SLURM_JOB_ID={job_id}".encode(), []
+        for folder in Path("/proc").iterdir():
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(folder.name)
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                step = command.startswith(f"slurmstepd: [{job_id}.")
+                environment = (folder / "environ").read_bytes().split(b"\0")
+                if words in command and (step or mine in environment):
+                    found.append(pid)
+        return found
 
     def tasks(self) -> dict[str, tuple[str, str]]:
         """Return job id -> (node, CUDA_VISIBLE_DEVICES or none), as the jobs' processes see it."""
