@@ -18,6 +18,7 @@ from cisweep import kernels
 from cisweep.analysis import seqlet_spans, tfmodisco
 from cisweep.analysis.markov_background import MarkovBackground
 from cisweep.analysis.rescale import rectifier, ties
+from cisweep.analysis.rescale import windows as pooling
 from cisweep.analysis.scanning import has_avx2, scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
 from cisweep.models.letter_convolution import LetterConvolution
@@ -126,6 +127,22 @@ def maxima(s: Shapes) -> None:
     assert ties.compiled_multipliers(*sides) is not None
 
 
+def pools(s: Shapes) -> None:
+    """window_shares, window_sums."""
+    size, stride, dilation = s.size(1, 20), s.size(1, 9), s.one_of(1, 1, 2, 3)
+    pad, span = s.size(0, size // 2), dilation * (size - 1) + 1
+    length = max(1, span - 2 * pad) + s.size(0, 40)
+    outputs = (length + 2 * pad - span) // stride + 1
+    named = {"kernel_size": size, "stride": stride, "padding": pad, "dilation": dilation}
+    table = pooling._table(tuple(named.items()), (length,), (outputs,), torch.device("cpu"))
+    rows, channels = s.size(0, 3), s.size(1, 35)
+    last = s.one_of(True, False)  # channels, as convolutions leave them
+    shape = (rows, length, channels) if last else (rows, channels, length)
+    x, example = (t.mT if last else t for t in (s.tensor(*shape), s.tensor(*shape)))
+    found = pooling.compiled_multipliers(x, example, table)
+    pooling.compiled_sums(found, s.tensor(rows, channels, outputs), table, x.shape)
+
+
 def seqlets(s: Shapes) -> None:
     """seqlet_bins, seqlet_histogram, seqlet_tails, seqlet_decode, seqlet_count, seqlet_sums."""
     low = s.size(1, 6)
@@ -183,7 +200,7 @@ def main(path: str, seed: int, rounds: int) -> None:
     torch.set_num_threads(1)
     shapes = Shapes(seed)
     for _ in range(rounds):
-        for call in (shuffles, letters, tiles, secants, maxima, seqlets, windows, scans):
+        for call in (shuffles, letters, tiles, secants, maxima, pools, seqlets, windows, scans):
             call(shapes)
     print(*sorted(CALLED), flush=True)
 
