@@ -104,6 +104,7 @@ def test_a_minus_window_is_read_reverse_complemented(tmp_path, small_genome, sna
         projected = (explained * observed).sum(1)[0].numpy()
         np.testing.assert_allclose(values[row], projected, atol=1e-5)
         stored = hypothetical[row].astype(np.float32) * scale[row]
+        # Half precision, 11 bits: at most 2**-11 of the largest value, twice for good measure.
         np.testing.assert_allclose(stored, explained[0].numpy(), atol=1e-3 * scale[row])
 
 
