@@ -97,7 +97,7 @@ def test_the_first_motifs_stand_above_their_copies_and_few_others_do(strongest):
     table = pd.read_csv(strongest / "motif_ranking.tsv", sep="\t")
     above = table[table["q_value"] < 0.05].groupby("target")["name"].agg(set)
     assert above["ctcf"] == {"CTCF"} and {"Spi1", "SPIB", "SPIC", "ETV6"} <= above["pu1"]
-    # By chance 5 %; a tenth is room for the matrices of ETS factors and of those that read like CTCF.
+    # By chance 5 %; a tenth is room for ETS factors and for what reads like CTCF.
     assert (table["p_value"].dropna() < 0.05).mean() < 0.15
 
 
