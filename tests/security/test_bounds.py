@@ -169,3 +169,15 @@ def test_an_hdf5_file_that_holds_sizes_alone(tmp_path):
     said, grown = read_apart("keras", tmp_path / "bomb.h5", tmp_path / "small.h5")
     assert "kernel:0 would take 34,359,738,368 bytes, more than 4 times the file" in said
     assert grown < 100
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_zip_that_says_it_spans_disks_is_a_broken_file(tmp_path, suffix):
+    """Found by fuzzing: zipfile raises where it is only asked whether the file is one."""
+    path = tmp_path / f"w{suffix}"
+    path.write_bytes(
+        b"PK\x06\x07\x00\x00y\x00\x03\x11\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00PK\x05\x06\x00\x00"
+        b"\x00\x00\x10\x00\x10\x00\x8b\x03\x00\x00x\r\x00\x00\x00\x00"
+    )
+    with pytest.raises(ModelError, match="span multiple disks"):
+        weights.read_file(path)

@@ -111,9 +111,9 @@ def check_expansion(path: Path) -> None:
     torch.save compresses nothing, so the parts together are no larger than the file; up to
     EXPANDED_MAX_BYTES, or EXPANSION_MAX times the file, is taken of what was compressed later.
     """
-    if not zipfile.is_zipfile(path):
-        return
     try:
+        if not zipfile.is_zipfile(path):
+            return
         with zipfile.ZipFile(path) as archive:
             expanded = sum(part.file_size for part in archive.infolist())
     except Exception as error:
