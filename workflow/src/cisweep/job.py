@@ -42,10 +42,6 @@ from cisweep.origin import (
 from cisweep.parts import read_json
 from cisweep.temporary import atomic
 
-# A job loads some 100,000 objects that live as long as it does. Python's collector would go through
-# them again and again while torch is imported, a fifth of the job's start.
-gc.set_threshold(50_000, 20, 100)
-
 REUSE_MAX_BYTES = 64 << 20
 """Larger inputs are told apart by size and time of change instead of by their bytes."""
 
@@ -71,6 +67,10 @@ class Job:
     def __enter__(self) -> "Job":
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
             os.environ[name] = str(self.threads)
+        # A job loads some 100,000 objects that live as long as it does. Python's collector would
+        # go through them again and again while torch is imported, a fifth of the job's start.
+        self._collect = gc.get_threshold()
+        gc.set_threshold(50_000, 20, 100)
         if self._log:
             Path(self._log).parent.mkdir(parents=True, exist_ok=True)
             self._stream = open(self._log, "w", buffering=1)
@@ -92,6 +92,7 @@ class Job:
         return self
 
     def __exit__(self, kind, error, trace) -> bool:
+        gc.set_threshold(*self._collect)
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
         seconds = time.monotonic() - self._started

@@ -28,10 +28,10 @@ def laid_out(weight: Tensor, name: Any, make: Callable[[Tensor], Any]) -> Any:
     stamp, key = stamp_of(weight), id(weight)
     entry = _prepared.get(key)
     if entry is None or entry.alive() is not weight or entry.stamp != stamp:
-
-        def forget(gone: weakref.ref) -> None:
-            if key in _prepared and _prepared[key].alive is gone:
-                del _prepared[key]
+        # Bound, since a module's names are gone when the last weights end with the process.
+        def forget(gone: weakref.ref, prepared: dict[int, _Prepared] = _prepared) -> None:
+            if key in prepared and prepared[key].alive is gone:
+                del prepared[key]
 
         entry = _prepared[key] = _Prepared(weakref.ref(weight, forget), stamp, {})
     if name not in entry.made:
