@@ -28,8 +28,11 @@ from typing import Any
 import numpy as np
 import yaml
 
+import cisweep
 from cisweep.contracts import Windows
 from cisweep.errors import CisweepError
+
+PACKAGE = str(Path(cisweep.__file__).parent)
 
 SECONDS = 10
 EXTRA_BYTES = 3 << 30  # of address space above what the process has, in a process of its own
@@ -512,7 +515,8 @@ def _here(parser: Parser, path: Path) -> str | None:
     except CisweepError:
         return None
     except BaseException as error:
-        ours = [f for f in traceback.extract_tb(error.__traceback__) if "/cisweep/" in f.filename]
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = [f for f in frames if f.filename.startswith(PACKAGE)]
         place = f"{Path(ours[-1].filename).name}:{ours[-1].name}" if ours else "?"
         return f"{type(error).__name__} in {place}: {str(error)[:160]!r}"
     return None
