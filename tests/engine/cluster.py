@@ -19,6 +19,7 @@ from pathlib import Path
 
 PROGRAMS = ("munged", "munge", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol")
 NODES = ("n1", "n2", "g1")
+PREDICTIONS = "results/small/ctcf_pu1/predictions.h5"  # what most tests ask a run for
 SBIN = "/usr/sbin:/sbin"
 
 

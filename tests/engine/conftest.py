@@ -44,6 +44,14 @@ def settings(small_genome) -> dict:
     return config(small_genome, regions=regions, chunk_bp=36_000, motifs=None, steps=steps)
 
 
+@pytest.fixture(scope="session")
+def predicted(tmp_path_factory, settings, snakemake) -> Path:
+    """The predictions, made on this machine."""
+    folder = tmp_path_factory.mktemp("predicted")
+    snakemake(settings, folder, slurm.PREDICTIONS)
+    return folder
+
+
 class Driver:
     """One run of the workflow on the cluster, through profiles/slurm."""
 

@@ -7,22 +7,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from cluster import wait_for
+from cluster import PREDICTIONS, wait_for
 from support import assert_same
 
 pytestmark = pytest.mark.slurm
 
-PREDICTIONS = "results/small/ctcf_pu1/predictions.h5"
 ATTRIBUTIONS = "results/small/ctcf_pu1/attributions.h5"
 TRACK = "results/small/ctcf_pu1/tracks/ctcf.attr.bw"
-
-
-@pytest.fixture(scope="module")
-def predicted(tmp_path_factory, settings, snakemake) -> Path:
-    """The predictions, made on this machine."""
-    folder = tmp_path_factory.mktemp("predicted")
-    snakemake(settings, folder, PREDICTIONS)
-    return folder
 
 
 def locked(folder: Path) -> bool:

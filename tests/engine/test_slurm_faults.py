@@ -9,21 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from cluster import wait_for
+from cluster import PREDICTIONS, wait_for
 from support import assert_same
 
 pytestmark = pytest.mark.long
 
-PREDICTIONS = "results/small/ctcf_pu1/predictions.h5"
 SCRIPT = "predict_chunk.py"
-
-
-@pytest.fixture(scope="module")
-def predicted(tmp_path_factory, settings, snakemake) -> Path:
-    """The predictions, made on this machine."""
-    folder = tmp_path_factory.mktemp("predicted")
-    snakemake(settings, folder, PREDICTIONS)
-    return folder
 
 
 def at_work(cluster, driver) -> tuple[dict[str, str], int]:

@@ -287,15 +287,11 @@ class Job:
 
     def products(self, name: str) -> list[Path]:
         """Return the paths of an output (or input) that is a list."""
-        value = getattr(self.output, name)
-        return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
+        return _paths(getattr(self.output, name))
 
     def inputs(self, name: str) -> list[Path]:
         """Return the paths of input `name`, one or many; all were found to be whole."""
-        value = getattr(self.input, name, None)
-        if value is None:
-            return []
-        return [Path(str(value))] if isinstance(value, str) else [Path(str(p)) for p in value]
+        return _paths(getattr(self.input, name, None) or ())
 
     # ---- reuse ---------------------------------------------------------------------------
 
@@ -386,6 +382,11 @@ def _end_by_exception() -> Any:
         raise SystemExit(128 + number)
 
     return signal.signal(signal.SIGTERM, end)
+
+
+def _paths(value: Any) -> list[Path]:
+    """Return the paths of one of Snakemake's files, or of a list of them."""
+    return [Path(str(p)) for p in ([value] if isinstance(value, str) else value)]
 
 
 def _content(path: Path) -> str:

@@ -11,6 +11,10 @@ import numpy as np
 
 from cisweep.errors import ProductError
 
+_NO_ARRAYS = (
+    *(OSError, ValueError, EOFError, KeyError, BadZipFile, ZlibError),
+    *(NotImplementedError, AttributeError),  # a flipped method, or no archive
+)
 DAMAGED = "delete it and run the workflow again, which makes it anew"
 
 
@@ -27,9 +31,7 @@ def read_arrays(path: Path) -> Mapping[str, np.ndarray]:
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, ZlibError) as error:
-        raise unreadable(path, "npz", error) from None
-    except (NotImplementedError, AttributeError) as error:  # a flipped method, or no archive
+    except _NO_ARRAYS as error:
         raise unreadable(path, "npz", error) from None
 
 

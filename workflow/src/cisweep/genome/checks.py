@@ -25,7 +25,7 @@ from cisweep.genome.design_windows import design_chunks, design_length
 from cisweep.genome.experiment_chunks import check_experiments
 from cisweep.genome.input_files import file_checks
 from cisweep.genome.ism_windows import IsmRegions
-from cisweep.genome.motifs import load_motifs
+from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.pairs import pair_chunks
 from cisweep.genome.plan import Plan
 from cisweep.genome.training_files import check_recipe
@@ -48,13 +48,14 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
         ]
     )
     plan = plans[0]
-    checks = [plan.check_inputs, partial(_check_files, plan), *_checks_of_steps(plan)]
-    stop_at_faults(checks, told=plan.missing_files())
+    missing = plan.missing_files()
+    checks = [plan.check_inputs, partial(_check_files, plan, missing), *_checks_of_steps(plan)]
+    stop_at_faults(checks, told=missing)
     return plan
 
 
-def _check_files(plan: Plan) -> None:
-    stop_at_faults(file_checks(plan), told=plan.missing_files())
+def _check_files(plan: Plan, missing: Iterable[tuple[str, Path]]) -> None:
+    stop_at_faults(file_checks(plan), told=missing)
 
 
 def _checks_of_steps(plan: Plan) -> list[Callable[[], object]]:
@@ -117,13 +118,21 @@ def _check_widths(plan: Plan) -> None:
     if not any(plan.is_on(step) for step in ("hits", "ablate")):
         return
     for name, model in plan.models.items():
-        wide = [m for m in plan.known_motifs if m.width > model.window_bp]
-        if wide and model.adapter != "hf_lm":
+        if model.adapter != "hf_lm":
+            reader, where = f"model {name} reads", f"motifs ({plan.config.motifs})"
+            mend = "take it out of the motif file"
+            _refuse_wide(plan.known_motifs, model.window_bp, reader, where=where, mend=mend)
+
+
+def _refuse_wide(
+    motifs: Iterable[Motif], window_bp: int, reader: str, *, where: str, mend: str
+) -> None:
+    for motif in motifs:
+        if motif.width > window_bp:
             raise MotifError(
-                f"motif {wide[0].name} has {wide[0].width} positions, and model {name} reads "
-                f"{model.window_bp} bp",
-                where=f"motifs ({plan.config.motifs})",
-                mend="take it out of the motif file",
+                f"motif {motif.name} has {motif.width} positions, and {reader} {window_bp} bp",
+                where=where,
+                mend=mend,
             )
 
 
@@ -199,14 +208,8 @@ def _check_design(plan: Plan) -> None:
 
 
 def _check_design_motifs(plan: Plan, key: str, path: Path) -> None:
-    motifs, window_bp = load_motifs(path), design_length(plan)
-    wide = [motif for motif in motifs if motif.width > window_bp]
-    if wide:
-        raise MotifError(
-            f"motif {wide[0].name} has {wide[0].width} positions, and the designs {window_bp} bp",
-            where=f"steps.design.{key} ({path})",
-            mend="take it out of the file",
-        )
+    where, mend = f"steps.design.{key} ({path})", "take it out of the file"
+    _refuse_wide(load_motifs(path), design_length(plan), "the designs", where=where, mend=mend)
 
 
 def _check_training(plan: Plan) -> None:

@@ -5,8 +5,10 @@ many reads there are.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,12 +74,19 @@ def count_ends(path: Path, lengths: dict[str, int], counting: EndCounting = EndC
 
 def check_bam(path: Path, lengths: dict[str, int]) -> None:
     """Raise GenomeError unless a BAM can be opened, has an index, and is of this genome."""
+    with _opened_bam(path, lengths):
+        pass
+
+
+@contextmanager
+def _opened_bam(path: Path, lengths: dict[str, int]) -> Iterator[tuple[Any, dict[str, int]]]:
+    """Yield an open BAM and its chromosomes; GenomeError where it, or a read of it, fails."""
     import pysam
 
-    verbosity = pysam.set_verbosity(0)
+    verbosity = pysam.set_verbosity(0)  # htslib would print what the errors say
     try:
         with pysam.AlignmentFile(str(path), "rb") as file:
-            _check_header(file, path, lengths)
+            yield file, _check_header(file, path, lengths)
     except (OSError, ValueError) as error:
         if isinstance(error, GenomeError):
             raise
@@ -98,24 +107,13 @@ def _check_header(file, path: Path, lengths: dict[str, int]) -> dict[str, int]:
 
 
 def _bam_ends(path: Path, lengths: dict[str, int], counting: EndCounting) -> Ends:
-    import pysam
-
-    verbosity = pysam.set_verbosity(0)  # htslib would print what the errors below say
-    try:
-        with pysam.AlignmentFile(str(path), "rb") as file:
-            known = _check_header(file, path, lengths)
-            for chrom, length in lengths.items():
-                if chrom not in known:
-                    continue
-                for start in range(0, length, _BLOCK_BP):
-                    stop = min(start + _BLOCK_BP, length)
-                    yield chrom, start, _block_ends(file, (chrom, start, stop), counting)
-    except (OSError, ValueError) as error:
-        if isinstance(error, GenomeError):
-            raise
-        raise GenomeError(f"no readable BAM ({error})", where=str(path)) from None
-    finally:
-        pysam.set_verbosity(verbosity)
+    with _opened_bam(path, lengths) as (file, known):
+        for chrom, length in lengths.items():
+            if chrom not in known:
+                continue
+            for start in range(0, length, _BLOCK_BP):
+                stop = min(start + _BLOCK_BP, length)
+                yield chrom, start, _block_ends(file, (chrom, start, stop), counting)
 
 
 def _block_ends(file, span: tuple[str, int, int], counting: EndCounting) -> np.ndarray:
