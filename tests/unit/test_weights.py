@@ -9,27 +9,15 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.unit.test_model_loading import config_of
 from torch import nn
 
-from cisweep.config.model import FoldConfig, ModelConfig
+from cisweep.config.model import FoldConfig
 from cisweep.config.run import read_model_config
 from cisweep.errors import ModelError
 from cisweep.models import load_model
 from cisweep.models.modules import CNN
 from cisweep.models.weights import check_finite
-
-
-def config_of(path, **changes):
-    values = {
-        "adapter": "state_dict",
-        "module": "CNN",
-        "module_args": {"n_filters": 8, "first_width": 5},
-        "window_bp": 40,
-        "targets": [{"name": "first", "tasks": [0]}],
-        "rc": {"average": False},
-        "folds": [{"weights": path}],
-    }
-    return ModelConfig.model_validate(values | changes)
 
 
 @pytest.fixture
