@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
+from cisweep import driver
 from cisweep.config.model import model_sha256
 from cisweep.config.run import read_model_config
 from cisweep.fast_path import switch_off
@@ -111,11 +112,28 @@ def test_a_damaged_part_is_named_and_taken_away(root, tmp_path, part, capsys):
     with pytest.raises(SystemExit):
         merge(root, tmp_path, [whole, damaged])
     assert capsys.readouterr().err == (
-        f"cisweep: try_it: {damaged}: its bytes are not those that were written. Mend: it was "
+        f"cisweep: try_it: {damaged}: its bytes are not those that were written. Mend: it is "
         "taken away; this run, or the next, makes it anew\n"
     )
     assert not damaged.exists() and not note_path(damaged).exists() and whole.exists()
     assert (tmp_path / "results" / "demo" / ".damaged").read_text() == f"{damaged}\n"
+
+
+def test_beside_a_driver_a_damaged_part_stands_until_the_driver_takes_it_away(
+    root, tmp_path, part, capsys
+):
+    # A job beside this one may be about to start: Snakemake ends without hooks where its input has
+    # gone.
+    damaged = part("a")
+    damaged.write_text("ROWS")
+    results = Path("results/demo")
+    driver.begin(results)
+    with pytest.raises(SystemExit):
+        merge(root, tmp_path, [damaged])
+    assert damaged.exists() and note_path(damaged).exists()
+    driver.after_failure(results)
+    assert not damaged.exists() and not note_path(damaged).exists()
+    capsys.readouterr()
 
 
 def test_all_damaged_parts_are_taken_away_at_once(root, tmp_path, part, capsys):

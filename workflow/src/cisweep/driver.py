@@ -1,25 +1,42 @@
 """What the process that plans a run does before its first job and after its last one.
 
 Before: it removes what processes that died left half written. After a job that found a product
-damaged on the disk, and took it away: it starts the same command again, which plans that product
+damaged on the disk: it takes that product away and starts the same command again, which plans it
 anew. So a damaged part is made again in one invocation, by the rule that makes it, wherever its
 jobs run. Nothing of this costs a look at the parts while the run is planned.
+
+A job takes nothing away itself while a driver is there: where an input of a job has gone between
+its planning and its start, Snakemake ends at once, without its hooks.
 """
 
 import atexit
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from cisweep.origin import key_path, note_path
 from cisweep.temporary import is_alive, remove_leftovers, this_host
 
 _KNOWN = "CISWEEP_DAMAGED"
 """Environment variable of a command that was started again: how many damaged files were known."""
 
 
+def is_made_here(results: Path, path: Path) -> bool:
+    """Can the run make this product again?"""
+    return _is_part(path) or path.is_relative_to(results)
+
+
 def tell_damaged(results: Path, paths: Iterable[Path]) -> None:
-    """Note, in a job, which damaged products were taken away."""
+    """Note, in a job, which products of the run are damaged: the driver takes them away at its end.
+
+    Where there is no driver of these rules, as in another workflow's `module:`, it is done at once.
+    """
+    paths = list(paths)
+    if not _has_driver(results):
+        for path in paths:
+            _take_away(path)
     results.mkdir(parents=True, exist_ok=True)
     with open(_damaged(results), "a", encoding="utf-8") as file:
         file.write("".join(f"{path}\n" for path in paths))
@@ -52,9 +69,9 @@ def end(results: Path) -> None:
 
 
 def after_failure(results: Path) -> list[str]:
-    """Start the command again, once this process ends, if a product was taken away as damaged.
+    """Take damaged products away and start the command again, once this process ends.
 
-    Not if it is damaged for the second time. Returns what there is to say.
+    Not if one is damaged for the second time. Returns what there is to say.
     """
     _holder(results).unlink(missing_ok=True)
     known = int(os.environ.get(_KNOWN, 0))
@@ -65,6 +82,8 @@ def after_failure(results: Path) -> list[str]:
     old, new = paths[:known], list(dict.fromkeys(paths[known:]))
     if not new:
         return []
+    for path in new:
+        _take_away(Path(path))
     again = [path for path in new if path in old]
     if again:
         return [f"{again[0]} was made again and is damaged again: check the disk"]
@@ -95,6 +114,31 @@ def notice(results: Path) -> str | None:
         f"the run before (process {pid}) was killed: give the same command with --unlock, then "
         "without; what is complete is kept"
     )
+
+
+def _is_part(path: Path) -> bool:
+    return bool({"chunks", "prepare"} & set(path.parts))
+
+
+def _take_away(path: Path) -> None:
+    """Delete a part; what a user sees is kept under another name."""
+    if _is_part(path):
+        path.unlink(missing_ok=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, path.with_name(f"{path.name}.damaged"))
+    note_path(path).unlink(missing_ok=True)
+    key_path(path).unlink(missing_ok=True)
+
+
+def _has_driver(results: Path) -> bool:
+    """Is a driver at work that will take damaged products away? One elsewhere counts as alive."""
+    try:
+        pid, host = _holder(results).read_text().split()
+        since = _holder(results).stat().st_mtime
+    except (OSError, ValueError):
+        return False
+    return host != this_host() or is_alive(int(pid), since)
 
 
 def _is_snakemake() -> bool:

@@ -34,6 +34,7 @@ from cisweep.origin import (
     Origin,
     check_one_origin,
     is_whole,
+    key_path,
     note_path,
     read_origin,
     sha256_of,
@@ -247,20 +248,20 @@ class Job:
     def _check_inputs(self) -> None:
         """Raise ProductError if an input has not the bytes that the job before wrote.
 
-        All inputs, whoever reads them how. Those that the run itself can make again are taken
-        away, so that the driver plans them anew: chunks are deleted, what a user sees is kept under
-        another name.
+        All inputs, whoever reads them how. Those that the run itself can make again are told to
+        the driver, which plans them anew.
         """
         paths = [Path(str(path)) for path in self.input]
         damaged = [path for path in paths if path.is_file() and not is_whole(path)]
         if not damaged:
             return
-        own = [path for path in damaged if self._take_away(path)]
+        own = [path for path in damaged if driver.is_made_here(self._results, path)]
+        if own:
+            driver.tell_damaged(self._results, own)
         shown = ", ".join(map(str, damaged[:3]))
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
         if own == damaged:
-            driver.tell_damaged(self._results, damaged)
-            mend = "it was taken away; this run, or the next, makes it anew"
+            mend = "it is taken away; this run, or the next, makes it anew"
         else:
             notes = ", ".join(str(note_path(path)) for path in damaged if path not in own)
             mend = f"delete it and make it anew, or, if you changed it on purpose, delete {notes}"
@@ -271,19 +272,6 @@ class Job:
     @property
     def _results(self) -> Path:
         return Path("results", str(self._config.get("run")))
-
-    def _take_away(self, path: Path) -> bool:
-        """Remove a damaged product if it is one that a rule of the run makes."""
-        if {"chunks", "prepare"} & set(path.parts):
-            path.unlink(missing_ok=True)
-        elif path.is_relative_to(self._results):
-            with contextlib.suppress(FileNotFoundError):  # a job beside this one was faster
-                os.replace(path, path.with_name(f"{path.name}.damaged"))
-        else:
-            return False
-        note_path(path).unlink(missing_ok=True)
-        self._key_file(path).unlink(missing_ok=True)
-        return True
 
     def products(self, name: str) -> list[Path]:
         """Return the paths of an output (or input) that is a list."""
@@ -305,9 +293,6 @@ class Job:
                 sha.update(f"{path}:{_content(Path(path))};".encode())
         return sha.hexdigest()
 
-    def _key_file(self, path: Path) -> Path:
-        return path.with_name(f".{path.name}.key")
-
     @contextlib.contextmanager
     def reuse(self, *parts: object, leave_out: tuple[str, ...] = ()) -> Iterator[bool]:
         """Yield True if the outputs stand and were made from the same input bytes and params.
@@ -318,7 +303,7 @@ class Job:
         """
         key = self._reuse_key(parts, leave_out)
         outputs = [Path(str(p)) for p in self.output]
-        notes = [self._key_file(p) for p in outputs]
+        notes = [key_path(p) for p in outputs]
         stand = all(
             p.is_file() and n.is_file() and n.read_bytes() == f"{key} {p.stat().st_size}".encode()
             for p, n in zip(outputs, notes)

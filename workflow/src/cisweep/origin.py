@@ -39,6 +39,11 @@ def note_path(product: Path) -> Path:
     return product.with_name(f".{product.name}.origin")
 
 
+def key_path(product: Path) -> Path:
+    """Return where the key lies by which a job knows that the product stands (`Job.reuse`)."""
+    return product.with_name(f".{product.name}.key")
+
+
 def write_origin(
     product: Path,
     rule: str,
