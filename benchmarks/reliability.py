@@ -77,6 +77,11 @@ class Run:
             raise AssertionError(f"snakemake failed:\n{done.stdout[-2000:]}\n{done.stderr[-6000:]}")
         return done.stderr
 
+    def forget(self) -> None:
+        """Remove all that the run has made."""
+        shutil.rmtree(self.folder / "results", ignore_errors=True)
+        shutil.rmtree(self.folder / ".snakemake", ignore_errors=True)
+
     def half_written(self) -> list[Path]:
         """Return the temporary files below the results."""
         return list((self.folder / "results").rglob(".tmp*"))
@@ -140,22 +145,23 @@ def kills(
 ) -> dict[str, int]:
     """Kill a run at random times, then let it end; return what was hit and how often.
 
-    until: time (of time.time) after which no further kill is made. Raises AssertionError where a
-    temporary file is left in the end.
+    A run that ends before all kills is made anew. until: time (of time.time) after which no further
+    kill is made. Raises AssertionError where a temporary file is left in the end.
     """
     draw, hits = random.Random(seed), {}
     kinds = ["driver", "job", "both"] * -(-number // 3)
     draw.shuffle(kinds)
-    for kind in kinds[:number]:
-        if time.time() > until:
-            break
-        hit = kill_once(run, kind, draw, seconds=seconds)
+    kinds = kinds[:number]
+    while kinds and time.time() < until:
+        hit = kill_once(run, kinds[-1], draw, seconds=seconds)
+        if hit == "nothing":
+            run.forget()
+        else:
+            kinds.pop()
         hits[hit.split(",")[0]] = hits.get(hit.split(",")[0], 0) + 1
         print(f"SIGKILL: {hit}; left: {len(run.half_written())} half-written file(s)", flush=True)
         log = (run.folder / "driver.log").read_text()
         hits["sweeps"] = hits.get("sweeps", 0) + ("half-written file(s) of jobs" in log)
-        if hit == "nothing":
-            break
     time.sleep(1)
     said = run.finish()
     hits["sweeps"] += "half-written file(s) of jobs" in said
@@ -169,7 +175,8 @@ def gentle_ends(run: Run, seed: int) -> None:
     draw = random.Random(seed)
     for sign in (signal.SIGINT, signal.SIGTERM):
         for what in ("both", "driver"):
-            hit = kill_once(run, what, draw, sign)
+            while (hit := kill_once(run, what, draw, sign)) == "nothing":
+                run.forget()
             left = run.half_written()
             print(f"{sign.name}: {hit}; left: {len(left)}, locked: {run.locked()}", flush=True)
             assert not left, left
@@ -304,12 +311,12 @@ def _whole(folder: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def few_regions(genome: Path) -> dict[str, Any]:
-    """Return a config of short jobs: 14 regions in 4 chunks, predicted and attributed."""
+    """Return a config of many short jobs: 14 regions, a chunk each, predicted and attributed."""
     bed = genome.parent / "regions.bed"
     rows = [("chrA", s) for s in range(1000, 28_000, 3000)]
     rows += [("chrB", s) for s in range(1000, 11_000, 2000)]
     bed.write_text("".join(f"{c}\t{s}\t{s + 150}\n" for c, s in rows))
-    return config(genome, chunk_bp=11_000) | {
+    return config(genome, chunk_bp=2_000) | {
         "regions": {"tile": None, "bed": str(bed), "chroms": ".*"},
         "steps": STEPS | {"select": None, "seqlets": None, "hits": None},
     }
