@@ -57,7 +57,7 @@ audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is install
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python
 
 docs: $(VENV)/.installed  ## Write config/README.md and the schemas from the config models
-	$(VENV)/bin/python -m cisweep.config.document
+	$(VENV)/bin/python -m cisweep.plan.document
 
 accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
 	$(VENV)/bin/python -m pytest -q -m "long"

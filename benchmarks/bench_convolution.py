@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks.common import compare
-from cisweep.models.letter_convolution import LetterConvolution
-from cisweep.models.tile_convolution import TileConvolution, vector_floats
+from cisweep.engine.convolution.one_hot import LetterConvolution
+from cisweep.engine.convolution.winograd import TileConvolution, vector_floats
 
 # windows, input channels, outputs, width, dilation, length
 SHAPES = (
@@ -62,7 +62,7 @@ def _row(n: int, n_in: int, n_out: int, width: int, dilation: int, length: int) 
 def rows(quick: bool) -> list[dict]:
     """Return one row a shape; all sizes are quick."""
     torch.manual_seed(0)
-    torch.empty(2**25 - 2**14, dtype=torch.uint8)  # as models/running.py: freed memory is kept
+    torch.empty(2**25 - 2**14, dtype=torch.uint8)  # as engine/running.py: freed memory is kept
     if not vector_floats():
         raise SystemExit("convolutions by tiles need AVX2")
     return [_row(*shape) for shape in SHAPES]

@@ -10,7 +10,7 @@ import torch
 from benchmarks.common import compare
 from benchmarks.networks import Counts, PaddedBPNet
 from cisweep.analysis import design, greedy_pruning
-from cisweep.analysis.design_oracle import one_hot
+from cisweep.analysis.sequence_design.oracle import one_hot
 from cisweep.models import BPNet
 from cisweep.models.wrappers import CountWrapper
 

@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from benchmarks.common import compare
-from cisweep.analysis.scanning import fimo, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.fimo import fimo, scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 
 
 def make_motifs(n: int, rng: np.random.Generator) -> dict[str, np.ndarray]:

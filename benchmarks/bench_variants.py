@@ -9,12 +9,12 @@ import torch
 
 from benchmarks.common import compare
 from benchmarks.networks import Counts
-from cisweep.analysis.effects import substitution_effect
-from cisweep.analysis.embedding import log_likelihoods
-from cisweep.analysis.zero_shot import ZeroShotOptions, score_pairs
-from cisweep.genome.pairs import SequencePair
+from cisweep.analysis.language_model.embedding import log_likelihoods
+from cisweep.analysis.language_model.zero_shot import ZeroShotOptions, score_pairs
+from cisweep.analysis.mutagenesis.effects import substitution_effect
 from cisweep.models.adapters.hf_lm import LanguageModel, load_language_model
 from cisweep.models.modules import CNN, BPNet
+from cisweep.plan.contents.pairs import SequencePair
 
 _NETWORKS = {
     # name: (network, length, tangermeme's batch sizes: its best ones and its default)

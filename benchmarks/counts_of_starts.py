@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from cisweep.config.run import read_model_config
 from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.models import load_model
+from cisweep.plan.run_config import read_model_config
 from cisweep.sequence.tokens import reverse_complement_tokens
 from cisweep.steps.train import Recipe
 from cisweep.train import metrics

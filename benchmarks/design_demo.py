@@ -19,15 +19,15 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cisweep.analysis.design_baselines import BaselineTask, greedy_motifs
-from cisweep.analysis.design_goals import Goal, goal_objective, window_losses
-from cisweep.analysis.design_job import Designed, DesignModels, Templates, design_chunk
-from cisweep.analysis.design_oracle import Oracle, frozen, one_hot
-from cisweep.analysis.design_rows import design_rows
-from cisweep.config.run import read_model_config
+from cisweep.analysis.sequence_design.baselines import BaselineTask, greedy_motifs
+from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templates, design_chunk
+from cisweep.analysis.sequence_design.goals import Goal, goal_objective, window_losses
+from cisweep.analysis.sequence_design.oracle import Oracle, frozen, one_hot
+from cisweep.analysis.sequence_design.rows import design_rows
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import Genome, tokens_of_text
 from cisweep.genome.motifs import load_motifs
+from cisweep.plan.run_config import read_model_config
 from cisweep.steps.design import DesignConfig
 
 WINDOW_BP = 100

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.scanning import scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.genome.motifs import load_motifs
 

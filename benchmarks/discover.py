@@ -43,7 +43,7 @@ def planted(n: int) -> tuple[np.ndarray, np.ndarray]:
 
 def one(seqlets: int) -> dict:
     """Return what one discovery took; a fifth more regions than seqlets, which then fill up."""
-    from cisweep.analysis.motif_discovery import DiscoveryOptions, discover_motifs, found_table
+    from cisweep.analysis.motifs.discover import DiscoveryOptions, discover_motifs, found_table
     from cisweep.genome.motifs import load_motifs
 
     one_hot, scores = planted(seqlets * 6 // 5)

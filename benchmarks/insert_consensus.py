@@ -14,10 +14,10 @@ import pandas as pd
 import torch
 
 from cisweep.analysis import marginalize
-from cisweep.config.run import read_model_config
 from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.motifs import load_motifs
 from cisweep.models import load_model
+from cisweep.plan.run_config import read_model_config
 from cisweep.train.products import markdown
 
 N_BACKGROUNDS = 1000

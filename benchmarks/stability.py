@@ -16,9 +16,9 @@ from scipy.stats import spearmanr
 
 from cisweep.analysis import attribute, predict, saturation_mutagenesis
 from cisweep.config.model import file_sha256
-from cisweep.config.run import read_model_config
 from cisweep.genome.fasta import Genome
 from cisweep.models import load_model, target_module
+from cisweep.plan.run_config import read_model_config
 from cisweep.sequence import dinucleotide_shuffle
 from cisweep.sequence.encoding import one_hot_tokens
 

@@ -4,8 +4,8 @@
 
 Same windows, size, epochs and batch size; learning rate, schedule and weight of the counts are
 those of bpnet-lite's command line. bpnet-lite is no dependency (it builds macs3): put its package
-on PYTHONPATH. `--kernels ours` runs its convolutions by cisweep.train.convolution, which gives the
-same values within rounding in half the time.
+on PYTHONPATH. `--kernels ours` runs its convolutions by cisweep.engine.convolution.training, which
+gives the same values within rounding in half the time.
 """
 
 import argparse
@@ -21,8 +21,8 @@ import pandas as pd
 import torch
 import yaml
 
+from cisweep.engine.convolution.training import fast_training
 from cisweep.steps.train import Recipe
-from cisweep.train.convolution import fast_training
 from cisweep.train.datasets import SignalDataset
 from cisweep.train.evaluation import Predicting, predict_dataset, profile_rows
 from cisweep.train.loading import load_examples

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cisweep.analysis.ablations import ablation_table, judged_hits
+from cisweep.analysis.perturbation.ablations import ablation_table, judged_hits
 from cisweep.job import Job
 from cisweep.outputs.experiments import write_experiment
 from cisweep.outputs.tables import read_parquet

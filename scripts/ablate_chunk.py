@@ -6,7 +6,7 @@ from cisweep.job import Job
 from cisweep.outputs.experiments import selected_hits, write_experiment
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.ablations import effects_of_hits, hit_ablations
+    from cisweep.analysis.perturbation.ablations import effects_of_hits, hit_ablations
 
     plan, step = job.plan, job.plan.step_config("ablate")
     config = plan.models[job.model]
@@ -16,7 +16,7 @@ with Job(snakemake) as job:  # noqa: F821
             tokens = window_tokens(plan.source, windows.chrom, windows.start, windows.end)
             effects = None
             if len(hits):
-                from cisweep.analysis.experiment_jobs import predictor
+                from cisweep.analysis.perturbation.windows import predictor
 
                 with job.device() as device:
                     effects = hit_ablations(

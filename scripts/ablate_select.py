@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from cisweep.analysis.experiments import hits_in_windows
-from cisweep.genome.backgrounds import choose_motifs, region_windows
+from cisweep.analysis.perturbation.experiments import hits_in_windows
 from cisweep.job import Job
 from cisweep.outputs.experiments import strongest_hits, write_experiment
+from cisweep.plan.contents.backgrounds import choose_motifs, region_windows
 
 with Job(snakemake) as job:  # noqa: F821
     plan, step = job.plan, job.plan.step_config("ablate")

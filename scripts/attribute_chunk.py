@@ -1,9 +1,9 @@
 """Explain the selected windows of one chunk."""
 
-from cisweep.genome.chunk_windows import usable_windows
 from cisweep.job import Job
 from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.tables import write_dropped
+from cisweep.plan.chunk_windows import usable_windows
 
 with Job(snakemake) as job:  # noqa: F821
     step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
@@ -11,8 +11,8 @@ with Job(snakemake) as job:  # noqa: F821
     found = usable_windows(job.plan, job.model, job.chunk, peaks[0] if peaks else None)
     with job.reuse(*found.digests, leave_out=("peaks",)) as unchanged:
         if not unchanged:
-            from cisweep.analysis.averaging import FoldedModel, attribute_windows
-            from cisweep.analysis.references import references_of
+            from cisweep.analysis.attribution.references import references_of
+            from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
 
             with job.device() as device:
                 attributions = attribute_windows(

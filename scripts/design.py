@@ -2,8 +2,7 @@
 
 import os
 
-from cisweep.analysis.design_hits import hit_changes
-from cisweep.genome.design_windows import design_windows
+from cisweep.analysis.sequence_design.hits import hit_changes
 from cisweep.genome.motifs import read_meme
 from cisweep.job import Job
 from cisweep.outputs.designs import (
@@ -16,6 +15,7 @@ from cisweep.outputs.designs import (
     write_fasta,
 )
 from cisweep.outputs.tables import write_dropped
+from cisweep.plan.contents.designs import design_windows
 from cisweep.plot.designs import SHOWN, DesignFigures, design_figures
 from cisweep.plot.saving import save_figure
 

@@ -1,20 +1,20 @@
 """Design the windows of one chunk."""
 
 from cisweep.contracts import Windows
-from cisweep.genome.design_windows import (
+from cisweep.genome.motifs import read_meme
+from cisweep.job import Job
+from cisweep.outputs.designs import write_histories, write_table
+from cisweep.plan.contents.designs import (
     design_chunks,
     design_tokens,
     frozen_positions,
     prior_weights,
     usual_tokens,
 )
-from cisweep.genome.motifs import read_meme
-from cisweep.job import Job
-from cisweep.outputs.designs import write_histories, write_table
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
-    from cisweep.analysis.design_rows import design_rows
+    from cisweep.analysis.sequence_design.chunk import DesignModels, Templates, design_chunk
+    from cisweep.analysis.sequence_design.rows import design_rows
 
     plan, step = job.plan, job.plan.step_config("design")
     chunks = design_chunks(plan)

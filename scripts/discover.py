@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cisweep.analysis.motif_discovery import (
+from cisweep.analysis.motifs.discover import (
     DiscoveryOptions,
     discover_motifs,
     found_table,
@@ -10,13 +10,13 @@ from cisweep.analysis.motif_discovery import (
     trim,
     write_meme,
 )
-from cisweep.analysis.seqlet_names import NameRules
-from cisweep.genome.backgrounds import sample_order
+from cisweep.analysis.seqlets.names import NameRules
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.attributions import read_hypothetical
 from cisweep.outputs.h5 import open_rows, read_windows
 from cisweep.outputs.tables import write_tsv
+from cisweep.plan.contents.backgrounds import sample_order
 from cisweep.plot.discovered import FoundLogo, save_found_logos
 
 with Job(snakemake) as job:  # noqa: F821

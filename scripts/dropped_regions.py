@@ -1,8 +1,8 @@
 """Join the rows of all dropped regions and variants; fail if too many regions were dropped."""
 
-from cisweep.genome.accounting import check_share, dropped_table
 from cisweep.job import Job
 from cisweep.outputs.tables import append_tsv, read_tsv, write_tsv
+from cisweep.plan.accounting import check_share, dropped_table
 
 with Job(snakemake) as job:  # noqa: F821
     parts = [read_tsv(path) for path in [*job.inputs("chunks"), *job.inputs("ism")]]

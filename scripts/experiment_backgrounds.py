@@ -4,7 +4,7 @@ from cisweep.job import Job
 from cisweep.outputs.experiments import write_backgrounds
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.experiment_jobs import make_backgrounds, predictor
+    from cisweep.analysis.perturbation.windows import make_backgrounds, predictor
 
     plan, step = job.plan, job.plan.step_config(job.wildcards.experiment)
     peaks = job.inputs("peaks")

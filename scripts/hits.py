@@ -1,11 +1,11 @@
 """Merge the hits of all chunks; give q-values; rank the motifs of each target."""
 
-from cisweep.analysis.chunk_hits import scan_options
-from cisweep.analysis.hit_gather import HitGather, merge_sums
-from cisweep.analysis.hits import HitSums
-from cisweep.analysis.motif_families import motif_families
-from cisweep.analysis.qvalues import cell_qvalues
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.chunk import scan_options
+from cisweep.analysis.motifs.families import motif_families
+from cisweep.analysis.motifs.gather import HitGather, merge_sums
+from cisweep.analysis.motifs.hits import HitSums
+from cisweep.analysis.motifs.qvalues import cell_qvalues
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.hits import append_bed, schema

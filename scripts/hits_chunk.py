@@ -1,22 +1,22 @@
 """Scan the intervals whose hits start in one chunk."""
 
-from cisweep.analysis.chunk_hits import (
+from cisweep.analysis.motifs.chunk import (
     Attributed,
     Scan,
     hits_of_chunk,
     owned_intervals,
     scan_options,
 )
-from cisweep.analysis.motif_families import shuffled_columns
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.families import shuffled_columns
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.contracts import Windows
-from cisweep.genome.chunk_windows import read_peaks, usable_windows
-from cisweep.genome.chunks import chunk_index
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.attributions import read_attributions
 from cisweep.outputs.hits import chunk_schema, save_counts
 from cisweep.outputs.tables import write_dropped, write_parquet
+from cisweep.plan.chunk_windows import read_peaks, usable_windows
+from cisweep.plan.chunks import chunk_index
 
 with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:

@@ -1,8 +1,8 @@
 """Merge the mutants of all chunks."""
 
-from cisweep.genome.ism_windows import IsmRegions
 from cisweep.job import Job
 from cisweep.outputs.h5 import merge
+from cisweep.plan.contents.ism import IsmRegions
 
 with Job(snakemake) as job, job.product("h5") as path:  # noqa: F821
     span = IsmRegions(job.plan).span(job.model)

@@ -1,9 +1,9 @@
 """Predict every substitution of the chosen windows of one chunk."""
 
-from cisweep.genome.ism_windows import IsmRegions
 from cisweep.job import Job
 from cisweep.outputs.mutagenesis import write_chunk
 from cisweep.outputs.tables import write_dropped
+from cisweep.plan.contents.ism import IsmRegions
 
 with Job(snakemake) as job:  # noqa: F821
     regions, config = IsmRegions(job.plan), job.plan.models[job.model]
@@ -11,8 +11,8 @@ with Job(snakemake) as job:  # noqa: F821
     found = regions.windows(job.model, job.chunk, peaks[0] if peaks else None)
     with job.reuse(*found.digests, leave_out=("peaks",)) as unchanged:
         if not unchanged:
-            from cisweep.analysis.averaging import FoldedModel
-            from cisweep.analysis.saturation import mutate_windows
+            from cisweep.analysis.mutagenesis.windows import mutate_windows
+            from cisweep.analysis.prediction.windows import FoldedModel
 
             span = regions.span(job.model)
             with job.device() as device:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cisweep.genome.chunk_windows import read_peaks
-from cisweep.genome.ism_windows import strongest_peaks
 from cisweep.job import Job
 from cisweep.outputs.h5 import prediction_blocks
+from cisweep.plan.chunk_windows import read_peaks
+from cisweep.plan.contents.ism import strongest_peaks
 
 with Job(snakemake) as job:  # noqa: F821
     step, targets = job.plan.step_config("ism"), job.plan.models[job.model].target_names

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cisweep.analysis.experiments import rank_motifs
+from cisweep.analysis.perturbation.experiments import rank_motifs
 from cisweep.job import Job
 from cisweep.outputs.experiments import experiment_blocks, write_experiment
 from cisweep.plot.effects import ranked_figure

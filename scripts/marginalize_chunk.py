@@ -1,13 +1,13 @@
 """Put a block of motifs into the background windows."""
 
-from cisweep.genome.experiment_chunks import marginal_chunks, marginal_motifs
 from cisweep.job import Job
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
+from cisweep.plan.contents.experiments import marginal_chunks, marginal_motifs
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:
-        from cisweep.analysis.experiment_jobs import predictor
-        from cisweep.analysis.experiments import Backgrounds, marginal_effects
+        from cisweep.analysis.perturbation.experiments import Backgrounds, marginal_effects
+        from cisweep.analysis.perturbation.windows import predictor
 
         plan, step = job.plan, job.plan.step_config("marginalize")
         config, motifs = plan.models[job.model], marginal_motifs(plan)

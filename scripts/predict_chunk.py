@@ -5,10 +5,10 @@ from cisweep.job import Job
 TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.averaging import FoldedModel, predict_windows, track_shapes
-    from cisweep.genome.chunk_windows import usable_windows
+    from cisweep.analysis.prediction.windows import FoldedModel, predict_windows, track_shapes
     from cisweep.outputs.predictions import PredictionWriter
     from cisweep.outputs.tables import write_dropped
+    from cisweep.plan.chunk_windows import usable_windows
 
     config, step = job.plan.models[job.model], job.plan.step_config("predict")
     found = usable_windows(job.plan, job.model, job.chunk)

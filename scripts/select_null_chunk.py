@@ -1,12 +1,12 @@
 """Predict shuffled stretches of the genome and call their peaks: the null of the peaks."""
 
-from cisweep.genome.null_stretches import NullStretches
 from cisweep.job import Job
 from cisweep.outputs.peaks import write_null
+from cisweep.plan.contents.null_stretches import NullStretches
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.averaging import FoldedModel, predict_windows
-    from cisweep.analysis.peak_null import null_peaks
+    from cisweep.analysis.prediction.peak_null import null_peaks
+    from cisweep.analysis.prediction.windows import FoldedModel, predict_windows
 
     plan, config = job.plan, job.plan.models[job.model]
     found = NullStretches(plan, job.model)

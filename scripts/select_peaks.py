@@ -1,7 +1,7 @@
 """Find the predicted peaks: local maxima of each target that shuffled sequence does not give."""
 
-from cisweep.analysis.peak_null import PeakNull
-from cisweep.analysis.peak_selection import PeakRules, predicted_peaks
+from cisweep.analysis.prediction.peak_null import PeakNull
+from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
 from cisweep.job import Job
 from cisweep.outputs.h5 import prediction_blocks
 from cisweep.outputs.peaks import read_null, write_peaks

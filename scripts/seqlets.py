@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from cisweep.analysis.seqlet_fdr import Tally, merge_tallies, summarise_calls
-from cisweep.analysis.seqlet_names import NameRules, name_seqlets
-from cisweep.analysis.seqlet_tables import in_genome_order, seqlets_of
+from cisweep.analysis.seqlets.fdr import Tally, merge_tallies, summarise_calls
+from cisweep.analysis.seqlets.names import NameRules, name_seqlets
+from cisweep.analysis.seqlets.tables import in_genome_order, seqlets_of
 from cisweep.genome.motifs import load_motifs
 from cisweep.job import Job
 from cisweep.outputs.seqlets import SCHEMA, write_seqlet_bed

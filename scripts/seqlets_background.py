@@ -2,8 +2,8 @@
 
 import json
 
-from cisweep.analysis.seqlet_background import merge, summarise
-from cisweep.analysis.seqlet_spans import SpanRules
+from cisweep.analysis.seqlets.background import merge, summarise
+from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.job import Job
 from cisweep.outputs.h5 import open_rows
 

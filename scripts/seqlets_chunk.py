@@ -4,8 +4,8 @@ import json
 
 import pandas as pd
 
-from cisweep.analysis.seqlet_background import Background
-from cisweep.analysis.seqlet_tables import Explained, call_chunk
+from cisweep.analysis.seqlets.background import Background
+from cisweep.analysis.seqlets.tables import Explained, call_chunk
 from cisweep.contracts import Windows, digest
 from cisweep.job import Job
 from cisweep.outputs.h5 import open_rows, read_windows

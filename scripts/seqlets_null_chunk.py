@@ -7,9 +7,9 @@ from cisweep.parts import read_json
 
 with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
-        from cisweep.analysis.averaging import FoldedModel, attribute_windows
-        from cisweep.analysis.references import references_of, shuffled_windows
-        from cisweep.analysis.seqlet_fdr import NullSize
+        from cisweep.analysis.attribution.references import references_of, shuffled_windows
+        from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
+        from cisweep.analysis.seqlets.fdr import NullSize
 
         step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
         seed = job.plan.config.seed

@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict
 
-from cisweep.analysis.seqlet_fdr import NullSize
-from cisweep.genome.chunk_windows import read_peaks
+from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.job import Job
 from cisweep.outputs.h5 import n_rows, open_rows
+from cisweep.plan.chunk_windows import read_peaks
 
 with Job(snakemake) as job:  # noqa: F821
     step, n = job.plan.step_config("seqlets"), 0

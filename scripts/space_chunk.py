@@ -1,13 +1,13 @@
 """Put a block of pairs of motifs into background windows over a range of distances."""
 
-from cisweep.genome.experiment_chunks import space_chunks, spaced_pairs
 from cisweep.job import Job
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
+from cisweep.plan.contents.experiments import space_chunks, spaced_pairs
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:
-        from cisweep.analysis.experiment_jobs import predictor
-        from cisweep.analysis.experiments import Backgrounds, spacing_effects
+        from cisweep.analysis.perturbation.experiments import Backgrounds, spacing_effects
+        from cisweep.analysis.perturbation.windows import predictor
 
         plan, step = job.plan, job.plan.step_config("space")
         config, pairs = plan.models[job.model], spaced_pairs(plan)

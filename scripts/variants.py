@@ -1,14 +1,14 @@
 """Merge the effects of all variants: p-values, ranks among peaks, tables, VCF, volcano plot."""
 
-from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes, volcano_title
-from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
-from cisweep.genome.chunk_windows import read_peaks
+from cisweep.analysis.variants.gather import Strongest, VariantGather, volcano_axes, volcano_title
+from cisweep.analysis.variants.scores import EFFECT_COLUMNS, NullPool
 from cisweep.job import Job
 from cisweep.outputs.h5 import prediction_blocks
 from cisweep.outputs.tables import merge_tsv
 from cisweep.outputs.variants import GATHERED_COLUMNS, EffectWriter, effect_blocks, peak_values
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, move_index
 from cisweep.parts import read_arrays
+from cisweep.plan.chunk_windows import read_peaks
 from cisweep.plot.effects import plot_volcano
 from cisweep.plot.saving import save_figure
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
+from cisweep.analysis.variants.scores import EFFECT_COLUMNS, NullPool
 from cisweep.contracts import digest
-from cisweep.genome.alleles import WindowPlan
-from cisweep.genome.chunks import chunk_index
-from cisweep.genome.variants import dropped_variants_table
+from cisweep.genome.variants.alleles import WindowPlan
+from cisweep.genome.variants.reading import dropped_variants_table
 from cisweep.job import Job
 from cisweep.outputs.tables import write_dropped, write_parquet
 from cisweep.outputs.variants import effect_schema, one_based, read_selected
+from cisweep.plan.chunks import chunk_index
 
 with Job(snakemake) as job:  # noqa: F821
     plan, step, config = job.plan, job.plan.step_config("variants"), job.plan.models[job.model]
@@ -23,8 +23,8 @@ with Job(snakemake) as job:  # noqa: F821
         table, nulls = pd.DataFrame(columns=EFFECT_COLUMNS), NullPool.empty(len(config.targets))
         dropped = []
         if variants and not unchanged:
-            from cisweep.analysis.effect_model import EffectModel
-            from cisweep.analysis.variant_effect import variant_effects
+            from cisweep.analysis.variants.model import EffectModel
+            from cisweep.analysis.variants.variant_effects import variant_effects
 
             regions = plan.config.regions
             with job.device() as device:

@@ -1,18 +1,18 @@
 """Explain both alleles of the strongest variants; list the motif hits that they gain and lose."""
 
-from cisweep.analysis.allele_hits import (
+from cisweep.analysis.motifs.chunk import scan_options
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.variants.allele_hits import (
     ALLELE_HIT_COLUMNS,
     allele_hits,
     allele_spans,
     hits_in_words,
 )
-from cisweep.analysis.chunk_hits import scan_options
-from cisweep.analysis.score_distribution import prepare_motifs
-from cisweep.analysis.variant_gather import Strongest
+from cisweep.analysis.variants.gather import Strongest
 from cisweep.contracts import Windows
-from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.signal import track_inputs, tracks_of
+from cisweep.genome.variants.alleles import WindowPlan, allele_windows
 from cisweep.job import Job
 from cisweep.outputs.tables import write_tsv
 from cisweep.outputs.variants import effect_blocks, one_based, read_selected
@@ -23,8 +23,8 @@ with Job(snakemake) as job:  # noqa: F821
     import numpy as np
     import pandas as pd
 
-    from cisweep.analysis.averaging import FoldedModel, attribute_windows
-    from cisweep.analysis.references import make_references
+    from cisweep.analysis.attribution.references import make_references
+    from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
 
     plan, step, config = job.plan, job.plan.step_config("variants"), job.plan.models[job.model]
     strongest = Strongest(step.top_n)

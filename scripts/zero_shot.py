@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from cisweep.analysis.group_tests import compare_groups, principal_components
+from cisweep.analysis.language_model.group_tests import compare_groups, principal_components
 from cisweep.errors import SequenceError
 from cisweep.job import Job
 from cisweep.outputs.embeddings import first_embeddings, merge_embeddings

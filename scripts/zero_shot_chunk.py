@@ -2,13 +2,13 @@
 
 from itertools import chain, islice
 
-from cisweep.genome.alleles import WindowPlan, allele_windows
-from cisweep.genome.chunks import chunk_index
-from cisweep.genome.pairs import PAIRS_OF_BLOCK, pair_chunks, pairs_of_alleles, read_pairs
+from cisweep.genome.variants.alleles import WindowPlan, allele_windows
 from cisweep.job import Job
 from cisweep.outputs.embeddings import EmbeddingWriter
 from cisweep.outputs.tables import append_rows, write_tsv
 from cisweep.outputs.variants import owned_blocks
+from cisweep.plan.chunks import chunk_index
+from cisweep.plan.contents.pairs import PAIRS_OF_BLOCK, pair_chunks, pairs_of_alleles, read_pairs
 
 
 def file_pairs(job, step):
@@ -31,8 +31,13 @@ def variant_pairs(job, step):
 
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.embedding import EmbeddingOptions
-    from cisweep.analysis.zero_shot import ZeroShotOptions, empty_scores, rank_edits, score_pairs
+    from cisweep.analysis.language_model.embedding import EmbeddingOptions
+    from cisweep.analysis.language_model.zero_shot import (
+        ZeroShotOptions,
+        empty_scores,
+        rank_edits,
+        score_pairs,
+    )
     from cisweep.models import load_model
 
     plan, step = job.plan, job.plan.step_config("zero_shot")

@@ -15,7 +15,7 @@ from snakemake.common.configfile import load_configfile
 from snakemake.utils import update_config
 
 from cisweep.errors import CisweepError
-from cisweep.genome.checks import checked_plan
+from cisweep.plan.checks import checked_plan
 
 SECONDS = 10
 """Longest time of a refusal, of the processor: the machine may be busy with other work."""

@@ -14,9 +14,9 @@ from harness import ROOT
 from pydantic import BaseModel
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import load_config, run_model
 from cisweep.errors import CisweepError, ConfigError
-from cisweep.genome.checks import checked_plan
+from cisweep.plan.checks import checked_plan
+from cisweep.plan.run_config import load_config, run_model
 
 GOALS = {"up": [{"model": "m", "target": "t", "kind": "value", "value": 1.0}]}
 NEGATIVES = {"stretches": ["chr1"], "uniform": 1, "gc_matched": 1, "shuffled": 1}

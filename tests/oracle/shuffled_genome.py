@@ -13,22 +13,22 @@ import pandas as pd
 import pysam
 import yaml
 
-from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_windows
-from cisweep.analysis.chunk_hits import Scan, hits_of_chunk, owned_intervals
-from cisweep.analysis.peak_null import PeakNull, null_peaks
-from cisweep.analysis.peak_selection import PeakRules, PeakTables, predicted_peaks
-from cisweep.analysis.qvalues import cell_qvalues
-from cisweep.analysis.references import references_of, shuffled_windows
-from cisweep.analysis.score_distribution import background_from_counts, prepare_motifs
-from cisweep.analysis.seqlet_background import merge, summarise
-from cisweep.analysis.seqlet_fdr import NullSize
-from cisweep.analysis.seqlet_spans import SpanRules
-from cisweep.analysis.seqlet_tables import Explained, call_chunk, seqlets_of
+from cisweep.analysis.attribution.references import references_of, shuffled_windows
+from cisweep.analysis.motifs.chunk import Scan, hits_of_chunk, owned_intervals
+from cisweep.analysis.motifs.qvalues import cell_qvalues
+from cisweep.analysis.motifs.score_distribution import background_from_counts, prepare_motifs
+from cisweep.analysis.prediction.peak_null import PeakNull, null_peaks
+from cisweep.analysis.prediction.peak_selection import PeakRules, PeakTables, predicted_peaks
+from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.seqlets.background import merge, summarise
+from cisweep.analysis.seqlets.fdr import NullSize
+from cisweep.analysis.seqlets.spans import SpanRules
+from cisweep.analysis.seqlets.tables import Explained, call_chunk, seqlets_of
 from cisweep.contracts import Windows
-from cisweep.genome.chunk_windows import usable_windows
 from cisweep.genome.fasta import window_tokens, word_counts
-from cisweep.genome.null_stretches import NullStretches
-from cisweep.genome.plan import Plan
+from cisweep.plan.chunk_windows import usable_windows
+from cisweep.plan.contents.null_stretches import NullStretches
+from cisweep.plan.plan import Plan
 from cisweep.sequence.tokens import decode_tokens, shuffle_tokens, tokenize
 
 MODEL, CHROM, DISTANCE = "ctcf_pu1", "chr20", 200

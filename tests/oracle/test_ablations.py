@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 import scipy.stats
 
-from cisweep.analysis.ablations import (
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.perturbation.ablations import (
     ablation_table,
     control_shuffles,
     control_spans,
@@ -16,13 +18,11 @@ from cisweep.analysis.ablations import (
     judged_hits,
     permutation_p,
 )
-from cisweep.analysis.averaging import FoldedModel, predict_windows
-from cisweep.analysis.scanning import scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
-from cisweep.config.run import read_model_config
+from cisweep.analysis.prediction.windows import FoldedModel, predict_windows
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import load_fasta, window_tokens
 from cisweep.genome.motifs import load_motifs
+from cisweep.plan.run_config import read_model_config
 
 W, N = 40, 7
 WEIGHTS = np.random.default_rng(4).normal(size=(2, 5, W)) * [[[1], [1], [1], [1], [0]]]

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from scipy.stats import false_discovery_control
 
-from cisweep.analysis import annotation
-from cisweep.analysis.annotation import annotate_seqlets, match_motifs, token_matrix
+from cisweep.analysis.seqlets import annotate_seqlets as annotation
+from cisweep.analysis.seqlets.annotate_seqlets import annotate_seqlets, match_motifs, token_matrix
 from cisweep.errors import MotifError, SequenceError
 from cisweep.genome.motifs import Motif
 
@@ -108,7 +108,9 @@ def test_bad_arguments_say_what_and_how_to_mend():
 @pytest.mark.slow
 def test_warming_pays_the_compilation_once(tmp_path):
     """In a cache of its own: the first process compiles, the second loads."""
-    code = "from cisweep.analysis.annotation import warm_tomtom_cache as w; print(w())"
+    code = (
+        "from cisweep.analysis.seqlets.annotate_seqlets import warm_tomtom_cache as w; print(w())"
+    )
     seconds = []
     for _ in range(2):
         start = time.perf_counter()

@@ -5,9 +5,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_windows
-from cisweep.analysis.references import make_references, shuffled_windows
-from cisweep.analysis.seqlet_fdr import NullSize
+from cisweep.analysis.attribution.references import make_references, shuffled_windows
+from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, ModelError

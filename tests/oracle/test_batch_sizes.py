@@ -11,20 +11,20 @@ from torch import nn
 
 from cisweep.analysis import (
     attribute,
-    design_oracle,
     predict,
     predict_tiles,
-    prediction,
-    pruning,
     saturation_mutagenesis,
-    substitution,
     substitution_effect,
 )
-from cisweep.analysis.design_oracle import Oracle, frozen
-from cisweep.analysis.rescale.reruns import Rerun
-from cisweep.fast_path import FastPathOff, require
-from cisweep.models.recording import record
-from cisweep.models.tape import Untraceable
+from cisweep.analysis.attribution.rescale.reruns import Rerun
+from cisweep.analysis.mutagenesis import substitution
+from cisweep.analysis.prediction import predict as prediction
+from cisweep.analysis.sequence_design import greedy_pruning as pruning
+from cisweep.analysis.sequence_design import oracle as design_oracle
+from cisweep.analysis.sequence_design.oracle import Oracle, frozen
+from cisweep.engine.policy import FastPathOff, require
+from cisweep.engine.recording import record
+from cisweep.engine.tape import Untraceable
 
 N_FILTERS = 6
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from cisweep.analysis.prediction import predict
+from cisweep.analysis.prediction.predict import predict
 from cisweep.config.model import file_sha256
-from cisweep.config.run import read_model_config
 from cisweep.models import load_model, target_module
+from cisweep.plan.run_config import read_model_config
 from cisweep.sequence import insert, random_one_hot, substitute
 
 FIRST = Path(__file__).parents[1] / "data" / "first_ctcf_pu1.yaml"

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 
 from cisweep.analysis import deep_lift_shap, saturation_mutagenesis
+from cisweep.engine.policy import require
 from cisweep.errors import ModelError
-from cisweep.fast_path import require
 from cisweep.models.modules import BPNet
 from cisweep.models.wrappers import CountWrapper
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cisweep.models.convolution import conv1d
-from cisweep.models.fast_operations import fast_convolutions, linear
+from cisweep.engine.convolution.dispatch import conv1d
+from cisweep.engine.operations import fast_convolutions, linear
 
 SHAPES = [
     (channels, outputs, width, length, padding, dilation)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from cisweep.analysis.attribution import attribute, references_by_name
+from cisweep.analysis.attribution.deep_lift_shap import attribute, references_by_name
 from cisweep.genome.fasta import Genome
 from cisweep.models import CNN, BPNet, ChromBPNet
 from cisweep.models.wrappers import CountWrapper

@@ -7,8 +7,8 @@ import torch
 from ledidi.pruning import greedy_pruning as reference_pruning
 
 from cisweep.analysis import design, greedy_pruning
-from cisweep.analysis.pruning import pruning_paths
-from cisweep.fast_path import require
+from cisweep.analysis.sequence_design.greedy_pruning import pruning_paths
+from cisweep.engine.policy import require
 
 
 class Net(torch.nn.Module):

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from cisweep.analysis.design_baselines import BaselineTask, beam, greedy_motifs, random_edits
-from cisweep.analysis.design_goals import Goal, goal_objective
-from cisweep.analysis.design_oracle import Oracle, one_hot
+from cisweep.analysis.sequence_design.baselines import (
+    BaselineTask,
+    beam,
+    greedy_motifs,
+    random_edits,
+)
+from cisweep.analysis.sequence_design.goals import Goal, goal_objective
+from cisweep.analysis.sequence_design.oracle import Oracle, one_hot
 from cisweep.errors import DesignError
 
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from cisweep.analysis.allele_hits import allele_hits
-from cisweep.analysis.effect_model import EffectModel
-from cisweep.analysis.scanning import scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
-from cisweep.analysis.variant_effect import variant_effects
-from cisweep.config.run import read_model_config
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.variants.allele_hits import allele_hits
+from cisweep.analysis.variants.model import EffectModel
+from cisweep.analysis.variants.variant_effects import variant_effects
 from cisweep.genome.fasta import Genome
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.reading import Variant
+from cisweep.plan.run_config import read_model_config
 
 STRONG = 1e-5
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import torch
 
-from cisweep.analysis.experiments import (
+from cisweep.analysis.perturbation.experiments import (
     Backgrounds,
     hits_in_windows,
     marginal_effects,
@@ -17,19 +17,10 @@ from cisweep.analysis.experiments import (
     spacing_effects,
     summarise,
 )
-from cisweep.analysis.perturbation import marginalize, space
-from cisweep.analysis.prediction import predict
+from cisweep.analysis.perturbation.perturb import marginalize, space
+from cisweep.analysis.prediction.predict import predict
 from cisweep.contracts import Windows
 from cisweep.errors import MotifError, RegionError
-from cisweep.genome.backgrounds import (
-    choose_motif,
-    choose_motifs,
-    gc_share,
-    random_windows,
-    read_windows,
-    sample_rows,
-)
-from cisweep.genome.chunks import Layout, split_items
 from cisweep.genome.fasta import NamedSequences
 from cisweep.genome.motifs import Motif
 from cisweep.outputs.experiments import (
@@ -38,6 +29,15 @@ from cisweep.outputs.experiments import (
     strongest_hits,
     write_backgrounds,
     write_experiment,
+)
+from cisweep.plan.chunks import Layout, split_items
+from cisweep.plan.contents.backgrounds import (
+    choose_motif,
+    choose_motifs,
+    gc_share,
+    random_windows,
+    read_windows,
+    sample_rows,
 )
 
 W, N = 40, 7

@@ -15,32 +15,32 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from cisweep.analysis.ablations import control_shuffles, hit_ablations
-from cisweep.analysis.averaging import attribute_windows, predict_windows
-from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
-from cisweep.analysis.effect_model import EffectModel
-from cisweep.analysis.experiment_jobs import make_backgrounds, predictor
-from cisweep.analysis.experiments import (
+from cisweep.analysis.attribution.references import make_references, shuffled_windows
+from cisweep.analysis.mutagenesis.windows import mutate_windows
+from cisweep.analysis.perturbation.ablations import control_shuffles, hit_ablations
+from cisweep.analysis.perturbation.experiments import (
     Backgrounds,
     marginal_effects,
     spacing_effects,
 )
-from cisweep.analysis.folded_model import FoldedModel
-from cisweep.analysis.references import make_references, shuffled_windows
-from cisweep.analysis.saturation import mutate_windows
-from cisweep.analysis.seqlet_fdr import NullSize
-from cisweep.analysis.variant_effect import variant_effects
+from cisweep.analysis.perturbation.windows import make_backgrounds, predictor
+from cisweep.analysis.prediction.windows import attribute_windows, predict_windows
+from cisweep.analysis.seqlets.fdr import NullSize
+from cisweep.analysis.sequence_design.chunk import DesignModels, Templates, design_chunk
+from cisweep.analysis.variants.model import EffectModel
+from cisweep.analysis.variants.variant_effects import variant_effects
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import read_model_config
 from cisweep.contracts import Windows
 from cisweep.errors import CisweepError
 from cisweep.genome.fasta import Genome, window_tokens
-from cisweep.genome.fold_chroms import with_a_fold
-from cisweep.genome.plan import Plan
 from cisweep.genome.signal import model_inputs
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.reading import Variant
 from cisweep.models import CNN
+from cisweep.models.ensemble import FoldedModel
 from cisweep.models.targets import target_module
+from cisweep.plan.fold_chroms import with_a_fold
+from cisweep.plan.plan import Plan
+from cisweep.plan.run_config import read_model_config
 from cisweep.steps.design import DesignConfig
 from cisweep.steps.train import Recipe
 from cisweep.train.products import train_model
@@ -392,8 +392,8 @@ def _meme(folder: Path) -> str:
 
 
 def test_a_design_or_ism_of_a_lost_chromosome_is_told_before_any_job(tmp_path):
-    from cisweep.genome.design_windows import design_chunks
-    from cisweep.genome.ism_windows import IsmRegions
+    from cisweep.plan.contents.designs import design_chunks
+    from cisweep.plan.contents.ism import IsmRegions
 
     case = Case(tmp_path, "held_out")
     lost = tmp_path / "lost.bed"

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from cisweep.analysis import design
-from cisweep.analysis.design_oracle import Oracle, frozen
-from cisweep.fast_path import FastPathOff, require
+from cisweep.analysis.sequence_design.oracle import Oracle, frozen
+from cisweep.engine.gradient import GradientPass, gradient_pass_of
+from cisweep.engine.policy import FastPathOff, require
+from cisweep.engine.recording import record
 from cisweep.models import BPNet
-from cisweep.models.gradient_pass import GradientPass, gradient_pass_of
-from cisweep.models.recording import record
 from cisweep.models.wrappers import CountWrapper, ProfileWrapper
 
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from cisweep.analysis.group_tests import cohens_d, compare_groups, principal_components
+from cisweep.analysis.language_model.group_tests import (
+    cohens_d,
+    compare_groups,
+    principal_components,
+)
 
 
 def test_tests_and_effect_sizes():

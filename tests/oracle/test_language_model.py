@@ -16,7 +16,7 @@ tokenizers = pytest.importorskip("tokenizers")
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from cisweep.analysis.embedding import (  # noqa: E402
+from cisweep.analysis.language_model.embedding import (  # noqa: E402
     EmbeddingOptions,
     embedding_distance,
     embeddings_and_likelihoods,
@@ -27,10 +27,10 @@ from cisweep.analysis.embedding import (  # noqa: E402
     reverse_complements,
     sequence_embeddings,
 )
-from cisweep.config.run import read_model_config  # noqa: E402
 from cisweep.errors import ConfigError, ModelError, SequenceError  # noqa: E402
-from cisweep.genome.plan import Plan  # noqa: E402
 from cisweep.models.adapters.hf_lm import load_language_model  # noqa: E402
+from cisweep.plan.plan import Plan  # noqa: E402
+from cisweep.plan.run_config import read_model_config  # noqa: E402
 
 WILD = "ATTAAAGAAAATATCATCTTTGGTGTTTCCTAT"
 SILENT = "ATAAAAGAAAATATCATCTTTGGTGTTTCCTAT"
@@ -333,7 +333,7 @@ def test_as_a_module_of_windows(causal):
 
 
 def test_ranks_of_edits_against_a_loop(causal):
-    from cisweep.analysis.zero_shot import edit_rank
+    from cisweep.analysis.language_model.zero_shot import edit_rank
 
     options = EmbeddingOptions(pooling="max")
     for alt, kind, n in ((DELETION, "3-base deletion", 31), (SILENT, "substitution", 99)):
@@ -354,8 +354,8 @@ def test_ranks_of_edits_against_a_loop(causal):
 
 
 def test_tables_of_pairs(causal, monkeypatch):
-    from cisweep.analysis import zero_shot
-    from cisweep.genome.pairs import SequencePair
+    from cisweep.analysis.language_model import zero_shot
+    from cisweep.plan.contents.pairs import SequencePair
 
     pairs = [
         SequencePair("silent", WILD, SILENT, "mild"),
@@ -390,8 +390,8 @@ def test_one_pass_gives_what_two_give(causal, sequences, space, pooling):
 
 
 def test_scores_of_both_strands_are_averages(causal, masked_folder):
-    from cisweep.analysis.zero_shot import ZeroShotOptions, empty_scores, score_pairs
-    from cisweep.genome.pairs import SequencePair
+    from cisweep.analysis.language_model.zero_shot import ZeroShotOptions, empty_scores, score_pairs
+    from cisweep.plan.contents.pairs import SequencePair
 
     pairs = [SequencePair("a", WILD, SILENT), SequencePair("b", SILENT[:20], WILD[:20])]
     refs, alts = [p.ref for p in pairs], [p.alt for p in pairs]

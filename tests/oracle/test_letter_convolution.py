@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.models.letter_convolution import LetterConvolution, pays
+from cisweep.engine.convolution.one_hot import LetterConvolution, pays
 
 
 def letters(seed, n, n_in, length, share_n=0.1):

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from cisweep.analysis.markov_background import DINUCLEOTIDES, MarkovBackground
-from cisweep.analysis.scanning import count_tests, fimo, scan_tokens
-from cisweep.analysis.score_distribution import background_from_counts, prepare_motifs
+from cisweep.analysis.motifs.fimo import count_tests, fimo, scan_tokens
+from cisweep.analysis.motifs.markov_background import DINUCLEOTIDES, MarkovBackground
+from cisweep.analysis.motifs.score_distribution import background_from_counts, prepare_motifs
 from cisweep.errors import MotifError
 
 # CG rare, AA and TT frequent, as in vertebrates; the counts of one strand alone.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cisweep.analysis.motif_families import (
+from cisweep.analysis.motifs.families import (
     centred_information,
     motif_families,
     motif_similarity,

@@ -8,15 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep import fast_path
-from cisweep.analysis import mutagenesis, saturation_mutagenesis
+from cisweep.analysis import saturation_mutagenesis
+from cisweep.analysis.mutagenesis import saturation_mutagenesis as mutagenesis
+from cisweep.engine import policy as fast_path
+from cisweep.engine.policy import FastPathOff, require
+from cisweep.engine.propagation.batches import SequenceBatches, propagate_batch
+from cisweep.engine.propagation.changes import make_plan
+from cisweep.engine.recording import record
+from cisweep.engine.running import dtype_of
 from cisweep.errors import ModelError, SequenceError
-from cisweep.fast_path import FastPathOff, require
-from cisweep.models.change_batches import SequenceBatches, propagate_batch
-from cisweep.models.changes import make_plan
 from cisweep.models.modules import CNN, BPNet, Linear
-from cisweep.models.recording import record
-from cisweep.models.running import dtype_of
 from cisweep.models.wrappers import CountWrapper
 
 PATH = "saturation mutagenesis"

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cisweep.analysis.effect_model import EffectModel
-from cisweep.analysis.variant_effect import variant_effects
-from cisweep.config.run import read_model_config
+from cisweep.analysis.variants.model import EffectModel
+from cisweep.analysis.variants.variant_effects import variant_effects
 from cisweep.genome.fasta import Genome
-from cisweep.genome.variants import read_vcf
+from cisweep.genome.variants.reading import read_vcf
+from cisweep.plan.run_config import read_model_config
 
 FIRST_MODEL = Path(__file__).parents[1] / "data" / "first_ctcf_pu1.yaml"
 
@@ -95,8 +95,8 @@ def test_the_largest_ctcf_effect_in_a_peak(effects, shared_data):
 
 def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects, resources):
     """Where a variant changes a strong CTCF hit, its effect has the sign of the score's change."""
-    from cisweep.analysis.allele_hits import allele_hits
-    from cisweep.analysis.score_distribution import prepare_motifs
+    from cisweep.analysis.motifs.score_distribution import prepare_motifs
+    from cisweep.analysis.variants.allele_hits import allele_hits
     from cisweep.genome.motifs import load_motifs
 
     _, _, found = effects

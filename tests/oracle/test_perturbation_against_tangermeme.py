@@ -11,9 +11,10 @@ import tangermeme.space
 import tangermeme.variant_effect
 import torch
 
-from cisweep.analysis import effects, perturbation
+from cisweep.analysis.mutagenesis import effects
+from cisweep.analysis.perturbation import perturb as perturbation
+from cisweep.engine.policy import require
 from cisweep.errors import SequenceError
-from cisweep.fast_path import require
 from cisweep.sequence import dinucleotide_shuffle, random_one_hot
 
 
@@ -254,7 +255,7 @@ class Conv(torch.nn.Module):
 
 @pytest.mark.parametrize("experiment", ["marginalize", "ablate", "space", "substitution_effect"])
 def test_attributions_are_compared_before_and_after(X, experiment):
-    from cisweep.analysis.attribution import deep_lift_shap
+    from cisweep.analysis.attribution.deep_lift_shap import deep_lift_shap
 
     net, X = Conv().eval(), X[:3]
     given = {

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from cisweep.analysis.averaging import FoldedModel, predict_windows, track_shapes
+from cisweep.analysis.prediction.windows import FoldedModel, predict_windows, track_shapes
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError

@@ -21,20 +21,20 @@ from ledidi.pruning import greedy_pruning as ledidis_pruning
 from cisweep.analysis import (
     attribute,
     design,
-    design_oracle,
     greedy_pruning,
     input_x_gradient,
     integrated_gradients,
     predict,
     predict_tiles,
-    prediction,
-    pruning,
     saturation_mutagenesis,
     substitution_effect,
 )
+from cisweep.analysis.prediction import predict as prediction
+from cisweep.analysis.sequence_design import greedy_pruning as pruning
+from cisweep.analysis.sequence_design import oracle as design_oracle
 from cisweep.config.model import ModelConfig
+from cisweep.engine.policy import FastPathOff, require
 from cisweep.errors import AttributionError, DesignError, ModelError
-from cisweep.fast_path import FastPathOff, require
 from cisweep.models import load_model, target_module
 
 sys.path.insert(0, str(Path(__file__).parent))

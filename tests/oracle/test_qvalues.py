@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
-from cisweep.analysis.qvalues import bh_qvalues, cell_qvalues, count_hits
-from cisweep.analysis.scanning import count_tests, fimo, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.fimo import count_tests, fimo, scan_tokens
+from cisweep.analysis.motifs.qvalues import bh_qvalues, cell_qvalues, count_hits
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.errors import MotifError
 
 

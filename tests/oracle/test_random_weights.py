@@ -11,18 +11,18 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_windows
-from cisweep.analysis.chunk_hits import Attributed, Scan, hits_of_chunk, owned_intervals
-from cisweep.analysis.hit_gather import HitGather
-from cisweep.analysis.motif_families import motif_families, shuffled_columns
-from cisweep.analysis.peaks import local_maxima
-from cisweep.analysis.qvalues import cell_qvalues
-from cisweep.analysis.references import make_references
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.attribution.references import make_references
+from cisweep.analysis.motifs.chunk import Attributed, Scan, hits_of_chunk, owned_intervals
+from cisweep.analysis.motifs.families import motif_families, shuffled_columns
+from cisweep.analysis.motifs.gather import HitGather
+from cisweep.analysis.motifs.qvalues import cell_qvalues
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.prediction.peaks import local_maxima
+from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
 from cisweep.contracts import Windows
-from cisweep.genome.chunk_windows import usable_windows
-from cisweep.genome.plan import Plan
 from cisweep.models.modules.cnn import CNN
+from cisweep.plan.chunk_windows import usable_windows
+from cisweep.plan.plan import Plan
 from cisweep.report.sections.hits import DRIVES
 
 pytestmark = pytest.mark.slow

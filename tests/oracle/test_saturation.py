@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from cisweep.analysis.averaging import FoldedModel, attribute_windows
-from cisweep.analysis.references import make_references
-from cisweep.analysis.saturation import attribute_by_mutagenesis, mutate_windows
+from cisweep.analysis.attribution.references import make_references
+from cisweep.analysis.mutagenesis.windows import attribute_by_mutagenesis, mutate_windows
+from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.models.targets import strands_of, target_module

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from cisweep.analysis.scanning import count_tests, fimo, has_avx2, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.fimo import count_tests, fimo, has_avx2, scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 
 
 def random_motifs(rng: np.random.Generator, widths) -> dict[str, np.ndarray]:

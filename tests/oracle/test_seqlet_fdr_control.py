@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from cisweep.analysis.seqlet_background import call, merge, summarise
-from cisweep.analysis.seqlet_fdr import (
+from cisweep.analysis.seqlets.background import call, merge, summarise
+from cisweep.analysis.seqlets.fdr import (
     NullSize,
     Tally,
     at_fdr,
@@ -12,7 +12,7 @@ from cisweep.analysis.seqlet_fdr import (
     summarise_calls,
     within_sequence_null,
 )
-from cisweep.analysis.seqlet_spans import SpanRules
+from cisweep.analysis.seqlets.spans import SpanRules
 
 
 def noise(rng, n, length=150, correlated=True):

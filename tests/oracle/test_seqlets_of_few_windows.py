@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from cisweep.analysis.averaging import FoldedModel, attribute_windows, predict_windows
-from cisweep.analysis.references import make_references, shuffled_windows
-from cisweep.analysis.scanning import scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
-from cisweep.analysis.seqlet_background import merge, summarise
-from cisweep.analysis.seqlet_fdr import NullSize
-from cisweep.analysis.seqlet_spans import SpanRules
-from cisweep.analysis.seqlet_tables import Explained, call_chunk, seqlets_of
-from cisweep.config.run import read_model_config
+from cisweep.analysis.attribution.references import make_references, shuffled_windows
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.seqlets.background import merge, summarise
+from cisweep.analysis.seqlets.fdr import NullSize
+from cisweep.analysis.seqlets.spans import SpanRules
+from cisweep.analysis.seqlets.tables import Explained, call_chunk, seqlets_of
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import load_fasta, window_tokens
 from cisweep.genome.motifs import load_motifs
+from cisweep.plan.run_config import read_model_config
 
 MOTIFS = "motifs/JASPAR2026_CORE_vertebrates_nr.meme"
 

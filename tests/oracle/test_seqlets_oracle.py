@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cisweep.analysis.seqlets import recursive_seqlets
+from cisweep.analysis.seqlets.recursive_seqlets import recursive_seqlets
 
 
 def planted(n, length, seed, dtype=np.float32, strength=0.3):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cisweep.analysis import tfmodisco_seqlets
-from cisweep.analysis.tfmodisco import WindowRules, fit_thresholds, window_sums
+from cisweep.analysis.seqlets.tfmodisco_seqlets import WindowRules, fit_thresholds, window_sums
 
 
 def planted(n=60, length=400, seed=0, strength=0.3, negative=0.3, dtype=np.float64):

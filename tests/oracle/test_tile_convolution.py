@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.models.tile_convolution import TileConvolution, n_tiles, pays, vector_floats
+from cisweep.engine.convolution.winograd import TileConvolution, n_tiles, pays, vector_floats
 
 VARIANTS = [floats for floats in (8, 16) if floats <= vector_floats()]
 needs_kernel = pytest.mark.skipif(not VARIANTS, reason="this processor has neither AVX2 nor more")

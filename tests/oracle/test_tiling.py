@@ -5,10 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep.analysis import predict, predict_tiles, tiling
+from cisweep.analysis import predict, predict_tiles
+from cisweep.analysis.prediction import predict_tiles as tiling
 from cisweep.config.model import TargetConfig
+from cisweep.engine.policy import FastPathOff, require
 from cisweep.errors import SequenceError
-from cisweep.fast_path import FastPathOff, require
 from cisweep.models.modules import CNN, BPNet, ChromBPNet
 from cisweep.models.targets import TargetModule, TrackModule
 from cisweep.models.wrappers import ControlWrapper

@@ -5,7 +5,7 @@ import pytest
 import scipy.spatial.distance
 import scipy.stats
 
-from cisweep.analysis.variant_scores import (
+from cisweep.analysis.variants.scores import (
     NullPool,
     active_allele_quantile,
     log2_fold_change,

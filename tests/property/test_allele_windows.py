@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.genome.alleles import Edit, WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.normalize import trim
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.alleles import Edit, WindowPlan, allele_windows
+from cisweep.genome.variants.normalize import trim
+from cisweep.genome.variants.reading import Variant
 
 W = 12
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from cisweep.analysis.attribution import attribute
+from cisweep.analysis.attribution.deep_lift_shap import attribute
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from trained_like import trained_like

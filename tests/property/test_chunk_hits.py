@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.chunk_hits import (
+from cisweep.analysis.motifs.chunk import (
     Attributed,
     Scan,
     background_of,
@@ -16,11 +16,11 @@ from cisweep.analysis.chunk_hits import (
     owned_intervals,
     spread,
 )
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.contracts import Windows
-from cisweep.genome.chunks import Layout
 from cisweep.genome.fasta import NamedSequences
 from cisweep.genome.motifs import Motif
+from cisweep.plan.chunks import Layout
 
 LENGTHS = {"chr2": 400, "chr1": 250}
 WIDTH = 40

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.contracts import Windows, digest, seed_of, window_seeds
-from cisweep.genome.chunks import Layout, chunk_id, chunk_index, windows_digest
+from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
 
 LENGTHS = {"chr2": 300, "chr1": 170, "chrM": 16}
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.analysis import design, fimo
-from cisweep.analysis.design_constraints import Constraints
-from cisweep.analysis.design_motifs import IUPAC, motif_rules
+from cisweep.analysis.sequence_design.constraints import Constraints
+from cisweep.analysis.sequence_design.motifs import IUPAC, motif_rules
 from cisweep.errors import DesignError
 
 LETTERS = "ACGTN"

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.design_job import DesignModels, Templates, design_chunk
-from cisweep.analysis.folded_model import FoldedModel
+from cisweep.analysis.sequence_design.chunk import DesignModels, Templates, design_chunk
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
+from cisweep.models.ensemble import FoldedModel
 from cisweep.steps.design import DesignConfig
 
 LENGTH = 50

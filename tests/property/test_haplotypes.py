@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.genome.alleles import WindowPlan, allele_windows
-from cisweep.genome.edits import Edit, Genotype
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.variants import VARIANT_DROP_REASONS, Variant
+from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.edits import Edit, Genotype
+from cisweep.genome.variants.reading import VARIANT_DROP_REASONS, Variant
 
 W = 16
 PLAN = WindowPlan(W, haplotype=True)

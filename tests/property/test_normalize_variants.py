@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.normalize import normalize, trim
+from cisweep.genome.variants.normalize import normalize, trim
 
 genomes = st.text("ACGT", min_size=3, max_size=14) | st.text("AC", min_size=3, max_size=14)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.places import Owned, central_calls, count_windows
-from cisweep.analysis.seqlet_background import merge, summarise
-from cisweep.analysis.seqlet_fdr import merge_tallies
-from cisweep.analysis.seqlet_tables import Explained, call_chunk, in_genome_order, seqlets_of
+from cisweep.analysis.seqlets.background import merge, summarise
+from cisweep.analysis.seqlets.fdr import merge_tallies
+from cisweep.analysis.seqlets.places import Owned, central_calls, count_windows
+from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
 from cisweep.contracts import Windows
 
 LENGTH = 60

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.peak_null import PeakNull
-from cisweep.analysis.peak_selection import PeakRules, predicted_peaks
-from cisweep.analysis.peaks import local_maxima, streamed_maxima
+from cisweep.analysis.prediction.peak_null import PeakNull
+from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
+from cisweep.analysis.prediction.peaks import local_maxima, streamed_maxima
 from cisweep.contracts import Windows
 
 ORDER = ["chr2", "chr1"]

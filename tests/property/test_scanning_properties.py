@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.scanning import count_tests, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.fimo import count_tests, scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 
 RNG = np.random.default_rng(0)
 MOTIFS = {f"m{w}": RNG.dirichlet([0.5] * 4, size=w).T for w in (3, 6, 9, 14, 21)}

@@ -7,17 +7,23 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.grid_counts import GridCounts, load_counts, merge_counts, on_grid, save_counts
-from cisweep.analysis.seqlet_background import Background, call, merge, summarise
-from cisweep.analysis.seqlet_fdr import (
+from cisweep.analysis.seqlets.background import Background, call, merge, summarise
+from cisweep.analysis.seqlets.fdr import (
     Tally,
     at_fdr,
     calibrate,
     merge_tallies,
     within_sequence_null,
 )
-from cisweep.analysis.seqlet_spans import SpanRules
-from cisweep.analysis.seqlets import recursive_seqlets
+from cisweep.analysis.seqlets.grid_counts import (
+    GridCounts,
+    load_counts,
+    merge_counts,
+    on_grid,
+    save_counts,
+)
+from cisweep.analysis.seqlets.recursive_seqlets import recursive_seqlets
+from cisweep.analysis.seqlets.spans import SpanRules
 
 
 def planted(n, length, seed):

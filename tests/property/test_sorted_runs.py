@@ -5,9 +5,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis import sorted_runs, tfmodisco_seqlets
-from cisweep.analysis.sorted_runs import Pooled, by_sign, merge_runs, open_run, quantile, save_run
-from cisweep.analysis.tfmodisco import WindowRules, call_windows, fit_thresholds, window_sums
+from cisweep.analysis import tfmodisco_seqlets
+from cisweep.analysis.seqlets import sorted_runs
+from cisweep.analysis.seqlets.sorted_runs import (
+    Pooled,
+    by_sign,
+    merge_runs,
+    open_run,
+    quantile,
+    save_run,
+)
+from cisweep.analysis.seqlets.tfmodisco_seqlets import (
+    WindowRules,
+    call_windows,
+    fit_thresholds,
+    window_sums,
+)
 
 small = st.floats(-5, 5).map(lambda x: round(x, 1) + 0.0)
 numbers = st.lists(st.one_of(small, st.floats(-1e3, 1e3)), max_size=60)

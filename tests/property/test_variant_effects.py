@@ -5,14 +5,14 @@ import pyBigWig
 import pytest
 import torch
 
-from cisweep.analysis.effect_model import EffectModel, EffectReadout
-from cisweep.analysis.variant_effect import EFFECT_COLUMNS, _NullDraws, variant_effects
+from cisweep.analysis.variants.model import EffectModel, EffectReadout
+from cisweep.analysis.variants.variant_effects import EFFECT_COLUMNS, _NullDraws, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
 from cisweep.errors import ModelError, VariantError
-from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.normalize import trim
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.normalize import trim
+from cisweep.genome.variants.reading import Variant
 from cisweep.models.targets import strand_mean
 
 W = 60

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.selection import Selection, SortedOnDisk
-from cisweep.genome.variants import VariantPolicy, iter_variants
+from cisweep.genome.variants.reading import VariantPolicy, iter_variants
+from cisweep.genome.variants.selection import Selection, SortedOnDisk
 
 GENOME = NamedSequences(
     {

@@ -114,7 +114,7 @@ def _read_sequences(path: Path) -> None:
 
 
 def _read_pairs(path: Path) -> None:
-    from cisweep.genome.pairs import read_pairs
+    from cisweep.plan.contents.pairs import read_pairs
 
     list(read_pairs(path, path))
 
@@ -152,7 +152,7 @@ VARIANTS = b"chrom\tpos_1based\tref\talt\tid\tgroup\nchr1\t2\tC\tA\tv1\tg\nchr2\
 
 
 def _read_variants(path: Path) -> None:
-    from cisweep.genome.variants import VariantPolicy, check_variants, read_vcf
+    from cisweep.genome.variants.reading import VariantPolicy, check_variants, read_vcf
 
     genome = _genome(path.parent)
     vcf = path.name.endswith((".vcf", ".vcf.gz", ".bcf"))
@@ -193,7 +193,7 @@ MEME = (
 
 
 def _read_meme(path: Path) -> None:
-    from cisweep.analysis.score_distribution import prepare_motifs
+    from cisweep.analysis.motifs.score_distribution import prepare_motifs
     from cisweep.genome.motifs import load_motifs
 
     prepare_motifs(load_motifs(path))
@@ -258,7 +258,7 @@ PRIORS = b"# chrom start end base weight\nchr1\t2\t5\tA\t0.5\nchr2\t0\t3\t*\t-1e
 
 
 def _read_priors(path: Path) -> None:
-    from cisweep.genome.design_windows import read_priors
+    from cisweep.plan.contents.designs import read_priors
 
     read_priors(path)
 
@@ -276,7 +276,7 @@ def _model_yaml(**changes: Any) -> bytes:
 
 
 def _read_model_yaml(path: Path) -> None:
-    from cisweep.config.run import read_model_config
+    from cisweep.plan.run_config import read_model_config
 
     read_model_config(path)
 
@@ -285,7 +285,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
 
 
 def _read_run_config(path: Path) -> None:
-    from cisweep.config.run import load_config
+    from cisweep.plan.run_config import load_config
 
     try:
         data = yaml.safe_load(path.read_bytes())

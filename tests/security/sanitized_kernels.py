@@ -15,14 +15,15 @@ import numpy as np
 import torch
 
 from cisweep import kernels
-from cisweep.analysis import seqlet_spans, tfmodisco
-from cisweep.analysis.markov_background import MarkovBackground
-from cisweep.analysis.rescale import rectifier, ties
-from cisweep.analysis.rescale import windows as pooling
-from cisweep.analysis.scanning import has_avx2, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
-from cisweep.models.letter_convolution import LetterConvolution
-from cisweep.models.tile_convolution import TileConvolution, vector_floats
+from cisweep.analysis.attribution.rescale import rectifier, ties
+from cisweep.analysis.attribution.rescale import windows as pooling
+from cisweep.analysis.motifs.fimo import has_avx2, scan_tokens
+from cisweep.analysis.motifs.markov_background import MarkovBackground
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.seqlets import spans as seqlet_spans
+from cisweep.analysis.seqlets import tfmodisco_seqlets as tfmodisco
+from cisweep.engine.convolution.one_hot import LetterConvolution
+from cisweep.engine.convolution.winograd import TileConvolution, vector_floats
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_seeds, shuffle_tokens
 
 CALLED: set[str] = set()

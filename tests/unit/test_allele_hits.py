@@ -4,18 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cisweep.analysis.allele_hits import (
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.variants.allele_hits import (
     ALLELE_HIT_COLUMNS,
     allele_hits,
     allele_spans,
     hits_in_words,
 )
-from cisweep.analysis.score_distribution import prepare_motifs
-from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.motifs import Motif
-from cisweep.genome.normalize import trim
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.normalize import trim
+from cisweep.genome.variants.reading import Variant
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
 
 

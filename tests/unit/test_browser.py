@@ -105,7 +105,7 @@ def test_sequences_have_no_place_in_a_browser(tmp_path):
     from pathlib import Path
 
     from cisweep.errors import ConfigError
-    from cisweep.genome.plan import Plan
+    from cisweep.plan.plan import Plan
 
     root = Path(__file__).resolve().parents[2]
     (tmp_path / "s.fa").write_text(">a\nACGT\n")

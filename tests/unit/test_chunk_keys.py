@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cisweep.genome.design_windows import design_chunks, design_key, designs_key
-from cisweep.genome.ism_windows import IsmRegions
-from cisweep.genome.plan import Plan
+from cisweep.plan.contents.designs import design_chunks, design_key, designs_key
+from cisweep.plan.contents.ism import IsmRegions
+from cisweep.plan.plan import Plan
 from cisweep.steps import all_steps
 
 WINDOW = 200  # of the demo's model

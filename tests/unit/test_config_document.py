@@ -5,7 +5,8 @@ import json
 import pytest
 import yaml
 
-from cisweep.config.document import (
+from cisweep.config.model import ModelConfig
+from cisweep.plan.document import (
     CONFIG_SCHEMA,
     MODEL_SCHEMA,
     default_text,
@@ -14,8 +15,7 @@ from cisweep.config.document import (
     models_in,
     type_text,
 )
-from cisweep.config.model import ModelConfig
-from cisweep.config.run import run_model
+from cisweep.plan.run_config import run_model
 from cisweep.steps import all_steps
 
 

@@ -9,9 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep.analysis.attribution import attribute, attribute_along_path, attribute_by_gradient
-from cisweep.analysis.rescale import rules
-from cisweep.analysis.rescale.tracing import bare
+from cisweep.analysis.attribution.deep_lift_shap import (
+    attribute,
+    attribute_along_path,
+    attribute_by_gradient,
+)
+from cisweep.analysis.attribution.rescale import rules
+from cisweep.analysis.attribution.rescale.tracing import bare
 from cisweep.config.model import TargetConfig
 from cisweep.errors import AttributionError
 from cisweep.models.targets import TargetModule

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from cisweep.analysis.attribution import attribute
+from cisweep.analysis.attribution.deep_lift_shap import attribute
 from cisweep.errors import AttributionError
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

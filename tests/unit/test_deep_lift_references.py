@@ -5,7 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep.analysis.attribution import attribute, deep_lift_shap, references_by_name
+from cisweep.analysis.attribution.deep_lift_shap import (
+    attribute,
+    deep_lift_shap,
+    references_by_name,
+)
 from cisweep.errors import AttributionError
 from cisweep.sequence import dinucleotide_shuffle
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep.analysis.attribution import (
+from cisweep.analysis.attribution.deep_lift_shap import (
     attribute,
     attribute_along_path,
     deep_lift_shap,

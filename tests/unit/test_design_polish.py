@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from cisweep.analysis.design_baselines import BaselineTask
-from cisweep.analysis.design_choice import Chooser, Problems
-from cisweep.analysis.design_goals import Goal, goal_objective
-from cisweep.analysis.design_oracle import Oracle
-from cisweep.analysis.design_polish import polish
+from cisweep.analysis.sequence_design.baselines import BaselineTask
+from cisweep.analysis.sequence_design.choice import Chooser, Problems
+from cisweep.analysis.sequence_design.goals import Goal, goal_objective
+from cisweep.analysis.sequence_design.oracle import Oracle
+from cisweep.analysis.sequence_design.polish import polish
 
 LENGTH = 30
 

@@ -5,17 +5,17 @@ import pysam
 import pytest
 import torch
 
-from cisweep.analysis.attribution import deep_lift_shap
-from cisweep.analysis.design_choice import Chooser, Problems
-from cisweep.analysis.design_goals import Goal
-from cisweep.analysis.design_hits import hit_changes
-from cisweep.analysis.design_job import Designed, DesignModels, Templates, design_chunk
-from cisweep.analysis.design_oracle import Oracle
-from cisweep.analysis.design_rows import Composition, design_rows, text_of
-from cisweep.analysis.folded_model import FoldedModel
+from cisweep.analysis.attribution.deep_lift_shap import deep_lift_shap
+from cisweep.analysis.sequence_design.choice import Chooser, Problems
+from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templates, design_chunk
+from cisweep.analysis.sequence_design.goals import Goal
+from cisweep.analysis.sequence_design.hits import hit_changes
+from cisweep.analysis.sequence_design.oracle import Oracle
+from cisweep.analysis.sequence_design.rows import Composition, design_rows, text_of
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.models import CNN
+from cisweep.models.ensemble import FoldedModel
 from cisweep.models.targets import target_module
 from cisweep.outputs.designs import (
     edit_attributions,

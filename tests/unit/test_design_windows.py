@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from cisweep.errors import ConfigError
-from cisweep.genome.design_windows import (
+from cisweep.plan.contents.designs import (
     design_tokens,
     design_windows,
     prior_weights,
     usual_tokens,
 )
-from cisweep.genome.plan import Plan
+from cisweep.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "workflow" / "resources" / "models" / "ctcf_pu1.yaml"

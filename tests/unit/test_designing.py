@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from cisweep.analysis import design, greedy_pruning
-from cisweep.analysis.design_constraints import Constraints
-from cisweep.analysis.design_goals import Goal, goal_objective, reached, window_losses
-from cisweep.analysis.design_motifs import motif_rules
+from cisweep.analysis.sequence_design.constraints import Constraints
+from cisweep.analysis.sequence_design.goals import Goal, goal_objective, reached, window_losses
+from cisweep.analysis.sequence_design.motifs import motif_rules
 from cisweep.errors import DesignError, ModelError
 from cisweep.models import CNN
 

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cisweep.analysis.chunk_hits import UNIT
-from cisweep.analysis.hit_gather import HitGather, _last_gap, merge_sums
-from cisweep.analysis.hits import HitSums
-from cisweep.analysis.qvalues import cell_qvalues, count_hits
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.chunk import UNIT
+from cisweep.analysis.motifs.gather import HitGather, _last_gap, merge_sums
+from cisweep.analysis.motifs.hits import HitSums
+from cisweep.analysis.motifs.qvalues import cell_qvalues, count_hits
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.genome.motifs import Motif
 
 RNG = np.random.default_rng(4)

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from scipy.stats import kstest, norm
 
-from cisweep.analysis.hits import (
+from cisweep.analysis.motifs.families import shuffled_columns
+from cisweep.analysis.motifs.fimo import HIT, scan_tokens
+from cisweep.analysis.motifs.hits import (
     HitSums,
     hit_attributions,
     hit_cosines,
     rank_motifs,
     resolve_overlaps,
 )
-from cisweep.analysis.motif_families import shuffled_columns
-from cisweep.analysis.scanning import HIT, scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif
 

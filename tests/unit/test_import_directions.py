@@ -26,8 +26,8 @@ def test_the_contracts_are_kept(root):
 @pytest.mark.parametrize(
     ("importer", "imported"),
     [
-        ("cisweep.outputs.tables", "cisweep.analysis.peaks"),
-        ("cisweep.genome.chunks", "cisweep.sequence.tokens"),
+        ("cisweep.outputs.tables", "cisweep.analysis.prediction.peaks"),
+        ("cisweep.plan.chunks", "cisweep.sequence.tokens"),
         ("cisweep.steps.base", "torch"),
     ],
 )
@@ -53,18 +53,18 @@ def test_a_forbidden_import_breaks_a_contract(importer, imported, root, tmp_path
 @pytest.mark.parametrize(
     "module",
     [
-        "cisweep.genome.plan",
+        "cisweep.plan.plan",
         "cisweep.genome.loci",
         "cisweep.job",
-        "cisweep.analysis.scanning",
-        "cisweep.analysis.seqlets",
-        "cisweep.analysis.peaks",
-        "cisweep.analysis.peak_selection",
-        "cisweep.genome.null_stretches",
+        "cisweep.analysis.motifs.fimo",
+        "cisweep.analysis.seqlets.recursive_seqlets",
+        "cisweep.analysis.prediction.peaks",
+        "cisweep.analysis.prediction.peak_selection",
+        "cisweep.plan.contents.null_stretches",
         "cisweep.outputs.h5",
         "cisweep.report.page",
         "cisweep.plot",
-        "cisweep.config.document",
+        "cisweep.plan.document",
     ],
 )
 def test_importing_it_does_not_load_torch(module):

@@ -4,9 +4,9 @@ import pyBigWig
 import pytest
 
 from cisweep.errors import CisweepError
-from cisweep.genome.checks import checked_plan
-from cisweep.genome.input_files import file_notices
-from cisweep.genome.plan import Plan
+from cisweep.plan.checks import checked_plan
+from cisweep.plan.input_files import file_notices
+from cisweep.plan.plan import Plan
 
 GENOME = "{workflow}/workflow/resources/genome/chr20_0_1Mb.fa.gz"
 GOALS = {"up": [{"model": "ctcf_pu1", "target": "ctcf", "kind": "maximise"}]}

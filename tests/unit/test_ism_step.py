@@ -6,15 +6,15 @@ import pysam
 import pytest
 import yaml
 
-from cisweep.analysis.saturation import Mutants
+from cisweep.analysis.mutagenesis.windows import Mutants
 from cisweep.contracts import Windows
 from cisweep.errors import ConfigError, RegionError
-from cisweep.genome.chunk_windows import read_peaks
-from cisweep.genome.ism_windows import IsmRegions, strongest_peaks
-from cisweep.genome.plan import Plan
 from cisweep.outputs.bigwig import write_bigwig
 from cisweep.outputs.h5 import merge, open_rows
 from cisweep.outputs.mutagenesis import span_blocks, strongest_regions, write_chunk
+from cisweep.plan.chunk_windows import read_peaks
+from cisweep.plan.contents.ism import IsmRegions, strongest_peaks
+from cisweep.plan.plan import Plan
 from cisweep.plot.mutagenesis import MutatedRegion, busiest, plot_mutagenesis, save_mutagenesis
 
 

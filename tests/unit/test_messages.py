@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import _inner_models, run_model
+from cisweep.plan.run_config import _inner_models, run_model
 from cisweep.steps.train import Recipe
 
 OF_PYTHON = {

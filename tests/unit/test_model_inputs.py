@@ -8,13 +8,13 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from cisweep.analysis.experiment_jobs import predictor
+from cisweep.analysis.perturbation.windows import predictor
 from cisweep.contracts import Windows
 from cisweep.errors import ConfigError, GenomeError
-from cisweep.genome.design_windows import check_design
-from cisweep.genome.plan import Plan
 from cisweep.genome.signal import check_signal, read_signal
 from cisweep.models import BPNet
+from cisweep.plan.contents.designs import check_design
+from cisweep.plan.plan import Plan
 
 W = 60
 ARGS = {

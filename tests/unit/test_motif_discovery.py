@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 
 from cisweep.analysis import tfmodisco_seqlets
-from cisweep.analysis.discovery_seqlets import call_seqlets, once_a_place, seqlet_row
-from cisweep.analysis.motif_discovery import (
+from cisweep.analysis.motifs.discover import (
     DiscoveryOptions,
     Pattern,
     _number_examples,
@@ -19,8 +18,9 @@ from cisweep.analysis.motif_discovery import (
     trim,
     write_meme,
 )
-from cisweep.analysis.seqlet_names import NameRules
-from cisweep.analysis.tfmodisco import WindowRules, fit_thresholds, window_sums
+from cisweep.analysis.motifs.discovery_seqlets import call_seqlets, once_a_place, seqlet_row
+from cisweep.analysis.seqlets.names import NameRules
+from cisweep.analysis.seqlets.tfmodisco_seqlets import WindowRules, fit_thresholds, window_sums
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import Motif, load_motifs

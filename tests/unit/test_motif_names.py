@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cisweep.analysis.motif_names import name_motifs, random_patterns
+from cisweep.analysis.motifs.names import name_motifs, random_patterns
 from cisweep.genome.fasta import load_fasta
 from cisweep.genome.motifs import load_motifs
 

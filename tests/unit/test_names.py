@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from cisweep.config.base import NAME, check_distinct
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import RESERVED, load_config
 from cisweep.errors import ConfigError
 from cisweep.outputs.browser import browser_tracks, hub_text, track_db_text
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, info_names, read_info
+from cisweep.plan.run_config import RESERVED, load_config
 from cisweep.steps.train import PeaksData, TrainConfig
 from cisweep.train.quality import target_names
 

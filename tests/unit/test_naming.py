@@ -10,7 +10,7 @@ from cisweep.genome.naming import contig_alias, contig_aliases
 from cisweep.genome.reads import count_ends
 from cisweep.genome.regions import WindowPolicy, check_dropped, read_bed, to_windows
 from cisweep.genome.signal import check_signal
-from cisweep.genome.variants import VariantPolicy, read_vcf
+from cisweep.genome.variants.reading import VariantPolicy, read_vcf
 
 YEAST = [f"chr{r}" for r in ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")]
 YEAST += [f"chr{r}" for r in ("XI", "XII", "XIII", "XIV", "XV", "XVI")]

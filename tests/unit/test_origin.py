@@ -10,10 +10,10 @@ import yaml
 
 from cisweep import driver
 from cisweep.config.model import model_sha256
-from cisweep.config.run import read_model_config
-from cisweep.fast_path import switch_off
+from cisweep.engine.policy import switch_off
 from cisweep.job import Job
 from cisweep.origin import check_one_origin, is_whole, note_path, read_origin, write_origin
+from cisweep.plan.run_config import read_model_config
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_job import Names, Params, snakemake

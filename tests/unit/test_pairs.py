@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from cisweep.errors import SequenceError
-from cisweep.genome import pairs
-from cisweep.genome.alleles import WindowPlan, allele_windows
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.pairs import (
+from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.reading import Variant
+from cisweep.plan.contents import pairs
+from cisweep.plan.contents.pairs import (
     all_deletions,
     all_substitutions,
     pairs_of_alleles,
     read_pairs,
 )
-from cisweep.genome.variants import Variant
 
 WILD = "ATTAAAGAAAATATCATCTTTGGTGTTTCCTAT"
 

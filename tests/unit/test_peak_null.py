@@ -7,12 +7,12 @@ import numpy as np
 import pysam
 import pytest
 
-from cisweep.analysis.peak_null import PeakNull, PeakRates, null_peaks, shuffled_pieces
-from cisweep.analysis.peak_selection import PeakRules, predicted_peaks
+from cisweep.analysis.prediction.peak_null import PeakNull, PeakRates, null_peaks, shuffled_pieces
+from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
 from cisweep.contracts import Windows
-from cisweep.genome.backgrounds import region_sample
-from cisweep.genome.null_stretches import SPAN, NullStretches
-from cisweep.genome.plan import Plan
+from cisweep.plan.contents.backgrounds import region_sample
+from cisweep.plan.contents.null_stretches import SPAN, NullStretches
+from cisweep.plan.plan import Plan
 
 MODEL = Path(__file__).resolve().parents[2] / "workflow/resources/models/ctcf_pu1.yaml"
 

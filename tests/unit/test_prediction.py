@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from cisweep.analysis import predict, prediction
-from cisweep.analysis.prediction import predict_stream
+from cisweep.analysis import predict
+from cisweep.analysis.prediction import predict as prediction
+from cisweep.analysis.prediction.predict import predict_stream
+from cisweep.engine.policy import FastPathOff, require
+from cisweep.engine.replay import Replay, replay_of
 from cisweep.errors import ModelError
-from cisweep.fast_path import FastPathOff, require
 from cisweep.models.modules import CNN, BPNet
-from cisweep.models.replay import Replay, replay_of
 
 
 def windows(n, length, seed=0, dtype=torch.float32):

@@ -3,7 +3,7 @@
 import re
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import run_model
+from cisweep.plan.run_config import run_model
 
 
 def block(root, first: str) -> str:

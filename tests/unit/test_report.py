@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from cisweep.contracts import Windows
-from cisweep.genome.plan import Plan
 from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
+from cisweep.plan.plan import Plan
 from cisweep.report.blocks import MAX_EMBEDDED, embedded, number, place, plural, signed
 from cisweep.report.figures import WIDTH, Span, edit_map, histogram, interval, round_ticks, spans
 from cisweep.report.page import read_page, render, run_times

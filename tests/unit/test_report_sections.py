@@ -10,10 +10,10 @@ import yaml
 
 from cisweep.config.model import TargetConfig
 from cisweep.contracts import Windows
-from cisweep.genome.plan import Plan
 from cisweep.outputs.designs import DESIGN_SCHEMA
 from cisweep.outputs.predictions import PredictionWriter
 from cisweep.outputs.tables import write_tsv
+from cisweep.plan.plan import Plan
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
 from cisweep.report.sections.attribute import _seqlet_spans, apart

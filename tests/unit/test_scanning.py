@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from cisweep.analysis.scanning import count_tests, fimo, scan_tokens
-from cisweep.analysis.score_distribution import background_from_counts, prepare_motifs
+from cisweep.analysis.motifs.fimo import count_tests, fimo, scan_tokens
+from cisweep.analysis.motifs.score_distribution import background_from_counts, prepare_motifs
 from cisweep.errors import MotifError, SequenceError
 from cisweep.genome.motifs import Motif
 

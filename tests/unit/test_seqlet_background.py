@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from cisweep.analysis.grid_counts import GridCounts, load_counts, merge_counts
-from cisweep.analysis.seqlet_background import CALL_COLUMNS, Background, call, merge, summarise
-from cisweep.analysis.seqlet_fdr import Tally, at_fdr, calibrate, merge_tallies
+from cisweep.analysis.seqlets.background import CALL_COLUMNS, Background, call, merge, summarise
+from cisweep.analysis.seqlets.fdr import Tally, at_fdr, calibrate, merge_tallies
+from cisweep.analysis.seqlets.grid_counts import GridCounts, load_counts, merge_counts
 from cisweep.errors import AttributionError, CisweepError, ProductError
 
 
@@ -83,7 +83,7 @@ def test_broken_files_are_named(tmp_path):
 
 
 def test_merging_compacts_on_the_way(monkeypatch):
-    monkeypatch.setattr("cisweep.analysis.grid_counts._BLOCK", 10)
+    monkeypatch.setattr("cisweep.analysis.seqlets.grid_counts._BLOCK", 10)
     parts = [GridCounts.of(np.arange(i, i + 7, dtype=np.float32), 12) for i in range(20)]
     merged = merge_counts(parts)
     expected = np.bincount(np.concatenate([np.arange(i, i + 7) for i in range(20)]))

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cisweep.analysis.annotation import match_motifs, token_matrix
-from cisweep.analysis.seqlet_names import NameRules, name_seqlets
+from cisweep.analysis.seqlets.annotate_seqlets import match_motifs, token_matrix
+from cisweep.analysis.seqlets.names import NameRules, name_seqlets
 from cisweep.genome.fasta import NamedSequences, load_fasta, tokens_of_text
 from cisweep.genome.motifs import Motif, load_motifs
 

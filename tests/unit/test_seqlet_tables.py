@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cisweep.analysis.seqlet_background import merge, summarise
-from cisweep.analysis.seqlet_spans import Spans, flanked
-from cisweep.analysis.seqlet_tables import Explained, call_chunk, in_genome_order
+from cisweep.analysis.seqlets.background import merge, summarise
+from cisweep.analysis.seqlets.spans import Spans, flanked
+from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order
 from cisweep.contracts import Windows
 from cisweep.errors import ProductError
 from cisweep.genome.regions import read_bed

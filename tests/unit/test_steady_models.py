@@ -15,8 +15,8 @@ from cisweep.analysis import (
     saturation_mutagenesis,
     substitution_effect,
 )
+from cisweep.engine.running import steady
 from cisweep.errors import AttributionError, DesignError, ModelError
-from cisweep.models.running import steady
 
 
 class Drifting(nn.Module):

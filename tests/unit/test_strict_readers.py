@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from cisweep.errors import CisweepError, ConfigError, GenomeError, MotifError, RegionError
-from cisweep.genome.design_windows import read_priors
 from cisweep.genome.fasta import read_sequences, tokens_of_text
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.pairs import read_fasta
 from cisweep.genome.regions import read_bed, read_blacklist
+from cisweep.plan.contents.designs import read_priors
+from cisweep.plan.contents.pairs import read_fasta
 from cisweep.textfile import (
     control_letter,
     decimal_number,

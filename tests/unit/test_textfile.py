@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from cisweep.config.goal_table import with_goal_table
-from cisweep.config.run import read_model_config
 from cisweep.errors import CisweepError, RegionError
-from cisweep.genome.design_windows import read_priors
 from cisweep.genome.fasta import read_fai, read_sequences, tokens_of_text
 from cisweep.genome.motifs import read_meme
-from cisweep.genome.pairs import read_fasta
 from cisweep.genome.reads import count_ends
 from cisweep.genome.regions import read_bed, read_blacklist
-from cisweep.genome.variants import read_vcf
+from cisweep.genome.variants.reading import read_vcf
+from cisweep.plan.contents.designs import read_priors
+from cisweep.plan.contents.pairs import read_fasta
+from cisweep.plan.run_config import read_model_config
 from cisweep.textfile import open_text, read_lines
 from cisweep.train.peaks import read_located_fasta
 from cisweep.train.tables import TableColumns, read_table

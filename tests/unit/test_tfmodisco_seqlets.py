@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from cisweep.analysis import tfmodisco_seqlets
-from cisweep.analysis.tfmodisco import Thresholds, WindowRules, call_windows
+from cisweep.analysis.seqlets.tfmodisco_seqlets import Thresholds, WindowRules, call_windows
 from cisweep.errors import AttributionError
 
 

@@ -4,9 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from cisweep.analysis.attribution import attribute
-from cisweep.analysis.rescale import ties
-from cisweep.analysis.rescale.ties import TiedShares, compiled_multipliers, multipliers, reach_of
+from cisweep.analysis.attribution.deep_lift_shap import attribute
+from cisweep.analysis.attribution.rescale import ties
+from cisweep.analysis.attribution.rescale.ties import (
+    TiedShares,
+    compiled_multipliers,
+    multipliers,
+    reach_of,
+)
 
 ROWS, CHANNELS = 3, 21  # more channels than the kernel takes at once, and no multiple of those
 

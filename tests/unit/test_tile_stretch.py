@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from cisweep.errors import ConfigError
-from cisweep.genome.accounting import n_regions
-from cisweep.genome.plan import Plan
+from cisweep.plan.accounting import n_regions
+from cisweep.plan.plan import Plan
 
 LENGTHS = {"chr1": 9_000, "chr2": 4_000, "other": 9_000}
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from cisweep.config.model import ModelConfig, QualityConfig
-from cisweep.config.run import read_model_config
+from cisweep.plan.run_config import read_model_config
 from cisweep.report.blocks import Heading, Section
 from cisweep.report.doubts import doubt
 from cisweep.steps.train import Recipe

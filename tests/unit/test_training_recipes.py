@@ -9,11 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import read_model_config
 from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
 from cisweep.models import load_model
 from cisweep.outputs.tables import read_tsv
+from cisweep.plan.run_config import read_model_config
 from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe, TrainConfig, data_files
 from cisweep.train import fitting, metrics
@@ -559,7 +559,7 @@ def test_outlying_training_peaks_are_dropped_held_out_ones_kept(genome):
 
 
 def test_filters_are_found_in_the_sequences_and_matched():
-    from cisweep.analysis.seqlet_names import NameRules
+    from cisweep.analysis.seqlets.names import NameRules
     from cisweep.genome.motifs import Motif
     from cisweep.models.modules import CNN
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import Genome, NamedSequences, tokens_of_text
-from cisweep.genome.variants import (
+from cisweep.genome.variants.reading import (
     VARIANT_DROP_REASONS,
     Variant,
     VariantPolicy,

@@ -6,10 +6,10 @@ import pysam
 import pytest
 import scipy.stats
 
-from cisweep.analysis.variant_gather import Strongest, VariantGather, volcano_axes, volcano_title
-from cisweep.analysis.variant_scores import EFFECT_COLUMNS, NullPool
+from cisweep.analysis.variants.gather import Strongest, VariantGather, volcano_axes, volcano_title
+from cisweep.analysis.variants.scores import EFFECT_COLUMNS, NullPool
 from cisweep.errors import ProductError
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.reading import Variant
 from cisweep.outputs.tables import write_parquet
 from cisweep.outputs.variants import (
     GATHERED_COLUMNS,

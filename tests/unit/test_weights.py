@@ -13,11 +13,11 @@ from tests.unit.test_model_loading import config_of
 from torch import nn
 
 from cisweep.config.model import FoldConfig
-from cisweep.config.run import read_model_config
 from cisweep.errors import ModelError
 from cisweep.models import load_model
 from cisweep.models.modules import CNN
 from cisweep.models.weights import check_finite
+from cisweep.plan.run_config import read_model_config
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep.analysis.attribution import attribute, references_by_name
-from cisweep.analysis.rescale import ties, windows
-from cisweep.analysis.rescale.ties import reach_of
+from cisweep.analysis.attribution.deep_lift_shap import attribute, references_by_name
+from cisweep.analysis.attribution.rescale import ties, windows
+from cisweep.analysis.attribution.rescale.ties import reach_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_tied_maxima import CASES, LAYOUTS, plainly, tied

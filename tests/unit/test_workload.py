@@ -7,8 +7,8 @@ import sys
 import pytest
 import yaml
 
-from cisweep.genome.plan import Plan
-from cisweep.genome.workload import passes, small_chunks
+from cisweep.plan.plan import Plan
+from cisweep.plan.workload import passes, small_chunks
 
 CHROMS, LENGTH = 12, 1_000_000
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from cisweep.errors import CisweepError
-from cisweep.genome.experiment_chunks import check_experiments
-from cisweep.genome.pairs import pair_chunks
-from cisweep.genome.plan import Plan
+from cisweep.plan.contents.experiments import check_experiments
+from cisweep.plan.contents.pairs import pair_chunks
+from cisweep.plan.plan import Plan
 
 
 @pytest.fixture

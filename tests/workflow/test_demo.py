@@ -14,7 +14,7 @@ import pandas as pd
 import pyBigWig
 import pytest
 
-from cisweep.analysis.motif_discovery import (
+from cisweep.analysis.motifs.discover import (
     DiscoveryOptions,
     discover_motifs,
     found_table,

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from safetensors.numpy import load_file, save_file
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.run import run_model
+from cisweep.plan.run_config import run_model
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support import assert_same, config, jobs_run

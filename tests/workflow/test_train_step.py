@@ -178,9 +178,9 @@ def predicted_held_out(folder, genome):
     """Each chromosome's predictions are those of the fold that has not seen it."""
     import torch
 
-    from cisweep.config.run import read_model_config
     from cisweep.genome.fasta import Genome, window_tokens
     from cisweep.models import load_model
+    from cisweep.plan.run_config import read_model_config
 
     config = read_model_config(folder / "tss.yaml")
     with h5py.File(folder / "results" / "t" / "tss" / "predictions.h5") as file:

@@ -86,8 +86,8 @@ def test_a_minus_window_is_read_reverse_complemented(tmp_path, small_genome, sna
     import torch
 
     from cisweep.analysis import deep_lift_shap, predict
-    from cisweep.config.run import read_model_config
     from cisweep.models import load_model, target_module
+    from cisweep.plan.run_config import read_model_config
     from cisweep.sequence import one_hot_tokens
 
     read = read_model_config(tmp_path / "one_strand.yaml")

@@ -9,9 +9,9 @@ import pandas as pd
 import pysam
 import pytest
 
-from cisweep.analysis.chunk_hits import scan_options
-from cisweep.analysis.scanning import scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.chunk import scan_options
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.genome.motifs import load_motifs
 from cisweep.steps.hits import HitsConfig

@@ -8,21 +8,21 @@ from snakemake.logging import logger
 from cisweep import driver
 from cisweep.config.base import NAME
 from cisweep.errors import CisweepError
-from cisweep.genome.checks import checked_plan
-from cisweep.genome.chunks import chunk_id
-from cisweep.genome.design_windows import design_chunks
-from cisweep.genome.experiment_chunks import (
+from cisweep.plan.checks import checked_plan
+from cisweep.plan.chunks import chunk_id
+from cisweep.plan.contents.designs import design_chunks
+from cisweep.plan.contents.experiments import (
     block_key,
     marginal_chunks,
     marginal_motifs,
     space_chunks,
     spaced_pairs,
 )
-from cisweep.genome.input_files import file_notices
-from cisweep.genome.null_stretches import NullStretches
-from cisweep.genome.pairs import pair_chunks
-from cisweep.genome.plan import Plan
-from cisweep.genome.workload import small_chunks
+from cisweep.plan.input_files import file_notices
+from cisweep.plan.contents.null_stretches import NullStretches
+from cisweep.plan.contents.pairs import pair_chunks
+from cisweep.plan.plan import Plan
+from cisweep.plan.workload import small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks

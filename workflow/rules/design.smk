@@ -1,6 +1,6 @@
 """design: sequences edited until the models predict what is wanted."""
 
-from cisweep.genome.design_windows import design_chunks, design_key, designs_key
+from cisweep.plan.contents.designs import design_chunks, design_key, designs_key
 from cisweep.steps.design import FIGURES as DESIGN_FIGURES
 
 

@@ -1,6 +1,6 @@
 """ism: what every single substitution in chosen regions does."""
 
-from cisweep.genome.ism_windows import IsmRegions
+from cisweep.plan.contents.ism import IsmRegions
 
 ISM = IsmRegions(PLAN) if PLAN.is_on("ism") else None
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pysam
 
-from cisweep.analysis.scanning import scan_tokens
-from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.genome.fasta import Genome
 from cisweep.genome.motifs import load_motifs
 

@@ -13,8 +13,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cisweep.analysis.embedding import EmbeddingOptions, embedding_distance, likelihood_ratio
-from cisweep.analysis.group_tests import compare_groups
+from cisweep.analysis.language_model.embedding import (
+    EmbeddingOptions,
+    embedding_distance,
+    likelihood_ratio,
+)
+from cisweep.analysis.language_model.group_tests import compare_groups
 from cisweep.genome.fasta import Genome
 from cisweep.models.adapters.hf_lm import load_language_model
 

@@ -25,10 +25,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cisweep import __version__, driver, fast_path
+from cisweep import __version__, driver
 from cisweep.config.model import model_sha256
+from cisweep.engine import policy as fast_path
 from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
-from cisweep.genome.plan import Plan
 from cisweep.gpu_lock import free_gpu
 from cisweep.origin import (
     Origin,
@@ -41,6 +41,7 @@ from cisweep.origin import (
     write_origin,
 )
 from cisweep.parts import read_json
+from cisweep.plan.plan import Plan
 from cisweep.temporary import atomic
 
 REUSE_MAX_BYTES = 64 << 20

@@ -87,7 +87,7 @@ class Strict(BaseModel):
     `true` is no number, though Python takes it for 1; nan and inf are no numbers of a config; an
     empty text is no path, though Python takes it for the working folder.
 
-    The text below each field is its documentation; cisweep.config.document reads it. Pydantic would
+    The text below each field is its documentation; cisweep.plan.document reads it. Pydantic would
     read it too, from the source files in each process, a tenth of the start of a job.
     """
 

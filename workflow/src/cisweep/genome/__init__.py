@@ -13,7 +13,7 @@ _MODULE_OF = {
     "read_meme": "motifs",
     "load_motifs": "motifs",
     "Motif": "motifs",
-    "read_vcf": "variants",
+    "read_vcf": "variants.reading",
 }
 
 __getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

@@ -18,7 +18,7 @@ _MODULE_OF = {
     "CountWrapper": "wrappers",
     "ProfileWrapper": "wrappers",
     "EnformerWrapper": "wrappers",
-    "fast_convolutions": "fast_operations",
+    "fast_convolutions": "cisweep.engine.operations",
 }
 
 __getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

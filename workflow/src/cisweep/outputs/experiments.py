@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cisweep.contracts import Windows
-from cisweep.genome.chunks import Layout, chunk_index
 from cisweep.outputs.tables import ParquetWriter, open_parquet, read_parquet, write_parquet
 from cisweep.parts import read_arrays
+from cisweep.plan.chunks import Layout, chunk_index
 
 _HIT_COLUMNS = ["chrom", "start", "end", "strand", "motif", "name", "p_value"]
 _WINDOW_COLUMNS = ["window_start", "window_end", "window_strand"]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.genome.variants import Variant
+from cisweep.genome.variants.reading import Variant
 from cisweep.outputs.tables import ParquetWriter, open_parquet, read_parquet
 
 _FIELDS = [

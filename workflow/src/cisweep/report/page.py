@@ -13,8 +13,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from cisweep.genome.accounting import n_regions
-from cisweep.genome.plan import Plan
+from cisweep.plan.accounting import n_regions
+from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from cisweep.config.model import ModelConfig, TargetConfig
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.plan import Plan
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
+from cisweep.plan.plan import Plan
 from cisweep.plot.letters import pwm_information
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import Figure, embedded

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cisweep.engine.convolution.training import fast_training
 from cisweep.genome.motifs import Motif
 from cisweep.train import metrics
 from cisweep.train.baselines import best_matrix_score, mean_profile
-from cisweep.train.convolution import fast_training
 from cisweep.train.datasets import Batch, SignalDataset, TableDataset, flip_tracks
 from cisweep.train.losses import outputs_of
 

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from cisweep.analysis.motif_names import name_motifs
-from cisweep.analysis.seqlet_names import NameRules
+from cisweep.analysis.motifs.names import name_motifs
+from cisweep.analysis.seqlets.names import NameRules
 from cisweep.errors import ModelError
 from cisweep.genome.motifs import Motif
 

@@ -1,0 +1,1 @@
+"""Attributions: `deep_lift_shap` and gradients; the windows of a job."""

@@ -1,0 +1,1 @@
+"""Motifs: `fimo`, hits of a chunk and of a run, ranking, discovery."""

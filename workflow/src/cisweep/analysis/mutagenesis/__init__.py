@@ -1,0 +1,1 @@
+"""Saturation mutagenesis and the effects of single edits."""

@@ -1,0 +1,1 @@
+"""`marginalize`, `ablate`, `space`, and the experiments of a run."""

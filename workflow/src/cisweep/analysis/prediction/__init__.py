@@ -1,0 +1,1 @@
+"""Predictions: `predict` and `predict_tiles`; the windows of a job; peaks."""

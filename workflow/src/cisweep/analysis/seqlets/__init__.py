@@ -1,0 +1,1 @@
+"""Seqlets: called, their false discovery rate, their names."""

@@ -1,0 +1,1 @@
+"""`design` and `greedy_pruning`: goals, constraints, choice, table."""

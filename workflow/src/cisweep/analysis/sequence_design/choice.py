@@ -1,0 +1,173 @@
+"""Which of a design's samples is kept, and which of its edits.
+
+The optimisation gives many samples a region. Those that reach the goals with the fewest edits are
+pruned; of the one that needs the fewest edits then, edits are swapped for better ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from cisweep.analysis.sequence_design.baselines import BaselineTask
+from cisweep.analysis.sequence_design.constraints import BoundConstraints
+from cisweep.analysis.sequence_design.goals import (
+    Goal,
+    Objective,
+    goal_objective,
+    reached,
+    window_losses,
+)
+from cisweep.analysis.sequence_design.greedy_pruning import PruningPath, pruning_paths
+from cisweep.analysis.sequence_design.oracle import Oracle, one_hot
+from cisweep.analysis.sequence_design.polish import polish
+
+CANDIDATES = 24
+"""Samples of a region that are pruned."""
+
+
+@dataclass
+class Choice:
+    """The chosen sample of a region."""
+
+    repeat: int
+    """The run it comes from."""
+    full: np.ndarray
+    """The sample, uint8 (length,)."""
+    pruned: np.ndarray
+    """The sample without the edits that are not needed."""
+    path: PruningPath
+    score: tuple[bool, int, float] = (True, 0, 0.0)
+    """Not reached, edits kept, loss: the lower the better."""
+
+
+@dataclass(frozen=True)
+class Problems:
+    """The regions among whose samples is chosen."""
+
+    templates: np.ndarray
+    """uint8 (regions, length), 4 = N."""
+    before: np.ndarray
+    """Their predictions (regions, goals)."""
+    frozen: np.ndarray
+    """True = the base stays, bool (regions, length)."""
+    bound: Sequence[BoundConstraints | None]
+    """Constraints that a design still fulfils."""
+
+
+@dataclass(frozen=True)
+class Chooser:
+    """What the choice is made by: the goals' outputs alone, and the step's numbers."""
+
+    oracle: Oracle
+    """Gives the goals' outputs, in the order of `goals`; its models are held frozen."""
+    goals: Sequence[Goal]
+    l: float
+    prune: bool
+    threshold: float
+    """Limit of the drift where the goals are not reached."""
+    swaps: int = 0
+    """Edits that may be swapped for better ones."""
+
+    def choose(self, problems: Problems, samples: np.ndarray) -> list[Choice]:
+        """Return the choice of each region among `samples` (repeats, regions, samples, length)."""
+        templates, before = problems.templates, problems.before
+        ranked = [
+            self._rank(t, b, samples[:, k]) for k, (t, b) in enumerate(zip(templates, before))
+        ]
+        owner = np.repeat(np.arange(len(ranked)), [len(r) for r in ranked])
+        places = [(repeat, k, s) for k, row in enumerate(ranked) for repeat, s in row]
+        # All candidates of all regions lose their edits in the same batches.
+        rated = self._prune(
+            problems, owner, np.stack([samples[p] for p in places]), [p[0] for p in places]
+        )
+        chosen = [
+            min((c for k, c in zip(owner, rated) if k == region), key=lambda c: c.score)
+            for region in range(len(ranked))
+        ]
+        return self._swapped(problems, chosen) if self.prune and self.swaps else chosen
+
+    def _prune(
+        self, problems: Problems, owner: np.ndarray, windows: np.ndarray, repeats: Sequence[int]
+    ) -> list[Choice]:
+        """Return the pruned and rated windows (n, length), of the regions `owner`."""
+        like, templates = self.oracle.like, problems.templates[owner]
+        paths = pruning_paths(
+            self.oracle.models, one_hot(templates, like), one_hot(windows, like),
+            constraints=[problems.bound[k] for k in owner],
+            windows_per_call=self.oracle.windows_per_call,
+        )  # fmt: skip
+        rated = []
+        for k, repeat, template, full, path in zip(owner, repeats, templates, windows, paths):
+            before = problems.before[k]
+            left = self._steps_back(before, path)
+            pruned, gone, y = full.copy(), path.positions[:left], path.predictions[left]
+            pruned[gone] = template[gone]
+            score = (not self._reach(before, y), path.n_edits - left,
+                     float(self._loss(before, y[None])[0]))  # fmt: skip
+            rated.append(Choice(repeat, full, pruned, path, score))
+        return rated
+
+    def _swapped(self, problems: Problems, chosen: list[Choice]) -> list[Choice]:
+        """Return the choices with edits swapped for better ones, where that helps."""
+        windows = []
+        for k, choice in enumerate(chosen):
+            template, bound = problems.templates[k], problems.bound[k]
+            known = template != 4
+            task = BaselineTask(
+                self.oracle, template, self._objective(problems.before[k]), problems.frozen[k],
+                None if bound is None else bound.holds,
+            )  # fmt: skip
+            lost = choice.score[0]
+            better = polish(
+                task, choice.pruned, lambda y, k=k, lost=lost: (
+                    lost or self._reach(problems.before[k], y)), self.swaps
+            )  # fmt: skip
+            # What pruning took back stays in the whole design, so that it can be looked at.
+            full, kept = choice.full.copy(), known & (choice.pruned != template)
+            full[kept] = template[kept]
+            put_in = known & (better != template)
+            full[put_in] = better[put_in]
+            windows.append(full if bound is None or bound.holds(full[None])[0] else better)
+        found = self._prune(
+            problems, np.arange(len(chosen)), np.stack(windows), [c.repeat for c in chosen]
+        )
+        return [min(pair, key=lambda c: c.score) for pair in zip(chosen, found)]
+
+    def _rank(
+        self, template: np.ndarray, before: np.ndarray, samples: np.ndarray
+    ) -> list[tuple[int, int]]:
+        """Return (repeat, sample) of those to prune: the best ones, each sequence once."""
+        flat = samples.reshape(-1, samples.shape[-1])
+        first = np.sort(np.unique(flat, axis=0, return_index=True)[1])
+        y = self.oracle.predict(flat[first]).numpy(force=True)
+        edits = ((flat[first] != template) & (template != 4)).sum(1)
+        loss = self._loss(before, y)
+        good = np.array([self._reach(before, each) for each in y])
+        cost = np.where(good, edits, loss + self.l * edits)
+        order = np.lexsort((first, loss, cost, ~good))
+        n = CANDIDATES if self.prune else 1
+        return [divmod(int(first[i]), samples.shape[1]) for i in order[:n]]
+
+    def _goals(self) -> list[Goal]:
+        return [Goal(i, g.kind, g.value, g.weight, g.tolerance) for i, g in enumerate(self.goals)]
+
+    def _objective(self, before: np.ndarray) -> Objective:
+        return goal_objective(self._goals(), torch.from_numpy(before))
+
+    def _loss(self, before: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return window_losses(torch.from_numpy(y), self._objective(before)).numpy()
+
+    def _reach(self, before: np.ndarray, y: np.ndarray) -> bool:
+        return all(reached(g, b, v) for g, b, v in zip(self.goals, before, y))
+
+    def _steps_back(self, before: np.ndarray, path: PruningPath) -> int:
+        """Return how many edits of the path can go: the goals, or the predictions, stay."""
+        if not self.prune:
+            return 0
+        good = np.array([self._reach(before, y) for y in path.predictions])
+        if good[0]:
+            return int(np.flatnonzero(good)[-1])
+        fine = path.drift < self.threshold
+        return len(fine) - 1 if fine.all() else max(int(np.argmin(fine)) - 1, 0)

@@ -1,0 +1,1 @@
+"""Effects of variants: `variant_effects`, scores, nulls, hits of alleles."""

@@ -1,0 +1,1 @@
+"""Convolutions over sequences that run near the machine's peak."""

@@ -1,0 +1,1 @@
+"""Variants: read, normalised, chosen, and as edits of windows."""

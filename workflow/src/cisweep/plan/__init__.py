@@ -1,0 +1,1 @@
+"""The plan of a run: config, windows, chunks, checks. No torch."""

@@ -1,0 +1,56 @@
+"""Every region that was dropped, by whom and why; and whether too many were."""
+
+import numpy as np
+import pandas as pd
+
+from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped, n_tiles
+from cisweep.plan.plan import Plan
+
+COLUMNS = ["step", "model", *DROPPED_COLUMNS]
+
+
+def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return all dropped regions: those of the plan and those of the chunk jobs.
+
+    By model, in genome order, the regions of the step ism (its own BED) after the run's.
+    """
+    planned = [plan.dropped(m).assign(step="plan", model=m) for m in plan.models]
+    tables = [t for t in (*planned, *parts) if len(t)]
+    if not tables:
+        return pd.DataFrame(columns=COLUMNS)
+    table = pd.concat(tables, ignore_index=True)[COLUMNS]
+    rank = {name: i for i, name in enumerate(plan.source.lengths)}
+    place = table["chrom"].map(lambda c: rank.get(c, len(rank))).to_numpy()
+    model = table["model"].map({m: i for i, m in enumerate(plan.models)}).to_numpy()
+    keys = ("reason", "strand", "start")
+    order = np.lexsort((*(table[k] for k in keys), place, table["step"] == "ism", model))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def n_regions(plan: Plan, model: str) -> int:
+    """Return how many regions the user gave, or how many tiles the genome has."""
+    if plan.given is not None:
+        return len(plan.given)
+    tile, window = plan.config.regions.tile, plan.models[model].window_bp
+    wanted = (bp for name, bp in plan.source.lengths.items() if plan.wanted(name))
+    parts = [part for bp in wanted if (part := tile.part(0, bp))]
+    return sum(
+        n_tiles(high, window, tile.stride_bp) - n_tiles(low, window, tile.stride_bp)
+        for low, high in parts
+    )
+
+
+def check_share(plan: Plan, table: pd.DataFrame) -> None:
+    """Raise RegionError if more than max_dropped of a model's regions were dropped.
+
+    Only the steps that sweep the run's regions count; others have their own.
+    """
+    for model in plan.models:
+        swept = table["step"].isin(("plan", plan.first_map_step))
+        rows = table[swept & (table["model"] == model)]
+        check_dropped(
+            n_regions(plan, model),
+            rows,
+            plan.config.regions.max_dropped,
+            f"regions of model {model}",
+        )

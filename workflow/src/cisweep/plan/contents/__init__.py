@@ -1,0 +1,1 @@
+"""What a chunk holds for each step whose chunks are not those of the regions."""

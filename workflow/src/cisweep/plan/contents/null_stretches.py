@@ -1,0 +1,175 @@
+"""Where the null of `select` is drawn: stretches of the run's own windows, to be shuffled.
+
+A stretch is windows side by side, as a place in the genome; so peaks can be called on its shuffled
+sequence as they are on the genome. Which stretches are drawn follows from the config, the .fai and
+the BED alone, never from chunks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from cisweep.contracts import Windows, digest, seed_of
+from cisweep.genome.fasta import window_tokens
+from cisweep.genome.regions import drop_n, n_tiles
+from cisweep.plan.chunks import split_items, windows_digest
+from cisweep.plan.plan import Plan
+from cisweep.steps.select import STEP
+
+SPAN = 50
+"""Lengths of a window that a stretch spans at most: its two ends, where a window lacks neighbours
+that could be higher, are few against it."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The windows of `chrom` whose centre lies in [low, high); size_bp: about how many bases."""
+
+    chrom: str
+    low: int
+    high: int
+    size_bp: int
+
+
+@dataclass(frozen=True)
+class NullStretches:
+    """The stretches that the null of a model's peaks is drawn from."""
+
+    plan: Plan
+    model: str
+
+    @property
+    def _window_bp(self) -> int:
+        return self.plan.models[self.model].window_bp
+
+    @property
+    def distance_bp(self) -> int:
+        """A peak is the highest window within this distance."""
+        return self.plan.step_config("select").min_distance_bp or self._window_bp
+
+    # ---- which stretches -----------------------------------------------------------------
+
+    @cached_property
+    def n_windows(self) -> int:
+        """Windows of the run, those with too many N counted too."""
+        if self.plan.given is not None:
+            return len(self._given)
+        return sum(n for _, n, _ in self._tiled.values())
+
+    @cached_property
+    def draws(self) -> int:
+        """How often each stretch is shuffled."""
+        step = self.plan.step_config("select")
+        return max(1, min(step.draws, step.null_windows // max(self.n_windows, 1)))
+
+    @cached_property
+    def drawn(self) -> list[Stretch]:
+        """The stretches, in genome order; evenly spaced where the run has more than are wanted."""
+        wanted = self.plan.step_config("select").null_windows
+        if not wanted:
+            return []
+        total = self._n_stretches
+        if self.n_windows <= wanted:
+            return list(self._stretches(range(total)))
+        n = max(1, total * wanted // self.n_windows)
+        shift = seed_of(self.plan.config.seed, "select", "stretches") / 2.0**64
+        return list(self._stretches([int((i + shift) * total / n) for i in range(n)]))
+
+    @cached_property
+    def _tiled(self) -> dict[str, tuple[int, int, int]]:
+        """Chromosome -> its first tile, its number of tiles, and the end of what is tiled."""
+        tile, found = self.plan.config.regions.tile, {}
+        for chrom, length in self.plan.source.lengths.items():
+            part = tile.part(0, length) if self.plan.wanted(chrom) else None
+            if part is not None:
+                first, last = (n_tiles(bp, self._window_bp, tile.stride_bp) for bp in part)
+                found[chrom] = (first, last - first, part[1])
+        return found
+
+    @cached_property
+    def _given(self) -> Windows:
+        return self.plan.all_given(self.model)
+
+    @cached_property
+    def _tiles_of_stretch(self) -> int:
+        return max(1, SPAN * self._window_bp // self.plan.config.regions.tile.stride_bp)
+
+    @cached_property
+    def _counts(self) -> dict[str, int]:
+        """Number of stretches of each tiled chromosome."""
+        return {c: -(-n // self._tiles_of_stretch) for c, (_, n, _) in self._tiled.items()}
+
+    @cached_property
+    def _runs(self) -> list[Stretch]:
+        """The stretches of given regions: neighbours that could be each other's better, no gap."""
+        found: list[Stretch] = []
+        windows, reach = self._given, max(self._window_bp, self.distance_bp)
+        centre, first, n = windows.centre.tolist(), 0, len(windows)
+        for i in range(1, n + 1):
+            ends = i == n or windows.chrom[i] != windows.chrom[first]
+            if not ends:
+                full = centre[i] - centre[first] >= SPAN * self._window_bp
+                # Windows of one place, on two strands, stay together.
+                ends = centre[i] - centre[i - 1] >= reach or (full and centre[i] > centre[i - 1])
+            if ends:
+                size = (i - first) * self._window_bp
+                found.append(Stretch(windows.chrom[first], centre[first], centre[i - 1] + 1, size))
+                first = i
+        return found
+
+    @property
+    def _n_stretches(self) -> int:
+        return len(self._runs) if self.plan.given is not None else sum(self._counts.values())
+
+    def _stretches(self, rows: list[int] | range) -> Iterator[Stretch]:
+        """Yield stretches by their rows (ascending) among all of the run."""
+        if self.plan.given is not None:
+            yield from (self._runs[i] for i in rows)
+            return
+        stride, half = self.plan.config.regions.tile.stride_bp, self._window_bp // 2
+        span = self._tiles_of_stretch * stride
+        ends = np.cumsum(list(self._counts.values()))
+        names = list(self._counts)
+        for row in rows:
+            c = int(np.searchsorted(ends, row, side="right"))
+            first, _, end = self._tiled[names[c]]
+            low = (row - int(ends[c]) + self._counts[names[c]]) * span + first * stride + half
+            yield Stretch(names[c], low, min(low + span, end), span)
+
+    # ---- jobs ----------------------------------------------------------------------------
+
+    @cached_property
+    def chunks(self) -> dict[str, range]:
+        """Chunk -> its stretches, as rows of `drawn`: one job handles chunk_bp, in all draws."""
+        return split_items([s.size_bp for s in self.drawn], self.plan.config.chunk_bp)
+
+    @property
+    def settings(self) -> str:
+        """Hash of what determines the null beside the stretches and the bytes of model and source.
+        It is the same for all chunks."""
+        run = (STEP.version, self.plan.config.seed, self.plan.model_key(self.model))
+        return digest(run, self.draws, self.distance_bp, self.plan.config.regions.max_n)
+
+    def key(self, chunk: str) -> str:
+        """Return a hash of the windows that are shuffled in a chunk."""
+        rows = self.chunks[chunk]
+        windows = map(self._windows, self.drawn[rows.start : rows.stop])
+        return windows_digest(Windows.concatenate(list(windows)))
+
+    def _windows(self, stretch: Stretch) -> Windows:
+        return self.plan.windows_between(self.model, stretch.chrom, stretch.low, stretch.high)
+
+    def place(self, stretch: Stretch) -> tuple[Windows, np.ndarray, int]:
+        """Return a stretch's usable windows, its tokens (L,) and the place of the first of them."""
+        windows = self._windows(stretch)
+        if not len(windows):
+            return windows, np.empty(0, np.uint8), 0
+        start, end = int(windows.start.min()), int(windows.end.max())
+        tokens = window_tokens(
+            self.plan.source, windows.chrom[:1], np.array([start]), np.array([end])
+        )[0]
+        rows = np.lib.stride_tricks.sliding_window_view(tokens, self._window_bp)
+        usable, _, _ = drop_n(windows, rows[windows.start - start], self.plan.config.regions.max_n)
+        return usable, tokens, start

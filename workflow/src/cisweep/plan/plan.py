@@ -1,0 +1,492 @@
+"""The plan of a run: windows, chunks and parameters, from config, .fai and BED alone.
+
+The Snakefile makes one while it is parsed (no torch here), and each job makes one again from the
+same config, so no manifest is handed around.
+"""
+
+import importlib.util
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cisweep.config.model import ModelConfig
+from cisweep.contracts import Windows, digest
+from cisweep.errors import ConfigError, stop_at_faults
+from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
+from cisweep.genome.motifs import Motif, load_motifs
+from cisweep.genome.regions import (
+    DROPPED_COLUMNS,
+    NO_INTERVALS,
+    Regions,
+    WindowPolicy,
+    check_dropped,
+    read_bed,
+    read_blacklist,
+    tiles,
+    to_windows,
+    whole_sequences,
+    within,
+)
+from cisweep.genome.signal import check_signal, model_inputs
+from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
+from cisweep.plan.fold_chroms import check_folds
+from cisweep.plan.run_config import load_config, paths_in
+from cisweep.steps import all_steps
+from cisweep.steps.base import Package
+
+LM = Package("transformers", "transformers", "lm")
+"""What the adapter hf_lm needs."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked config and what follows from it."""
+
+    config: Any
+    models: dict[str, ModelConfig]
+    root: Path
+
+    @classmethod
+    def from_config(cls, data: dict, root: Path) -> "Plan":
+        """Return the plan of the mapping `data`; raises ConfigError with every fault."""
+        config, models = load_config(data, root)
+        return cls(config, models, root)
+
+    # ---- what is swept -------------------------------------------------------------------
+
+    @cached_property
+    def source(self) -> SequenceSource:
+        """The genome, or the named sequences."""
+        if self.config.genome is not None:
+            return Genome(self.config.genome.fasta)
+        return read_sequences(self.config.sequences)[0]
+
+    @property
+    def is_genome(self) -> bool:
+        """Is the source a genome (so that bigWigs make sense)?"""
+        return self.config.genome is not None
+
+    @property
+    def source_files(self) -> list[str]:
+        """Files that the source is read from."""
+        if self.is_genome:
+            fasta = self.config.genome.fasta
+            index = Path(f"{fasta}.gzi")
+            return [str(fasta), f"{fasta}.fai", *([str(index)] if index.exists() else [])]
+        return [str(self.config.sequences)]
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The source laid out end to end and cut into bins."""
+        return Layout(self.source.lengths, self.config.chunk_bp)
+
+    @cached_property
+    def known_motifs(self) -> list[Motif]:
+        """The motifs of the motif file, which the config names."""
+        return load_motifs(self.config.motifs)
+
+    @cached_property
+    def _blacklist(self):
+        return read_blacklist(self.config.regions.blacklist)
+
+    def policy(self, model: str) -> WindowPolicy:
+        """Return how regions become windows of this model."""
+        regions = self.config.regions
+        return WindowPolicy(
+            self.models[model].window_bp,
+            regions.edge,
+            regions.chroms,
+            regions.max_n,
+            self._blacklist,
+        )
+
+    @cached_property
+    def given(self) -> Regions | None:
+        """The user's rows; None for tiles, which are made per chunk."""
+        if not self.is_genome:
+            return whole_sequences(self.source.lengths)
+        return read_bed(self.config.regions.bed) if self.config.regions.bed else None
+
+    @cached_property
+    def _placed(self) -> dict[str, tuple[dict[str, Windows], pd.DataFrame]]:
+        """Model -> (chunk -> windows, dropped rows) of given regions."""
+        found = {}
+        for model in self.models:
+            windows, dropped = to_windows(self.given, self.source.lengths, self.policy(model))
+            found[model] = (self.layout.split(windows), dropped)
+        return found
+
+    def placed_windows(self, model: str) -> dict[str, Windows]:
+        """Return chunk -> windows of given regions."""
+        return self._rows(model)[0]
+
+    def _rows(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
+        """Return chunk -> windows, and the dropped rows, of given regions."""
+        return self._placed[model]
+
+    def _tiles(self, model: str, chrom: str, low: int, high: int) -> tuple[Windows, pd.DataFrame]:
+        policy, stride = self.policy(model), self.config.regions.tile.stride_bp
+        length = self.source.lengths[chrom]
+        made = tiles(chrom, length, policy.window_bp, stride, low, high)
+        return to_windows(made, self.source.lengths, policy)
+
+    def _tiled(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
+        parts = [
+            self._tiles(model, name, low, high)
+            for name, low, high in self._tiled_stretches(chunk_index(chunk))
+        ]
+        dropped = [d for _, d in parts if len(d)]
+        empty = pd.DataFrame(columns=DROPPED_COLUMNS)
+        return (
+            Windows.concatenate([w for w, _ in parts]),
+            pd.concat(dropped, ignore_index=True) if dropped else empty,
+        )
+
+    def _tiled_stretches(self, index: int) -> list[tuple[str, int, int]]:
+        """Return the parts (chrom, low, high) of a bin in which the centres of tiles lie."""
+        tile, found = self.config.regions.tile, self.layout.stretches(index)
+        parts = [(name, tile.part(low, high)) for name, low, high in found if self.wanted(name)]
+        return [(name, *part) for name, part in parts if part is not None]
+
+    def wanted(self, chrom: str) -> bool:
+        """Does the chromosome match regions.chroms?"""
+        return re.fullmatch(self.config.regions.chroms, chrom) is not None
+
+    # ---- chunks --------------------------------------------------------------------------
+
+    def chunks(self, model: str) -> list[str]:
+        """Return the ids of the chunks that hold regions, in genome order."""
+        return list(self._chunks[model])
+
+    @cached_property
+    def _chunks(self) -> dict[str, dict[str, None]]:
+        """Model -> its chunks in order, as a dict, which answers `in` at once."""
+        return {model: dict.fromkeys(self._find_chunks(model)) for model in self.models}
+
+    def _find_chunks(self, model: str) -> list[str]:
+        if self.given is not None:
+            # Where all regions are dropped, one empty chunk gives each step its product.
+            return list(self._rows(model)[0]) or [chunk_id(0)]
+        if not any(self.wanted(name) for name in self.source.lengths):
+            raise ConfigError(
+                f"no chromosome of the genome matches {self.config.regions.chroms!r} (there are: "
+                f"{', '.join(list(self.source.lengths)[:8])} …)",
+                where="regions.chroms",
+            )
+        found = [chunk_id(i) for i in range(self.layout.n_bins) if self._tiled_stretches(i)]
+        if not found:
+            tile = self.config.regions.tile
+            longest = max(bp for name, bp in self.source.lengths.items() if self.wanted(name))
+            raise ConfigError(
+                f"start {tile.start} lies behind the end of every chromosome that is taken (the "
+                f"longest has {longest} bp)",
+                where="regions.tile",
+                mend="correct regions.tile.start or regions.chroms",
+            )
+        return found
+
+    def windows(self, model: str, chunk: str) -> tuple[Windows, pd.DataFrame]:
+        """Return a chunk's windows (before N is looked at) and, for tiles, its dropped rows."""
+        if self.given is None:
+            return self._tiled(model, chunk)
+        rows = self._rows(model)[0]
+        none = Windows.build([], [], [])
+        return rows.get(chunk, none), pd.DataFrame(columns=DROPPED_COLUMNS)
+
+    def all_given(self, model: str) -> Windows:
+        """Return the windows of all given regions, in genome order."""
+        return Windows.concatenate(list(self._rows(model)[0].values()))
+
+    def windows_between(self, model: str, chrom: str, low: int, high: int) -> Windows:
+        """Return the windows whose centre lies in [low, high) of a chromosome, in genome order."""
+        if self.given is None:
+            return self._tiles(model, chrom, low, high)[0]
+        first, last = (self.layout.bin_of(chrom, at) for at in (low, high - 1))
+        near = (self._rows(model)[0].get(chunk_id(i)) for i in range(first, last + 1))
+        found = Windows.concatenate([w for w in near if w is not None])
+        centre = found.centre
+        return found.take((found.chrom == chrom) & (centre >= low) & (centre < high))
+
+    def neighbours(self, model: str, chunk: str) -> list[str]:
+        """Return the chunk and those directly beside it: windows reach over at most one border."""
+        index = chunk_index(chunk)
+        near = (chunk_id(i) for i in (index - 1, index, index + 1) if i >= 0)
+        return [c for c in near if c in self._chunks[model]]
+
+    def inputs(self, model: str, windows: Windows) -> list[np.ndarray]:
+        """Return what a model reads of windows beside their bases: see signal.model_inputs."""
+        return model_inputs(self.models[model], windows, self.source)
+
+    def dropped(self, model: str) -> pd.DataFrame:
+        """Return the rows that were dropped before any chunk (none for tiles)."""
+        if self.given is None:
+            return pd.DataFrame(columns=DROPPED_COLUMNS)
+        return self._rows(model)[1]
+
+    def check_inputs(self) -> None:
+        """Raise a CisweepError that lists all that is absent or unusable of what the run reads."""
+        checks = [self._check_files, self._check_packages, lambda: self._blacklist]
+        if self.config.motifs is not None:
+            checks.append(lambda: self.known_motifs)
+        checks += [self._check_signal, self._check_writable]
+        checks += [partial(self._check_regions, model) for model in self.models]
+        stop_at_faults([*checks, partial(check_folds, self)], told=self.missing_files())
+
+    def _check_files(self) -> None:
+        stop_at_faults([partial(_missing, key, path) for key, path in self.missing_files()])
+
+    def missing_files(self) -> list[tuple[str, Path]]:
+        """Return (key, path) of the files that the config names and that are not there."""
+        own = self.config.model_copy(update={"models": {}})
+        found = [(key, path) for key, path in paths_in(own) if not path.is_file()]
+        return found + [
+            (f"models.{name}", path)
+            for name, model in self.models.items()
+            for path in model.files()
+            if not path.exists() and not self.is_on_if_known("train")
+        ]
+
+    def _check_regions(self, model: str) -> None:
+        if self.given is not None:
+            where = str(self.config.regions.bed or self.config.sequences)
+            limit = self.config.regions.max_dropped
+            dropped = self._rows(model)[1]
+            check_dropped(len(self.given), dropped, limit, where, self.source.lengths)
+        self.chunks(model)
+
+    def _check_signal(self) -> None:
+        """Look into the bigWigs, and the columns of a table, that models read or are judged by."""
+        step = self.config.steps.predict
+        paths = [p for signal in (step.signal.values() if step else ()) for p in signal.paths]
+        for item in (i for model in self.models.values() for i in model.inputs):
+            # What a training makes is not there yet.
+            paths += [p for p in item.paths if p.exists()]
+            if item.kind == "column":
+                self.source.column(item.column)
+        if paths:
+            wanted = [c for c in self.source.lengths if self.wanted(c)]
+            check_signal(paths, wanted, own_process=True)
+
+    def _check_packages(self) -> None:
+        wanted = {
+            f"steps.{name}": step.package
+            for name, step in all_steps().items()
+            if self.is_on(name) and step.package
+        }
+        wanted |= {f"models.{m}": LM for m, c in self.models.items() if c.adapter == "hf_lm"}
+        for where, package in wanted.items():
+            if importlib.util.find_spec(package.module) is None:
+                raise ConfigError(
+                    f"needs {package.name}, which is not installed",
+                    where=where,
+                    mend=f"pip install 'cisweep[{package.extra}]', or make install-extras",
+                )
+
+    def _check_writable(self) -> None:
+        folder = Path(self.results)
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise ConfigError(
+                f"cannot write to {folder.resolve()}",
+                where=self.results,
+                mend="run snakemake in a folder where you may write, or give --directory",
+            )
+
+    # ---- what determines results ---------------------------------------------------------
+
+    def is_on(self, step: str) -> bool:
+        """Is this step part of the run?"""
+        return getattr(self.config.steps, step) is not None
+
+    def is_on_if_known(self, step: str) -> bool:
+        """Is this step registered and part of the run?"""
+        return step in all_steps() and self.is_on(step)
+
+    def design_models(self) -> list[str]:
+        """Return the ids of the models that take part in designs."""
+        step = self.step_config("design")
+        return [] if step is None else [*step.oracles, *step.judges]
+
+    @property
+    def first_map_step(self) -> str | None:
+        """The first step that sweeps the regions; it accounts for those dropped for N."""
+        return next((s for s in ("predict", "attribute", "hits") if self.is_on(s)), None)
+
+    def step_config(self, step: str) -> Any:
+        """Return the config of a step that is on."""
+        return getattr(self.config.steps, step)
+
+    def settings(self, step: str, model: str | None = None) -> str:
+        """Return a hash of all that determines the results of `step` but its input files.
+
+        Not in it: chunk size, batch sizes, threads, the device, and the names of files (whose
+        bytes Snakemake watches).
+        """
+        declared = all_steps()[step]
+        config = self.step_config(step)
+        parts: list[object] = [declared.name, declared.version, self.config.seed]
+        parts += [] if config is None else [declared.settings(config)]
+        if model is not None:
+            parts.append(self.model_key(model))
+        return digest(*parts)
+
+    @cached_property
+    def _chunk_keys(self) -> dict[tuple[str, str], str]:
+        return {}
+
+    def chunk_key(self, model: str, chunk: str) -> str:
+        """Return a hash of the chunk's regions: rows for BED, bin and policy for tiles."""
+        # Each chunk is asked for by its own jobs and by those of both its neighbours.
+        known = self._chunk_keys
+        if (model, chunk) not in known:
+            known[model, chunk] = self._make_chunk_key(model, chunk)
+        return known[model, chunk]
+
+    def _make_chunk_key(self, model: str, chunk: str) -> str:
+        regions = self.config.regions
+        if self.given is not None:
+            return digest(windows_digest(self.windows(model, chunk)[0]), regions.max_n)
+        stretches = self._tiled_stretches(chunk_index(chunk))
+        # A tile reaches at most a window beyond its bin.
+        reach = self.models[model].window_bp
+        near = [
+            within(self._blacklist.get(name, NO_INTERVALS), low - reach, high + reach).tolist()
+            for name, low, high in stretches
+        ]
+        policy = [regions.edge, regions.max_n, regions.chroms, near]
+        return digest(stretches, regions.tile.stride_bp, policy)
+
+    def model_key(self, model: str) -> str:
+        """Return a hash of a model's config without its paths, but with names in a hub, and of the
+        precision on a GPU."""
+        config = self.models[model]
+        # How good a model is does not change what it gives.
+        data = config.model_dump(mode="json", exclude={"quality"})
+        for fold, known in zip(data["folds"], config.folds):
+            fold.pop("extra_weights")
+            if known.hub is None:
+                fold.pop("weights")
+        rounded = self.config.tf32 and self.config.device != "cpu"
+        return digest(data, *(["tf32"] if rounded else []))
+
+    @property
+    def regions_hash(self) -> str:
+        """Hash of all regions of all models and of how they become windows."""
+        rows = [
+            windows_digest(Windows.concatenate(list(self._rows(m)[0].values())))
+            + digest(self._rows(m)[1].to_csv())
+            for m in self.models
+            if self.given is not None
+        ]
+        blacklist = [(name, part.tolist()) for name, part in self._blacklist.items()]
+        others = self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"})
+        return digest(rows, blacklist, others)
+
+    @property
+    def config_hash(self) -> str:
+        """Hash of what determines the run's results, for provenance."""
+        return digest(
+            *(self.settings(s, m) for s in all_steps() if self.is_on(s) for m in self.models),
+            self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"}),
+        )
+
+    @property
+    def written_hash(self) -> str:
+        """Hash of the whole config, as provenance.json has it."""
+        return digest(self.config.model_dump(mode="json"))
+
+    @property
+    def page_key(self) -> str:
+        """Hash of what the page shows beside the products."""
+        step, config = all_steps()["report"], self.step_config("report")
+        doubts = [line for model in self.models.values() for line in model.weaknesses()]
+        parts = [self.summary(), step.version, *doubts]
+        return "" if config is None else digest(*parts, step.settings(config))
+
+    def summary(self) -> dict[str, str]:
+        """Return label -> value: what was run, for a reader."""
+        config = self.config
+        found = {"genome": str(config.genome.fasta.name)} if config.genome else {}
+        if config.sequences:
+            found["sequences"] = config.sequences.name
+        if config.regions.tile:
+            tile = config.regions.tile
+            found["regions"] = f"tiles every {tile.stride_bp} bp"
+            if tile.start or tile.end is not None:
+                end = "the end" if tile.end is None else f"{tile.end:,}"
+                found["regions"] += f" from {tile.start:,} to {end} of {config.regions.chroms}"
+        elif config.regions.bed:
+            found["regions"] = config.regions.bed.name
+        for name, model in self.models.items():
+            targets = ", ".join(model.target_names)
+            folds = f", {len(model.folds)} folds" if len(model.folds) > 1 else ""
+            both = ", both strands averaged" if model.rc.average else ""
+            found[f"model {name}"] = f"{model.window_bp} bp windows; targets {targets}{both}{folds}"
+        if config.motifs:
+            found["motifs"] = config.motifs.name
+        for name, step in all_steps().items():
+            if self.is_on(name) and name != "report":
+                options = step.settings(self.step_config(name)).items()
+                found[step.title.lower()] = ", ".join(
+                    f"{k.replace('_', ' ')} {_words(v)}"
+                    for k, v in options
+                    if v not in (None, [], {})
+                )
+        return found
+
+    # ---- paths ---------------------------------------------------------------------------
+
+    @property
+    def results(self) -> str:
+        """results/<run>"""
+        return f"results/{self.config.run}"
+
+    def products_of(self, step: str, model: str | None = None) -> list[str]:
+        """Return what a step that is on leaves for a model, or (None) for the whole run.
+
+        Paths are relative to results/<run>/<model> and results/<run>.
+        """
+        declared, config = all_steps()[step], self.step_config(step)
+        paths = (
+            declared.run_products(config)
+            if model is None
+            else declared.products(config, self.models[model])
+        )
+        if self.is_genome:
+            return paths
+        return [p for p in paths if not p.startswith("tracks/") and p not in declared.genome_only]
+
+    def products(self) -> list[str]:
+        """Return the paths of all merged products of the run."""
+        return [
+            "/".join(part for part in (self.results, model, path) if part)
+            for step in all_steps()
+            if self.is_on(step)
+            for model in (None, *self.models)
+            for path in self.products_of(step, model)
+        ]
+
+
+def _missing(where: str, path: Path) -> None:
+    raise ConfigError(f"no such file {path}", where=where, mend="correct the path in the config")
+
+
+def _words(value: Any) -> str:
+    """Return a setting as a reader wants it: files by their names, no brackets where one can do."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        inner = (
+            f"{k} {_words(v)}".strip() for k, v in value.items() if v not in (None, "", [], {})
+        )
+        return f"({', '.join(inner)})"
+    if isinstance(value, list):
+        return " ".join(_words(v) for v in value)
+    return Path(value).name if isinstance(value, str) and "/" in value else str(value)
