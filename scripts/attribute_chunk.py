@@ -12,11 +12,12 @@ with Job(snakemake) as job:  # noqa: F821
     with job.reuse(*found.digests, leave_out=("peaks",)) as unchanged:
         if not unchanged:
             from cisweep.analysis.attribution.references import references_of
-            from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
+            from cisweep.analysis.attribution.windows import attribute_windows
+            from cisweep.models.ensemble import Ensemble
 
             with job.device() as device:
                 attributions = attribute_windows(
-                    FoldedModel.load(config, device),
+                    Ensemble.load(config, device),
                     found.windows,
                     found.tokens,
                     job.plan.inputs(job.model, found.windows),

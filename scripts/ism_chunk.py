@@ -12,12 +12,12 @@ with Job(snakemake) as job:  # noqa: F821
     with job.reuse(*found.digests, leave_out=("peaks",)) as unchanged:
         if not unchanged:
             from cisweep.analysis.mutagenesis.windows import mutate_windows
-            from cisweep.analysis.prediction.windows import FoldedModel
+            from cisweep.models.ensemble import Ensemble
 
             span = regions.span(job.model)
             with job.device() as device:
                 mutants = mutate_windows(
-                    FoldedModel.load(config, device),
+                    Ensemble.load(config, device),
                     found.windows,
                     found.tokens,
                     job.plan.inputs(job.model, found.windows),

@@ -5,7 +5,8 @@ from cisweep.job import Job
 TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
 
 with Job(snakemake) as job:  # noqa: F821
-    from cisweep.analysis.prediction.windows import FoldedModel, predict_windows, track_shapes
+    from cisweep.analysis.prediction.windows import predict_windows, track_shapes
+    from cisweep.models.ensemble import Ensemble
     from cisweep.outputs.predictions import PredictionWriter
     from cisweep.outputs.tables import write_dropped
     from cisweep.plan.chunk_windows import usable_windows
@@ -13,7 +14,7 @@ with Job(snakemake) as job:  # noqa: F821
     config, step = job.plan.models[job.model], job.plan.step_config("predict")
     found = usable_windows(job.plan, job.model, job.chunk)
     with job.device(tf32=job.plan.config.tf32) as device:
-        model = FoldedModel.load(config, device, tracks=step.tracks)
+        model = Ensemble.load(config, device, tracks=step.tracks)
         shapes = track_shapes(model)
         origin, length = job.provenance(), config.window_bp
         with (

@@ -6,13 +6,14 @@ from cisweep.plan.contents.null_stretches import NullStretches
 
 with Job(snakemake) as job:  # noqa: F821
     from cisweep.analysis.prediction.peak_null import null_peaks
-    from cisweep.analysis.prediction.windows import FoldedModel, predict_windows
+    from cisweep.analysis.prediction.windows import predict_windows
+    from cisweep.models.ensemble import Ensemble
 
     plan, config = job.plan, job.plan.models[job.model]
     found = NullStretches(plan, job.model)
     rows, batch_size = found.chunks[job.chunk], plan.step_config("predict").batch_size
     with job.device(tf32=plan.config.tf32) as device:
-        model = FoldedModel.load(config, device)
+        model = Ensemble.load(config, device)
 
         def predict(windows, tokens):
             """Return the predictions (N, T) of shuffled windows."""

@@ -8,8 +8,9 @@ from cisweep.parts import read_json
 with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
         from cisweep.analysis.attribution.references import references_of, shuffled_windows
-        from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
+        from cisweep.analysis.attribution.windows import attribute_windows
         from cisweep.analysis.seqlets.fdr import NullSize
+        from cisweep.models.ensemble import Ensemble
 
         step, config = job.plan.step_config("attribute"), job.plan.models[job.model]
         seed = job.plan.config.seed
@@ -19,7 +20,7 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
         windows, tokens = shuffled_windows(windows, tokens, seed, size)
         with job.device() as device:
             found = attribute_windows(
-                FoldedModel.load(config, device),
+                Ensemble.load(config, device),
                 windows,
                 tokens,
                 job.plan.inputs(job.model, windows),

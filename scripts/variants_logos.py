@@ -24,7 +24,8 @@ with Job(snakemake) as job:  # noqa: F821
     import pandas as pd
 
     from cisweep.analysis.attribution.references import make_references
-    from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
+    from cisweep.analysis.attribution.windows import attribute_windows
+    from cisweep.models.ensemble import Ensemble
 
     plan, step, config = job.plan, job.plan.step_config("variants"), job.plan.models[job.model]
     strongest = Strongest(step.top_n)
@@ -62,7 +63,7 @@ with Job(snakemake) as job:  # noqa: F821
             inputs = track_inputs(tracks, [*own.chrom, *own.chrom], places)
         with job.device() as device:
             found = attribute_windows(
-                FoldedModel.load(config, device),
+                Ensemble.load(config, device),
                 Windows.concatenate([own, own]),
                 tokens,
                 inputs,

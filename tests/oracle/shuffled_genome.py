@@ -14,18 +14,20 @@ import pysam
 import yaml
 
 from cisweep.analysis.attribution.references import references_of, shuffled_windows
+from cisweep.analysis.attribution.windows import attribute_windows
 from cisweep.analysis.motifs.chunk import Scan, hits_of_chunk, owned_intervals
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import background_from_counts, prepare_motifs
 from cisweep.analysis.prediction.peak_null import PeakNull, null_peaks
 from cisweep.analysis.prediction.peak_selection import PeakRules, PeakTables, predicted_peaks
-from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.analysis.seqlets.background import merge, summarise
 from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, seqlets_of
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import window_tokens, word_counts
+from cisweep.models.ensemble import Ensemble
 from cisweep.plan.chunk_windows import usable_windows
 from cisweep.plan.contents.null_stretches import NullStretches
 from cisweep.plan.plan import Plan
@@ -79,7 +81,7 @@ class Swept:
     and the null of each target's peaks."""
 
     plan: Plan
-    model: FoldedModel
+    model: Ensemble
     windows: Windows
     values: np.ndarray
     nulls: dict[str, PeakNull]
@@ -95,7 +97,7 @@ class Swept:
         # Four shuffles of each window instead of ten: fewer make it no less valid.
         config["steps"]["select"]["null_windows"] = 20_000
         plan = Plan.from_config(config, root)
-        model = FoldedModel.load(plan.models[MODEL], "cpu")
+        model = Ensemble.load(plan.models[MODEL], "cpu")
 
         def predict(windows: Windows, tokens: np.ndarray) -> np.ndarray:
             return predict_windows(model, windows, tokens, [], batch_size=256).mean

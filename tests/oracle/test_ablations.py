@@ -18,10 +18,11 @@ from cisweep.analysis.perturbation.ablations import (
     judged_hits,
     permutation_p,
 )
-from cisweep.analysis.prediction.windows import FoldedModel, predict_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import load_fasta, window_tokens
 from cisweep.genome.motifs import load_motifs
+from cisweep.models.ensemble import Ensemble
 from cisweep.plan.run_config import read_model_config
 
 W, N = 40, 7
@@ -240,7 +241,7 @@ def test_sites_of_ctcf_in_the_demo_stand_out_and_random_places_of_their_windows_
     starts = sites["start"] - rng.integers(0, 200 - width, len(sites))  # sites anywhere in windows
     every = Windows.build(["chr20"] * len(sites), starts, starts + 200)
     tokens = window_tokens(source, every.chrom, every.start, every.end)
-    folded = FoldedModel.load(read_model_config(resources / "models/ctcf_pu1.yaml"), "cpu")
+    folded = Ensemble.load(read_model_config(resources / "models/ctcf_pu1.yaml"), "cpu")
 
     def predict(windows, tokens):
         return predict_windows(folded, windows, tokens, [], batch_size=256).mean

@@ -6,12 +6,14 @@ import torch
 from safetensors.torch import save_file
 
 from cisweep.analysis.attribution.references import make_references, shuffled_windows
-from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.attribution.windows import attribute_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, ModelError
 from cisweep.models import CNN
+from cisweep.models.ensemble import Ensemble
 from cisweep.sequence.encoding import one_hot_tokens
 
 ARGS = {"n_filters": 6, "first_width": 5, "dilations": [2], "n_outputs": 2}
@@ -75,7 +77,7 @@ def by_hand(modules, windows, tokens, used):
 @pytest.mark.parametrize("policy", ["mean", "held_out"])
 def test_predictions_are_means_over_folds_and_strands(modules, config, data, policy):
     windows, tokens = data
-    model = FoldedModel.load(ModelConfig.model_validate(config | {"fold_policy": policy}), "cpu")
+    model = Ensemble.load(ModelConfig.model_validate(config | {"fold_policy": policy}), "cpu")
     found = predict_windows(model, windows, tokens, [], batch_size=3)
     used = [
         (policy == "mean" or c == "chr1", policy == "mean" or c == "chr2") for c in windows.chrom
@@ -86,7 +88,7 @@ def test_predictions_are_means_over_folds_and_strands(modules, config, data, pol
 
 def test_sums_of_attributions_are_differences_of_predictions(config, data):
     windows, tokens = data
-    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    model = Ensemble.load(ModelConfig.model_validate(config), "cpu")
     references = make_references("dinucleotide", 3, 0, 1)
     found = attribute_windows(model, windows, tokens, [], references, batch_size=2)
     y = predict_windows(model, windows, tokens, [], batch_size=2).mean
@@ -111,7 +113,7 @@ def test_sums_of_attributions_are_differences_of_predictions(config, data):
 @pytest.mark.parametrize("size", [1, 3, 7, 16])
 def test_batches_do_not_change_attributions(config, data, size):
     windows, tokens = data
-    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    model = Ensemble.load(ModelConfig.model_validate(config), "cpu")
     references = make_references("shuffle", 2, 5, 1)
     whole = attribute_windows(model, windows, tokens, [], references, batch_size=5)
     part = attribute_windows(model, windows, tokens, [], references, batch_size=size)
@@ -121,9 +123,7 @@ def test_batches_do_not_change_attributions(config, data, size):
 
 def test_a_chromosome_that_no_fold_holds_out_is_an_error(config, data):
     windows, tokens = data
-    model = FoldedModel.load(
-        ModelConfig.model_validate(config | {"fold_policy": "held_out"}), "cpu"
-    )
+    model = Ensemble.load(ModelConfig.model_validate(config | {"fold_policy": "held_out"}), "cpu")
     lost = Windows.build(["chr3"], [0], [40])
     with pytest.raises(ModelError, match="no fold holds out chromosome 'chr3'.*test_chroms"):
         predict_windows(model, lost, tokens[:1], [], batch_size=1)
@@ -148,7 +148,7 @@ def test_references_depend_on_the_window_alone_and_keep_n(data, kind):
 @pytest.mark.parametrize("method", ["integrated_gradients", "input_x_gradient"])
 def test_gradient_methods_run_on_the_same_windows(config, data, method):
     windows, tokens = data
-    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    model = Ensemble.load(ModelConfig.model_validate(config), "cpu")
     found = attribute_windows(
         model, windows, tokens, [], make_references("zeros", 1, 0, 1), batch_size=3, method=method
     )
@@ -221,7 +221,7 @@ def test_spreads_over_references_and_folds_are_kept_apart(config, data):
     references = make_references("shuffle", 3, 5, 1)
     found, *alone = (
         attribute_windows(
-            FoldedModel.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
+            Ensemble.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
             windows, tokens, [], references, batch_size=4,
         )
         for folds in (config["folds"], config["folds"][:1], config["folds"][1:])
@@ -256,7 +256,7 @@ def test_attributions_and_their_spread_are_in_plus_orientation(data):
     net = OneSide()
     references = make_references("shuffle", 5, 2, 1)
     found = attribute_windows(
-        FoldedModel(config, [net]), windows, tokens, [], references, batch_size=3
+        Ensemble(config, [net]), windows, tokens, [], references, batch_size=3
     )
     one_hot = references(windows, tokens).double().numpy()
     for i, strand in enumerate(windows.strand):
@@ -279,7 +279,7 @@ def test_deltas_are_the_largest_and_dy_the_mean_of_the_folds(config, data):
     windows, tokens = data
     found, *alone = (
         attribute_windows(
-            FoldedModel.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
+            Ensemble.load(ModelConfig.model_validate(config | {"folds": folds}), "cpu"),
             windows, tokens, [], make_references("shuffle", 2, 5, 1), batch_size=4,
             method="input_x_gradient",
         )

@@ -16,6 +16,7 @@ import yaml
 from safetensors.torch import save_file
 
 from cisweep.analysis.attribution.references import make_references, shuffled_windows
+from cisweep.analysis.attribution.windows import attribute_windows
 from cisweep.analysis.mutagenesis.windows import mutate_windows
 from cisweep.analysis.perturbation.ablations import control_shuffles, hit_ablations
 from cisweep.analysis.perturbation.experiments import (
@@ -24,7 +25,7 @@ from cisweep.analysis.perturbation.experiments import (
     spacing_effects,
 )
 from cisweep.analysis.perturbation.windows import make_backgrounds, predictor
-from cisweep.analysis.prediction.windows import attribute_windows, predict_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.analysis.sequence_design.chunk import DesignModels, Templates, design_chunk
 from cisweep.analysis.variants.model import EffectModel
@@ -36,7 +37,7 @@ from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.signal import model_inputs
 from cisweep.genome.variants.reading import Variant
 from cisweep.models import CNN
-from cisweep.models.ensemble import FoldedModel
+from cisweep.models.ensemble import Ensemble
 from cisweep.models.targets import target_module
 from cisweep.plan.fold_chroms import with_a_fold
 from cisweep.plan.plan import Plan
@@ -91,8 +92,8 @@ class Case:
         self.plan = Plan.from_config(self.data, folder)
         self.tokens = window_tokens(self.plan.source, chrom, start, start + W)
 
-    def model(self) -> FoldedModel:
-        return FoldedModel.load(self.config)
+    def model(self) -> Ensemble:
+        return Ensemble.load(self.config)
 
     def by_fold(self, windows: Windows, tokens: np.ndarray) -> np.ndarray:
         """Return (folds, N, T): each fold's mean over both strands, window by window."""
@@ -345,7 +346,7 @@ def test_a_design_reads_the_same_bases_as_predict_on_both_strands(tmp_path, leng
     first = centre - window_bp // 2
     read = Windows.build(places.chrom, first, first + window_bp, places.strand)
     bases = window_tokens(case.plan.source, read.chrom, read.start, read.end)
-    y = predict_windows(FoldedModel.load(config), read, bases, [], batch_size=4).mean
+    y = predict_windows(Ensemble.load(config), read, bases, [], batch_size=4).mean
     near(np.stack([d.y["before"][:2] for d in found]), y)
 
 
@@ -461,7 +462,7 @@ def test_stranded_tracks_are_swapped_for_a_minus_window(tmp_path):
         targets=[{"name": "a", "tasks": [0]}], rc={"average": False, "task_permutation": [1, 0]},
         inputs=[{"name": "c", "kind": "bigwig", "channels": 2, "paths": ["p.bw", "m.bw"]}],
     )  # fmt: skip
-    model = FoldedModel(config, [target_module(net, config.targets, config.rc)])
+    model = Ensemble(config, [target_module(net, config.targets, config.rc)])
     rng = np.random.default_rng(1)
     tokens = rng.integers(0, 4, (2, W)).astype(np.uint8)
     controls = rng.normal(size=(2, 2, W)).astype(np.float32)
@@ -521,7 +522,7 @@ def test_held_out_rows_of_a_training_are_what_predict_says(tmp_path):
     trained = train_model("t", recipe, tmp_path / "out")
     config = read_model_config(tmp_path / "out" / "model.yaml")
     assert config.fold_policy == "held_out"
-    model, genome = FoldedModel.load(config), Genome(tmp_path / "g.fa")
+    model, genome = Ensemble.load(config), Genome(tmp_path / "g.fa")
     for fold, (chrom,) in zip(trained, tests):
         places = [re.fullmatch(NAME, n).groups() for n in fold.heldout["name"]]
         assert len(places) > 40 and {c for c, _, _ in places} == {chrom}

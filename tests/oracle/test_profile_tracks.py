@@ -7,11 +7,12 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
-from cisweep.analysis.prediction.windows import FoldedModel, predict_windows, track_shapes
+from cisweep.analysis.prediction.windows import predict_windows, track_shapes
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
 from cisweep.models import BPNet
+from cisweep.models.ensemble import Ensemble
 from cisweep.outputs.predictions import PredictionWriter, counts_blocks
 from cisweep.train.prediction_metrics import target_rows, track_rows
 
@@ -78,21 +79,21 @@ def by_hand(models, tokens, average: bool, minus: bool):
 @pytest.mark.parametrize("average", [True, False])
 def test_tracks_are_softmax_times_counts(config, folds, data, average):
     config = config | {"rc": {"average": average, "task_permutation": [1, 0]}}
-    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu", tracks=True)
+    model = Ensemble.load(ModelConfig.model_validate(config), "cpu", tracks=True)
     windows, tokens = data
     assert track_shapes(model) == {"starts": (2, L)}
     found = predict_windows(model, windows, tokens, [], batch_size=4)
     for i in range(len(windows)):
         want = by_hand(folds, tokens[i], average, windows.strand[i] == "-")
         np.testing.assert_allclose(found.tracks["starts"][i], want, rtol=2e-4, atol=1e-6)
-    scalars = FoldedModel.load(ModelConfig.model_validate(config), "cpu")
+    scalars = Ensemble.load(ModelConfig.model_validate(config), "cpu")
     alone = predict_windows(scalars, windows, tokens, [], batch_size=4)
     np.testing.assert_array_equal(found.mean, alone.mean)
     assert alone.tracks == {} and track_shapes(scalars) == {}
 
 
 def test_blocks_of_windows_give_the_same_bytes(config, data):
-    model = FoldedModel.load(ModelConfig.model_validate(config), "cpu", tracks=True)
+    model = Ensemble.load(ModelConfig.model_validate(config), "cpu", tracks=True)
     windows, tokens = data
     whole = predict_windows(model, windows, tokens, [], batch_size=4).tracks["starts"]
     for size in (1, 2, 5):
@@ -150,7 +151,7 @@ def test_what_the_model_must_have(config, track, said):
     config = config | {"rc": {"average": False}}
     wrong = config | {"tracks": [config["tracks"][0] | {"counts": []} | track]}
     with pytest.raises(ModelError) as error:
-        FoldedModel.load(ModelConfig.model_validate(wrong), "cpu", tracks=True)
+        Ensemble.load(ModelConfig.model_validate(wrong), "cpu", tracks=True)
     assert said in str(error.value)
 
 

@@ -12,14 +12,16 @@ import yaml
 from safetensors.torch import save_file
 
 from cisweep.analysis.attribution.references import make_references
+from cisweep.analysis.attribution.windows import attribute_windows
 from cisweep.analysis.motifs.chunk import Attributed, Scan, hits_of_chunk, owned_intervals
 from cisweep.analysis.motifs.families import motif_families, shuffled_columns
 from cisweep.analysis.motifs.gather import HitGather
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.prediction.peaks import local_maxima
-from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.contracts import Windows
+from cisweep.models.ensemble import Ensemble
 from cisweep.models.modules.cnn import CNN
 from cisweep.plan.chunk_windows import usable_windows
 from cisweep.plan.plan import Plan
@@ -49,7 +51,7 @@ def plan(tmp_path_factory, resources) -> Plan:
     return Plan.from_config(config, Path(root))
 
 
-def strongest(plan: Plan, model: FoldedModel) -> tuple[Windows, np.ndarray]:
+def strongest(plan: Plan, model: Ensemble) -> tuple[Windows, np.ndarray]:
     """Return the windows of the highest predictions of each target, and their tokens."""
     found = usable_windows(plan, "m", "c000000")
     values = predict_windows(model, found.windows, found.tokens, [], batch_size=256).mean
@@ -62,7 +64,7 @@ def strongest(plan: Plan, model: FoldedModel) -> tuple[Windows, np.ndarray]:
 
 
 def test_no_motif_is_a_driver_of_random_weights(plan):
-    model, step = FoldedModel.load(plan.models["m"], "cpu"), plan.step_config("hits")
+    model, step = Ensemble.load(plan.models["m"], "cpu"), plan.step_config("hits")
     windows, tokens = strongest(plan, model)
     references = make_references("dinucleotide", 4, 0, 1)
     found = attribute_windows(model, windows, tokens, [], references, batch_size=32)

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from cisweep.analysis.attribution.references import make_references
+from cisweep.analysis.attribution.windows import attribute_windows
 from cisweep.analysis.mutagenesis.windows import attribute_by_mutagenesis, mutate_windows
-from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
+from cisweep.models.ensemble import Ensemble
 from cisweep.models.targets import strands_of, target_module
 
 W, TASKS = 40, [1, 0]
@@ -37,10 +38,10 @@ def config(**changes) -> ModelConfig:
     )  # fmt: skip
 
 
-def folded(given: ModelConfig, **options) -> tuple[FoldedModel, list[Net]]:
+def folded(given: ModelConfig, **options) -> tuple[Ensemble, list[Net]]:
     nets = [Net(seed, **options).eval() for seed in (1, 2)]
     modules = [target_module(n, given.targets, given.rc) for n in nets]
-    return FoldedModel(given, modules, "cpu"), nets
+    return Ensemble(given, modules, "cpu"), nets
 
 
 @pytest.fixture(scope="module")

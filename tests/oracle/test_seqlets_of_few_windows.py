@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from cisweep.analysis.attribution.references import make_references, shuffled_windows
+from cisweep.analysis.attribution.windows import attribute_windows
 from cisweep.analysis.motifs.fimo import scan_tokens
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
-from cisweep.analysis.prediction.windows import FoldedModel, attribute_windows, predict_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.analysis.seqlets.background import merge, summarise
 from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.analysis.seqlets.spans import SpanRules
@@ -14,6 +15,7 @@ from cisweep.analysis.seqlets.tables import Explained, call_chunk, seqlets_of
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import load_fasta, window_tokens
 from cisweep.genome.motifs import load_motifs
+from cisweep.models.ensemble import Ensemble
 from cisweep.plan.run_config import read_model_config
 
 MOTIFS = "motifs/JASPAR2026_CORE_vertebrates_nr.meme"
@@ -30,7 +32,7 @@ def ten(resources):
     starts = (hits["start"] + hits["end"]) // 2 - 100
     windows = Windows.build(["chr20"] * len(hits), starts, starts + 200)
     tokens = window_tokens(source, windows.chrom, windows.start, windows.end)
-    model = FoldedModel.load(read_model_config(resources / "models/ctcf_pu1.yaml"), "cpu")
+    model = Ensemble.load(read_model_config(resources / "models/ctcf_pu1.yaml"), "cpu")
     logits = predict_windows(model, windows, tokens, [], batch_size=64).mean[:, 0]
     best = np.sort(np.argsort(-logits)[:10])
     assert len(best) == 10

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from cisweep.analysis.sequence_design.chunk import DesignModels, Templates, design_chunk
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
-from cisweep.models.ensemble import FoldedModel
+from cisweep.models.ensemble import Ensemble
 from cisweep.steps.design import DesignConfig
 
 LENGTH = 50
@@ -50,7 +50,7 @@ def test_designs_and_baselines_fulfil_the_constraints_or_have_a_fault(
         adapter="python", module="x:y", window_bp=LENGTH, targets=[{"name": "t"}],
         folds=[{"weights": "w"}],
     )  # fmt: skip
-    models = DesignModels([FoldedModel(config, [Linear()])], [], [("m", "t")], 1, "cpu")
+    models = DesignModels([Ensemble(config, [Linear()])], [], [("m", "t")], 1, "cpu")
     windows = Windows.build(["c", "c"], [0, 100], [LENGTH, 100 + LENGTH], [strand] * 2, ["a", "b"])
     for each in design_chunk(models, Templates(windows, tokens, frozen, priors), step, seed):
         template, held = tokens[each.window], frozen[each.window]

@@ -15,7 +15,7 @@ from cisweep.analysis.sequence_design.rows import Composition, design_rows, text
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.models import CNN
-from cisweep.models.ensemble import FoldedModel
+from cisweep.models.ensemble import Ensemble
 from cisweep.models.targets import target_module
 from cisweep.outputs.designs import (
     edit_attributions,
@@ -34,7 +34,7 @@ from cisweep.steps.design import FIGURES, DesignConfig
 LENGTH = 80
 
 
-def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> FoldedModel:
+def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> Ensemble:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = CNN(12, first_width=7, dilations=(2,), n_outputs=len(targets)).eval()
@@ -45,7 +45,7 @@ def member(seed: int, targets: list[str], window_bp: int = LENGTH) -> FoldedMode
         targets=[{"name": t, "tasks": [i]} for i, t in enumerate(targets)],
         folds=[{"weights": "none.safetensors"}],
     )  # fmt: skip
-    return FoldedModel(config, [target_module(model, config.targets, config.rc)], "cpu")
+    return Ensemble(config, [target_module(model, config.targets, config.rc)], "cpu")
 
 
 def models() -> DesignModels:
@@ -257,7 +257,7 @@ def sided_designs(strand: str):
         rc={"average": False}, folds=[{"weights": "w"}],
     )  # fmt: skip
     net = Sided()
-    models = DesignModels([FoldedModel(config, [net])], [], [("a", "up")], 1, "cpu")
+    models = DesignModels([Ensemble(config, [net])], [], [("a", "up")], 1, "cpu")
     goals = {"low": [{"model": "a", "target": "up", "kind": "change", "value": -4.0}]}
     options = step(goals=goals, judges=[], n_references=3, l=0.05, prune_threshold=9.0, swaps=0)
     places, tokens = windows(2, strand)

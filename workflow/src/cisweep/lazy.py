@@ -15,8 +15,8 @@ def exports(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return __getattr__, __dir__ and __all__ of `package`.
 
-    module_of: public name -> the submodule that defines it, or, with "cisweep." before it, a module
-    of another package; modules: submodules that are public themselves.
+    module_of: public name -> the submodule that defines it; modules: submodules that are public
+    themselves.
 
     A name whose module fails is an ImportError that tells what failed: of an AttributeError the
     statement `from package import name` would say no more than "cannot import name".
@@ -29,8 +29,7 @@ def exports(
             return import_module(f"{package}.{name}")
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        defined = module_of[name]
-        module = defined if defined.startswith("cisweep.") else f"{package}.{defined}"
+        module = f"{package}.{module_of[name]}"
         try:
             return getattr(import_module(module), name)
         except AttributeError as fault:

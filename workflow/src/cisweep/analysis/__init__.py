@@ -1,8 +1,8 @@
-"""What cisweep computes; one module a domain, imported when its first name is used.
+"""What cisweep computes; one room a domain, imported when its first name is used.
 
-The modules carry nouns (`prediction`) because the functions carry the verbs (`predict`), and a
-package attribute can only be one of the two. Loading is lazy so that motif scanning and seqlet
-calling do not pay for torch.
+Rooms carry nouns (`prediction`) because the functions carry the verbs (`predict`), and a package
+attribute can only be one of the two. Loading is lazy so that motif scanning and seqlet calling do
+not pay for torch.
 """
 
 from cisweep.lazy import exports

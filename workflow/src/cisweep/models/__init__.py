@@ -1,4 +1,4 @@
-"""Models: built-in modules, adapters of model files, targets, wrappers, fast convolutions."""
+"""Models: built-in modules, adapters of model files, targets, wrappers."""
 
 from cisweep.lazy import exports
 
@@ -18,7 +18,6 @@ _MODULE_OF = {
     "CountWrapper": "wrappers",
     "ProfileWrapper": "wrappers",
     "EnformerWrapper": "wrappers",
-    "fast_convolutions": "cisweep.engine.operations",
 }
 
 __getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

@@ -47,7 +47,7 @@ class FoldMean(nn.Module):
 
 
 @dataclass(frozen=True)
-class FoldedModel:
+class Ensemble:
     """The target modules of all folds of a model, on one device; each gives (N, T) scalars, and
     with `tracks` a tuple of these and of each track."""
 

@@ -62,7 +62,7 @@ def mutate_windows(
 
     Parameters
     ----------
-    model: a FoldedModel.
+    model: a Ensemble.
     windows: N windows; a `-` window is turned for the model, its result is in + orientation.
     tokens: (N, L) uint8 in + orientation; at an N all four bases are put in.
     inputs: further inputs of the model, (N, …) each, in + orientation; they stay as they are.

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from cisweep.analysis.perturbation.experiments import Backgrounds, Predict
-from cisweep.analysis.prediction.windows import FoldedModel, predict_windows
+from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.contracts import Windows
+from cisweep.models.ensemble import Ensemble
 from cisweep.plan.contents.backgrounds import gc_share, random_windows, region_sample
 from cisweep.plan.plan import Plan
 from cisweep.steps.marginalize import BackgroundConfig
@@ -17,7 +18,7 @@ def predictor(plan: Plan, model: str, device: str, batch_size: int) -> Predict:
 
     What the model reads beside the bases (bigWig) is that of the windows' places.
     """
-    folded = FoldedModel.load(plan.models[model], device)
+    folded = Ensemble.load(plan.models[model], device)
 
     def predict(windows: Windows, tokens: np.ndarray) -> np.ndarray:
         inputs = plan.inputs(model, windows)

@@ -26,7 +26,7 @@ from cisweep.analysis.sequence_design.oracle import Oracle, call_size, frozen, o
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.errors import DesignError
-from cisweep.models.ensemble import FoldedModel
+from cisweep.models.ensemble import Ensemble
 from cisweep.sequence.tokens import reverse_complement_tokens
 from cisweep.steps.design import DesignConfig
 
@@ -46,8 +46,8 @@ class _Columns(nn.Module):
 class DesignModels:
     """The oracles and judges of a run, and where each target stands in their joined outputs."""
 
-    oracles: list[FoldedModel]
-    judges: list[FoldedModel]
+    oracles: list[Ensemble]
+    judges: list[Ensemble]
     columns: list[tuple[str, str]]
     """(model, target) of each output, those of the oracles first."""
     n_oracle: int
@@ -60,7 +60,7 @@ class DesignModels:
     ) -> "DesignModels":
         """Return the loaded models; raises ModelError."""
         names = [*step.oracles, *step.judges]
-        models = [FoldedModel.load(configs[name], device) for name in names]
+        models = [Ensemble.load(configs[name], device) for name in names]
         columns = [(name, target) for name in names for target in configs[name].target_names]
         n = len(step.oracles)
         n_oracle = sum(len(configs[name].targets) for name in step.oracles)

@@ -25,7 +25,7 @@ from cisweep.config.model import (
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
 from cisweep.genome.signal import track_inputs, tracks_of
-from cisweep.models.ensemble import FoldedModel, Readout
+from cisweep.models.ensemble import Ensemble, Readout
 from cisweep.models.targets import heads_of, read_target, strand_mean, track
 
 PROFILE_REDUCTIONS = ("profile", "profile_bpnetlite")
@@ -60,7 +60,7 @@ class EffectReadout(nn.Module):
 
 
 @dataclass(frozen=True)
-class EffectModel(FoldedModel):
+class EffectModel(Ensemble):
     """What predicts alleles: a model of which each fold and strand gives EffectReadout's output."""
 
     @classmethod

@@ -25,9 +25,9 @@ def conv1d(
 ) -> Tensor:
     """Return torch.nn.functional.conv1d of the same arguments; gradients reach all of them.
 
-    On a CPU in float32 it runs as engine/convolution/dispatch.py runs it, and a wide convolution to a
-    few outputs (a profile head) as matrix products, forwards and backwards: equal within 1e-5 of the
-    largest value. Anything else is torch's own conv1d. There is no second derivative.
+    On a CPU in float32 it runs as engine/convolution/dispatch.py runs it, and a wide convolution to
+    a few outputs (a profile head) as matrix products, forwards and backwards: equal within 1e-5 of
+    the largest value. Anything else is torch's own conv1d. There is no second derivative.
 
     Parameters
     ----------
