@@ -19,6 +19,7 @@ from cisweep.analysis.perturbation.experiments import (
 )
 from cisweep.analysis.perturbation.perturb import marginalize, space
 from cisweep.analysis.prediction.predict import predict
+from cisweep.bases import gc_share
 from cisweep.contracts import Windows
 from cisweep.errors import MotifError, RegionError
 from cisweep.genome.fasta import NamedSequences
@@ -34,7 +35,6 @@ from cisweep.plan.chunks import Layout, split_items
 from cisweep.plan.contents.backgrounds import (
     choose_motif,
     choose_motifs,
-    gc_share,
     random_windows,
     read_windows,
     sample_rows,

@@ -11,7 +11,8 @@ from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templ
 from cisweep.analysis.sequence_design.goals import Goal
 from cisweep.analysis.sequence_design.hits import hit_changes
 from cisweep.analysis.sequence_design.oracle import Oracle
-from cisweep.analysis.sequence_design.rows import Composition, design_rows, text_of
+from cisweep.analysis.sequence_design.rows import Composition, design_rows
+from cisweep.bases import text_of
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
 from cisweep.models import CNN

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.errors import RegionError
 from cisweep.genome.fasta import Genome, SequenceSource, window_tokens
@@ -202,7 +203,7 @@ def _one_hot(source: SequenceSource, chrom, middle, width: int, jitter: int) -> 
     near = windows.take(order)
     tokens = np.empty((len(windows), width + 2 * jitter), dtype=np.uint8)
     tokens[order] = window_tokens(source, near.chrom, near.start, near.end)
-    return np.ascontiguousarray(np.eye(5, 4, dtype=np.int8)[tokens].transpose(0, 2, 1))
+    return np.ascontiguousarray(one_hot(tokens, np.int8))
 
 
 def _signal(paths, chrom, middle, width: int, jitter: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError
 from cisweep.outputs.h5 import (
@@ -153,9 +154,9 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
         for rows, values in blocks(file, names):
             shap = unpack(values[names[0]], values[names[1]])
             tokens = values["tokens"][:, central(length, kept)]
-            one_hot = np.eye(5, 4, dtype=np.int8)[tokens].transpose(0, 2, 1)
-            made["raw"][rows], made["shap"][rows] = one_hot, shap
-            made["projected_shap"][rows] = shap * one_hot
+            bases = one_hot(tokens, np.int8)
+            made["raw"][rows], made["shap"][rows] = bases, shap
+            made["projected_shap"][rows] = shap * bases
 
 
 def narrowpeak_lines(windows: Windows) -> list[str]:
@@ -204,12 +205,12 @@ def read_hypothetical(
         part = central(kept, width)
         inside = slice(*(central(length, kept).start + x for x in (part.start, part.stop)))
         shape = (len(rows), 4, part.stop - part.start)
-        one_hot, found = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
+        bases, found = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
         # Block by block: HDF5 takes minutes to pick thousands of rows out of place.
         for block, values in blocks(file, names):
             mine = [r for r in range(block.start, block.stop) if r in place]
             to, own = [place[r] for r in mine], np.array(mine, np.int64) - block.start
             tokens = values["tokens"][own, inside]
-            one_hot[to] = np.eye(5, 4, dtype=np.int8)[tokens].transpose(0, 2, 1)
+            bases[to] = one_hot(tokens, np.int8)
             found[to] = unpack(values[names[1]][own, :, part], values[names[2]][own])
-    return one_hot, found
+    return bases, found

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import (
     Column,
@@ -86,7 +87,7 @@ def strongest_regions(
             place = f"{window.chrom[0]}:{begin + start + 1:,}-{begin + end:,}"
             strand = "" if window.strand[0] == "." else f" ({window.strand[0]})"
             title = f"{place}{strand}, prediction {values[i]:.3g}"
-            one_hot = np.eye(5, 4)[file["tokens"][i, start:end]].T
-            arrays = (file[f"effects/{target}"][i], file[f"attributions/{target}"][i], one_hot)
+            bases = one_hot(file["tokens"][i, start:end], float)
+            arrays = (file[f"effects/{target}"][i], file[f"attributions/{target}"][i], bases)
             found.append((title, *arrays))
         return found

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from cisweep.bases import text_of
 from cisweep.errors import SequenceError
 from cisweep.genome.fasta import IUPAC, TOKEN_TABLE
 from cisweep.kernels import array, in_threads, kernel
 
 N = 4
-LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 
 _FOREIGN = 255
 
@@ -106,7 +106,7 @@ def decode_tokens(tokens: np.ndarray) -> str:
     ----------
     tokens: numpy.ndarray of uint8, shape (length,)
     """
-    return LETTERS[_checked(tokens, 1)].tobytes().decode("ascii")
+    return text_of(_checked(tokens, 1))
 
 
 def reverse_complement_tokens(tokens: np.ndarray) -> np.ndarray:

@@ -4,10 +4,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from cisweep.bases import one_hot
 from cisweep.genome.motifs import Motif
 from cisweep.sequence.tokens import reverse_complement_tokens
-
-_BASES = np.concatenate([np.eye(4), np.zeros((1, 4))]).astype(np.float32)
 
 
 def best_matrix_score(tokens: np.ndarray, motif: Motif, block: int = 4096) -> np.ndarray:
@@ -26,7 +25,7 @@ def best_matrix_score(tokens: np.ndarray, motif: Motif, block: int = 4096) -> np
     for begin in range(0, len(tokens), block):
         part = tokens[begin : begin + block]
         scores = [
-            F.conv1d(torch.from_numpy(_BASES[t]).transpose(1, 2), weight).amax(dim=(1, 2))
+            F.conv1d(torch.from_numpy(one_hot(t)), weight).amax(dim=(1, 2))
             for t in (part, reverse_complement_tokens(part))
         ]
         best[begin : begin + len(part)] = torch.maximum(*scores).numpy()

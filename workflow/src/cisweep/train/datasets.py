@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from cisweep.errors import TrainingError
+from cisweep.sequence.encoding import one_hot_tokens
 from cisweep.sequence.tokens import reverse_complement_tokens
-
-_BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Batch:
 
     def one_hot(self) -> Tensor:
         """Return (B, 4, L) float32, N all zeros, on the tokens' device."""
-        return _BASES.to(self.tokens.device)[self.tokens.int()].transpose(1, 2).contiguous()
+        return one_hot_tokens(self.tokens)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`; copies from pinned memory do not block."""

@@ -9,10 +9,10 @@ from cisweep.analysis.motifs.names import name_motifs
 from cisweep.analysis.seqlets.names import NameRules
 from cisweep.errors import ModelError
 from cisweep.genome.motifs import Motif
+from cisweep.sequence.encoding import one_hot_tokens
 
 # A filter with fewer columns of so much information has no motif: flat columns match flat columns.
 _FEWEST_COLUMNS, _LEAST_BITS = 4, 0.5
-_BASES = torch.cat([torch.eye(4), torch.zeros(1, 4)])
 
 
 def first_convolution(model: nn.Module) -> tuple[str, nn.Conv1d]:
@@ -49,7 +49,7 @@ def filter_matrices(
     width = weight.shape[-1]
 
     def activation(rows: slice) -> torch.Tensor:
-        one_hot = _BASES[torch.from_numpy(tokens[rows]).int()].transpose(1, 2)
+        one_hot = one_hot_tokens(torch.from_numpy(tokens[rows]))
         return F.conv1d(one_hot, weight, bias, dilation=conv.dilation)
 
     blocks = [slice(b, b + block) for b in range(0, len(tokens), block)]

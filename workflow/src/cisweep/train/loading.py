@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cisweep.bases import LETTERS
 from cisweep.errors import TrainingError
 from cisweep.steps.train import KmersData, Recipe, TableData
 from cisweep.train.datasets import TableDataset
@@ -67,7 +68,7 @@ def _table_examples(recipe: Recipe, validation, test) -> Examples:
 
 def _kmers(data: KmersData) -> SequenceTable:
     tokens, scores = all_kmers(data.k, data.letters, data.words)
-    letters = np.frombuffer(b"ACGT", np.uint8)[tokens]
+    letters = LETTERS[tokens]
     names = letters.view(f"S{data.k}").ravel().astype(str)
     return SequenceTable(tokens, scores[:, None].astype(np.float32), ["score"], names, {}, [], 0)
 

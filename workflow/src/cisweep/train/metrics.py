@@ -7,20 +7,28 @@ only) is NaN, never a made-up number.
 from collections.abc import Callable
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import pearsonr, rankdata, spearmanr
+
+from cisweep.analysis.prediction import profiles
+from cisweep.bases import gc_share
+from cisweep.contracts import TOKEN_N
 
 
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Return Pearson's correlation of two vectors."""
-    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
-    x, y = x - x.mean(), y - y.mean()
-    scale = np.sqrt((x @ x) * (y @ y))
-    return float(x @ y / scale) if scale > 0 else float("nan")
+    return _correlation(pearsonr, x, y)
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's rank correlation; ties take the mean rank."""
-    return pearson(rankdata(x), rankdata(y))
+    return _correlation(spearmanr, x, y)
+
+
+def _correlation(of: Callable, x: np.ndarray, y: np.ndarray) -> float:
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(of(x, y).statistic)
 
 
 def mse(predicted: np.ndarray, observed: np.ndarray) -> float:
@@ -85,9 +93,7 @@ def bootstrap_interval(
 
 def gc_content(tokens: np.ndarray) -> np.ndarray:
     """Return the share of C and G among the known bases (N,) of tokens (N, L); all N: 0.5."""
-    known = (tokens < 4).sum(axis=1)
-    gc = ((tokens == 1) | (tokens == 2)).sum(axis=1)
-    return np.where(known > 0, gc / np.maximum(known, 1), 0.5)
+    return np.where((tokens != TOKEN_N).any(axis=1), gc_share(tokens), 0.5)
 
 
 def calibration_table(
@@ -130,15 +136,7 @@ def jensen_shannon_distance(predicted: np.ndarray, observed: np.ndarray) -> np.n
     Profiles (N, strands, L) are non-negative and normalised here, strands joined; a window
     without any signal is NaN.
     """
-    p, q = _flat(predicted), _flat(observed)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        p = p / p.sum(axis=1, keepdims=True)
-        q = q / q.sum(axis=1, keepdims=True)
-        m = (p + q) / 2
-        left = np.where(p > 0, p * np.log2(p / m), 0).sum(axis=1)
-        right = np.where(q > 0, q * np.log2(q / m), 0).sum(axis=1)
-    empty = ~(np.isfinite(p).all(axis=1) & np.isfinite(q).all(axis=1))
-    return np.where(empty, np.nan, np.sqrt(np.maximum((left + right) / 2, 0)))
+    return profiles.jensen_shannon_distance(_flat(predicted), _flat(observed))
 
 
 def _flat(profiles: np.ndarray) -> np.ndarray:

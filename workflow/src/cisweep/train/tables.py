@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cisweep.bases import BASES, text_of
 from cisweep.errors import SequenceError, TrainingError
 from cisweep.genome.fasta import read_sequences
 from cisweep.sequence.tokens import tokenize
@@ -53,7 +54,7 @@ def all_kmers(
     """
     codes = np.arange(4**k)
     tokens = ((codes[:, None] >> 2 * np.arange(k - 1, -1, -1)) & 3).astype(np.uint8)
-    scores = np.array([letters[base] for base in "ACGT"])[tokens].mean(axis=1)
+    scores = np.array([letters[base] for base in BASES])[tokens].mean(axis=1)
     for word, value in words.items():
         if not 0 < len(word) <= k:
             raise TrainingError(f"word {word!r} is longer than k = {k}", where="data.words")
@@ -119,10 +120,9 @@ def _sequences(frame: pd.DataFrame, columns: TableColumns, path: Path) -> pd.Ser
             f"{len(unknown)} rows name sequences that {columns.fasta} lacks, first {unknown[0]!r}",
             where=str(path),
         )
-    letters = np.frombuffer(b"ACGTN", np.uint8)
 
     def text(name: str) -> str:
-        return letters[source.tokens(name, 0, source.lengths[name])].tobytes().decode()
+        return text_of(source.tokens(name, 0, source.lengths[name]))
 
     return frame[columns.name].map(text)
 

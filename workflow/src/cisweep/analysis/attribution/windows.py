@@ -20,6 +20,7 @@ from cisweep.analysis.attribution.deep_lift_shap import (
 )
 from cisweep.analysis.attribution.references import ReferenceMaker
 from cisweep.analysis.mutagenesis.windows import attribute_by_mutagenesis
+from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.models.ensemble import Ensemble
 from cisweep.sequence.encoding import one_hot_tokens
@@ -75,7 +76,7 @@ def attribute_windows(
     square, variance = np.zeros((2, n_targets, n, length))
     deltas, dy = np.zeros((n_targets, n)), np.zeros((n_targets, n))
     used = model.uses(windows)
-    x_all = np.eye(5, 4, dtype=np.float32)[tokens].transpose(0, 2, 1)
+    x_all = one_hot(tokens)
     for fold, module in enumerate(model.folds):
         rows_of_fold = np.flatnonzero(used[fold])
         steps = range(0, len(rows_of_fold), batch_size)

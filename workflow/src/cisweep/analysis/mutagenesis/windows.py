@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from cisweep.analysis.attribution.rescale.blocks import Attributions
 from cisweep.analysis.mutagenesis.saturation_mutagenesis import saturation_mutagenesis
+from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.engine.running import resolve_device
 from cisweep.models.targets import strands_of
@@ -76,7 +77,7 @@ def mutate_windows(
     original = np.zeros((n_targets, n))
     effects = np.zeros((n_targets, n, 4, end - start))
     sd = np.zeros((n_targets, n, end - start))
-    one_hot = np.eye(5, 4, dtype=np.float32)[tokens[:, start:end]].transpose(0, 2, 1)
+    bases = one_hot(tokens[:, start:end])
     used = model.uses(windows)
     for i in tqdm(range(n), desc="mutate", mininterval=5):
         x = one_hot_tokens(torch.from_numpy(np.ascontiguousarray(tokens[i : i + 1])))
@@ -91,8 +92,8 @@ def mutate_windows(
         y0, found = (np.stack(parts) for parts in zip(*members))
         original[:, i], effects[:, i] = y0.mean(axis=0), found.mean(axis=0)
         hypothetical = found - found.mean(axis=2, keepdims=True)
-        sd[:, i] = (hypothetical * one_hot[i]).sum(axis=2).std(axis=0)
-    return Mutants(*(v.astype(np.float32) for v in (original, effects, sd)), one_hot)
+        sd[:, i] = (hypothetical * bases[i]).sum(axis=2).std(axis=0)
+    return Mutants(*(v.astype(np.float32) for v in (original, effects, sd)), bases)
 
 
 def _members(

@@ -9,6 +9,7 @@ import pandas as pd
 from cisweep.analysis.seqlets.background import Background, Sign, call
 from cisweep.analysis.seqlets.fdr import Calibration, Tally, at_fdr, calibrate
 from cisweep.analysis.seqlets.places import Owned, central_calls, count_windows
+from cisweep.bases import text_of
 from cisweep.contracts import Windows
 
 COLUMNS = ["target", "chrom", "start", "end", "sign", "attribution", "p_value", "sequence",
@@ -65,7 +66,6 @@ def call_chunk(
     tally = Tally.of(calls[owned], decoys[null.sides(decoys)[0]], *sizes)
     windows, row = real.windows, calls["example_idx"].to_numpy(np.int64)
     start, end = calls["start"].to_numpy(np.int64), calls["end"].to_numpy(np.int64)
-    letters = np.frombuffer(b"ACGTN", dtype="S1")
     table = pd.DataFrame(
         {
             "target": target,
@@ -75,9 +75,7 @@ def call_chunk(
             "sign": calls["sign"].to_numpy(),
             "attribution": calls["attribution"].to_numpy(np.float64),
             "p_value": calls["p_value"].to_numpy(np.float64),
-            "sequence": [
-                letters[tokens[r, a:b]].tobytes().decode() for r, a, b in zip(row, start, end)
-            ],
+            "sequence": [text_of(tokens[r, a:b]) for r, a, b in zip(row, start, end)],
             "window_start": windows.start[row],
             "window_end": windows.end[row],
             "owned": owned,

@@ -10,15 +10,10 @@ from cisweep.analysis.motifs.fimo import scan_tokens
 from cisweep.analysis.motifs.score_distribution import ScoreModel, prepare_motifs
 from cisweep.analysis.sequence_design.chunk import Designed, DesignModels
 from cisweep.analysis.sequence_design.goals import reached, wanted
+from cisweep.bases import gc_share, text_of
 from cisweep.contracts import Windows
 
-LETTERS = np.frombuffer(b"ACGTN", np.uint8)
 KMER = 4
-
-
-def text_of(tokens: np.ndarray) -> str:
-    """Return the letters of tokens."""
-    return LETTERS[tokens].tobytes().decode()
 
 
 def design_rows(
@@ -96,22 +91,19 @@ def _evidence(
     known = template != 4
     at = np.flatnonzero((pruned != template) & known)
     distance = composition.distance(pruned)
-    beyond = distance > composition.limit or composition.is_beyond(_gc(pruned))
+    beyond = distance > composition.limit or composition.is_beyond(float(gc_share(pruned)))
     gained, lost = _hits(template, pruned, scanner)
     return {
         "n_edits": int(((full != template) & known).sum()), "n_edits_pruned": len(at),
         "sequence_after": text_of(full), "sequence_pruned": text_of(pruned),
         # 0-based positions in the window, + orientation
         "edits": ";".join(f"{p}{text_of(template[p:p+1])}>{text_of(pruned[p:p+1])}" for p in at),
-        "gc_before": _gc(template), "gc_after": _gc(pruned), "kmer_distance": distance,
+        "gc_before": float(gc_share(template)), "gc_after": float(gc_share(pruned)),
+        "kmer_distance": distance,
         "kmer_distance_before": composition.distance(template),
         "off_distribution": bool(beyond),
         "hits_gained": gained, "hits_lost": lost,
     }  # fmt: skip
-
-
-def _gc(tokens: np.ndarray) -> float:
-    return float(((tokens == 1) | (tokens == 2)).sum() / max((tokens != 4).sum(), 1))
 
 
 def _hits(before: np.ndarray, after: np.ndarray, scanner: ScoreModel | None) -> tuple[str, str]:
@@ -143,7 +135,7 @@ class Composition:
         if not len(usual):
             return cls(np.zeros((0, 4**KMER)), float("inf"), (0.0, 1.0))
         shares = np.stack([_kmers(w) for w in usual])
-        gc = [_gc(w) for w in usual] if len(usual) > 2 else [0.0, 1.0]
+        gc = [float(gc_share(w)) for w in usual] if len(usual) > 2 else [0.0, 1.0]
         return cls(shares, _spread(shares), (min(gc), max(gc)))
 
     def distance(self, window: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cisweep.analysis.motifs.qvalues import bh_qvalues
+from cisweep.analysis.prediction.profiles import jensen_shannon_distance
 
 PROFILE_COLUMNS = {
     "jsd": "profile_jsd",
@@ -77,13 +78,10 @@ def profile_change(
     p, q = p * shared[:, None], alt.astype(np.float64) * shared[:, None]
     p, q = (x.reshape(len(x), -1) for x in (p, q))
     p, q = (x / x.sum(axis=1, keepdims=True) for x in (p, q))
-    middle = (p + q) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        parts = [np.where(x > 0, x * np.log2(x / middle), 0.0).sum(axis=1) for x in (p, q)]
     change = q - p
     at = np.abs(change).argmax(axis=1)
     signed = np.take_along_axis(change, at[:, None], axis=1)[:, 0]
-    return ProfileChange(np.sqrt(np.maximum(sum(parts) / 2, 0)), signed, np.abs(signed))
+    return ProfileChange(jensen_shannon_distance(p, q), signed, np.abs(signed))
 
 
 def active_allele_quantile(ref: np.ndarray, alt: np.ndarray, peaks: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@ Source of the rules: Tan, Abecasis & Kang 2015 (Bioinformatics 31:2202), as `bcf
 `vt normalize` apply them.
 """
 
+from cisweep.bases import text_of
 from cisweep.genome.fasta import SequenceSource
 
-_LETTERS = "ACGTN"
 _BLOCK_BP = 256
 
 
@@ -69,7 +69,7 @@ def _anchored(
 
 
 def _text(genome: SequenceSource, chrom: str, start: int, end: int) -> str:
-    return "".join(_LETTERS[t] for t in genome.tokens(chrom, start, end))
+    return text_of(genome.tokens(chrom, start, end))
 
 
 def _steps_left(genome: SequenceSource, chrom: str, at: int, unit: str) -> int:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from cisweep.bases import text_of
 from cisweep.contracts import TOKEN_N
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource, tokens_of_text
@@ -394,8 +395,9 @@ def _checked(raw: Variant, genome: SequenceSource, policy: VariantPolicy) -> Var
         )
     have = genome.tokens(chrom, variant.pos, variant.pos + len(variant.ref))
     if (have != tokens_of_text(variant.ref)).any():
-        letters = "".join("ACGTN"[t] for t in have)
-        return variant.dropped("ref_mismatch", f"REF is {variant.ref}, the genome has {letters}")
+        return variant.dropped(
+            "ref_mismatch", f"REF is {variant.ref}, the genome has {text_of(have)}"
+        )
     pos, ref, alt, shifted = normalize(genome, chrom, variant.pos, variant.ref, variant.alt)
     return replace(variant, pos=pos, ref=ref, alt=alt, shifted_bp=shifted)
 

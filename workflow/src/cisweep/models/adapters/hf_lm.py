@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from cisweep.bases import text_of
 from cisweep.config.model import LANGUAGE_HEADS, FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.weights import say_casts
@@ -157,8 +158,8 @@ class LanguageModel(nn.Module):
 
         X: one-hot windows (N, 4, L).
         """
-        index = torch.where(X.sum(1) > 0, X.argmax(1), 4).tolist()
-        texts = ["".join("ACGTN"[i] for i in row) for row in index]
+        index = torch.where(X.sum(1) > 0, X.argmax(1), 4).numpy(force=True)
+        texts = [text_of(row) for row in index]
         out: Tensor | None = None
         for batch in self.batches(self.encode(texts), len(texts)):
             pooled = pool(self.hidden(batch), ~batch.special, "mean")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cisweep.bases import gc_share
 from cisweep.contracts import TOKEN_N, Windows, seed_of
 from cisweep.errors import MotifError, RegionError
 from cisweep.genome.fasta import SequenceSource, window_tokens
@@ -14,12 +15,6 @@ from cisweep.plan.plan import Plan
 
 _AT_ONCE = 256  # windows whose bases are looked at together
 _TRIES = 2000  # draws for one window before the genome is said to have none
-
-
-def gc_share(tokens: np.ndarray) -> np.ndarray:
-    """Return (N,) the share of C and G among the known bases of tokens (N, W) uint8."""
-    known = (tokens != TOKEN_N).sum(axis=1)
-    return ((tokens == 1) | (tokens == 2)).sum(axis=1) / np.maximum(known, 1)
 
 
 def sample_order(windows: Windows, seed: int) -> np.ndarray:

@@ -1,11 +1,12 @@
 """Pairs of sequences for language models: from two FASTA files, or from variants and a genome."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, zip_longest
 from pathlib import Path
 
+from cisweep.bases import BASES, text_of
 from cisweep.errors import SequenceError
 from cisweep.genome.fasta import letter_fault, name_fault
 from cisweep.genome.variants.alleles import AlleleWindows
@@ -120,15 +121,9 @@ def pair_chunks(plan: Plan) -> dict[str, range]:
 def pairs_of_alleles(alleles: AlleleWindows) -> list[SequencePair]:
     """Return the windows of both alleles of variants as pairs, named by the variant or its id."""
     return [
-        SequencePair(
-            v.key if v.id == "." else v.id, _letters(alleles.ref[i]), _letters(alt), v.group
-        )
+        SequencePair(v.key if v.id == "." else v.id, text_of(alleles.ref[i]), text_of(alt), v.group)
         for v, i, alt in zip(alleles.variants, alleles.ref_idx, alleles.alt)
     ]
-
-
-def _letters(tokens: Iterable[int]) -> str:
-    return "".join("ACGTN"[t] for t in tokens)
 
 
 def all_deletions(sequence: str, n: int) -> list[str]:
@@ -141,6 +136,6 @@ def all_substitutions(sequence: str) -> list[str]:
     return [
         sequence[:i] + base + sequence[i + 1 :]
         for i in range(len(sequence))
-        for base in "ACGT"
+        for base in BASES
         if base != sequence[i]
     ]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import blocks as h5_blocks
 from cisweep.outputs.h5 import n_rows, open_rows, prediction_blocks, read_windows
@@ -126,7 +127,7 @@ def _strongest(view: View, file: h5py.File, target: str, own: set[str] | None) -
                 windows.strand[i],
                 float(strength[i]),
                 values,
-                np.eye(5, 4)[tokens] * values[:, None],
+                one_hot(tokens, float).T * values[:, None],
             )
         )
     return found

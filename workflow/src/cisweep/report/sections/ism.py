@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cisweep.bases import BASES, text_of
 from cisweep.outputs.h5 import blocks as h5_blocks
 from cisweep.outputs.h5 import n_rows, open_rows, read_windows
 from cisweep.report.blocks import Column, Heading, Note, Section, Table, number, signed
@@ -37,9 +38,9 @@ def strongest(view: View, target: str, n: int) -> list[Substitution]:
             mine: dict[str, Substitution] = {}
             for flat in np.argsort(-np.abs(effects).ravel(), kind="stable").tolist():
                 i, base, at = np.unravel_index(flat, effects.shape)
-                old = "ACGTN"[values["tokens"][i, first + at]]
+                old = text_of(values["tokens"][i, first + at])
                 position_1based = int(windows.start[i]) + first + int(at) + 1
-                name = f"{windows.chrom[i]}:{position_1based:,} {old}>{'ACGT'[base]}"
+                name = f"{windows.chrom[i]}:{position_1based:,} {old}>{BASES[base]}"
                 # A base that lies in two regions stands here once, with its larger effect.
                 prediction, effect = float(values[names[1]][i]), float(effects[i, base, at])
                 mine.setdefault(name, Substitution(name, prediction, effect))
