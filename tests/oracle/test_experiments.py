@@ -12,7 +12,6 @@ from cisweep.analysis.perturbation.experiments import (
     Backgrounds,
     hits_in_windows,
     marginal_effects,
-    product_effects,
     rank_motifs,
     spacing_effects,
     summarise,
@@ -37,7 +36,6 @@ from cisweep.plan.contents.backgrounds import (
     choose_motifs,
     random_windows,
     read_windows,
-    sample_rows,
 )
 
 W, N = 40, 7
@@ -141,8 +139,6 @@ def test_spacing_effects_equal_space(backgrounds):
             ]
             joint = pair - sum((y - x).double().numpy() for x, y in alone)
             assert rows["interaction"].to_numpy() == pytest.approx(joint.mean(0), abs=1e-5)
-    whole = product_effects(model, backgrounds, MOTIFS[:2], [1], ["++"], ["a", "b"])
-    assert len(whole) == 4 * 2
     with pytest.raises(MotifError, match="m1 and m2 at 30 bp take 42 bp, and the window has 40"):
         spacing_effects(model, backgrounds, [(a, b)], [30], ["++"], ["a", "b"])
     with pytest.raises(MotifError, match="motif wide: it has 41 positions"):
@@ -249,11 +245,6 @@ def test_backgrounds_are_drawn_by_hash():
         random_windows(n_only, ["c"], 50, 1, seed=3)
     with pytest.raises(RegionError, match="no chromosome is as long"):
         random_windows(source, ["c"], 5000, 1, seed=3)
-    chosen = windows.take(sample_rows(windows, 5, 1)).keys()
-    order = rng.permutation(30)
-    assert sorted(chosen) == sorted(
-        windows.take(order).take(sample_rows(windows.take(order), 5, 1)).keys()
-    )
     kept, kept_tokens = read_windows(source, windows, 4, 9)
     assert len(kept) == 4 and kept_tokens.shape == (4, 50)
 

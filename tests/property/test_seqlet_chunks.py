@@ -17,10 +17,8 @@ from cisweep.analysis.seqlets.fdr import (
 )
 from cisweep.analysis.seqlets.grid_counts import (
     GridCounts,
-    load_counts,
     merge_counts,
     on_grid,
-    save_counts,
 )
 from cisweep.analysis.seqlets.recursive_seqlets import recursive_seqlets
 from cisweep.analysis.seqlets.spans import SpanRules
@@ -131,18 +129,6 @@ def test_counts_merge_like_one_pile(parts, bits):
     with np.errstate(over="ignore"):
         gap = np.abs(on_grid(pile, bits).astype(float) - pile)
     assert (gap <= np.abs(pile.astype(float)) * 2.0**-bits + 1.2e-38).all()
-
-
-@settings(max_examples=10, deadline=None)
-@given(st.lists(finite, max_size=50))
-def test_counts_survive_a_file_with_the_same_bytes(tmp_path_factory, numbers):
-    folder = tmp_path_factory.mktemp("counts")
-    counts = GridCounts.of(np.array(numbers, np.float32), 12)
-    save_counts(folder / "a", {"one": counts, "two/three": counts})
-    loaded = load_counts(folder / "a")
-    save_counts(folder / "b", dict(reversed(loaded.items())))
-    assert (folder / "a").read_bytes() == (folder / "b").read_bytes()
-    assert loaded["two/three"].values.tolist() == counts.values.tolist()
 
 
 @settings(max_examples=10, deadline=None)

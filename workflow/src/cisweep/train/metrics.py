@@ -154,9 +154,3 @@ def poisson_count_ceiling(counts: np.ndarray, *, draws: int = 20, random_state: 
     observed = np.log1p(counts)
     values = [pearson(observed, np.log1p(generator.poisson(counts))) for _ in range(draws)]
     return float(np.mean(values))
-
-
-def poisson_profile_ceiling(profiles: np.ndarray, *, random_state: int = 0) -> np.ndarray:
-    """Return each window's profile r (N,) between the data and a Poisson redraw of themselves."""
-    redraw = np.random.default_rng(random_state).poisson(np.asarray(profiles, np.float64))
-    return profile_pearson(redraw, profiles)

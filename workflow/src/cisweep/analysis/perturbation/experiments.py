@@ -136,19 +136,6 @@ def spacing_effects(
     return pd.concat(rows, ignore_index=True)
 
 
-def product_effects(
-    predict: Predict,
-    backgrounds: Backgrounds,
-    motifs: Sequence[Motif],
-    distances: Sequence[int],
-    orientations: Sequence[str],
-    targets: Sequence[str],
-) -> pd.DataFrame:
-    """Return `spacing_effects` of all ordered pairs of motifs, each with itself too."""
-    pairs = [(a, b) for a in motifs for b in motifs]
-    return spacing_effects(predict, backgrounds, pairs, distances, orientations, targets)
-
-
 def hits_in_windows(
     hits: pd.DataFrame, windows: Windows
 ) -> tuple[pd.DataFrame, Windows, np.ndarray]:

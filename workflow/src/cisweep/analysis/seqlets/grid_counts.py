@@ -6,10 +6,8 @@ zero; that is the only loss. Counts are integers, so any order and grouping of m
 same bytes. With 12 bits float32 has at most 2**21 grid points (about 300,000 in practice).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from os import PathLike
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -97,35 +95,3 @@ def _merged(parts: list[GridCounts]) -> GridCounts:
     if len(points):
         counts = np.add.reduceat(counts, first)
     return GridCounts(points, counts, parts[0].mantissa_bits)
-
-
-def save_counts(path: str | PathLike, parts: Mapping[str, GridCounts]) -> None:
-    """Write named counts as one .npz file; equal counts give equal bytes."""
-    arrays = {}
-    for name in sorted(parts):
-        arrays[f"{name}/values"] = parts[name].values
-        arrays[f"{name}/counts"] = parts[name].counts
-        arrays[f"{name}/mantissa_bits"] = np.int64(parts[name].mantissa_bits)
-    with open(path, "wb") as file:  # an open file: numpy would add .npz to a path
-        np.savez_compressed(file, **arrays)
-
-
-def load_counts(path: str | PathLike) -> dict[str, GridCounts]:
-    """Return the named counts of a file that `save_counts` wrote."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            names = sorted({key.rsplit("/", 1)[0] for key in file.files})
-            return {
-                name: GridCounts(
-                    file[f"{name}/values"],
-                    file[f"{name}/counts"],
-                    int(file[f"{name}/mantissa_bits"]),
-                )
-                for name in names
-            }
-    except (KeyError, ValueError, EOFError, OSError, BadZipFile) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ProductError(
-            f"not a summary of counts ({error})", where=str(path), mend="delete it and run again"
-        ) from error

@@ -23,11 +23,6 @@ def sample_order(windows: Windows, seed: int) -> np.ndarray:
     return np.argsort(hashes, kind="stable")
 
 
-def sample_rows(windows: Windows, n: int, seed: int) -> np.ndarray:
-    """Return the rows of n of the windows, the same ones whatever their order or chunks."""
-    return np.sort(sample_order(windows, seed)[:n])
-
-
 def random_windows(
     source: SequenceSource,
     chroms: Sequence[str],
