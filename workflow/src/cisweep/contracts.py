@@ -1,6 +1,6 @@
 """The words and shapes that all rooms share: windows, seeds, drop reasons, schema version.
 
-Coordinates are 0-based half-open; strand is one of + - . (DESIGN: vocabulary). A window's
+Coordinates are 0-based half-open; strand is one of + - . (ARCHITECTURE.md, Words). A window's
 identity is (chrom, start, end, strand), never its name or its row, so seeds and duplicates are
 made from that alone.
 """
