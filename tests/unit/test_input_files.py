@@ -1,5 +1,7 @@
 """Files that are not of a run's genome are told all at once; what may be meant is said."""
 
+from pathlib import Path
+
 import pyBigWig
 import pytest
 
@@ -37,6 +39,20 @@ def data(root, tmp_path, monkeypatch):
 
 def test_sound_files_are_taken(data, root):
     assert file_notices(checked_plan(data(), root)) == []
+
+
+def test_the_index_is_compared_where_regions_lie(data, root, tmp_path):
+    """A wrong row of a contig that nothing reads stops no run; one of a swept contig does."""
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(">chr20\n" + "ACGT" * 500 + "\n>chrUn\nACGT\n")
+    Path(f"{fasta}.fai").write_text("chr20\t2000\t7\t2000\t2001\nchrUn\t9\t2015\t4\t5\n")
+    (tmp_path / "r.bed").write_text("chr20\t1000\t1200\n")
+    run = data(design=None) | {"genome": {"fasta": str(fasta)}}
+    run["regions"] = {"bed": str(tmp_path / "r.bed"), "tile": None}
+    assert checked_plan(run, root).swept_chroms() == ["chr20"]
+    run["regions"] = {"tile": {"stride_bp": 100}, "chroms": "chr.*"}
+    with pytest.raises(CisweepError, match="not that of the file .chrUn: the file has fewer than"):
+        checked_plan(run, root)
 
 
 def test_all_files_are_told_at_once(data, root, tmp_path):

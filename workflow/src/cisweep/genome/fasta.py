@@ -56,13 +56,15 @@ class SequenceSource(Protocol):
 class Genome:
     """An indexed FASTA, plain (read by memory map) or bgzip (read through pyfaidx).
 
-    lengths: chromosome -> length in bp, in .fai order.
+    lengths: chromosome -> length in bp, in .fai order. The index of a chromosome is compared with
+    the file (`check`) before its first bases are read.
     """
 
     def __init__(self, fasta: str | Path):
         self.path = Path(fasta)
         self._rows = read_fai(self.path)
         self.lengths = {name: row.length_bp for name, row in self._rows.items()}
+        self._checked: set[str] = set()
         with open(self.path, "rb") as handle:
             self._compressed = handle.read(2) == b"\x1f\x8b"
         if self._compressed and not Path(f"{self.path}.gzi").is_file():
@@ -74,7 +76,9 @@ class Genome:
 
     def check(self, names: Iterable[str]) -> None:
         """Raise a GenomeError unless the index leads to these chromosomes in the file."""
+        names = set(names) - self._checked
         check_index(self.path, self._rows, names)
+        self._checked |= names
 
     @property
     def identity(self) -> str:
@@ -96,6 +100,8 @@ class Genome:
         """Return (end - start,) uint8 tokens of chrom:start-end, N beyond the chromosome."""
         if chrom not in self._rows:
             raise GenomeError(f"no chromosome {chrom!r}", where=str(self.path))
+        if chrom not in self._checked:
+            self.check([chrom])
         low, high = max(start, 0), min(end, self.lengths[chrom])
         try:
             found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)

@@ -28,7 +28,8 @@ def file_checks(plan: Plan) -> list[Check]:
     found: list[Check] = []
     if plan.is_genome:
         lengths = plan.source.lengths
-        found.append(partial(plan.source.check, lengths))
+        # Chromosomes that another step alone reads are looked at when it does.
+        found.append(lambda: plan.source.check(plan.swept_chroms()))
         found += [
             partial(_check_intervals, path, lengths, "regions.blacklist")
             for path in plan.config.regions.blacklist

@@ -158,6 +158,12 @@ class Plan:
         """Does the chromosome match regions.chroms?"""
         return re.fullmatch(self.config.regions.chroms, chrom) is not None
 
+    def swept_chroms(self) -> list[str]:
+        """Return the chromosomes on which the run's regions lie, in genome order."""
+        given = None if self.given is None else set(self.given.chrom)
+        names = filter(self.wanted, self.source.lengths)
+        return [name for name in names if given is None or name in given]
+
     # ---- chunks --------------------------------------------------------------------------
 
     def chunks(self, model: str) -> list[str]:
