@@ -241,7 +241,7 @@ class Plan:
         if self.config.motifs is not None:
             checks.append(lambda: self.known_motifs)
         checks += [self._check_signal, self._check_writable]
-        checks += [partial(self._check_regions, model) for model in self.models]
+        checks += [partial(self.check_regions, model) for model in self.models]
         stop_at_faults([*checks, partial(check_folds, self)], told=self.missing_files())
 
     def _check_files(self) -> None:
@@ -258,7 +258,8 @@ class Plan:
             if not path.exists() and not self.is_on_if_known("train")
         ]
 
-    def _check_regions(self, model: str) -> None:
+    def check_regions(self, model: str) -> None:
+        """Raise a CisweepError if the plan alone drops too many of a model's regions."""
         if self.given is not None:
             where = str(self.config.regions.bed or self.config.sequences)
             limit = self.config.regions.max_dropped

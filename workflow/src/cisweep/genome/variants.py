@@ -48,8 +48,8 @@ VARIANT_DROP_REASONS = (
 """Why a variant has no effect in the products; each such variant has a row with one of these."""
 
 _TABLE_SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
-_LOOK = 1000
-"""Alleles that are looked at before any job."""
+LOOKED_AT = 5000
+"""Alleles that are looked at before any job: in a bgzip genome each may cost a block of its own."""
 _NEEDED = ("chrom", "pos_1based", "ref", "alt")
 _VCF_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 
@@ -187,15 +187,20 @@ def check_variants(
     """Raise VariantError if the file cannot be opened, is no format for variants, or lacks a
     column, the sample, the INFO field or any variant; header and first records are looked at.
 
-    genome: of which neither the header nor those records name a contig.
+    genome: of which neither the header nor those records name a contig. A file of at most LOOKED_AT
+    alleles is compared with it as a whole, as iter_variants does: REF, names, max_dropped. A larger
+    one would take planning too long; what is wrong with it as a whole, the step's first job says.
     """
-    policy = policy or VariantPolicy()
-    first = list(islice(_records(Path(path), policy), _LOOK))
+    path, policy = Path(path), policy or VariantPolicy()
+    first = list(islice(_records(path, policy), LOOKED_AT + 1))
     if not first:
         raise VariantError("the file has no variants", where=str(path))
     if genome is not None:
-        names = {v.chrom for v in first} | _header_contigs(Path(path))
-        VariantAudit(Path(path), genome, policy).check_contigs(sorted(names))
+        names = {v.chrom for v in first} | _header_contigs(path)
+        VariantAudit(path, genome, policy).check_contigs(sorted(names))
+        if len(first) <= LOOKED_AT:
+            for _ in iter_variants(path, genome, policy):
+                pass
 
 
 def _header_contigs(path: Path) -> set[str]:
