@@ -33,8 +33,8 @@ from cisweep.genome.plan import Plan
 from cisweep.genome.training_files import check_recipe
 from cisweep.genome.variants import VariantPolicy, check_variants
 
-READ_BP = 50_000_000
-"""Bases of a model's windows, in all, up to which they are read before any job."""
+READ_BP = 20_000_000
+"""Bases whose reading before any job takes about a second, or less."""
 
 
 def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> Plan:
@@ -122,11 +122,11 @@ def _check_lengths(plan: Plan) -> None:
 def _check_n(plan: Plan, model: str) -> None:
     """Raise a RegionError if too many of a model's regions are dropped, those for their N counted.
 
-    Their bases are read as the jobs read them, where that takes no longer than a second or so: up
-    to READ_BP. Of larger runs the job behind the sweep, `dropped_regions`, says it.
+    Their bases are read as the jobs read them, where that is little: up to READ_BP. Of larger runs
+    the job behind the sweep, `dropped_regions`, says it.
     """
     step = plan.first_map_step
-    if step is None or n_regions(plan, model) * plan.models[model].window_bp > READ_BP:
+    if step is None or _bases_to_read(plan, model) > READ_BP:
         return
     # What they find is told once; here it means that there is nothing to read.
     plan.check_regions(model)
@@ -134,6 +134,12 @@ def _check_n(plan: Plan, model: str) -> None:
     parts = [usable_windows(plan, model, chunk).dropped for chunk in plan.chunks(model)]
     parts = [part.assign(step=step, model=model) for part in parts]
     check_share_of(plan, model, dropped_table(plan, parts))
+
+
+def _bases_to_read(plan: Plan, model: str) -> int:
+    """Return as how many bases the reading of all windows of a model counts, at most."""
+    n, source = n_regions(plan, model), plan.source
+    return n * plan.models[model].window_bp + min(n * source.read_bp, sum(source.lengths.values()))
 
 
 def _check_widths(plan: Plan) -> None:

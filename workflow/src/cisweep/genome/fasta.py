@@ -47,6 +47,7 @@ class SequenceSource(Protocol):
     """What regions are cut from: a genome or a set of sequences."""
 
     lengths: dict[str, int]
+    read_bp: int
 
     def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
         """Return (end - start,) uint8 tokens; positions beyond the sequence are N."""
@@ -79,6 +80,11 @@ class Genome:
         names = set(names) - self._checked
         check_index(self.path, self._rows, names)
         self._checked |= names
+
+    @property
+    def read_bp(self) -> int:
+        """How many bases take as long as one read by itself, about: of bgzip, those of a block."""
+        return 1 << 16 if self._compressed else 1 << 11
 
     @property
     def identity(self) -> str:
@@ -149,6 +155,8 @@ class NamedSequences:
 
     columns: further columns of their table, one text a sequence, in the order of `tokens`.
     """
+
+    read_bp = 0
 
     def __init__(self, tokens: dict[str, np.ndarray], columns: dict[str, list[str]] | None = None):
         self._tokens = tokens
