@@ -106,7 +106,7 @@ def test_notices_need_neither_design_nor_priors(data, root):
 
 @pytest.mark.parametrize("bgzip", [False, True])
 def test_n_is_looked_at_where_it_costs_little(root, data, tmp_path, monkeypatch, bgzip):
-    """Two of three windows of 200 bp are N; each read counts by itself, at most as the file does."""
+    """Two of three windows of 200 bp are N; a read counts by itself too, at most as the file."""
     fasta = tmp_path / "g.fa"
     fasta.write_text(">chr20\n" + "ACGT" * 250 + "N" * 1000 + "\n")
     if bgzip:

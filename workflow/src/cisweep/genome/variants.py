@@ -24,7 +24,7 @@ from cisweep.genome.fasta import SequenceSource, tokens_of_text
 from cisweep.genome.naming import contig_alias
 from cisweep.genome.normalize import normalize
 from cisweep.genome.regions import DROPPED_COLUMNS
-from cisweep.genome.variant_audit import NO_ALLELES, VariantAudit
+from cisweep.genome.variant_audit import BLOCK_ALLELES, VariantAudit
 from cisweep.textfile import control_letter, has_mark, open_text
 
 VARIANT_DROP_REASONS = (
@@ -409,7 +409,7 @@ def _bad_alleles(variant: Variant, max_allele_bp: int) -> tuple[str, str] | None
     ref, alt = variant.ref, variant.alt
     if alt in (".", ""):
         return "no_alt_allele", "ALT is missing"
-    if alt in NO_ALLELES[:2]:
+    if alt in BLOCK_ALLELES:
         return "non_ref_allele", f"ALT {alt} names no sequence"
     if alt == "*":
         return "star_allele", "ALT * is a deletion that another record describes"
