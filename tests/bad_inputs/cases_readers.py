@@ -124,7 +124,7 @@ GENOMES = [
     packed("bgzip with the index of another file", "is not that of the file",
            "rm {dir}/g.fa.gz.fai {dir}/g.fa.gz.gzi; samtools",
            fai=LONG_FAI.replace("24013", "24010")),
-    packed("bgzip with damage in the middle", "cannot be read (", "compare its checksum", at="job",
+    packed("bgzip with damage in the middle", "cannot be read (", "compare its checksum",
            gz=PACKED[:MIDDLE] + bytes(40) + PACKED[MIDDLE + 40 :]),
 ]  # fmt: skip
 
@@ -191,6 +191,15 @@ def bed(name: str, row: str | bytes, *says: str, file: str = "r.bed") -> Case:
     content = row if isinstance(row, bytes) else f"chrA\t500\t700\n{row}\n"
     config = {"regions": {"tile": None, "bed": f"{{dir}}/{file}"}}
     return Case(f"BED {name}", {file: content}, config, (f"{{dir}}/{file}", *says))
+
+
+N_REGIONS = Case(
+    "BED mostly on N",
+    {"r.bed": "chrA\t500\t700\nchrA\t29300\t29500\nchrA\t29400\t29600\n"},
+    {"regions": {"tile": None, "bed": "{dir}/r.bed"}},
+    ("regions of model", "2 of 3 regions are dropped (too_many_n 2, the first: 1.000 of the window "
+     "is N, more than 0.1), more than max_dropped 0.5", "raise regions.max_dropped"),
+)  # fmt: skip
 
 
 def intervals(name: str, content: str | bytes, *says: str) -> list[Case]:
@@ -316,6 +325,11 @@ VARIANTS = [
              "Mend: set steps.variants.contig_aliases: {A: chrA}", file="v.vcf"),
     variants("of another genome", vcf("chr22"), "no contig of the variants (chr22) is in the",
              "use the genome that the variants", file="v.vcf"),
+    variants("of another build", vcf(pos="102"), "{dir}/v.vcf: REF differs from the genome in 1 of",
+             "use the genome that the variants were called on", file="v.vcf"),
+    variants("that cannot be scored", TSV + "chrA\t101\tA\tG\nchrA\t4\tN\tG\nchrB\t5\tN\tG\n",
+             "{dir}/v.tsv: 2 of 3 variants cannot be scored (2 not_acgt), more than the share "
+             "steps.variants.max_dropped 0.5", "raise steps.variants.max_dropped"),
     variants("of position ٤", vcf(pos="٤"), READ, "bcftools view", file="v.vcf"),
     variants("of position 1_0", vcf(pos="1_0"), READ, "bcftools view", file="v.vcf"),
     variants("binary", BINARY, READ, "bcftools view", file="v.vcf"),
@@ -453,4 +467,6 @@ WEIGHTS = [
             "compare checksums"),
 ]  # fmt: skip
 
-CASES = [*GENOMES, *SEQUENCES, *INTERVALS, *MOTIFS, *VARIANTS, *BIGWIGS, *TRAININGS, *WEIGHTS]
+CASES = [
+    *GENOMES, *SEQUENCES, N_REGIONS, *INTERVALS, *MOTIFS, *VARIANTS, *BIGWIGS, *TRAININGS, *WEIGHTS,
+]  # fmt: skip

@@ -7,6 +7,7 @@ from harness import Case
 TABLE = "name\tsequence\tvalue\ttissue\n" + "".join(
     f"s{i}\tACGTACGTAC\t{i}\t{'ab'[i % 2]}\n" for i in range(20)
 )
+OTHER = TABLE.replace("b\n", "d\n")
 DATA = {"kind": "table", "paths": ["{dir}/t.tsv"], "values": ["value"]}
 RECIPE = {"data": DATA, "task": "regression", "module": "Linear"}
 M = "steps.train.models.m"
@@ -16,7 +17,7 @@ def train(name: str, *says: str, data: dict | None = None, **changes: object) ->
     """Return the case of a bad recipe; data: laid over that of a sound table."""
     recipe = RECIPE | {"data": DATA | (data or {})} | changes
     config = {"steps": {"train": {"models": {"m": recipe}}}}
-    return Case(f"train {name}", {"t.tsv": TABLE}, config, says)
+    return Case(f"train {name}", {"t.tsv": TABLE, "u.tsv": OTHER}, config, says)
 
 
 def of_kind(name: str, data: dict, *says: str, **changes: object) -> Case:
@@ -93,6 +94,32 @@ TRAINING = [
         "a stands in validation too",
         data={"group": "tissue"},
         split={"by": "group", "validation": ["a"], "test": ["a"]},
+    ),
+    train(
+        "a group that no row has",
+        f"{M}.split.test: 'c', which no row has in column 'tissue' of {{dir}}/t.tsv",
+        "there are: a, b",
+        data={"group": "tissue"},
+        split={"by": "group", "validation": ["a"], "test": ["b", "c"]},
+    ),
+    train(
+        "a group that trains",
+        f"{M}.split.validation: 'a', which no row has that may be held out",
+        "there are: d",
+        data={
+            "group": "tissue",
+            "paths": ["{dir}/t.tsv", "{dir}/u.tsv"],
+            "hold_out_from": ["{dir}/u.tsv"],
+        },
+        split={"by": "group", "validation": ["a"], "test": 0.5},
+    ),
+    train(
+        "chromosomes without rows",
+        f"{M}.folds.1.test: 'c', 'd', which no row has in column 'tissue'",
+        "there are: a, b",
+        data={"chrom": "tissue"},
+        split={"by": "regions"},
+        folds=[{"validation": ["a"], "test": ["b"]}, {"validation": ["a"], "test": ["c", "d"]}],
     ),
     train("folds", M, "folds need split.by regions", folds=[{"validation": ["a"], "test": ["b"]}]),
     train(

@@ -133,7 +133,8 @@ def test_the_permutation_test_against_all_choices():
         sums = np.array([sum(choice) for choice in itertools.product(*values)])
         own = values[:, 0].sum()
         tails = ((sums <= own + 1e-9).mean(), (sums >= own - 1e-9).mean())
-        # Rounding to the grid may let single sums change sides.
+        # Rounding to the grid may let single sums change sides: two of the 1,024 of the largest
+        # case, of 2 / 1,024 each.
         assert permutation_p(values) == pytest.approx(min(1, 2 * min(tails)), abs=0.004)
     assert permutation_p(np.ones((4, 3))) == 1
     strong = np.zeros((30, 6))
@@ -222,9 +223,10 @@ def test_p_is_uniform_for_random_places_and_tiny_for_the_word_that_counts():
     assert scipy.stats.kstest(random["p_value"], "uniform").pvalue > 0.01
     assert (random["q_value"] < 0.05).sum() == 0
     # Judged by the interval of the effect alone, one random motif in five would matter, where one
-    # in forty should.
+    # in forty should: 0.1 is five standard deviations of 120 motifs above that.
     assert (random["ci_high"] < 0).mean() > 0.1
-    assert word["rank"] == 1 and word["q_value"] < 0.01 and word["difference_ci_high"] < -0.3
+    # The word adds 1 and what lies beside it next to nothing: more than half of it is its own.
+    assert word["rank"] == 1 and word["q_value"] < 0.01 and word["difference_ci_high"] < -0.5
     judged = judged_hits(effects)
     p = judged.loc[judged["motif"] != "gata", "effect_p_value"]
     assert 0.03 < (p <= 0.1).mean() < 0.17

@@ -16,6 +16,11 @@ FIRST = Path(__file__).parents[1] / "data" / "first_ctcf_pu1.yaml"
 FIRST_WEIGHTS = "7568fe54c777473f2dd1ff981acdceaa9cb72839773403c1d5a60376d823bad6"
 CTCF = "CCACCAGGGGGCGCT"
 PU1 = "AAAGAGGAAGTG"
+# Of windows one in 127 holds a site of CTCF and one in 266 one of PU.1 (the model's card):
+# logits of -4.8 and -5.6. A rise of 5 makes a site of CTCF as likely as not, one of 8 gives a
+# probability of 0.96 and 0.92, and 6 is more than the odds against the rarer factor. The words
+# reversed, complemented or shuffled raise a median window by 2 at most.
+AS_LIKELY_AS_NOT, PROBABLE, BEYOND_THE_ODDS = 5, 8, 6
 
 
 def load(path: Path) -> torch.nn.Module:
@@ -47,19 +52,19 @@ def change_by(model: torch.nn.Module, motif: str) -> np.ndarray:
 
 def test_the_ctcf_consensus_raises_ctcf_and_not_pu1(model):
     change = change_by(model, CTCF)
-    assert np.median(change[:, 0]) >= 8
-    assert (change[:, 0] >= 5).sum() >= 18
-    assert (change[:, 0] - change[:, 1] >= 6).all()
+    assert np.median(change[:, 0]) >= PROBABLE
+    assert (change[:, 0] >= AS_LIKELY_AS_NOT).all()
+    assert (change[:, 0] - change[:, 1] >= BEYOND_THE_ODDS).all()
 
 
 def test_in_the_first_model_the_ctcf_consensus_does_not_raise_pu1(first):
-    assert (change_by(first, CTCF)[:, 1] < 1).all()
+    assert (change_by(first, CTCF)[:, 1] <= 0).all()
 
 
 def test_the_pu1_consensus_raises_pu1_and_not_ctcf(model):
     change = change_by(model, PU1)
-    assert np.median(change[:, 1]) >= 8
-    assert (change[:, 1] - change[:, 0] >= 6).all()
+    assert np.median(change[:, 1]) >= PROBABLE
+    assert (change[:, 1] - change[:, 0] >= BEYOND_THE_ODDS).all()
 
 
 def test_both_strands_of_the_consensus_count_the_same(model):

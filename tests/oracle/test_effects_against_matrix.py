@@ -51,9 +51,10 @@ def test_effects_have_the_sign_of_the_change_of_score(substitutions, resources, 
     change = strong["score_alt"].fillna(-99) - strong["score_ref"].fillna(-99)
     effect = [delta[f"{r.chrom}:{r.pos + 1}:{r.ref}:{r.alt}"] for r in strong.itertuples()]
     agree = np.sign(change.to_numpy()) == np.sign(effect)
-    # By chance one half agrees. The limits stand below what was measured (0.938 and 0.945; where
-    # the score changes by 4 bits and more 0.994 and 0.989): a matrix scores each base by itself,
-    # so a tenth of the small changes may have another sign in a model, of large ones hardly any.
+    # Effects of the base beside, or of the complement of the new base, agree in 0.80 (0.88 where
+    # the score changes by 4 bits and more), those of the other target in less: 0.9 is half way from
+    # there to full agreement. Of the 34 sites one that is read wrongly takes 1 / 34 of the large
+    # changes, more than 0.98 leaves.
     assert agree.mean() >= 0.9, agree.mean()
     assert agree[change.abs() >= 4].mean() >= 0.98, agree[change.abs() >= 4].mean()
     far = variant_effects(

@@ -77,6 +77,7 @@ def test_principal_components():
     values = np.linalg.eigvalsh(cov)[::-1]
     assert share == pytest.approx(values[:2] / values.sum())
     assert points.var(axis=0, ddof=1) == pytest.approx(values[:2])
-    # The first component follows the first axis, with a positive sign.
+    # The first component follows the first axis, with a positive sign. (The other sign gives less
+    # than 0, another component about 0.)
     assert np.corrcoef(points[:, 0], x[:, 0])[0, 1] > 0.9
     assert (principal_components(np.ones((1, 4)))[0] == 0).all()

@@ -82,9 +82,8 @@ def test_as_many_hits_in_sequence_of_the_chain_as_the_p_values_say():
         return found / (largest * count_tests(model, tokens))
 
     np.testing.assert_allclose(shares(CHAIN), 1, atol=0.12)
-    off = shares(
-        flat
-    )  # without memory: too many of AAAA, too few of CG, beyond twice the tolerance
+    # Without memory: too many of AAAA, too few of CG, beyond twice the tolerance.
+    off = shares(flat)
     assert off[[0, 2]].min() > 1.24 and off[[1, 3]].max() < 0.76
 
 

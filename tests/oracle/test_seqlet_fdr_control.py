@@ -61,7 +61,7 @@ def test_with_signal_the_share_of_false_calls_is_at_or_below_the_target():
         real = np.array([truth[i, a:b].any() for i, a, b in spans], bool)
         shares.append(1 - real.mean() if len(real) else 0)
         found += real.sum()
-    assert found > 100
+    assert found > 100  # of some 375 that are planted: calling nothing would hold the rate too
     assert np.mean(shares) <= 0.2
 
 

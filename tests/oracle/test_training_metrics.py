@@ -77,16 +77,17 @@ def test_calibration_error_equals_its_definition():
 
 
 def test_bootstrap_interval_has_its_coverage():
-    """Hanley & McNeil's standard error gives nearly the same 95 % interval."""
+    """DeLong's standard error (1988), of the same sample, gives nearly the same 95 % interval."""
     generator = np.random.default_rng(5)
     y = np.repeat([1, 0], [80, 300])
     s = generator.normal(size=380) + y
     area = metrics.auroc(s, y)
     low, high = metrics.bootstrap_interval(metrics.auroc, s, y, draws=400)
-    q1, q2 = area / (2 - area), 2 * area**2 / (1 + area)
-    error = np.sqrt((area * (1 - area) + 79 * (q1 - area**2) + 299 * (q2 - area**2)) / (80 * 300))
+    above = s[:80, None] > s[None, 80:]
+    error = np.sqrt(above.mean(1).var(ddof=1) / 80 + above.mean(0).var(ddof=1) / 300)
     assert low < area < high
-    assert (high - low) == pytest.approx(2 * 1.96 * error, rel=0.2)
+    # 400 draws give each end, and so the width, with a standard error of 5 % of the width or less.
+    assert (high - low) == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
 def test_poisson_ceiling_is_what_an_oracle_reaches():
@@ -95,6 +96,7 @@ def test_poisson_ceiling_is_what_an_oracle_reaches():
     rates = generator.lognormal(2, 1, size=4000)
     observed = generator.poisson(rates)
     oracle = metrics.pearson(np.log1p(rates), np.log1p(observed))
+    # Four standard errors of an r of 0.92 over 4,000 rows, (1 - r²) / √n = 0.0024.
     assert metrics.poisson_count_ceiling(rates) == pytest.approx(oracle, abs=0.01)
     assert metrics.poisson_count_ceiling(rates * 1000) > 0.999
 

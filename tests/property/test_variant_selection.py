@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.variants.reading import VariantPolicy, iter_variants
+from cisweep.genome.variants.reading import VariantPolicy, dropped_variants_table, iter_variants
 from cisweep.genome.variants.selection import Selection, SortedOnDisk
 
 GENOME = NamedSequences(
@@ -54,6 +54,28 @@ def test_blocks_on_disk_change_nothing(rows, block, only_a):
     ]
     assert [(v.row, v.source, v.reason) for v in dropped] == as_it_was
     assert found.n_dropped == len(dropped)
+
+
+def test_reference_blocks_are_counted_in_one_row_of_each_reason(tmp_path):
+    path = tmp_path / "v.tsv"
+    rows = ["b\t4\tA\tG,<NON_REF>", *(f"b\t{p}\tT\t<*>" for p in (5, 6, 7)), "a\t1\tA\t*"]
+    rows += ["z\t1\tA\t<NON_REF>", "b\t8\tT\t<NON_REF>", "z\t2\tA\tC"]
+    path.write_text("chrom\tpos_1based\tref\talt\n" + "\n".join(rows) + "\n")
+    found = Selection(path, GENOME, POLICY, lambda c: True, tmp_path, 2)
+    assert [v.row for v in found.kept()] == [1]
+    table = dropped_variants_table(found.dropped())
+    assert (found.n_dropped, found.n_blocks, len(table)) == (8, 7, 4)
+    assert table[["chrom", "start", "reason"]].to_numpy().tolist() == [
+        ["b", 3, "non_ref_allele"],
+        ["a", 0, "star_allele"],
+        ["z", 0, "unknown_chromosome"],
+        ["z", 1, "unknown_chromosome"],
+    ]
+    assert table["detail"][0] == (
+        "row 1: ALT <NON_REF> names no sequence; so 5 alleles of reference blocks (<NON_REF>, <*>) "
+        "to row 7"
+    )
+    assert table["detail"][2] == "row 6: not in the genome"
 
 
 def test_faults_of_the_whole_file_are_told_at_the_end(tmp_path):

@@ -210,6 +210,7 @@ def test_hit_changes_tell_a_motif_from_its_decoys():
         "sequence_pruned": [text_of(t) for t in after],
     })  # fmt: skip
     found = hit_changes(designs, {"made up": pwm, "other": pwm[:, ::-1]}, 0)
+    # A hit a sequence; of a decoy's 182 places at p < 1e-4 chance gives 0.02.
     assert found["motif"].tolist() == ["made up"]
     assert found.loc[0, "gained"] == 6 and found.loc[0, "lost"] == 0
     assert found.loc[0, "change"] == pytest.approx(1.0) and abs(found.loc[0, "decoys"]) < 0.1

@@ -131,8 +131,9 @@ def test_several_oracles_and_goals_by_region():
         before = torch.cat([first(X), second(X)], 1)
         after = torch.cat([first(X_hat[0]), second(X_hat[0])], 1).mean(0)
         raised = second(X_hat[1])[:, 0].mean()
+    # Nearer to the goal than to no change; what is kept has twice the weight: half of that.
     assert abs(after[0] - before[0, 0] - 1.0) < 0.5
-    assert abs(after[3] - before[0, 3]) < 0.3
+    assert abs(after[3] - before[0, 3]) < 0.25
     assert raised > before[1, 2] + 1
 
 

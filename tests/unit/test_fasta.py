@@ -100,11 +100,22 @@ def test_errors_name_the_file_and_the_mend(tmp_path, texts):
     with pytest.raises(GenomeError, match="the index is empty"):
         Genome(path)
     (tmp_path / "g.fa.fai").write_text("a\t99999\t9\t50\t51\n")
-    with pytest.raises(GenomeError, match="the index does not fit the file"):
+    with pytest.raises(GenomeError, match="a: the file has fewer than its 99999 bases"):
         Genome(path).tokens("a", 0, 99999)
     with pytest.raises(GenomeError, match="no chromosome 'z'"):
         Genome(path).tokens("z", 0, 1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["g.fa", "g.fa.fai"]
+
+
+def test_a_file_that_is_cut_off_after_it_was_checked(tmp_path):
+    path = tmp_path / "g.fa"
+    path.write_text(">a\n" + "ACGT" * 50 + "\n")
+    (tmp_path / "g.fa.fai").write_text("a\t200\t3\t200\t201\n")
+    genome = Genome(path)
+    genome.check(["a"])
+    path.write_text(">a\n" + "ACGT" * 20 + "\n")
+    with pytest.raises(GenomeError, match="a:0-200 gave 80 of 200 bases; the index does not fit"):
+        genome.tokens("a", 0, 200)
 
 
 def test_gzip_is_not_bgzip(tmp_path):

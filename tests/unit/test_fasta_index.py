@@ -153,6 +153,23 @@ def test_only_the_chromosomes_in_use_are_looked_at(tmp_path):
         genome.check(["chrB", "chrC"])
 
 
+@pytest.mark.parametrize("bgzip", [False, True])
+def test_a_chromosome_is_compared_when_it_is_first_read(tmp_path, bgzip):
+    path = indexed(tmp_path / "g.fa")
+    if bgzip:
+        cut_off(path)
+        pysam.tabix_compress(str(path), f"{path}.gz")
+        pysam.faidx(f"{path}.gz")
+        (tmp_path / "g.fa.gz.fai").write_bytes((tmp_path / "g.fa.fai").read_bytes())
+        path = tmp_path / "g.fa.gz"
+    else:
+        cut_off(path)
+    genome = Genome(path)
+    assert "".join("ACGT"[t] for t in genome.tokens("chrA", 0, 160)) == TEXTS["chrA"]
+    with pytest.raises(GenomeError, match="chrC: the file has fewer than its 7 bases"):
+        genome.tokens("chrC", 0, 1)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -203,6 +220,18 @@ def test_bytes_of_a_bgzip_file(compressed):
         places += [tuple(sorted(rng.integers(0, len(text), 2))) for _ in range(50)]
         for start, end in places:
             assert file.read(int(start), int(end)) == text[start:end]
+
+
+def test_a_block_is_inflated_as_far_as_it_is_read(compressed):
+    path, text = compressed
+    raw = bytearray(path.read_bytes())
+    raw[15_000] ^= 255  # far behind the first 100 bytes of the first block's 65,280
+    path.write_bytes(raw)
+    with BgzipFile(path) as file:
+        assert file.read(0, 100) == text[:100]
+        assert file.read(40, 200) == text[40:200]
+        with pytest.raises(GenomeError, match=r"the block at byte 0 is damaged or cut off \("):
+            file.read(0, 65_280)
 
 
 def cut(path):
@@ -281,8 +310,9 @@ def test_the_check_is_fast(tmp_path):
             file.seek(at - 2)
             file.write(b"A\n")
     path.with_name("g.fa.fai").write_text("".join(rows))
-    genome, taken = Genome(path), []
+    taken = []
     for _ in range(5):
+        genome = Genome(path)
         start = time.perf_counter()
         genome.check(genome.lengths)
         taken.append(time.perf_counter() - start)

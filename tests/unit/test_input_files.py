@@ -1,9 +1,14 @@
 """Files that are not of a run's genome are told all at once; what may be meant is said."""
 
+import re
+from pathlib import Path
+
 import pyBigWig
+import pysam
 import pytest
 
 from cisweep.errors import CisweepError
+from cisweep.plan import checks
 from cisweep.plan.checks import checked_plan
 from cisweep.plan.input_files import file_notices
 from cisweep.plan.plan import Plan
@@ -37,6 +42,20 @@ def data(root, tmp_path, monkeypatch):
 
 def test_sound_files_are_taken(data, root):
     assert file_notices(checked_plan(data(), root)) == []
+
+
+def test_the_index_is_compared_where_regions_lie(data, root, tmp_path):
+    """A wrong row of a contig that nothing reads stops no run; one of a swept contig does."""
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(">chr20\n" + "ACGT" * 500 + "\n>chrUn\nACGT\n")
+    Path(f"{fasta}.fai").write_text("chr20\t2000\t7\t2000\t2001\nchrUn\t9\t2015\t4\t5\n")
+    (tmp_path / "r.bed").write_text("chr20\t1000\t1200\n")
+    run = data(design=None) | {"genome": {"fasta": str(fasta)}}
+    run["regions"] = {"bed": str(tmp_path / "r.bed"), "tile": None}
+    assert checked_plan(run, root).swept_chroms() == ["chr20"]
+    run["regions"] = {"tile": {"stride_bp": 100}, "chroms": "chr.*"}
+    with pytest.raises(CisweepError, match="not that of the file .chrUn: the file has fewer than"):
+        checked_plan(run, root)
 
 
 def test_all_files_are_told_at_once(data, root, tmp_path):
@@ -83,3 +102,27 @@ def test_notices_need_neither_design_nor_priors(data, root):
     assert file_notices(Plan.from_config(config, root)) == []
     config["steps"].pop("design")
     assert file_notices(Plan.from_config(config, root)) == []
+
+
+@pytest.mark.parametrize("bgzip", [False, True])
+def test_n_is_looked_at_where_it_costs_little(root, data, tmp_path, monkeypatch, bgzip):
+    """Two of three windows of 200 bp are N; a read counts by itself too, at most as the file."""
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(">chr20\n" + "ACGT" * 250 + "N" * 1000 + "\n")
+    if bgzip:
+        pysam.tabix_compress(str(fasta), f"{fasta}.gz")
+        fasta = tmp_path / "g.fa.gz"
+    pysam.faidx(str(fasta))
+    (tmp_path / "r.bed").write_text("".join(f"chr20\t{s}\t{s + 9}\n" for s in (300, 1300, 1500)))
+    run = data(design=None) | {"genome": {"fasta": str(fasta)}}
+    run["regions"] = {"bed": str(tmp_path / "r.bed"), "tile": None}
+    told = "regions of model ctcf_pu1: 2 of 3 regions are dropped (too_many_n 2, the first: 1.000 "
+    bases = 3 * 200 + 2000
+    monkeypatch.setattr(checks, "READ_BP", bases)
+    with pytest.raises(CisweepError, match=re.escape(told)):
+        checked_plan(run, root)
+    run["regions"]["max_n"] = 1.0
+    checked_plan(run, root)
+    run["regions"]["max_n"] = 0.1
+    monkeypatch.setattr(checks, "READ_BP", bases - 1)
+    checked_plan(run, root)

@@ -66,6 +66,15 @@ def test_a_product_notes_its_bytes_and_all_models_behind_it(root, tmp_path, part
     assert len(note.sha256) == 64 and note_path(merged).name == ".merged.txt.origin"
 
 
+def test_each_note_is_read_once_a_job(root, tmp_path, part, monkeypatch):
+    parts, read = [part("a"), part("b", "more")], []
+    text_of = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda p, **how: read.append(p) or text_of(p, **how))
+    merged = merge(root, tmp_path, parts)
+    assert [read.count(note_path(p)) for p in parts] == [1, 1]
+    assert read_origin(merged).models == {"m": "abc"}
+
+
 def test_why_a_fast_path_was_off_is_in_the_log_and_in_every_note(root, tmp_path):
     line = "fast path: off, because the model has hooks (prediction in full)"
     (tmp_path / "in.txt").write_text("1")

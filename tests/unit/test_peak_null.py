@@ -30,7 +30,7 @@ def test_pieces_keep_dinucleotides_and_n_and_depend_on_their_place_alone():
         np.testing.assert_array_equal(pairs(made[piece]), pairs(tokens[piece]))
     np.testing.assert_array_equal(pairs(made), pairs(tokens))  # also across the cuts
     np.testing.assert_array_equal(made == 4, tokens == 4)
-    assert (made != tokens).mean() > 0.5
+    assert (made != tokens).mean() > 0.5  # by chance three in four, as they were none
     part = shuffled_pieces(tokens[200:600], "c", 5200, 200, 0, 0)
     np.testing.assert_array_equal(part, made[200:600])
     for other in (("d", 5000, 200, 0, 0), ("c", 5001, 200, 0, 0), ("c", 5000, 200, 1, 0),
@@ -104,7 +104,7 @@ def test_rules_of_selection():
     assert found(fdr=0.1, top_n=1).peaks["prediction"].tolist() == [9]
     assert found(fdr=0.1, threshold=8.5).peaks["prediction"].tolist() == [9]
     by_rank = found(top_n=3)
-    assert len(by_rank.windows) == 3 and by_rank.summary["fdr"][0] > 0.3
+    assert len(by_rank.windows) == 3 and by_rank.summary["fdr"][0] == pytest.approx(26 / 51)
     assert by_rank.summary["n_above_chance"][0] == 2
     without = found(nulls=None, top_n=3)
     assert without.windows.equals(by_rank.windows)

@@ -23,6 +23,7 @@ def test_both_signs_are_called_with_signed_sums_in_order():
     strongest = calls.sort_values("p_value").head(2).sort_values("example_idx")
     assert strongest["example_idx"].tolist() == [2, 5]
     assert strongest["sign"].tolist() == ["+", "-"]
+    # The noise of the 25 positions that a span may have has a standard deviation of 0.05.
     assert strongest["attribution"].tolist() == pytest.approx([10, -10], abs=0.3)
 
 

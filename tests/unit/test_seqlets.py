@@ -23,6 +23,7 @@ def test_a_planted_span_is_found_first():
     assert list(called.columns) == ["example_idx", "start", "end", "attribution", "p-value"]
     first = called.loc[0]
     assert first["example_idx"] == 4 and 25 <= first["start"] <= 30 and 38 <= first["end"] <= 43
+    # The noise of its positions, 18 at most, has a standard deviation of 0.04.
     assert first["attribution"] == pytest.approx(8, abs=0.1)
 
 

@@ -31,7 +31,10 @@ def test_calibrated_labels_lie_on_the_diagonal():
         assert row["observed"] == pytest.approx(table["a_observed"][inside].mean())
         assert abs(row["observed"] - row["predicted"]) < 4 * 0.5 / np.sqrt(row["n"])
     shifted = calibration_rows(table.assign(a_predicted=table["a_predicted"] + 2), "multilabel")
-    assert np.mean([r["predicted"] - r["observed"] for r in shifted]) > 0.1
+    # A logit that is 2 too high: the labels have the probability of the logit less 2.
+    for row in shifted:
+        truth = 1 / (1 + np.exp(2) * (1 / row["predicted"] - 1))
+        assert abs(row["observed"] - truth) < 4 * 0.5 / np.sqrt(row["n"])
 
 
 def test_values_are_binned_by_equal_numbers():

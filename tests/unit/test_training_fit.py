@@ -58,7 +58,9 @@ def test_training_learns_and_keeps_the_best_weights():
     model = Linear(12, 1)
     result = train(model, replace(CONFIG, epochs=40, schedule="constant", learning_rate=0.03))
     best = result.history[result.best_epoch - 1]
-    assert best["validation_loss"] < 0.1 * result.history[0]["validation_loss"]
+    # The values have no noise and are linear in the sequence: nothing but float32 is left, of a
+    # variance of 3.
+    assert best["validation_loss"] < 1e-3
     assert best["validation_pearson_low"] < best["validation_pearson"]
     held = data().take(np.arange(150, 200)).batch(np.arange(50))
     with torch.no_grad():

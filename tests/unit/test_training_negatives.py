@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import chisquare
 
 from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
@@ -32,9 +33,10 @@ def test_uniform_windows_avoid_peaks_n_and_themselves(genome):
         low, high = (5_000, 9_000) if chrom == "chr1" else (30_000, 35_000)
         assert end <= low or start >= high
         assert chrom == "chr1" or start >= 100 and end <= 70_000
-    # Uniform: each allowed 1-kb bin of chr1 gets its share.
+    # Uniform: each allowed 1-kb bin of chr1 gets its share. (With a mean of 14 one bin in a
+    # thousand has 3 or fewer; the test is of all 40.)
     share = np.histogram(windows.start[windows.chrom == "chr1"], 40, (40_000, 80_000))[0]
-    assert share.min() > 3 and share.max() < 40
+    assert share.min() > 3 and chisquare(share).pvalue > 1e-3
     again, _ = uniform_windows(place(genome), 2000, random_state=1)
     assert again.keys() == windows.keys()
 
@@ -45,12 +47,12 @@ def test_gc_matched_windows_have_the_positives_distribution(genome):
     _, tokens = gc_matched_windows(place(genome), positives, 3.0, random_state=4)
     assert len(tokens) == 600
     wanted, found = gc_content(positives), gc_content(tokens)
-    quantiles = np.linspace(0.05, 0.95, 10)
+    quantiles = np.linspace(0.05, 0.95, 10)  # equal but for one of 50 bases
     np.testing.assert_allclose(
         np.quantile(found, quantiles), np.quantile(wanted, quantiles), atol=0.021
     )
     _, plain = uniform_windows(place(genome), 600)
-    assert abs(gc_content(plain).mean() - wanted.mean()) > 0.08
+    assert abs(gc_content(plain).mean() - wanted.mean()) > 4 * 0.021  # so they are told apart
 
 
 def test_too_small_a_genome_and_unknown_chromosomes(genome):

@@ -222,6 +222,8 @@ def test_validation_at_another_base_rate_does_not_stop_the_learning():
             scores = model(test.batch(np.arange(len(test))).one_hot())[:, 0].numpy()
         kept[name] = (result.best_epoch, metrics.auroc(scores, test.values[:, 0]))
     assert kept["before"][0] == 1
+    # 80 of the 2,000 test rows are positive: 0.05 is nearly two standard errors of one AUROC, and
+    # both are of the same rows. The first half of the epochs is too early.
     for name in ("metric", "loss"):
         epoch, auroc = kept[name]
         assert epoch > 6 and auroc > kept["before"][1] + 0.05, kept

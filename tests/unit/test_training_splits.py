@@ -28,7 +28,8 @@ def test_groups_stay_together_and_lists_are_obeyed():
     parts = split(len(groups), groups=groups, validation=0.1, test=0.2)
     sets = [set(groups[getattr(parts, p)]) for p in ("train", "validation", "test")]
     assert not (sets[0] & sets[1] or sets[0] & sets[2] or sets[1] & sets[2])
-    assert len(parts.test) == pytest.approx(0.2 * len(groups), abs=60)
+    # The nearest total is off by half of a group at most, and the largest has 100 rows.
+    assert len(parts.test) == pytest.approx(0.2 * len(groups), abs=50)
     chroms = np.array(["chr1", "chr2", "chr3"] * 4)
     parts = split(12, groups=chroms, validation=["chr2"], test=["chr3"])
     assert set(chroms[parts.train]) == {"chr1"} and set(chroms[parts.test]) == {"chr3"}

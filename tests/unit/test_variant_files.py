@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import Genome, NamedSequences, tokens_of_text
+from cisweep.genome.variants import reading as variants
 from cisweep.genome.variants.reading import (
     VARIANT_DROP_REASONS,
     Variant,
@@ -256,12 +257,14 @@ def test_the_blocks_of_a_gvcf_are_no_dropped_variants(tmp_path):
     stops(vcf(tmp_path, ("1", 4, ".", "A", "G"), *blocks), "set steps.variants.contig_aliases: {1")
 
 
-def test_contigs_are_looked_at_before_any_job(tmp_path):
+def test_contigs_are_looked_at_before_any_job(tmp_path, monkeypatch):
     def check(*rows, **policy):
         check_variants(vcf(tmp_path, *rows), VariantPolicy(**policy), GENOME)
 
-    for chrom in ("chr1", "chr7"):  # the header has chr1
-        check((chrom, 4, ".", "A", "G"))
+    check(("chr1", 4, ".", "A", "G"))
+    with monkeypatch.context() as patch:
+        patch.setattr(variants, "LOOKED_AT", 0)
+        check(("chr7", 4, ".", "A", "G"))  # of a large file; its header has chr1
     path = tmp_path / "t.tsv"
     path.write_text("chrom\tpos_1based\tref\talt\n1\t4\tA\tG\n")
     check_variants(path, VariantPolicy(contig_aliases={"1": "chr1"}), GENOME)
@@ -273,6 +276,33 @@ def test_contigs_are_looked_at_before_any_job(tmp_path):
         path.write_text(f"chrom\tpos_1based\tref\talt\n{text}\t4\tA\tG\n")
         with pytest.raises(VariantError, match=re.escape(message)):
             check_variants(path, VariantPolicy(contig_aliases=aliases), GENOME)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [GOOD, *(("chr1", at, ".", "N", "A") for at in (5, 6))],
+            "2 of 3 variants cannot be scored (2 not_acgt), more than the share "
+            "steps.variants.max_dropped 0.5. Mend: correct the variants, or raise",
+        ),
+        (
+            [("chr1", at, ".", "C", "A") for at in (5, 6, 7)],
+            "REF differs from the genome in 3 of 3 variants (first: chr1:5:C:A: REF is C, the "
+            "genome has T); the genome build is probably wrong",
+        ),
+    ],
+)
+def test_a_small_file_is_judged_before_any_job(tmp_path, monkeypatch, rows, message):
+    path = vcf(tmp_path, *rows)
+    for check in (check_variants, lambda p, policy, genome: read_vcf(p, genome, policy)):
+        with pytest.raises(VariantError, match=re.escape(message)):
+            check(path, VariantPolicy(), GENOME)
+    monkeypatch.setattr(variants, "LOOKED_AT", 3)
+    with pytest.raises(VariantError, match=re.escape(message)):
+        check_variants(path, VariantPolicy(), GENOME)
+    monkeypatch.setattr(variants, "LOOKED_AT", 2)
+    check_variants(path, VariantPolicy(), GENOME)
 
 
 @pytest.fixture

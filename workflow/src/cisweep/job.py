@@ -33,10 +33,10 @@ from cisweep.gpu_lock import free_gpu
 from cisweep.origin import (
     Origin,
     check_one_origin,
+    checked_origin,
     is_whole,
     key_path,
     note_path,
-    read_origin,
     sha256_of,
     write_origin,
 )
@@ -63,6 +63,7 @@ class Job:
         self._started = time.monotonic()
         self._stamps = self._weight_stamps()
         self._last: list[str] = []
+        self._origins: dict[str, Origin] = {}
 
     # ---- life ----------------------------------------------------------------------------
 
@@ -199,12 +200,6 @@ class Job:
     # ---- origin --------------------------------------------------------------------------
 
     @cached_property
-    def _origins(self) -> dict[str, Origin]:
-        """The notes of the inputs that are products, by path."""
-        found = ((str(path), read_origin(Path(str(path)))) for path in self.input)
-        return {path: origin for path, origin in found if origin is not None}
-
-    @cached_property
     def models(self) -> dict[str, str]:
         """Id -> SHA-256 of the weights of all models that this job or its inputs have read."""
         inputs = check_one_origin((Path(p), origin) for p, origin in self._origins.items())
@@ -247,13 +242,20 @@ class Job:
         )
 
     def _check_inputs(self) -> None:
-        """Raise ProductError if an input has not the bytes that the job before wrote.
+        """Keep the notes of the inputs that are products, by path; raise ProductError if one of
+        them has not the bytes that the job before wrote.
 
         All inputs, whoever reads them how. Those that the run itself can make again are told to
         the driver, which plans them anew.
         """
-        paths = [Path(str(path)) for path in self.input]
-        damaged = [path for path in paths if path.is_file() and not is_whole(path)]
+        damaged = []
+        for path in (Path(str(path)) for path in self.input):
+            try:
+                origin = checked_origin(path) if path.is_file() else None
+            except ProductError:
+                damaged.append(path)
+            else:
+                self._origins |= {} if origin is None else {str(path): origin}
         if not damaged:
             return
         own = [path for path in damaged if driver.is_made_here(self._results, path)]

@@ -86,13 +86,28 @@ def read_origin(product: Path) -> Origin | None:
         raise _no_note(product, str(error)) from None
 
 
+def checked_origin(product: Path) -> Origin | None:
+    """Return the note of a product, as read_origin does.
+
+    Raises ProductError if the product has not the bytes that its note tells, or has no file.
+    """
+    origin = read_origin(product)
+    try:
+        whole = origin is None or sha256_of(product) == origin.sha256
+    except FileNotFoundError:
+        whole = False
+    if not whole:
+        raise ProductError("its bytes are not those that were written", where=str(product))
+    return origin
+
+
 def is_whole(product: Path) -> bool:
     """Return whether a product has the bytes that its note tells; without a note, it has."""
     try:
-        origin = read_origin(product)
-        return origin is None or sha256_of(product) == origin.sha256
-    except (ProductError, FileNotFoundError):
+        checked_origin(product)
+    except ProductError:
         return False
+    return True
 
 
 def _of_text(text: str) -> str:

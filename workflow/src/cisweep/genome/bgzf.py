@@ -7,6 +7,7 @@ offsets of all blocks but the first, little-endian uint64 (htslib, bgzf.c).
 
 import struct
 import zlib
+from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,32 @@ import numpy as np
 from cisweep.errors import GenomeError
 
 _HEADER = 18  # bytes of a block before its data, with the one extra field that bgzip writes
+
+
+class _Block:
+    """The text of one block of gzip, inflated as far as it is asked for.
+
+    Inflating is what random access costs. The checksum is compared once the whole text was asked
+    for. size: bytes of the text, as the block's end says.
+    """
+
+    def __init__(self, data: bytes):
+        self._inflate = zlib.decompressobj(wbits=-15)
+        self._packed = data[:-8]
+        self._crc, self.size = struct.unpack("<II", data[-8:])
+        self._text = b""
+
+    def start(self, n_bytes: int) -> bytes:
+        """Return the first bytes of the text, at least n_bytes or all; raises zlib.error."""
+        if len(self._text) < min(n_bytes, self.size):
+            wanted = min(n_bytes, self.size)
+            self._text += self._inflate.decompress(self._packed, wanted - len(self._text))
+            self._packed = self._inflate.unconsumed_tail
+            if len(self._text) < wanted:
+                raise zlib.error("it is shorter than it says")
+            if len(self._text) == self.size and zlib.crc32(self._text) != self._crc:
+                raise zlib.error("checksum")
+        return self._text
 
 
 class BgzipFile:
@@ -28,7 +55,7 @@ class BgzipFile:
         self._file = open(path, "rb")  # noqa: SIM115
         self._size = path.stat().st_size
         self._at, self._starts = self._read_index(Path(f"{path}.gzi"))
-        self._block = lru_cache(maxsize=4)(self._read_block)
+        self._blocks = lru_cache(maxsize=4)(self._read_blocks)
 
     def __enter__(self) -> "BgzipFile":
         return self
@@ -55,10 +82,10 @@ class BgzipFile:
             raise self._fault(f"its index {index.name} is of another file")
         return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
 
-    def _read_block(self, index: int) -> bytes:
-        """Return the text from a block's start to where the index says that the next one starts.
+    def _read_blocks(self, index: int) -> list[_Block]:
+        """Return the blocks from an indexed one to where the index says that the next one starts.
 
-        bgzip indexes every block; an index of fewer would need more than one here.
+        bgzip indexes every block; an index of fewer gives more than one here.
         """
         self._file.seek(self._at[index])
         end = self._at[index + 1] if index + 1 < len(self._at) else self._size
@@ -70,27 +97,39 @@ class BgzipFile:
                 and head[10:16] == b"\x06\x00BC\x02\x00"
             ):  # fmt: skip
                 raise self._fault(f"no block of bgzip stands at byte {self._at[index]}")
-            data = self._file.read(struct.unpack("<H", head[16:18])[0] + 1 - _HEADER)
-            try:
-                text = zlib.decompress(data[:-8], wbits=-15)
-            except zlib.error as error:
-                raise self._fault(
-                    f"the block at byte {self._at[index]} is damaged or cut off ({error})"
-                ) from None
-            if (zlib.crc32(text), len(text)) != struct.unpack("<II", data[-8:]):
-                raise self._fault(f"the block at byte {self._at[index]} is damaged (checksum)")
-            found.append(text)
-        text = b"".join(found)
-        if index + 1 < len(self._at) and len(text) != self._starts[index + 1] - self._starts[index]:
+            n_bytes = struct.unpack("<H", head[16:18])[0] + 1 - _HEADER
+            data = self._file.read(max(n_bytes, 0))
+            if len(data) != n_bytes or n_bytes < 8:
+                raise self._damaged(index, "its end is missing")
+            found.append(_Block(data))
+        size = sum(block.size for block in found)
+        if index + 1 < len(self._at) and size != self._starts[index + 1] - self._starts[index]:
             raise self._fault("its index .gzi is of another file")
-        return text
+        return found
+
+    def _damaged(self, index: int, why: object) -> GenomeError:
+        return self._fault(f"the block at byte {self._at[index]} is damaged or cut off ({why})")
+
+    def _text(self, index: int, n_bytes: int) -> bytes:
+        """Return the text from an indexed block's start on: n_bytes or more, or all there is."""
+        found, wanted = [], n_bytes
+        for block in self._blocks(index):
+            try:
+                found.append(block.start(wanted))
+            except zlib.error as error:
+                raise self._damaged(index, error) from None
+            wanted -= block.size
+            if wanted <= 0:
+                break
+        return found[0] if len(found) == 1 else b"".join(found)
 
     def read(self, start: int, end: int) -> bytes:
         """Return the text's bytes [start, end), fewer where it ends before."""
         parts, at = [], start
         while at < end:
-            index = int(np.searchsorted(self._starts, at, side="right")) - 1
-            text = self._block(index)[at - self._starts[index] : end - self._starts[index]]
+            index = bisect_right(self._starts, at) - 1
+            first = int(self._starts[index])
+            text = self._text(index, end - first)[at - first : end - first]
             if not text:
                 break
             parts.append(text)

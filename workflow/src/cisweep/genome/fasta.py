@@ -47,6 +47,7 @@ class SequenceSource(Protocol):
     """What regions are cut from: a genome or a set of sequences."""
 
     lengths: dict[str, int]
+    read_bp: int
 
     def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
         """Return (end - start,) uint8 tokens; positions beyond the sequence are N."""
@@ -56,13 +57,15 @@ class SequenceSource(Protocol):
 class Genome:
     """An indexed FASTA, plain (read by memory map) or bgzip (read through pyfaidx).
 
-    lengths: chromosome -> length in bp, in .fai order.
+    lengths: chromosome -> length in bp, in .fai order. The index of a chromosome is compared with
+    the file (`check`) before its first bases are read.
     """
 
     def __init__(self, fasta: str | Path):
         self.path = Path(fasta)
         self._rows = read_fai(self.path)
         self.lengths = {name: row.length_bp for name, row in self._rows.items()}
+        self._checked: set[str] = set()
         with open(self.path, "rb") as handle:
             self._compressed = handle.read(2) == b"\x1f\x8b"
         if self._compressed and not Path(f"{self.path}.gzi").is_file():
@@ -74,7 +77,14 @@ class Genome:
 
     def check(self, names: Iterable[str]) -> None:
         """Raise a GenomeError unless the index leads to these chromosomes in the file."""
+        names = set(names) - self._checked
         check_index(self.path, self._rows, names)
+        self._checked |= names
+
+    @property
+    def read_bp(self) -> int:
+        """How many bases take as long as one read by itself, about: of bgzip, those of a block."""
+        return 1 << 16 if self._compressed else 1 << 11
 
     @property
     def identity(self) -> str:
@@ -96,6 +106,8 @@ class Genome:
         """Return (end - start,) uint8 tokens of chrom:start-end, N beyond the chromosome."""
         if chrom not in self._rows:
             raise GenomeError(f"no chromosome {chrom!r}", where=str(self.path))
+        if chrom not in self._checked:
+            self.check([chrom])
         low, high = max(start, 0), min(end, self.lengths[chrom])
         try:
             found = self._read(chrom, low, high) if low < high else np.empty(0, np.uint8)
@@ -143,6 +155,8 @@ class NamedSequences:
 
     columns: further columns of their table, one text a sequence, in the order of `tokens`.
     """
+
+    read_bp = 0
 
     def __init__(self, tokens: dict[str, np.ndarray], columns: dict[str, list[str]] | None = None):
         self._tokens = tokens

@@ -46,11 +46,12 @@ def check_share(plan: Plan, table: pd.DataFrame) -> None:
     Only the steps that sweep the run's regions count; others have their own.
     """
     for model in plan.models:
-        swept = table["step"].isin(("plan", plan.first_map_step))
-        rows = table[swept & (table["model"] == model)]
-        check_dropped(
-            n_regions(plan, model),
-            rows,
-            plan.config.regions.max_dropped,
-            f"regions of model {model}",
-        )
+        check_share_of(plan, model, table)
+
+
+def check_share_of(plan: Plan, model: str, table: pd.DataFrame) -> None:
+    """As check_share, for one model."""
+    swept = table["step"].isin(("plan", plan.first_map_step))
+    rows = table[swept & (table["model"] == model)]
+    limit = plan.config.regions.max_dropped
+    check_dropped(n_regions(plan, model), rows, limit, f"regions of model {model}")

@@ -22,14 +22,19 @@ from cisweep.errors import (
 )
 from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.variants.reading import VariantPolicy, check_variants
+from cisweep.plan.accounting import check_share_of, dropped_table, n_regions
+from cisweep.plan.chunk_windows import usable_windows
 from cisweep.plan.contents.designs import design_chunks, design_length
 from cisweep.plan.contents.experiments import check_experiments
 from cisweep.plan.contents.ism import IsmRegions
 from cisweep.plan.contents.pairs import pair_chunks
-from cisweep.plan.input_files import file_checks
+from cisweep.plan.input_files import check_source, file_checks
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import paths_in
 from cisweep.plan.training_files import check_recipe
+
+READ_BP = 20_000_000
+"""Bases whose reading before any job takes about a second, or less."""
 
 
 def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()) -> Plan:
@@ -71,6 +76,7 @@ def _checks_of_steps(plan: Plan) -> list[Callable[[], object]]:
         partial(_check_lengths, plan),
         partial(_check_widths, plan),
         partial(check_experiments, plan),
+        *(partial(_check_n, plan, model) for model in plan.models),
         *(check for step, check in checks.items() if plan.is_on(step)),
     ]
 
@@ -111,6 +117,29 @@ def _check_lengths(plan: Plan) -> None:
                 where="regions.tile",
                 mend="set regions.edge: pad, or use another model or genome",
             )
+
+
+def _check_n(plan: Plan, model: str) -> None:
+    """Raise a RegionError if too many of a model's regions are dropped, those for their N counted.
+
+    Their bases are read as the jobs read them, where that is little: up to READ_BP. Of larger runs
+    the job behind the sweep, `dropped_regions`, says it.
+    """
+    step = plan.first_map_step
+    if step is None or _bases_to_read(plan, model) > READ_BP:
+        return
+    # What they find is told once; here it means that there is nothing to read.
+    plan.check_regions(model)
+    check_source(plan)
+    parts = [usable_windows(plan, model, chunk).dropped for chunk in plan.chunks(model)]
+    parts = [part.assign(step=step, model=model) for part in parts]
+    check_share_of(plan, model, dropped_table(plan, parts))
+
+
+def _bases_to_read(plan: Plan, model: str) -> int:
+    """Return as how many bases the reading of all windows of a model counts, at most."""
+    n, source = n_regions(plan, model), plan.source
+    return n * plan.models[model].window_bp + min(n * source.read_bp, sum(source.lengths.values()))
 
 
 def _check_widths(plan: Plan) -> None:
@@ -177,10 +206,11 @@ def _check_head(name: str, folder: Path, scores: list[str], logits: bool) -> Non
 
 
 def _check_variants(plan: Plan) -> None:
-    """Look at header and first records of the variant file, and at the names its contigs get."""
+    """Look at the variant file, whole if it is small, and at the names that its contigs get."""
     step = plan.step_config("variants")
     known = plan.source.lengths
     unknown = {old: new for old, new in step.contig_aliases.items() if new not in known}
+    check_source(plan)
     stop_at_faults(
         [
             partial(check_variants, step.path, VariantPolicy.of(step), plan.source),

@@ -28,7 +28,7 @@ def file_checks(plan: Plan) -> list[Check]:
     found: list[Check] = []
     if plan.is_genome:
         lengths = plan.source.lengths
-        found.append(partial(plan.source.check, lengths))
+        found.append(partial(check_source, plan))
         found += [
             partial(_check_intervals, path, lengths, "regions.blacklist")
             for path in plan.config.regions.blacklist
@@ -39,6 +39,16 @@ def file_checks(plan: Plan) -> list[Check]:
         for name, recipe in recipes.items():
             found += _training_checks(recipe.data, f"steps.train.models.{name}.data")
     return found
+
+
+def check_source(plan: Plan) -> None:
+    """Raise a GenomeError unless the genome's index is that of its file.
+
+    Looked at are the chromosomes on which the run's regions lie; those that another step alone
+    reads are looked at when it does.
+    """
+    if plan.is_genome:
+        plan.source.check(plan.swept_chroms())
 
 
 def _design_checks(plan: Plan) -> list[Check]:

@@ -158,6 +158,12 @@ class Plan:
         """Does the chromosome match regions.chroms?"""
         return re.fullmatch(self.config.regions.chroms, chrom) is not None
 
+    def swept_chroms(self) -> list[str]:
+        """Return the chromosomes on which the run's regions lie, in genome order."""
+        given = None if self.given is None else set(self.given.chrom)
+        names = filter(self.wanted, self.source.lengths)
+        return [name for name in names if given is None or name in given]
+
     # ---- chunks --------------------------------------------------------------------------
 
     def chunks(self, model: str) -> list[str]:
@@ -235,7 +241,7 @@ class Plan:
         if self.config.motifs is not None:
             checks.append(lambda: self.known_motifs)
         checks += [self._check_signal, self._check_writable]
-        checks += [partial(self._check_regions, model) for model in self.models]
+        checks += [partial(self.check_regions, model) for model in self.models]
         stop_at_faults([*checks, partial(check_folds, self)], told=self.missing_files())
 
     def _check_files(self) -> None:
@@ -252,7 +258,8 @@ class Plan:
             if not path.exists() and not self.is_on_if_known("train")
         ]
 
-    def _check_regions(self, model: str) -> None:
+    def check_regions(self, model: str) -> None:
+        """Raise a CisweepError if the plan alone drops too many of a model's regions."""
         if self.given is not None:
             where = str(self.config.regions.bed or self.config.sequences)
             limit = self.config.regions.max_dropped

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
+
 from cisweep.errors import ConfigError, TrainingError, stop_at_faults
 from cisweep.genome.fasta import Genome
 from cisweep.genome.motifs import load_motifs
@@ -15,12 +17,14 @@ from cisweep.textfile import open_text
 def check_recipe(name: str, recipe: Recipe) -> None:
     """Raise a CisweepError with all faults of the files that a recipe names.
 
-    Of a table the header is read, of a genome the index, of matrices all. name: the model's id.
+    Of a table the header is read, and the column that a split names; of a genome the index, of
+    matrices all. name: the model's id.
     """
     place = f"steps.train.models.{name}"
     checks = []
     if recipe.data.kind == "table":
         checks = [partial(_check_header, place, recipe, path) for path in recipe.data.paths]
+        checks.append(partial(_check_labels, place, recipe))
     if recipe.data.kind in ("peaks", "signal"):
         checks.append(partial(_check_stretches, place, recipe))
     if recipe.data.kind == "peaks" and recipe.data.matrices is not None:
@@ -34,9 +38,7 @@ def _check_header(place: str, recipe: Recipe, path: Path) -> None:
     data = recipe.data
     if not path.is_file():
         return
-    separator = "," if ".csv" in path.suffixes else "\t"
-    with open_text(path, TrainingError, newline="") as file:
-        header = next(csv.reader(file, delimiter=separator), [])
+    header = _header(path)
     needed = {f"data.values.{i}": column for i, column in enumerate(data.values)}
     needed |= {"data.group": data.group, "data.chrom": data.chrom}
     needed |= {"data.sequence": data.sequence} if data.fasta is None else {"data.name": data.name}
@@ -48,6 +50,66 @@ def _check_header(place: str, recipe: Recipe, path: Path) -> None:
             where=str(path),
             mend=f"its header has {', '.join(header[:20]) or 'no column'}",
         )
+
+
+def _separator(path: Path) -> str:
+    return "," if ".csv" in path.suffixes else "\t"
+
+
+def _header(path: Path) -> list[str]:
+    with open_text(path, TrainingError, newline="") as file:
+        return next(csv.reader(file, delimiter=_separator(path)), [])
+
+
+def _check_labels(place: str, recipe: Recipe) -> None:
+    """Raise a ConfigError for held-out groups that no row has, or chromosomes without any row."""
+    data, by = recipe.data, recipe.split.by
+    column = {"group": data.group, "regions": data.chrom}.get(by)
+    parts = {f"{place}.{key}": labels for key, labels in _listed_parts(recipe)}
+    there = all(path.is_file() and column in _header(path) for path in data.paths)
+    if column is None or not parts or not there:
+        return  # no table, or no such column: told by its own check
+    found = {path: _labels(path, column) for path in data.paths}
+    known = set().union(*found.values())
+    where = "which no row has"
+    if by == "group" and data.hold_out_from:
+        # As the split has it: a group is held out as a whole, or not at all.
+        rest = [labels for path, labels in found.items() if path not in data.hold_out_from]
+        known = set().union(*(found[path] for path in data.hold_out_from)).difference(*rest)
+        where = "which no row has that may be held out (data.hold_out_from)"
+    for key, labels in parts.items():
+        unknown = [label for label in labels if label not in known]
+        if unknown if by == "group" else len(unknown) == len(labels):
+            shown = ", ".join(sorted(known)[:10]) + (", …" if len(known) > 10 else "")
+            raise ConfigError(
+                f"{', '.join(map(repr, unknown))}, {where} in column {column!r} of "
+                f"{', '.join(map(str, data.paths))}",
+                where=key,
+                mend=f"there are: {shown or 'none'}",
+            )
+
+
+def _listed_parts(recipe: Recipe) -> Iterator[tuple[str, list[str]]]:
+    """Yield (key below the recipe, labels) of the parts of a split that are lists."""
+    if recipe.folds:
+        for i, fold in enumerate(recipe.folds):
+            yield from ((f"folds.{i}.{p}", getattr(fold, p)) for p in ("validation", "test"))
+        return
+    for part in ("validation", "test"):
+        labels = getattr(recipe.split, part)
+        if isinstance(labels, list):
+            yield f"split.{part}", labels
+
+
+def _labels(path: Path, column: str) -> set[str]:
+    """Return what stands in a column of a table, parsed as the training parses it."""
+    try:
+        with open_text(path, TrainingError) as file:
+            options = {"usecols": [column], "dtype": str, "keep_default_na": False}
+            parts = pd.read_csv(file, sep=_separator(path), chunksize=100_000, **options)
+            return set().union(*(part[column].unique() for part in parts))
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise TrainingError(f"not a table ({error})", where=str(path)) from None
 
 
 def _check_stretches(place: str, recipe: Recipe) -> None:

@@ -66,7 +66,9 @@ class DesignConfig(StepConfig):
     required_motifs: Path | None = None
     """MEME file of motifs of which every design holds a hit."""
     motif_threshold: float = Field(1e-4, gt=0, lt=1)
-    """p-value of a hit of these motifs, and of the hits gained and lost."""
+    """p-value of a hit of these motifs, and of the hits gained and lost; of uniform bases (0.25),
+    as designs are sequences of their own. A p-value of the step hits is one of the run's
+    background, so that the same site may have another."""
     l: float = Field(0.1, ge=0)
     """Cost of an edit in the loss."""
     tau: float = Field(1.0, gt=0)

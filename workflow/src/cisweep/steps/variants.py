@@ -22,7 +22,8 @@ class VariantsConfig(StepConfig):
     """Longer alleles are dropped with a reason; so are those longer than half the window."""
     max_dropped: float = Field(0.5, ge=0, le=1)
     """The run fails if a larger share of the variants cannot be scored. Reference blocks of a gVCF
-    (<NON_REF>, <*>) and * are not counted."""
+    (<NON_REF>, <*>) and * are not counted. A file of at most 5000 alleles is judged before any
+    job."""
     trim: Literal["left", "right", "centre"] = "right"
     """Where an indel's window loses bases or takes new ones in: on the right (its first base
     stays), on the left (its last base stays), or so that the allele's middle stays. Tracks that
@@ -54,7 +55,7 @@ class VariantsConfig(StepConfig):
 
 STEP = Step(
     name="variants",
-    version=4,
+    version=5,
     order=60,
     config=VariantsConfig,
     title="Variants",

@@ -9,7 +9,9 @@ from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.naming import contig_aliases
 
-NO_ALLELES = ("<NON_REF>", "<*>", "*")
+BLOCK_ALLELES = ("<NON_REF>", "<*>")
+"""ALT of the reference blocks of a gVCF."""
+NO_ALLELES = (*BLOCK_ALLELES, "*")
 """ALT that stands for no allele: reference blocks of a gVCF, a deletion that another row has."""
 
 

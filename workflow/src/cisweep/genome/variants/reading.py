@@ -24,7 +24,7 @@ from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource, tokens_of_text
 from cisweep.genome.naming import contig_alias
 from cisweep.genome.regions import DROPPED_COLUMNS
-from cisweep.genome.variants.audit import NO_ALLELES, VariantAudit
+from cisweep.genome.variants.audit import BLOCK_ALLELES, VariantAudit
 from cisweep.genome.variants.normalize import normalize
 from cisweep.textfile import control_letter, has_mark, open_text
 
@@ -49,8 +49,8 @@ VARIANT_DROP_REASONS = (
 """Why a variant has no effect in the products; each such variant has a row with one of these."""
 
 _TABLE_SEPARATORS = {".tsv": "\t", ".txt": "\t", ".csv": ","}
-_LOOK = 1000
-"""Alleles that are looked at before any job."""
+LOOKED_AT = 5000
+"""Alleles that are looked at before any job: in a bgzip genome each may cost a block of its own."""
 _NEEDED = ("chrom", "pos_1based", "ref", "alt")
 _VCF_SUFFIXES = (".vcf", ".vcf.gz", ".vcf.bgz", ".bcf")
 
@@ -188,15 +188,20 @@ def check_variants(
     """Raise VariantError if the file cannot be opened, is no format for variants, or lacks a
     column, the sample, the INFO field or any variant; header and first records are looked at.
 
-    genome: of which neither the header nor those records name a contig.
+    genome: of which neither the header nor those records name a contig. A file of at most LOOKED_AT
+    alleles is compared with it as a whole, as iter_variants does: REF, names, max_dropped. A larger
+    one would take planning too long; what is wrong with it as a whole, the step's first job says.
     """
-    policy = policy or VariantPolicy()
-    first = list(islice(_records(Path(path), policy), _LOOK))
+    path, policy = Path(path), policy or VariantPolicy()
+    first = list(islice(_records(path, policy), LOOKED_AT + 1))
     if not first:
         raise VariantError("the file has no variants", where=str(path))
     if genome is not None:
-        names = {v.chrom for v in first} | _header_contigs(Path(path))
-        VariantAudit(Path(path), genome, policy).check_contigs(sorted(names))
+        names = {v.chrom for v in first} | _header_contigs(path)
+        VariantAudit(path, genome, policy).check_contigs(sorted(names))
+        if len(first) <= LOOKED_AT:
+            for _ in iter_variants(path, genome, policy):
+                pass
 
 
 def _header_contigs(path: Path) -> set[str]:
@@ -406,7 +411,7 @@ def _bad_alleles(variant: Variant, max_allele_bp: int) -> tuple[str, str] | None
     ref, alt = variant.ref, variant.alt
     if alt in (".", ""):
         return "no_alt_allele", "ALT is missing"
-    if alt in NO_ALLELES[:2]:
+    if alt in BLOCK_ALLELES:
         return "non_ref_allele", f"ALT {alt} names no sequence"
     if alt == "*":
         return "star_allele", "ALT * is a deletion that another record describes"

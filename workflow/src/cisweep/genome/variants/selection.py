@@ -5,13 +5,13 @@ Memory holds a block of them, whatever the size of the file: the rest lies sorte
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from heapq import merge
 from pathlib import Path
 from typing import Any
 
 from cisweep.genome.fasta import SequenceSource
-from cisweep.genome.variants.audit import VariantAudit
+from cisweep.genome.variants.audit import BLOCK_ALLELES, VariantAudit
 from cisweep.genome.variants.reading import Variant, VariantPolicy, checked_variants
 
 _BLOCK = 100_000
@@ -53,6 +53,29 @@ def _read(path: Path) -> Iterator[Any]:
                 return
 
 
+@dataclass
+class _Blocks:
+    """Alleles of reference blocks with one reason: the first with its number, how many, the last's
+    row."""
+
+    number: int
+    first: Variant
+    n: int = 0
+    last_row: int = 0
+
+    def add(self, variant: Variant) -> None:
+        self.n += 1
+        self.last_row = variant.row
+
+    def counted(self) -> Variant:
+        """Return the first, which says how many it stands for."""
+        if self.n == 1:
+            return self.first
+        names = ", ".join(BLOCK_ALLELES)
+        more = f"; so {self.n} alleles of reference blocks ({names}) to row {self.last_row}"
+        return replace(self.first, detail=self.first.detail + more)
+
+
 class Selection:
     """The variants of a file, told apart into kept and dropped; use `kept` first, then `dropped`.
 
@@ -63,7 +86,9 @@ class Selection:
     folder: an empty one for what does not fit into memory.
     block: variants in memory.
 
-    n_dropped, n_blocks: how many are dropped, and how many of these are reference blocks of a gVCF.
+    n_dropped, n_blocks: how many are dropped, and how many of these are reference blocks of a gVCF,
+    or *. A genome has millions of blocks and they are no variants: those of one reason are counted
+    in the detail of the first, which is the one that `dropped` yields.
     """
 
     def __init__(
@@ -79,6 +104,7 @@ class Selection:
         rank = {name: i for i, name in enumerate(genome.lengths)}
         self._placed = SortedOnDisk(folder, lambda i: (rank[i[1].chrom], *_place(i)), block)
         self._dropped = SortedOnDisk(folder, lambda item: item[0], block)
+        self._blocks: dict[str, _Blocks] = {}
         self.n_dropped = self.n_blocks = 0
 
     def kept(self) -> Iterator[Variant]:
@@ -91,9 +117,14 @@ class Selection:
         for number, variant in enumerate(found):
             if variant.reason:
                 audit.add(variant)
-                self._drop(number, variant)
+                if variant.alt in BLOCK_ALLELES:
+                    self._blocks.setdefault(variant.reason, _Blocks(number, variant)).add(variant)
+                else:
+                    self._drop(number, variant)
             else:
                 self._placed.add((number, variant))
+        for blocks in self._blocks.values():
+            self._drop(blocks.number, blocks.counted(), blocks.n)
         first: Variant | None = None
         for number, variant in self._placed:
             if first is not None and first.key == variant.key:
@@ -110,9 +141,9 @@ class Selection:
         audit.finish()
         self.n_blocks = audit.n_blocks
 
-    def _drop(self, number: int, variant: Variant) -> None:
+    def _drop(self, number: int, variant: Variant, n: int = 1) -> None:
         self._dropped.add((number, variant))
-        self.n_dropped += 1
+        self.n_dropped += n
 
     def dropped(self) -> Iterable[Variant]:
         """Yield the others, with reasons, in file order."""
