@@ -21,6 +21,7 @@ from cisweep.analysis.rescale import rectifier, ties
 from cisweep.analysis.rescale import windows as pooling
 from cisweep.analysis.scanning import has_avx2, scan_tokens
 from cisweep.analysis.score_distribution import prepare_motifs
+from cisweep.genome import bigwig
 from cisweep.models.letter_convolution import LetterConvolution
 from cisweep.models.tile_convolution import TileConvolution, vector_floats
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_seeds, shuffle_tokens
@@ -194,13 +195,26 @@ def scans(s: Shapes) -> None:
         scan_tokens(model, s.tokens(20_000 + s.size(0, 31)), portable=s.one_of(True, False))
 
 
+def blocks(s: Shapes) -> None:
+    """bigwig_fill."""
+    n, kind = s.size(0, 40), s.size(0, 4)
+    fields = [1, s.size(0, 60), 0, s.size(0, 9), s.size(0, 9)]
+    head = np.array(fields, "<u4").tobytes() + bytes([kind, 0])
+    body = np.sort(s.rng.integers(0, 90, s.size(0, 3 * n))).astype("<u4").tobytes()
+    block = (head + n.to_bytes(2, "little") + body)[: s.size(0, 30 + len(body))]
+    start = s.size(0, 60)
+    out = np.empty(s.size(1, 40), np.float32)
+    bigwig._fill(block, len(block), 1, start, start + len(out), s.one_of(out.ctypes.data, None))
+
+
 def main(path: str, seed: int, rounds: int) -> None:
     """Call all kernels `rounds` times each, and print their names."""
     use(path)
     torch.set_num_threads(1)
     shapes = Shapes(seed)
     for _ in range(rounds):
-        for call in (shuffles, letters, tiles, secants, maxima, pools, seqlets, windows, scans):
+        for call in (shuffles, letters, tiles, secants, maxima, pools, seqlets, windows, scans,
+                     blocks):  # fmt: skip
             call(shapes)
     print(*sorted(CALLED), flush=True)
 
