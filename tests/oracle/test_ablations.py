@@ -73,6 +73,14 @@ def test_random_spans_are_as_long_beside_the_hit_and_without_n(places):
     assert (control_spans(windows, tokens, SPANS, 400, 2)[0] != found[0]).any()
 
 
+def test_random_spans_may_touch_an_n_and_the_hit():
+    tokens = np.zeros((1, W), np.uint8)
+    tokens[0, 20] = 4
+    windows = Windows.build(["c"], [0], [W])
+    found = control_spans(windows, tokens, np.array([[28, 34]]), 300, 0)
+    assert set(found[0, :, 0].tolist()) == {*range(15), 21, 22, 34}
+
+
 def test_ablations_shuffle_hits_and_random_spans_and_nothing_else(places):
     windows, tokens = places
     seen = []

@@ -89,6 +89,21 @@ def test_summary_against_scipy():
         )
         assert (found["ci_low"][t], found["ci_high"][t]) == pytest.approx((low, high))
     assert np.isnan(summarise(values[:1])["ci_low"]).all()
+    two = summarise(values[:2, 0])  # Student's t with one degree of freedom is 12.7062
+    half = 12.7062 * abs(values[0, 0] - values[1, 0]) / 2
+    assert two["ci_high"] - two["effect"] == pytest.approx(half, rel=1e-5)
+
+
+def test_additional_arguments_override_the_others():
+    def size(model, X, **options):
+        return options["batch_size"], options["device"]
+
+    X = one_hot(np.zeros((1, 9), np.uint8))
+    found = marginalize(
+        NET, X, "ACG", func=size, additional_func_kwargs={"batch_size": 7}, batch_size=3,
+        device="cpu",
+    )  # fmt: skip
+    assert found == ((7, "cpu"), (7, "cpu"))
 
 
 def test_marginal_effects_equal_marginalize(backgrounds):

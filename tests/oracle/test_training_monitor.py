@@ -114,12 +114,15 @@ def test_metric_of_profiles_is_that_of_the_evaluation_and_of_the_counts():
     guess = torch.from_numpy(generator.normal(3, 1, (40, 1))).float()
     targets = {"counts": torch.from_numpy(counts), "is_peak": torch.from_numpy(peak)}
     batch = Batch(torch.zeros(40, 4, dtype=torch.uint8), targets=targets)
-    for least in (0, 62):
+    # The most reads of a peak, of which there is one, and more than any has: then all are used.
+    most = int(counts[peak].sum(axis=(1, 2)).max())
+    for least, n in ((0, 29), (62, None), (most, 1), (most + 1, 29)):
         metric = profile_objective(1.0, least).metric
         judged = judge(metric, [metric.read([logits, guess], batch)], seed=0)
         total = counts.sum(axis=(1, 2))
         use = peak & (total >= max(least, 1))
-        assert 0 < use.sum() < 30
+        use = use if use.any() else peak & (total > 0)
+        assert 0 < use.sum() < 30 and n in (None, use.sum())
         guesses = torch.softmax(logits.flatten(1), 1).numpy().reshape(counts.shape)
         profile = np.median(metrics.profile_pearson(guesses[use], counts[use]))
         r = metrics.pearson(guess[peak, 0], np.log1p(total[peak]))
@@ -137,6 +140,26 @@ def test_interval_of_r_is_fishers():
     width = np.tanh(z + error) - np.tanh(z - error)
     # 200 draws estimate each quantile within a tenth of the width or so.
     assert judged.high - judged.low == pytest.approx(width, rel=0.2)
+    # The 2.5 % and 97.5 % points leave 5 of 200 draws on each side.
+    assert (judged.draws < judged.low).sum() == (judged.draws > judged.high).sum() == 5
+
+
+def test_a_draw_without_a_targets_positives_is_the_mean_of_the_others():
+    generator = np.random.default_rng(6)
+    scores = generator.normal(size=(40, 2)).astype(np.float32)
+    labels = (generator.random((40, 2)) < 0.4) * 1.0
+    labels[:, 1] = np.arange(40) == 7
+    metric = scalar_objective("multilabel").metric
+    judged = judge(metric, [metric.read(*table(scores, labels))], seed=3)
+    expected = []
+    for times in np.concatenate(list(resampled(40, DRAWS, 3))).astype(int):
+        rows = np.repeat(np.arange(40), times)
+        both = [metrics.auprc(scores[rows, t], labels[rows, t]) for t in range(2)]
+        expected.append(np.nanmean(both))
+    lacking = np.concatenate(list(resampled(40, DRAWS, 3)))[:, 7] == 0
+    assert 40 < lacking.sum() < 120  # 1 / e of 200
+    moved = np.array(expected) - np.mean(expected) + judged.value
+    np.testing.assert_allclose(judged.draws, moved, atol=1e-9)
 
 
 # ---- which epoch is kept --------------------------------------------------------------------
@@ -167,6 +190,14 @@ def test_among_epochs_that_differ_by_noise_the_lowest_loss_is_kept():
     choice = choose(values, draws, [0.1, 0.3, 0.5, 0.4])
     assert (choice.kept, choice.highest) == (2, 3)
     assert choose(values, draws, [0.1, 0.5, 0.4, 0.3]).kept == 4
+
+
+def test_of_equal_epochs_the_lower_loss_is_kept_and_of_equal_losses_the_earlier():
+    values, draws = epochs(0.5, 0.5)
+    choice = choose(values, draws, [2, 1])
+    assert (choice.kept, choice.highest) == (2, 1)
+    values, draws = epochs(0.60, 0.61, 0.60, own=0.05)
+    assert choose(values, draws, [0.4, 0.3, 0.3]).kept == 2
 
 
 def test_steps_within_the_noise_do_not_add_up_to_a_worse_epoch():

@@ -44,13 +44,15 @@ def jsd_loop(ref, alt, columns, offset):
 
 def test_profiles_are_compared_on_the_columns_that_both_have():
     rng = np.random.default_rng(0)
-    ref, alt = rng.dirichlet(np.ones(16), (2, 3)).reshape(2, 3, 2, 8)
+    ref, alt = rng.dirichlet(np.ones(16), (2, 4)).reshape(2, 4, 2, 8)
     same = np.arange(12)
     insertion = np.array([0, 1, 2, 3, 4, -1, -1, 5, 6, 7, 8, 9])
     deletion = np.array([0, 1, 2, 3, 4, 8, 9, 10, 11, -1, -1, -1])
-    columns = np.stack([same, insertion, deletion])
+    # What stood before the profile's first column comes into it.
+    before = np.array([0, -1, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+    columns = np.stack([same, insertion, deletion, before])
     found = profile_change(ref, alt, columns, 2)
-    for i in range(3):
+    for i in range(4):
         jsd, largest = jsd_loop(ref[i], alt[i], columns[i], 2)
         assert found.jsd[i] == pytest.approx(jsd, abs=1e-9)
         assert found.max_signed[i] == pytest.approx(largest)

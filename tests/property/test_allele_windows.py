@@ -133,6 +133,37 @@ def test_variants_without_a_window_keep_a_reason(variant, plan, reason):
     assert len(found.ref) == 1 and found.ref_idx.tolist() == [0]
 
 
+def deletion_at(pos):
+    return Variant("c", pos - 1, GENOME[pos - 1 : pos + 2], GENOME[pos - 1])
+
+
+PAD = {"window_bp": 10, "trim": "left", "edge": "pad"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "dropped", "plan"),
+    [
+        # Windows [0, 10) and [30, 40) are the first and the last of 40 bases.
+        (Variant("c", 5, "G", "A"), Variant("c", 4, "T", "A"), WindowPlan(10)),
+        (Variant("c", 35, "G", "A"), Variant("c", 36, "C", "A"), WindowPlan(10)),
+        # Of [28, 38) two bases are deleted, so two are read behind it.
+        (deletion_at(32), deletion_at(33), WindowPlan(10)),
+        (
+            Variant("c", 20, "A", "A" + "C" * 5),
+            Variant("c", 20, "A", "A" + "C" * 6),
+            WindowPlan(10),
+        ),
+        # Two of ten are N, three of ten.
+        (Variant("c", 3, "T", "A"), Variant("c", 2, "G", "A"), WindowPlan(**PAD, max_n=0.2)),
+        # Two N in the reference window and one in the other: the larger share counts.
+        (Variant("c", 4, "T", "TA"), Variant("c", 2, "G", "GA"), WindowPlan(**PAD, max_n=0.1)),
+    ],
+)
+def test_the_first_and_the_last_window_that_is_allowed(kept, dropped, plan):
+    found = allele_windows([kept, dropped], SOURCE, plan)
+    assert found.variants == [kept] and [v.pos for v in found.dropped] == [dropped.pos]
+
+
 def test_padding():
     found = allele_windows([Variant("c", 2, "G", "GA")], SOURCE, WindowPlan(10, "left", "pad", 0.5))
     assert letters(found.ref[0]) == "NNACGTTGCA"

@@ -109,3 +109,13 @@ def test_what_is_not_finite_is_left_out(tmp_path):
     windows = Windows.build(["chr1", "chr1"], [0, 20], [4, 24])
     write_bigwig(tmp_path / "t.bw", LENGTHS, [(windows, np.array([np.nan, 3.0]))], width_bp=4)
     assert np.flatnonzero(np.isfinite(read(tmp_path / "t.bw", "chr1"))).tolist() == [20, 21, 22, 23]
+
+
+def test_a_row_with_a_base_that_is_not_finite_is_left_out(tmp_path):
+    windows = Windows.build(["chr1", "chr1"], [0, 20], [4, 24])
+    values = np.array([[1.0, np.nan, 1.0, 1.0], [3.0, 3.0, 3.0, 3.0]])
+    write_bigwig(tmp_path / "t.bw", LENGTHS, [(windows, values)])
+    with pyBigWig.open(str(tmp_path / "t.bw")) as file:
+        assert file.header()["nBasesCovered"] == 4
+        assert file.intervals("chr1", 0, 20) is None
+    assert np.flatnonzero(read(tmp_path / "t.bw", "chr1") == 3).tolist() == [20, 21, 22, 23]

@@ -72,6 +72,58 @@ def constraints(rules: dict) -> Constraints:
                        required=motif_rules(rules["required"]))  # fmt: skip
 
 
+# ---- what is mended, and how, by hand --------------------------------------------------------
+
+
+def mended(template: str, liked: dict[tuple[int, str], float], sample: str = "", **rules) -> str:
+    """The mend of a sample (or of the template) where (position, base) are liked that much."""
+    start, scores = tokens_of(template), np.zeros((1, 4, len(template)))
+    banned = np.zeros((4, len(template)), bool)
+    for place in rules.pop("banned", []):
+        banned["ACGT".index(template[place]), place] = True
+    for (place, base), score in liked.items():
+        scores[0, "ACGT".index(base), place] = score
+    usual = dict(min_distance_bp=1, forbidden=[], required=[])
+    bound = constraints(usual | rules).bind(start, np.zeros(len(template), bool), banned)
+    (found,) = bound.repair(tokens_of(sample or template)[None], scores)
+    return text(found)
+
+
+def tokens_of(letters: str) -> np.ndarray:
+    return np.array([LETTERS.index(c) for c in letters], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("template", "sample", "liked", "rules", "expected"),
+    [
+        # Of edits that are too many the ones liked most stay.
+        ("AAAAAA", "ACAAGA", {(1, "C"): 1, (4, "G"): 5}, {"max_edits": 1}, "AAAAGA"),
+        # Edits may stand at exactly the smallest distance; the third one is too near.
+        ("A" * 8, "AACAACCA", {(2, "C"): 9, (5, "C"): 8, (6, "C"): 7}, {"min_distance_bp": 3},
+         "AACAACAA"),
+        # The base at 2 must go, so that no edit may stand beside it.
+        ("A" * 8, "AAACAATA", {(2, "G"): 1, (3, "C"): 9, (6, "T"): 8},
+         {"min_distance_bp": 3, "banned": [2]}, "AAGAAATA"),
+        # Half is within the range; three tenths are the least whole number of ten above 0.25.
+        ("AACC", "AACC", {}, {"gc_range": (0.0, 0.5)}, "AACC"),
+        ("A" * 10, "A" * 10, {(3, "G"): 3, (7, "C"): 4, (8, "G"): 2}, {"gc_range": (0.25, 1.0)},
+         "AAAGAAACGA"),
+        ("C" * 4, "C" * 4, {(1, "T"): 3, (2, "A"): 4}, {"gc_range": (0.0, 0.5)}, "CTAC"),
+        # Of the ways to break a hit the one liked most; two hits are broken one after the other.
+        ("AAACCCAAA", "AAACCCAAA", {(5, "T"): 3, (4, "G"): 1}, {"forbidden": ["CCC"]},
+         "AAACCTAAA"),
+        ("CCCAAACCC", "CCCAAACCC", {(1, "T"): 3, (7, "A"): 4}, {"forbidden": ["CCC"]},
+         "CTCAAACAC"),
+        # Of places that take as many edits the one liked most; on the strand that takes fewest.
+        ("T" * 8, "T" * 8, {(4, "C"): 3, (5, "C"): 3, (6, "C"): 3}, {"required": ["CCC"]},
+         "TTTTCCCT"),
+        ("TTTTGGTT", "TTTTGGTT", {(3, "G"): 1, (0, "C"): 9}, {"required": ["CCC"]}, "TTTGGGTT"),
+    ],
+)  # fmt: skip
+def test_mends_by_hand(template, sample, liked, rules, expected):
+    assert mended(template, liked, sample, **rules) == expected
+
+
 @settings(max_examples=150, deadline=None)
 @given(cases())
 def test_every_repaired_sample_fulfils_every_constraint(case):

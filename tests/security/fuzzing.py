@@ -213,7 +213,7 @@ def _read_bigwig(path: Path) -> None:
     from cisweep.genome.signal import check_signal, read_signal
     from cisweep.train.signals import SignalTracks
 
-    check_signal([path], ["chr1", "chr2"])
+    check_signal([path], ["chr1", "chr2"], thoroughly=True)
     windows = Windows.build(["chr1", "chr2"], np.array([-2, 3]), np.array([18, 23]))
     read_signal([path], windows)
     tracks = SignalTracks([path])

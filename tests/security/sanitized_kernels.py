@@ -24,6 +24,7 @@ from cisweep.analysis.seqlets import spans as seqlet_spans
 from cisweep.analysis.seqlets import tfmodisco_seqlets as tfmodisco
 from cisweep.engine.convolution.one_hot import LetterConvolution
 from cisweep.engine.convolution.winograd import TileConvolution, vector_floats
+from cisweep.genome import bigwig
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_seeds, shuffle_tokens
 
 CALLED: set[str] = set()
@@ -195,13 +196,26 @@ def scans(s: Shapes) -> None:
         scan_tokens(model, s.tokens(20_000 + s.size(0, 31)), portable=s.one_of(True, False))
 
 
+def blocks(s: Shapes) -> None:
+    """bigwig_fill."""
+    n, kind = s.size(0, 40), s.size(0, 4)
+    fields = [1, s.size(0, 60), 0, s.size(0, 9), s.size(0, 9)]
+    head = np.array(fields, "<u4").tobytes() + bytes([kind, 0])
+    body = np.sort(s.rng.integers(0, 90, s.size(0, 3 * n))).astype("<u4").tobytes()
+    block = (head + n.to_bytes(2, "little") + body)[: s.size(0, 30 + len(body))]
+    start = s.size(0, 60)
+    out = np.empty(s.size(1, 40), np.float32)
+    bigwig._fill(block, len(block), 1, start, start + len(out), s.one_of(out.ctypes.data, None))
+
+
 def main(path: str, seed: int, rounds: int) -> None:
     """Call all kernels `rounds` times each, and print their names."""
     use(path)
     torch.set_num_threads(1)
     shapes = Shapes(seed)
     for _ in range(rounds):
-        for call in (shuffles, letters, tiles, secants, maxima, pools, seqlets, windows, scans):
+        for call in (shuffles, letters, tiles, secants, maxima, pools, seqlets, windows, scans,
+                     blocks):  # fmt: skip
             call(shapes)
     print(*sorted(CALLED), flush=True)
 

@@ -10,6 +10,7 @@ import torch
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models import load_model
+from cisweep.models.adapters import chrombpnet
 from cisweep.models.modules import ChromBPNet
 
 LENGTH = 300
@@ -154,3 +155,38 @@ def test_errors(weights, tmp_path):
         load(tmp_path / "m.h5", bias=tmp_path / "m.h5")
     with pytest.raises(ModelError, match="no such model file"):
         load(tmp_path / "gone.h5")
+
+
+def test_a_file_that_the_hdf5_library_reads_without_end(weights, tmp_path, monkeypatch):
+    """Found by fuzzing: of the heap with the model's config, the place of its free space."""
+    monkeypatch.setattr(chrombpnet, "_SECONDS", 3)
+    path = tmp_path / "m.h5"
+    write(path, weights[0])
+    with h5py.File(path, "a") as file:
+        file.attrs["model_config"] = "x" * 96
+    load_error = r"m\.h5: .*HDF5 library reads it for more than 3 s without an end"
+    raw = bytearray(path.read_bytes())
+    free = raw.index(b"x" * 96) + 96
+    raw[free + 1 : free + 9] = bytes([42, 65, 32, 212, 160, 56, 143, 55])
+    path.write_bytes(raw)
+    with pytest.raises(ModelError, match=load_error + ".*Mend: copy the file again"):
+        load(path)
+
+
+def test_a_file_at_which_the_hdf5_library_ends_the_process(weights, tmp_path, monkeypatch):
+    write(tmp_path / "m.h5", weights[0])
+    monkeypatch.setattr(chrombpnet, "_READER", "import os; os.kill(os.getpid(), 11)")
+    with pytest.raises(ModelError, match=r"m\.h5: .*ends the process that reads it, signal 11"):
+        load(tmp_path / "m.h5")
+
+
+def test_weights_that_are_one_number(weights, tmp_path):
+    write(tmp_path / "m.h5", weights[0])
+    with h5py.File(tmp_path / "m.h5", "a") as file:
+        names = []
+        file.visit(names.append)
+        name = next(n for n in names if n.endswith("bias:0") and "bpnet_1st_conv" in n)
+        del file[name]
+        file[name] = np.float32(1)
+    with pytest.raises(ModelError, match=r"m\.h5: .*bpnet_1st_conv/bias: "):
+        load(tmp_path / "m.h5")

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from cisweep.analysis.attribution.deep_lift_shap import deep_lift_shap
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.sequence_design.choice import Chooser, Problems
 from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templates, design_chunk
 from cisweep.analysis.sequence_design.goals import Goal
 from cisweep.analysis.sequence_design.hits import hit_changes
 from cisweep.analysis.sequence_design.oracle import Oracle
-from cisweep.analysis.sequence_design.rows import Composition, design_rows
+from cisweep.analysis.sequence_design.rows import Composition, _evidence, design_rows
 from cisweep.bases import text_of
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
@@ -98,6 +99,30 @@ def test_each_design_has_a_row_a_target_and_a_method(made):
         assert differ == row.n_edits_pruned == len([e for e in row.edits.split(";") if e])
     first = own[(own["role"] == "goal") & own["reached"]]
     assert len(first)
+
+
+def test_roles_and_what_is_reached_follow_from_the_numbers_of_the_rows(made):
+    table = pd.DataFrame(made[3])
+    assert ((table["role"] == "judge") == (table["model"] == "b")).all()
+    asked = {("high", "up"): "change", ("high", "same"): "keep", ("low", "up"): "minimise"}
+    of_a = table[table["model"] == "a"]
+    kinds = [asked.get(pair, "") for pair in zip(of_a["goal"], of_a["target"])]
+    assert of_a["kind"].tolist() == kinds
+    assert of_a["role"].tolist() == ["goal" if k else "other" for k in kinds]
+    seen = set()
+    for (_, method), rows in of_a[of_a["role"] == "goal"].groupby(["design", "method"]):
+        good = []
+        for row in rows.itertuples():
+            if row.kind == "minimise":
+                good.append(row.after_pruned < row.before)
+            else:
+                aim = row.before + (1.0 if row.kind == "change" else 0.0)
+                good.append(abs(row.after_pruned - aim) <= row.tolerance)
+            if method == "ledidi":  # the curve begins with the design that has all its edits
+                assert row.curve_predictions[0] == pytest.approx(row.after, abs=1e-4)
+        assert rows["reached"].tolist() == [all(good)] * len(rows)
+        seen.add((method == "ledidi", all(good)))
+    assert seen >= {(True, True), (False, True), (False, False)}
 
 
 def test_a_design_does_not_depend_on_the_chunk(made):
@@ -194,6 +219,62 @@ def test_what_is_usual_comes_from_the_given_windows(made):
     assert (rows["kmer_distance_before"] > 0).all()
     gc = Composition.of(usual)
     assert gc.is_beyond(0.0) and gc.is_beyond(1.0) and not gc.is_beyond(0.5)
+
+
+def tokens_of(text):
+    return np.array(["ACGTN".index(c) for c in text], np.uint8)
+
+
+def test_composition_by_hand():
+    usual = np.stack([tokens_of(t) for t in ("AAAAAAA", "AAAAAAC", "CCCCCCC")])
+    found = Composition.of(usual)
+    # Of four 4-mers each: (1 AAAA), (0.75 AAAA, 0.25 AAAC), (1 CCCC); the third is farthest out.
+    far = np.sqrt(0.75**2 + 0.25**2 + 1)
+    assert found.limit == pytest.approx(far) and found.gc == (0.0, 1.0)
+    assert found.distance(tokens_of("AAAAAAA")) == 0
+    assert found.distance(tokens_of("AAAANAA")) == 0  # one known 4-mer
+    assert found.distance(tokens_of("GGGGGGG")) == pytest.approx(far)
+    shares = Composition.of(np.stack([tokens_of(t) for t in ("CANNNNN", "CAAANNN", "CGAAAAC")]))
+    assert shares.gc == (0.25, 0.5)  # of the known bases
+    beyond = [shares.is_beyond(gc) for gc in (0.24, 0.25, 0.5, 0.51)]
+    assert beyond == [True, False, False, True]
+
+
+def test_evidence_by_hand():
+    usual = Composition.of(np.stack([tokens_of(t) for t in ("AAAAAAA", "AAAAAAC", "CCCCCCC")]))
+    full, pruned = tokens_of("GAAACAT"), tokens_of("GAAAAAT")
+    found = _evidence(tokens_of("AAAAAAN"), full, pruned, usual, None)
+    assert (found["n_edits"], found["n_edits_pruned"], found["edits"]) == (2, 1, "0A>G")
+    assert (found["sequence_after"], found["sequence_pruned"]) == ("GAAACAT", "GAAAAAT")
+    assert (found["gc_before"], found["gc_after"]) == (0, pytest.approx(1 / 7))
+    assert found["kmer_distance_before"] == 0
+    # GAAA, AAAA, AAAA, AAAT beside AAAAAAA and AAAAAAC.
+    near = min(np.sqrt(0.5**2 + 2 / 16), np.sqrt(4 / 16))
+    assert found["kmer_distance"] == pytest.approx(near)
+    assert not found["off_distribution"]
+    # As far as the farthest usual window is not beyond it; a GC share beyond theirs is.
+    far = tokens_of("GGGGGGG")
+    assert not _evidence(far, far, far, usual, None)["off_distribution"]
+    low = Composition(usual.shares, usual.limit, (0.0, 0.5))
+    assert _evidence(far, far, far, low, None)["off_distribution"]
+
+
+def test_hits_gained_and_lost_name_what_changed():
+    word = np.array([0, 2, 1, 3, 3, 1, 2, 0, 1, 1])
+    pwm = np.full((4, 10), 0.02)
+    pwm[word, np.arange(10)] = 0.94
+    scanner = prepare_motifs({"word": pwm, "mirror": pwm[:, ::-1]}, threshold=1e-5)
+    before = np.zeros(40, np.uint8)
+    after = before.copy()
+    after[20:30] = word
+    usual = Composition.of(np.zeros((0, 40), np.uint8))
+
+    def hits(a, b):
+        found = _evidence(a, b, b, usual, scanner)
+        return found["hits_gained"], found["hits_lost"]
+
+    assert hits(before, after) == ("word", "") and hits(after, before) == ("", "word")
+    assert hits(after, after) == ("", "")
 
 
 def test_hit_changes_tell_a_motif_from_its_decoys():

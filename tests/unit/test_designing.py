@@ -151,6 +151,24 @@ def test_goal_numbers():
     assert not reached(Goal(0, "minimise", value=0.0), 1.0, 0.9)
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "good", "poor"),
+    [
+        ("maximise", None, 1.01, 1.0),  # without a bound it must rise
+        ("maximise", 2.0, 2.0, 1.99),
+        ("minimise", None, 0.99, 1.0),
+        ("minimise", 0.0, 0.0, 0.01),
+        ("value", 4.0, 3.5, 3.49),
+        ("value", 4.0, 4.5, 4.51),
+        ("change", -2.0, -0.5, -0.49),
+        ("keep", None, 1.5, 1.51),
+    ],
+)
+def test_a_goal_is_reached_at_its_bound_and_at_its_tolerance(kind, value, good, poor):
+    goal = Goal(0, kind, value, tolerance=0.5)
+    assert reached(goal, 1.0, good) and not reached(goal, 1.0, poor)
+
+
 def test_pruning_keeps_constraints():
     model = net()
     template = torch.zeros(1, 4, 40)

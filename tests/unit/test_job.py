@@ -133,7 +133,7 @@ with Job(snakemake(Path({root!r}), Path({folder!r}))):
 
 
 def test_the_log_says_where_a_library_ended_the_process(root, tmp_path):
-    """As pyBigWig can by a damaged bigWig."""
+    """As a C library can by a damaged file."""
     (tmp_path / "in.txt").write_text("1")
     code = CRASHED.format(tests=str(Path(__file__).parent), folder=str(tmp_path), root=str(root))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)

@@ -1,5 +1,7 @@
 """Names of found motifs and filters: random patterns get one at the rate that is asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,16 @@ def test_known_motifs_keep_their_names(tokens, jaspar):
     assert found.is_named(RATE).mean() >= 0.9
     assert (found.matches.motif_idx[:, 0] == np.arange(40)).mean() >= 0.9
     assert found.matches.motif_idx.shape == (40, 2)
+    # None of 99 is as close: the pattern itself is counted. The rate itself is allowed.
+    assert found.name_p_value.min() == 1 / 100
+    assert replace(found, name_p_value=np.full(40, RATE)).is_named(RATE).all()
+
+
+def test_what_is_as_close_counts(tokens, jaspar):
+    """Equal columns are the same in every order, so the name says nothing."""
+    pattern = np.repeat([[0.85], [0.05], [0.05], [0.05]], 8, axis=1)
+    found = name_motifs([pattern], jaspar[::5], tokens)
+    assert found.name_p_value.tolist() == [1.0]
 
 
 def test_random_patterns_are_as_certain_and_of_the_sequences(tokens):
@@ -71,6 +83,8 @@ def test_random_patterns_are_as_certain_and_of_the_sequences(tokens):
     made = random_patterns(pattern, tokens, 20, np.random.default_rng(1))
     assert len(made) == 20
     words = {bytes(t) for row in tokens for t in np.lib.stride_tricks.sliding_window_view(row, 9)}
+    # Sequences of the pattern's own width are spans of it.
+    assert len(random_patterns(pattern, tokens[:, :9], 20, np.random.default_rng(1))) == 20
     for each in made:
         np.testing.assert_array_equal(np.sort(each, axis=0), np.sort(pattern, axis=0))
         assert bytes(each.argmax(axis=0).astype(np.uint8)) in words

@@ -101,6 +101,8 @@ def test_rules_of_selection():
     assert (row["n_windows"], row["n_maxima"], row["n_selected"]) == (6, 3, 2)
     assert row["rate"] == 0.1 and row["n_above_chance"] == 2 and row["highest"] == 9
     assert row["fdr"] == row["smallest_q"] == pytest.approx(3 / 102)
+    # The rate itself is allowed.
+    assert len(found(fdr=float(by_rate.peaks["q_value"].max())).peaks) == 2
     assert found(fdr=0.1, top_n=1).peaks["prediction"].tolist() == [9]
     assert found(fdr=0.1, threshold=8.5).peaks["prediction"].tolist() == [9]
     by_rank = found(top_n=3)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.seqlets.annotate_seqlets import match_motifs, token_matrix
-from cisweep.analysis.seqlets.names import NameRules, name_seqlets
+from cisweep.analysis.seqlets.names import NameRules, _best_hits, _Places, _share, name_seqlets
 from cisweep.genome.fasta import NamedSequences, load_fasta, tokens_of_text
 from cisweep.genome.motifs import Motif, load_motifs
 
@@ -118,6 +119,35 @@ def test_random_spans_get_a_name_at_the_rate_that_is_asked(resources, pairs, rat
     # What Tomtom's q-value lets pass does not hold the rate here: the control can fail.
     queries = [token_matrix(tokens_of_text(s)) for s in spans["sequence"]]
     assert (match_motifs(queries, motifs).q_value[:, 0] <= rate).mean() > share
+
+
+def test_the_share_of_random_ones_counts_equals_and_the_seqlet_itself():
+    null = np.array([0.3, 0.1, 0.2])
+    found = _share(np.array([0.05, 0.1, 0.25, 0.9]), null)
+    np.testing.assert_allclose(found, [1 / 4, 2 / 4, 3 / 4, 1])
+
+
+@pytest.mark.parametrize("strand", "+-")
+def test_a_match_covers_three_quarters_of_both_seqlets(strand):
+    tokens = np.random.default_rng(1).integers(0, 4, 60).astype(np.uint8)
+    word = tokens_of_text("AGCTTCGACC")
+    tokens[30:40] = word if strand == "+" else 3 - word[::-1]
+    source = NamedSequences({"c": tokens})
+    motifs = [Motif("other", "O", matrix("GGGGGGGGGG")), Motif("word", "W", matrix("AGCTTCGACC"))]
+    model = prepare_motifs(motifs, background=np.full(4, 0.25), threshold=1e-4)
+    # Three of four bases of each lie in [30, 40); then two of the left one, two of the right one.
+    start = np.array([[29, 37], [28, 37], [29, 38], [2, 37]])
+    found = _best_hits(model, source, ["c"] * 4, start, start + 4)
+    assert found.motif.tolist() == [1, -1, -1, -1] and found.strand[0] == strand
+    assert found.p_value[0] < 1e-4 and found.p_value[1:].tolist() == [1, 1, 1]
+
+
+def test_random_spans_lie_anywhere_in_a_window():
+    windows = (np.array(["c", "d"], object), np.array([100, 500]), np.array([120, 520]))
+    places = _Places(*windows, NamedSequences({}), 0)
+    drawn = places.draw(np.full(300, 18), 18)
+    assert set(drawn) == {("c", s) for s in (100, 101, 102)} | {("d", s) for s in (500, 501, 502)}
+    assert set(places.draw(np.full(50, 20), 20)) == {("c", 100), ("d", 500)}
 
 
 def test_no_seqlets_have_no_names(planted, motifs):

@@ -37,8 +37,18 @@ def test_uniform_windows_avoid_peaks_n_and_themselves(genome):
     # thousand has 3 or fewer; the test is of all 40.)
     share = np.histogram(windows.start[windows.chrom == "chr1"], 40, (40_000, 80_000))[0]
     assert share.min() > 3 and chisquare(share).pvalue > 1e-3
+    # So does the end of the last stretch: 4 kb before its N are some 56 windows.
+    last = windows.start[windows.chrom == "chr2"]
+    assert 25 < (last > 64_000).sum() < 90
     again, _ = uniform_windows(place(genome), 2000, random_state=1)
     assert again.keys() == windows.keys()
+
+
+def test_stretches_are_used_to_their_last_window_and_cut_to_the_chromosome(genome):
+    background = place(genome, ["chr1:41000-41050", "chr1:79949-90000"])
+    assert background.spans() == [("chr1", 41_000, 41_050), ("chr1", 79_949, 80_000)]
+    windows, _ = uniform_windows(background, 3)
+    assert windows.start.tolist() == [41_000, 79_949, 79_950]
 
 
 def test_gc_matched_windows_have_the_positives_distribution(genome):

@@ -96,6 +96,16 @@ def test_few_rows_leave_an_auroc_near_chance():
     rows = [row("a", "model", 0.66, n=12, low=0.42, high=0.9), row("b", "model", 0.66, low=0.6)]
     targets = quality_of(recipe(), ["a", "b"], [record(*rows)]).targets
     assert targets["a"].remarks and not targets["b"].remarks
+    ends = [row("a", "model", 0.66, low=0.5), row("b", "model", 0.66, low=0.501)]
+    targets = quality_of(recipe(), ["a", "b"], [record(*ends)]).targets
+    assert targets["a"].remarks == ["AUROC 0.660 is near 0.5"] and not targets["b"].remarks
+
+
+def test_a_correlation_is_near_0_where_fishers_interval_holds_0():
+    """Of 100 rows tanh(1.96 / sqrt(97)) = 0.1965 is the least that stands apart from 0."""
+    rows = [row(t, "model", r, "pearson", n=100) for t, r in (("a", 0.195), ("b", 0.198))]
+    targets = quality_of(recipe("regression"), ["a", "b"], [record(*rows)]).targets
+    assert targets["a"].remarks == ["Pearson's r 0.195 is near 0"] and not targets["b"].remarks
 
 
 def test_regressions_and_profiles():

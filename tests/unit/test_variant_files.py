@@ -83,6 +83,17 @@ def test_each_bad_variant_is_a_row_with_a_reason(tmp_path, row, reason, detail):
     assert table["detail"][0].startswith("row 2: ")
 
 
+def test_the_last_base_the_longest_allele_and_an_empty_one(tmp_path):
+    rows = [("chr1", 30, ".", "A", "G"), ("chr1", 4, ".", "A", "A" + "C" * 9)]
+    kept, dropped = read_vcf(vcf(tmp_path, *rows), GENOME, LENIENT)
+    assert [(v.pos, len(v.alt)) for v in kept] == [(29, 1), (3, 10)] and not dropped
+    path = tmp_path / "v.tsv"
+    path.write_text("chrom\tpos_1based\tref\talt\nchr1\t4\t\tG\nchr1\t4\tAT\tR\n")
+    table = dropped_variants_table(read_vcf(path, GENOME, LENIENT).dropped)
+    # A row of a table of regions spans a base at least.
+    assert table[["start", "end"]].to_numpy().tolist() == [[3, 4], [3, 5]]
+
+
 def test_multiallelic_rows_are_split_and_lower_case_is_upper_case(tmp_path):
     path = vcf(tmp_path, ("chr1", 4, "rs1", "a", "g,T,<NON_REF>,AT"))
     kept, dropped = read_vcf(path, GENOME, LENIENT)
@@ -119,6 +130,7 @@ def test_indels_move_left_and_say_by_how_much(tmp_path):
         ("AC", "C", "deletion"),
         ("AC", "T", "delins"),
         ("ACG", "TT", "delins"),
+        ("ACG", "AT", "delins"),
     ],
 )
 def test_kind(ref, alt, kind):

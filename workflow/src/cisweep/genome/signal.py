@@ -1,47 +1,48 @@
 """Signal of windows from bigWig files, and the further inputs of a model."""
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.contracts import Windows
 from cisweep.errors import GenomeError, stop_at_faults
-from cisweep.genome.bigwig_probe import Probe, header_fault, probe, probe_all
+from cisweep.genome.bigwig import MEND, BigWig
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.naming import renaming
 
 
 def check_signal(
-    paths: Sequence[Path], chroms: Collection[str], *, own_process: bool = False
+    paths: Sequence[Path], chroms: Collection[str], *, thoroughly: bool = False
 ) -> None:
     """Raise a CisweepError that lists all files that are no bigWig with one of the chromosomes.
 
-    own_process: open the files in another process, which a damaged file may end (half a second in
-    all), and ask for a value on one of the chromosomes as well.
+    thoroughly: look at the whole index, and for a value on one of the chromosomes, as well.
     """
-    wanted = [(Path(path), list(chroms)) for path in dict.fromkeys(paths)]
-    found = probe_all(wanted) if own_process else [probe(path, []) for path, _ in wanted]
-    stop_at_faults(
-        [partial(_judge, path, chroms, probed) for (path, _), probed in zip(wanted, found)]
-    )
+    files = dict.fromkeys(map(Path, paths))
+    stop_at_faults([partial(_check, path, chroms, thoroughly) for path in files])
 
 
-def _judge(path: Path, chroms: Collection[str], found: Probe) -> None:
-    if found.fault is not None:
-        mend = "make the bigWig again, or compare its checksum with that of its source"
-        raise GenomeError(found.fault, where=str(path), mend=mend)
-    if len(chroms) and not set(chroms) & set(found.chroms):
-        raise GenomeError(
-            f"has no chromosome {next(iter(chroms))!r} (it has "
-            f"{', '.join(list(found.chroms)[:5]) or 'none'} …)",
-            where=str(path),
-            mend=renaming(found.chroms, chroms) or "use one naming of chromosomes",
-        )
+def _check(path: Path, chroms: Collection[str], thoroughly: bool) -> None:
+    with BigWig(path) as file:
+        if len(chroms) and not set(chroms) & set(file.chroms):
+            raise GenomeError(
+                f"has no chromosome {next(iter(chroms))!r} (it has "
+                f"{', '.join(list(file.chroms)[:5]) or 'none'} …)",
+                where=str(path),
+                mend=renaming(file.chroms, chroms) or "use one naming of chromosomes",
+            )
+        if thoroughly:
+            file.check_index()
+            shared = [c for c in chroms if c in file.chroms]
+            if shared and not any(file.has_value(c) for c in shared):
+                raise GenomeError(
+                    "has no value on any chromosome of the run (NaN is none)",
+                    where=str(path),
+                    mend=MEND,
+                )
 
 
 def read_signal(
@@ -58,33 +59,13 @@ def read_signal(
     start = windows.centre - length // 2
     out = np.zeros((len(windows), len(paths), length), dtype=np.float32)
     for k, path in enumerate(paths):
-        with opened(path) as file:
-            known = file.chroms()
+        with BigWig(path) as file:
             for i, (chrom, begin) in enumerate(zip(windows.chrom, start)):
-                low, high = max(int(begin), 0), min(int(begin) + length, known.get(chrom, 0))
+                low, high = max(int(begin), 0), min(int(begin) + length, file.chroms.get(chrom, 0))
                 if low < high:
-                    values = np.nan_to_num(file.values(chrom, low, high, numpy=True))
+                    values = np.nan_to_num(file.values(chrom, low, high))
                     out[i, k, low - begin : high - begin] = values
     return out
-
-
-@contextmanager
-def opened(path: str | Path) -> Iterator[Any]:
-    """Open a bigWig by pyBigWig; GenomeError, naming the file, where it or a read of it fails."""
-    import pyBigWig
-
-    fault = header_fault(Path(path))
-    try:
-        if fault is not None:
-            raise RuntimeError(fault)
-        with pyBigWig.open(str(path)) as file:
-            yield file
-    except RuntimeError as error:
-        raise GenomeError(
-            f"the bigWig cannot be read ({error})",
-            where=str(path),
-            mend="make the bigWig again, or compare its checksum with that of its source",
-        ) from None
 
 
 def read_signal_at(paths: Sequence[Path], chrom: Sequence[str], places: np.ndarray) -> np.ndarray:

@@ -88,7 +88,7 @@ def _training_checks(data: Any, key: str) -> list[Check]:
     bams = [path for path in tracks if path.suffix == ".bam"]
     found += [partial(check_bam, path, genome.lengths) for path in bams]
     if bigwigs := [path for path in tracks if not is_reads(path)]:
-        found.append(partial(check_signal, bigwigs, genome.lengths, own_process=True))
+        found.append(partial(check_signal, bigwigs, genome.lengths, thoroughly=True))
     return found
 
 

@@ -278,7 +278,7 @@ class Plan:
                 self.source.column(item.column)
         if paths:
             wanted = [c for c in self.source.lengths if self.wanted(c)]
-            check_signal(paths, wanted, own_process=True)
+            check_signal(paths, wanted, thoroughly=True)
 
     def _check_packages(self) -> None:
         wanted = {

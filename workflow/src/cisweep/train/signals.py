@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyBigWig
 
 from cisweep.contracts import Windows
-from cisweep.errors import TrainingError
+from cisweep.errors import GenomeError, TrainingError
+from cisweep.genome.bigwig import BigWig
 from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.steps.train import Recipe, SignalData
@@ -27,18 +27,8 @@ class SignalTracks:
 
     def __init__(self, paths: list[Path]):
         self.paths = paths
-        self._files = []
-        for path in paths:
-            try:
-                self._files.append(pyBigWig.open(str(path)))
-            except RuntimeError:
-                raise TrainingError(
-                    "no readable bigWig",
-                    where=str(path),
-                    mend="the workflow counts BAM and fragment files by itself; in Python use "
-                    "genome.reads.count_ends and outputs.bigwig.write_counts",
-                ) from None
-        found = [f.chroms() for f in self._files]
+        self._files = [_opened(path) for path in paths]
+        found = [f.chroms for f in self._files]
         shared = set(found[0]).intersection(*found[1:])
         self.lengths = {c: min(f[c] for f in found) for c in found[0] if c in shared}
 
@@ -46,20 +36,9 @@ class SignalTracks:
         """Return (tracks, end − start) float32; raises TrainingError for NaN or negative values."""
         out = np.empty((len(self._files), end - start), np.float32)
         for track, (path, file) in enumerate(zip(self.paths, self._files)):
-            try:
-                values = file.values(chrom, start, end, numpy=True)
-                absent = np.isnan(values)
-                stored = file.intervals(chrom, start, end) or () if absent.any() else ()
-            except RuntimeError as error:
-                raise TrainingError(
-                    f"{chrom}:{start}-{end} of the bigWig cannot be read ({error})",
-                    where=str(path),
-                    mend="make the bigWig again, or compare its checksum with that of its source",
-                ) from None
-            if absent.any():
-                # A base without an entry is 0, but an entry that says NaN is a fault.
-                self._check(path, chrom, start, not any(v != v for _, _, v in stored), "NaN")
-            values[absent] = 0
+            # A base without an entry is 0, but an entry that says NaN is a fault.
+            values = file.values(chrom, start, end)
+            self._check(path, chrom, start, not np.isnan(values).any(), "NaN")
             self._check(path, chrom, start, values.min(initial=0) >= 0, "negative values")
             self._check(path, chrom, start, np.isfinite(values).all(), "infinite values")
             out[track] = values
@@ -73,6 +52,18 @@ class SignalTracks:
                 where=f"{path}, near {chrom}:{start}",
                 mend="counts must be numbers of at least 0; make the bigWig again from the reads",
             )
+
+
+def _opened(path: Path) -> BigWig:
+    try:
+        return BigWig(path)
+    except GenomeError as error:
+        raise TrainingError(
+            error.what,
+            where=str(path),
+            mend=f"{error.mend}; BAM and fragment files are counted by the workflow itself, in "
+            "Python by genome.reads.count_ends and outputs.bigwig.write_counts",
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,10 @@ group the file nests them.
 
 import json
 import re
+import signal
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +37,22 @@ _NAMES = {
     "prof_out_precrop": "profile_conv",
     "logcount_predictions": "count_linear",
 }
+
+_SECONDS = 60
+"""Of the processor, for one file."""
+_READER = """
+import resource, sys
+path, limit, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+import h5py
+def read(_, item):
+    if isinstance(item, h5py.Dataset) and item.nbytes <= limit:
+        item[()]
+with h5py.File(path, "r") as file:
+    file.visititems(read)
+    file.attrs.get("model_config")
+"""
 
 Layers = dict[str, Tensor]
 
@@ -62,6 +82,7 @@ def _only(models: dict[str, BPNet], kind: str, path: Path) -> BPNet:
 def _read(path: Path) -> dict[str, BPNet]:
     """Return the networks of a file by kind: accessibility, bias."""
     check_present(path)
+    _check_readable(path, path.stat().st_size, path.stat().st_mtime_ns)
     import h5py
 
     arrays: dict[str, dict[str, Any]] = {}
@@ -97,6 +118,22 @@ def _read(path: Path) -> dict[str, BPNet]:
     if not models:
         raise _no_layers(path, arrays)
     return models
+
+
+@cache
+def _check_readable(path: Path, size: int, _: int) -> None:
+    """Raise a ModelError for a file at which the HDF5 library ends the process, or never ends.
+
+    Another process reads what _read does (half a second of the processor, once a file). size, _: of
+    the file, and the time of its change, so that a changed one is looked at again.
+    """
+    limit = max(EXPANDED_MAX_BYTES, EXPANSION_MAX * size)
+    command = [sys.executable, "-c", _READER, str(path), str(limit), str(_SECONDS)]
+    ended = subprocess.run(command, capture_output=True).returncode
+    if ended == -signal.SIGXCPU:
+        raise broken(path, f"the HDF5 library reads it for more than {_SECONDS} s without an end")
+    if ended < 0:
+        raise broken(path, f"the HDF5 library ends the process that reads it, signal {-ended}")
 
 
 def _check_size(item: Any, path: Path) -> None:
@@ -143,10 +180,11 @@ def _bpnet(layers: dict[str, dict[str, Any]], profile_crop: int, path: Path) -> 
             for kind, array in weights.items():
                 try:
                     tensor = _tensor(array)
-                except (TypeError, ValueError) as error:
+                    dtype = torch.from_numpy(array[:0]).dtype
+                except (TypeError, ValueError, IndexError) as error:  # of texts, of one number
                     raise broken(path, f"{layer}/{kind}: {error}") from None
                 state[f"{name}.{'weight' if kind == 'kernel' else 'bias'}"] = tensor
-                kinds.append((f"{layer}/{kind}", torch.from_numpy(array[:0]).dtype, torch.float32))
+                kinds.append((f"{layer}/{kind}", dtype, torch.float32))
     say_casts(kinds, path)
     needed = [f"{name}.weight" for name in _NAMES.values()]
     if any(name not in state for name in needed):
