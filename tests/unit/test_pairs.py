@@ -10,7 +10,7 @@ from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.variants.alleles import WindowPlan, allele_windows
 from cisweep.genome.variants.reading import Variant
 from cisweep.plan.contents import pairs
-from cisweep.plan.contents.pairs import (
+from cisweep.plan.contents.zero_shot import (
     all_deletions,
     all_substitutions,
     pairs_of_alleles,
