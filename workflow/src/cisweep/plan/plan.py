@@ -7,7 +7,7 @@ same config, so no manifest is handed around.
 import importlib.util
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -343,27 +343,20 @@ class Plan:
             parts.append(self.model_key(model))
         return digest(*parts)
 
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """Return what `make` gives: it is called once for a plan, and `name` stands for it."""
+    def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` gives; it is called once for a plan and a name."""
         if name not in self._made:
             self._made[name] = make()
         return self._made[name]
 
     @cached_property
-    def _made(self) -> dict[str, Any]:
-        return {}
-
-    @cached_property
-    def _chunk_keys(self) -> dict[tuple[str, str], str]:
+    def _made(self) -> dict[Hashable, Any]:
         return {}
 
     def chunk_key(self, model: str, chunk: str) -> str:
         """Return a hash of the chunk's regions: rows for BED, bin and policy for tiles."""
         # Each chunk is asked for by its own jobs and by those of both its neighbours.
-        known = self._chunk_keys
-        if (model, chunk) not in known:
-            known[model, chunk] = self._make_chunk_key(model, chunk)
-        return known[model, chunk]
+        return self.once((model, chunk), partial(self._make_chunk_key, model, chunk))
 
     def _make_chunk_key(self, model: str, chunk: str) -> str:
         regions = self.config.regions
