@@ -14,7 +14,7 @@ from cisweep.analysis.language_model.zero_shot import ZeroShotOptions, score_pai
 from cisweep.analysis.mutagenesis.effects import substitution_effect
 from cisweep.models.adapters.hf_lm import LanguageModel, load_language_model
 from cisweep.models.modules import CNN, BPNet
-from cisweep.plan.contents.pairs import SequencePair
+from cisweep.plan.contents.zero_shot import SequencePair
 
 _NETWORKS = {
     # name: (network, length, tangermeme's batch sizes: its best ones and its default)

@@ -5,7 +5,8 @@ from functools import partial
 from cisweep.analysis.perturbation.experiments import hits_in_windows
 from cisweep.job import Job
 from cisweep.outputs.experiments import strongest_hits, write_experiment
-from cisweep.plan.contents.backgrounds import choose_motifs, region_windows
+from cisweep.plan.contents.backgrounds import region_windows
+from cisweep.plan.contents.motifs import choose_motifs
 
 with Job(snakemake) as job:  # noqa: F821
     plan, step = job.plan, job.plan.step_config("ablate")

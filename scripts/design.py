@@ -15,7 +15,7 @@ from cisweep.outputs.designs import (
     write_fasta,
 )
 from cisweep.outputs.tables import write_dropped
-from cisweep.plan.contents.designs import design_windows
+from cisweep.plan.contents.design import design_windows
 from cisweep.plot.designs import SHOWN, DesignFigures, design_figures
 from cisweep.plot.saving import save_figure
 

@@ -4,7 +4,7 @@ from cisweep.contracts import Windows
 from cisweep.genome.motifs import read_meme
 from cisweep.job import Job
 from cisweep.outputs.designs import write_histories, write_table
-from cisweep.plan.contents.designs import (
+from cisweep.plan.contents.design import (
     design_chunks,
     design_tokens,
     frozen_positions,

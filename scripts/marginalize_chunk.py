@@ -2,7 +2,7 @@
 
 from cisweep.job import Job
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
-from cisweep.plan.contents.experiments import marginal_chunks, marginal_motifs
+from cisweep.plan.contents.marginalize import chunks, marginal_motifs
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:
@@ -11,7 +11,7 @@ with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # no
 
         plan, step = job.plan, job.plan.step_config("marginalize")
         config, motifs = plan.models[job.model], marginal_motifs(plan)
-        own = [motifs[i] for i in marginal_chunks(plan, job.model)[job.chunk]]
+        own = [motifs[i] for i in chunks(plan, job.model)[job.chunk]]
         with job.device() as device:
             table = marginal_effects(
                 predictor(plan, job.model, device, step.batch_size),

@@ -4,7 +4,7 @@ import pandas as pd
 
 from cisweep.job import Job
 from cisweep.outputs.experiments import experiment_blocks, merge_experiment
-from cisweep.plan.contents.experiments import spaced_pairs
+from cisweep.plan.contents.space import spaced_pairs
 from cisweep.plot.effects import spacing_figure
 
 DRAWN = 12  # pairs in the figure

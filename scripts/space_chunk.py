@@ -2,7 +2,7 @@
 
 from cisweep.job import Job
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
-from cisweep.plan.contents.experiments import space_chunks, spaced_pairs
+from cisweep.plan.contents.space import chunks, spaced_pairs
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:
@@ -15,7 +15,7 @@ with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # no
             table = spacing_effects(
                 predictor(plan, job.model, device, step.batch_size),
                 Backgrounds(*read_backgrounds(job.inputs("backgrounds")[0])),
-                [pairs[i] for i in space_chunks(plan, job.model)[job.chunk]],
+                [pairs[i] for i in chunks(plan, job.model)[job.chunk]],
                 step.distances,
                 step.orientations,
                 config.target_names,

@@ -7,7 +7,7 @@ from cisweep.genome.variants.selection import Selection
 from cisweep.job import Job
 from cisweep.outputs.tables import write_dropped_blocks
 from cisweep.outputs.variants import write_selected
-from cisweep.plan.fold_chroms import with_a_fold
+from cisweep.plan.contents.variants import with_a_fold
 from cisweep.temporary import scratch_folder
 
 BLOCK = 50_000  # dropped variants that are written at once

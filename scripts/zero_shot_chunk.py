@@ -8,7 +8,12 @@ from cisweep.outputs.embeddings import EmbeddingWriter
 from cisweep.outputs.tables import append_rows, write_tsv
 from cisweep.outputs.variants import owned_blocks
 from cisweep.plan.chunks import chunk_index
-from cisweep.plan.contents.pairs import PAIRS_OF_BLOCK, pair_chunks, pairs_of_alleles, read_pairs
+from cisweep.plan.contents.zero_shot import (
+    PAIRS_OF_BLOCK,
+    pair_chunks,
+    pairs_of_alleles,
+    read_pairs,
+)
 
 
 def file_pairs(job, step):

@@ -32,11 +32,11 @@ from cisweep.outputs.experiments import (
 )
 from cisweep.plan.chunks import Layout, split_items
 from cisweep.plan.contents.backgrounds import (
-    choose_motif,
-    choose_motifs,
     random_windows,
     read_windows,
 )
+from cisweep.plan.contents.motifs import choose_motifs
+from cisweep.plan.contents.space import choose_motif
 
 W, N = 40, 7
 

@@ -39,7 +39,7 @@ from cisweep.genome.variants.reading import Variant
 from cisweep.models import CNN
 from cisweep.models.ensemble import Ensemble
 from cisweep.models.targets import target_module
-from cisweep.plan.fold_chroms import with_a_fold
+from cisweep.plan.contents.variants import with_a_fold
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import read_model_config
 from cisweep.steps.design import DesignConfig
@@ -394,7 +394,7 @@ def _meme(folder: Path) -> str:
 
 
 def test_a_design_or_ism_of_a_lost_chromosome_is_told_before_any_job(tmp_path):
-    from cisweep.plan.contents.designs import design_chunks
+    from cisweep.plan.contents.design import design_chunks
     from cisweep.plan.contents.ism import IsmRegions
 
     case = Case(tmp_path, "held_out")

@@ -355,7 +355,7 @@ def test_ranks_of_edits_against_a_loop(causal):
 
 def test_tables_of_pairs(causal, monkeypatch):
     from cisweep.analysis.language_model import zero_shot
-    from cisweep.plan.contents.pairs import SequencePair
+    from cisweep.plan.contents.zero_shot import SequencePair
 
     pairs = [
         SequencePair("silent", WILD, SILENT, "mild"),
@@ -391,7 +391,7 @@ def test_one_pass_gives_what_two_give(causal, sequences, space, pooling):
 
 def test_scores_of_both_strands_are_averages(causal, masked_folder):
     from cisweep.analysis.language_model.zero_shot import ZeroShotOptions, empty_scores, score_pairs
-    from cisweep.plan.contents.pairs import SequencePair
+    from cisweep.plan.contents.zero_shot import SequencePair
 
     pairs = [SequencePair("a", WILD, SILENT), SequencePair("b", SILENT[:20], WILD[:20])]
     refs, alts = [p.ref for p in pairs], [p.alt for p in pairs]

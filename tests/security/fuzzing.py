@@ -114,7 +114,7 @@ def _read_sequences(path: Path) -> None:
 
 
 def _read_pairs(path: Path) -> None:
-    from cisweep.plan.contents.pairs import read_pairs
+    from cisweep.plan.contents.zero_shot import read_pairs
 
     list(read_pairs(path, path))
 
@@ -258,7 +258,7 @@ PRIORS = b"# chrom start end base weight\nchr1\t2\t5\tA\t0.5\nchr2\t0\t3\t*\t-1e
 
 
 def _read_priors(path: Path) -> None:
-    from cisweep.plan.contents.designs import read_priors
+    from cisweep.plan.contents.design import read_priors
 
     read_priors(path)
 

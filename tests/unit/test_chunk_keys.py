@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cisweep.plan.contents.designs import design_chunks, design_key, designs_key
+from cisweep.plan.contents.design import design_chunks, design_key, designs_key
 from cisweep.plan.contents.ism import IsmRegions
 from cisweep.plan.plan import Plan
 from cisweep.steps import all_steps

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cisweep.errors import ConfigError
-from cisweep.plan.contents.designs import (
+from cisweep.plan.contents.design import (
     design_tokens,
     design_windows,
     prior_weights,

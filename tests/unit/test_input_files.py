@@ -10,7 +10,7 @@ import pytest
 from cisweep.errors import CisweepError
 from cisweep.plan import checks
 from cisweep.plan.checks import checked_plan
-from cisweep.plan.input_files import file_notices
+from cisweep.plan.contents import step_notices
 from cisweep.plan.plan import Plan
 
 GENOME = "{workflow}/workflow/resources/genome/chr20_0_1Mb.fa.gz"
@@ -41,7 +41,7 @@ def data(root, tmp_path, monkeypatch):
 
 
 def test_sound_files_are_taken(data, root):
-    assert file_notices(checked_plan(data(), root)) == []
+    assert step_notices(checked_plan(data(), root)) == []
 
 
 def test_the_index_is_compared_where_regions_lie(data, root, tmp_path):
@@ -89,7 +89,7 @@ def test_all_files_are_told_at_once(data, root, tmp_path):
 def test_some_names_may_be_of_chromosomes_that_are_left_out(data, root):
     """A blacklist is that of a whole genome; priors are written by hand, so that a line says it."""
     both = data("chr1\t5\t9\nchr20\t5\t9\n", "20\t5\t9\tA\t1\nchr20\t5\t9\tA\t1\n")
-    (notice,) = file_notices(checked_plan(both, root))
+    (notice,) = step_notices(checked_plan(both, root))
     assert notice.endswith(
         "p.tsv: 1 priors lie on chromosomes that the genome has not (20) and have no effect; give "
         "it the genome's names (20 is chr20)"
@@ -99,9 +99,9 @@ def test_some_names_may_be_of_chromosomes_that_are_left_out(data, root):
 def test_notices_need_neither_design_nor_priors(data, root):
     config = data()
     config["steps"]["design"].pop("priors")
-    assert file_notices(Plan.from_config(config, root)) == []
+    assert step_notices(Plan.from_config(config, root)) == []
     config["steps"].pop("design")
-    assert file_notices(Plan.from_config(config, root)) == []
+    assert step_notices(Plan.from_config(config, root)) == []
 
 
 @pytest.mark.parametrize("bgzip", [False, True])

@@ -295,4 +295,4 @@ def test_what_is_known_against_a_model_changes_no_result(root, tmp_path):
     for step in ("predict", "attribute", "hits"):
         assert plan.settings(step, "ctcf_pu1") == doubted.settings(step, "ctcf_pu1")
     # The page shows it.
-    assert plan.page_key != doubted.page_key
+    assert plan.page_key("report") != doubted.page_key("report")

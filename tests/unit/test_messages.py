@@ -13,18 +13,18 @@ from cisweep.plan.run_config import _inner_models, run_model
 from cisweep.steps.train import Recipe
 
 OF_PYTHON = {
-    ("designing.py", "batch_size"),  # axes of `noise`, and arguments of Ledidi's signature
-    ("designing.py", "max_iter"),
-    ("designing.py", "target"),
-    ("design_goals.py", "value"),
+    ("design.py", "batch_size"),  # axes of `noise`, and arguments of Ledidi's signature
+    ("design.py", "max_iter"),
+    ("design.py", "target"),
+    ("goals.py", "value"),
     ("score_distribution.py", "bin_size"),
-    ("tiling.py", "sequence"),
+    ("predict_tiles.py", "sequence"),
     ("curves.py", "name"),
 }
 """(file, word) of arguments of functions that only Python users call."""
 
 
-FAULTS = ("_faults", "_check_logic", "_check_inputs", "_check_signal", "check_design")
+FAULTS = ("_faults", "_check_logic", "_check_inputs", "check_design")
 """Functions that return what is wrong with a config, key first."""
 
 

@@ -13,7 +13,7 @@ from cisweep.contracts import Windows
 from cisweep.errors import ConfigError, GenomeError
 from cisweep.genome.signal import check_signal, read_signal
 from cisweep.models import BPNet
-from cisweep.plan.contents.designs import check_design
+from cisweep.plan.contents.design import check_design
 from cisweep.plan.plan import Plan
 
 W = 60

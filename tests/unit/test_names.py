@@ -79,7 +79,7 @@ def test_a_bad_name_is_told_in_words(root):
 
 
 def test_what_a_run_holds_beside_its_models_is_reserved(root):
-    text = "".join(p.read_text() for p in (root / "workflow" / "rules").glob("*.smk"))
+    text = "".join(p.read_text() for p in (root / "workflow" / "rules").rglob("*.smk"))
     text += (root / "Snakefile").read_text()
     written = set(re.findall(r'\{RESULTS\}/([A-Za-z][\w.-]*)[/"]', text))
     assert {"train", "logs", "variants", "report.html"} <= written

@@ -11,8 +11,8 @@ from cisweep.errors import CisweepError, ConfigError, GenomeError, MotifError, R
 from cisweep.genome.fasta import read_sequences, tokens_of_text
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.regions import read_bed, read_blacklist
-from cisweep.plan.contents.designs import read_priors
-from cisweep.plan.contents.pairs import read_fasta
+from cisweep.plan.contents.design import read_priors
+from cisweep.plan.contents.zero_shot import read_fasta
 from cisweep.textfile import (
     control_letter,
     decimal_number,

@@ -17,8 +17,8 @@ from cisweep.genome.motifs import read_meme
 from cisweep.genome.reads import count_ends
 from cisweep.genome.regions import read_bed, read_blacklist
 from cisweep.genome.variants.reading import read_vcf
-from cisweep.plan.contents.designs import read_priors
-from cisweep.plan.contents.pairs import read_fasta
+from cisweep.plan.contents.design import read_priors
+from cisweep.plan.contents.zero_shot import read_fasta
 from cisweep.plan.run_config import read_model_config
 from cisweep.textfile import open_text, read_lines
 from cisweep.train.peaks import read_located_fasta

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cisweep.errors import CisweepError
-from cisweep.plan.contents.experiments import check_experiments
-from cisweep.plan.contents.pairs import pair_chunks
+from cisweep.errors import CisweepError, stop_at_faults
+from cisweep.plan.contents import step_checks
+from cisweep.plan.contents.zero_shot import pair_chunks
 from cisweep.plan.plan import Plan
 
 
@@ -271,7 +271,7 @@ def test_a_broken_model_stops_in_prepare(root, tmp_path, resources, snakemake, m
 )
 def test_faults_of_experiments_are_told_before_any_job(root, folder, changes, message):
     with pytest.raises(CisweepError, match=message):
-        check_experiments(plan(root, {"steps": changes}))
+        stop_at_faults(step_checks(plan(root, {"steps": changes})))
 
 
 def test_pairs_of_unequal_files_are_told_before_any_job(root, folder):

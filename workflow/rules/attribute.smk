@@ -1,6 +1,9 @@
 """attribute: which bases drive each target."""
 
 
+include: "functions/attribute.smk"
+
+
 rule attribute_chunk:
     """Explain the selected windows of one chunk; an unchanged chunk is kept as it is."""
     input:
@@ -25,7 +28,7 @@ rule attribute_chunk:
     params:
         root=root_folder,
         settings=settings("attribute"),
-        regions=chunk_key,
+        regions=chunk_key("attribute"),
     script:
         "../../scripts/attribute_chunk.py"
 

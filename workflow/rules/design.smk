@@ -1,7 +1,10 @@
 """design: sequences edited until the models predict what is wanted."""
 
-from cisweep.plan.contents.designs import design_chunks, design_key, designs_key
+from cisweep.plan.contents.design import design_key, design_models, designs_key
 from cisweep.steps.design import FIGURES as DESIGN_FIGURES
+
+
+include: "functions/design.smk"
 
 
 rule design_chunk:
@@ -29,7 +32,7 @@ rule design_chunk:
     params:
         root=root_folder,
         settings=settings("design"),
-        models=lambda wildcards: [PLAN.model_key(name) for name in PLAN.design_models()],
+        models=lambda wildcards: [PLAN.model_key(name) for name in design_models(PLAN)],
         regions=lambda wildcards: design_key(PLAN, wildcards.chunk),
     script:
         "../../scripts/design_chunk.py"

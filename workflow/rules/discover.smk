@@ -1,6 +1,9 @@
 """discover: the motifs that attributions form."""
 
 
+include: "functions/discover.smk"
+
+
 rule discover:
     """Find the motifs of one target's attributions by tf-modiscolite; name and draw them."""
     input:

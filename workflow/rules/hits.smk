@@ -1,6 +1,9 @@
 """hits: where the motifs match, and what each match contributes."""
 
 
+include: "functions/hits.smk"
+
+
 rule hits_background:
     """Count bases and dinucleotides of the whole source, the background of the scores."""
     input:

@@ -1,8 +1,7 @@
 """ism: what every single substitution in chosen regions does."""
 
-from cisweep.plan.contents.ism import IsmRegions
 
-ISM = IsmRegions(PLAN) if PLAN.is_on("ism") else None
+include: "functions/ism.smk"
 
 
 rule ism_regions:
@@ -52,7 +51,7 @@ rule ism_chunk:
     params:
         root=root_folder,
         settings=settings("ism"),
-        regions=lambda wildcards: ISM.key(wildcards.model, wildcards.chunk),
+        regions=chunk_key("ism"),
     script:
         "../../scripts/ism_chunk.py"
 
@@ -61,7 +60,7 @@ rule ism:
     """Merge the mutants of all chunks."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        chunks=ism_chunks("h5"),
+        chunks=chunk_paths("ism", "h5"),
     output:
         h5=f"{RESULTS}/{{model}}/ism.h5",
     log:

@@ -55,7 +55,7 @@ rule marginalize_chunk:
     params:
         root=root_folder,
         settings=settings("marginalize"),
-        motifs=marginal_key,
+        motifs=chunk_key("marginalize"),
     script:
         "../../scripts/marginalize_chunk.py"
 
@@ -64,7 +64,7 @@ rule marginalize:
     """Join and rank what each motif does to each target."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        chunks=marginal_parts,
+        chunks=chunk_paths("marginalize", "parquet"),
     output:
         table=f"{RESULTS}/{{model}}/marginalize.parquet",
         figure=report(
@@ -194,7 +194,7 @@ rule space_chunk:
     params:
         root=root_folder,
         settings=settings("space"),
-        motifs=space_key,
+        motifs=chunk_key("space"),
     script:
         "../../scripts/space_chunk.py"
 
@@ -203,7 +203,7 @@ rule space:
     """Join what pairs of motifs do over distances and orientations."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        chunks=space_parts,
+        chunks=chunk_paths("space", "parquet"),
     output:
         table=f"{RESULTS}/{{model}}/space.parquet",
         figure=report(

@@ -1,6 +1,9 @@
 """predict: the model's targets and tracks for every window."""
 
 
+include: "functions/predict.smk"
+
+
 rule predict_chunk:
     """Predict the windows of one chunk."""
     input:
@@ -24,7 +27,7 @@ rule predict_chunk:
     params:
         root=root_folder,
         settings=settings("predict"),
-        regions=chunk_key,
+        regions=chunk_key("predict"),
     script:
         "../../scripts/predict_chunk.py"
 

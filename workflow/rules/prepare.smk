@@ -31,14 +31,8 @@ rule prepare:
 rule dropped_regions:
     """Join the rows of all dropped regions, with step, model and reason."""
     input:
-        chunks=[
-            f"{RESULTS}/{model}/chunks/{PLAN.first_map_step}/{chunk}.dropped.tsv"
-            for model in PLAN.models
-            for chunk in PLAN.chunks(model)
-            if PLAN.first_map_step
-        ],
-        ism=ism_dropped,
-        variants=dropped_variants,
+        regions=lambda wildcards: region_tables(PLAN),
+        others=lambda wildcards: item_tables(PLAN),
     output:
         table=report(
             f"{RESULTS}/dropped_regions.tsv",

@@ -1,6 +1,9 @@
 """report: one page that works without internet."""
 
 
+include: "functions/report.smk"
+
+
 rule report_browser:
     """Write an IGV session and, if wanted, a UCSC track hub over the run's tracks."""
     input:
@@ -48,6 +51,6 @@ rule report_page:
         runtime=60,
     params:
         root=root_folder,
-        settings=PLAN.page_key,
+        settings=PLAN.page_key("report"),
     script:
         "../../scripts/report_page.py"

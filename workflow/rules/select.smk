@@ -1,6 +1,9 @@
 """select: the predicted peaks, on which the later steps work."""
 
 
+include: "functions/select.smk"
+
+
 rule select_null_chunk:
     """Predict shuffled stretches of the genome: what peaks look like without signal."""
     input:

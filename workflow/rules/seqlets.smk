@@ -1,6 +1,9 @@
 """seqlets: summaries a chunk, one background, calls a chunk, one table with motif names."""
 
 
+include: "functions/seqlets.smk"
+
+
 rule seqlets_null_size:
     """Count the windows; say how many shuffled copies the null of the seqlets needs."""
     input:

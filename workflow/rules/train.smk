@@ -1,6 +1,9 @@
 """train: from sequences or signal to weights, model.yaml and the evidence of how good they are."""
 
-from cisweep.steps.train import FIGURES, TABLES
+from cisweep.steps.train import FIGURES, TABLES, data_files
+
+
+include: "functions/train.smk"
 
 
 rule train_track:

@@ -1,6 +1,9 @@
 """variants: what each variant of a VCF or table changes."""
 
 
+include: "functions/variants.smk"
+
+
 rule variants_select:
     """Read the variants and check them against the genome."""
     input:
@@ -61,9 +64,9 @@ rule variants:
     """Merge the effects of all variants."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        chunks=variant_chunks("parquet"),
-        nulls=variant_chunks("npz"),
-        dropped=variant_chunks("dropped.tsv"),
+        chunks=chunk_paths("variants", "parquet"),
+        nulls=chunk_paths("variants", "npz"),
+        dropped=chunk_paths("variants", "dropped.tsv"),
         unread=f"{RESULTS}/variants/unread.tsv",
         predictions=variant_predictions,
         peaks=peaks,

@@ -1,6 +1,9 @@
 """zero_shot: pairs of sequences by a DNA language model."""
 
 
+include: "functions/zero_shot.smk"
+
+
 rule zero_shot_chunk:
     """Score blocks of pairs of sequences by a DNA language model."""
     input:
@@ -27,7 +30,7 @@ rule zero_shot_chunk:
         root=root_folder,
         settings=settings("zero_shot"),
         trim=variant_trim(),
-        blocks=zero_shot_key,
+        blocks=chunk_key("zero_shot"),
     script:
         "../../scripts/zero_shot_chunk.py"
 
@@ -36,8 +39,8 @@ rule zero_shot:
     """Join the scores of all pairs; test and draw the groups."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        tables=zero_shot_chunks("tsv"),
-        embeddings=zero_shot_chunks("parquet"),
+        tables=chunk_paths("zero_shot", "tsv"),
+        embeddings=chunk_paths("zero_shot", "parquet"),
     output:
         table=f"{RESULTS}/{{model}}/zero_shot.tsv",
         embeddings=f"{RESULTS}/{{model}}/zero_shot.embeddings.parquet",

@@ -42,6 +42,7 @@ from cisweep.origin import (
 )
 from cisweep.parts import read_json
 from cisweep.plan.plan import Plan
+from cisweep.steps import step_of
 from cisweep.temporary import atomic
 
 REUSE_MAX_BYTES = 64 << 20
@@ -132,7 +133,8 @@ class Job:
     def _weaknesses(self) -> list[str]:
         """Return what is known against the models that the job's results rest on."""
         # A training tells its own; jobs without a plan read no model.
-        if self.rule.startswith("train") or "plan" not in self.__dict__:
+        step = step_of(self.rule)
+        if (step is not None and step.makes_weights) or "plan" not in self.__dict__:
             return []
         mine = dict(self.wildcards)
         return [
@@ -217,7 +219,7 @@ class Job:
     def _own_models(self) -> dict[str, str]:
         """Return id -> hash of the weights that this job loads, taken from their bytes."""
         one = getattr(self.wildcards, "model", None)
-        ids = [one] if one is not None else self.plan.design_models()
+        ids = [one] if one is not None else self.plan.run_models()
         commits = self._prepared.get("commits", {})
         # A training's folds are inputs of that name too, and no model of the run yet.
         given = {path for path, *_ in self._stamps}

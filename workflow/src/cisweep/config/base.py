@@ -3,6 +3,7 @@ numbers are finite and no truth values."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
@@ -34,6 +35,15 @@ def check_distinct(names: Iterable[str], what: str) -> None:
             how = "stands twice" if other == name else f"and {other} differ only in case"
             raise ValueError(f"{what} must differ: {name} {how} (they name files)")
         seen[name.lower()] = name
+
+
+@dataclass(frozen=True)
+class Package:
+    """An optional dependency: the module, its package, and the extra of cisweep that brings it."""
+
+    module: str
+    name: str
+    extra: str
 
 
 LARGEST = 10**15

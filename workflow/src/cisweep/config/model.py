@@ -13,13 +13,9 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cisweep.config.base import Arguments, Name, Strict, check_distinct
+from cisweep.config.adapters import ADAPTERS, adapters_that, declared
+from cisweep.config.base import Arguments, Name, Package, Strict, check_distinct
 from cisweep.contracts import digest as short_digest
-
-_ADAPTERS = Path(__file__).parent.parent / "models" / "adapters"
-ADAPTERS = sorted(p.stem for p in _ADAPTERS.glob("*.py") if not p.stem.startswith("_"))
-"""Names of the adapters: the files of that folder, listed without importing them (torch)."""
-
 
 HUB = "hub:"
 """What stands before the name of weights that lie in a hub and not in a file."""
@@ -264,14 +260,15 @@ class ModelConfig(Strict):
             self._check_track(track)
         if self.module is not None:
             check_module(self.module)
-        if self.adapter in ("state_dict", "python") and not self.module:
+        if declared(self.adapter).needs_module and not self.module:
             raise ValueError(
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "
                 "package.module:Class)"
             )
         hubs = [fold.hub for fold in self.folds if fold.hub is not None]
-        if hubs and self.adapter != "hf_lm":
-            raise ValueError(f"{HUB}{hubs[0]}: only models of adapter hf_lm can lie in a hub")
+        if hubs and not declared(self.adapter).reads_hub:
+            able = " or ".join(adapters_that("reads_hub"))
+            raise ValueError(f"{HUB}{hubs[0]}: only models of adapter {able} can lie in a hub")
         if self.fold_policy == "held_out":
             empty = [i for i, f in enumerate(self.folds) if not f.test_chroms]
             if empty:
@@ -306,6 +303,16 @@ class ModelConfig(Strict):
                 f"track {track.name}: rc.task_permutation turns its tasks {track.tasks} into "
                 f"{swapped}; a track holds both strands or neither"
             )
+
+    @property
+    def is_language_model(self) -> bool:
+        """Does it read sequences and not windows, so that `zero_shot` takes it and others not?"""
+        return declared(self.adapter).is_language_model
+
+    @property
+    def package(self) -> Package | None:
+        """The optional dependency that reads it."""
+        return declared(self.adapter).package
 
     @property
     def target_names(self) -> list[str]:

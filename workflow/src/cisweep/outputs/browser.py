@@ -11,18 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from cisweep.steps import all_steps
+
 MAX_BED_BYTES = 100 << 20
 """A larger BED would have to be read whole by the browser; it is left out."""
-_KINDS = {
-    ".pred.bw": ("prediction", "37,99,168"),
-    ".attr.bw": ("attribution", "44,122,75"),
-    ".ism.bw": ("mutagenesis", "44,122,75"),
-    "peaks.bed": ("peaks", "91,107,122"),
-    "seqlets.bed": ("seqlets", "44,122,75"),
-    "hits.bed": ("motif hits", "91,107,122"),
-    ".vcf.gz": ("", "124,58,160"),
-}
-"""End of a product's name: what it is, and its colour."""
 _NEGATIVE = "180,67,47"
 
 
@@ -48,12 +40,13 @@ class BrowserTrack:
 
 def browser_tracks(products: Iterable[str]) -> list[BrowserTrack]:
     """Return the products (relative to the run's folder) that a genome browser shows, in order."""
+    kinds = {end: kind for step in all_steps().values() for end, kind in step.browser.items()}
     found = []
     for path in products:
-        end = next((end for end in _KINDS if path.endswith(end)), None)
+        end = next((end for end in kinds if path.endswith(end)), None)
         if end is None:
             continue
-        kind, color = _KINDS[end]
+        kind, color = kinds[end]
         folder, _, name = path.rpartition("/")
         stem = name.removesuffix(end).strip(".") if end.startswith(".") else ""
         words = (folder.split("/")[0], stem.replace(".", " "), kind)

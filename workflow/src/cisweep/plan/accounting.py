@@ -4,15 +4,34 @@ import numpy as np
 import pandas as pd
 
 from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped, n_tiles
+from cisweep.plan.contents import dropped_files
 from cisweep.plan.plan import Plan
 
 COLUMNS = ["step", "model", *DROPPED_COLUMNS]
 
 
+def region_tables(plan: Plan) -> list[str]:
+    """Return the chunks' tables of dropped regions: those of the run, then those of steps."""
+    first = plan.first_map_step
+    steps = [*([] if first is None else [first]), *plan.steps_that_drop("own_regions")]
+    return [path for step in steps for path in dropped_files(plan, step)]
+
+
+def item_tables(plan: Plan) -> list[str]:
+    """Return the tables of what was dropped and is no region, which may be long."""
+    steps = plan.steps_that_drop("items")
+    return [path for step in steps for path in dropped_files(plan, step)]
+
+
+def swept_by(plan: Plan) -> list[str]:
+    """Return the names in the column `step` of the rows that are regions of the run."""
+    return ["plan", *([] if plan.first_map_step is None else [plan.first_map_step])]
+
+
 def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Return all dropped regions: those of the plan and those of the chunk jobs.
 
-    By model, in genome order, the regions of the step ism (its own BED) after the run's.
+    By model, in genome order, the regions that are a step's own after the run's.
     """
     planned = [plan.dropped(m).assign(step="plan", model=m) for m in plan.models]
     tables = [t for t in (*planned, *parts) if len(t)]
@@ -23,7 +42,8 @@ def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
     place = table["chrom"].map(lambda c: rank.get(c, len(rank))).to_numpy()
     model = table["model"].map({m: i for i, m in enumerate(plan.models)}).to_numpy()
     keys = ("reason", "strand", "start")
-    order = np.lexsort((*(table[k] for k in keys), place, table["step"] == "ism", model))
+    own = ~table["step"].isin(swept_by(plan))
+    order = np.lexsort((*(table[k] for k in keys), place, own, model))
     return table.iloc[order].reset_index(drop=True)
 
 
@@ -51,7 +71,6 @@ def check_share(plan: Plan, table: pd.DataFrame) -> None:
 
 def check_share_of(plan: Plan, model: str, table: pd.DataFrame) -> None:
     """As check_share, for one model."""
-    swept = table["step"].isin(("plan", plan.first_map_step))
-    rows = table[swept & (table["model"] == model)]
+    rows = table[table["step"].isin(swept_by(plan)) & (table["model"] == model)]
     limit = plan.config.regions.max_dropped
     check_dropped(n_regions(plan, model), rows, limit, f"regions of model {model}")

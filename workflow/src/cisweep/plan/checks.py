@@ -3,35 +3,20 @@
 The Snakefile calls `checked_plan` once, in the process that plans the run. No torch here.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cisweep.config.model import LANGUAGE_HEADS
 from cisweep.config.yaml_files import check_repeated_keys
-from cisweep.errors import (
-    ConfigError,
-    GenomeError,
-    ModelError,
-    MotifError,
-    RegionError,
-    VariantError,
-    stop_at_faults,
-)
-from cisweep.genome.motifs import Motif, load_motifs
-from cisweep.genome.variants.reading import VariantPolicy, check_variants
+from cisweep.errors import ConfigError, GenomeError, RegionError, stop_at_faults
 from cisweep.plan.accounting import check_share_of, dropped_table, n_regions
 from cisweep.plan.chunk_windows import usable_windows
-from cisweep.plan.contents.designs import design_chunks, design_length
-from cisweep.plan.contents.experiments import check_experiments
-from cisweep.plan.contents.ism import IsmRegions
-from cisweep.plan.contents.pairs import pair_chunks
+from cisweep.plan.contents import step_checks, step_notices
 from cisweep.plan.input_files import check_source, file_checks
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import paths_in
-from cisweep.plan.training_files import check_recipe
+from cisweep.plan.workload import small_chunks
 
 READ_BP = 20_000_000
 """Bases whose reading before any job takes about a second, or less."""
@@ -54,31 +39,22 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
     )
     plan = plans[0]
     missing = plan.missing_files()
-    checks = [plan.check_inputs, partial(_check_files, plan, missing), *_checks_of_steps(plan)]
+    checks = [plan.check_inputs, partial(_check_files, plan, missing)]
+    checks += [partial(_check_names, plan), partial(_check_lengths, plan)]
+    checks += [partial(_check_n, plan, model) for model in plan.models]
+    checks += step_checks(plan)
     stop_at_faults(checks, told=missing)
     return plan
 
 
+def notices(plan: Plan) -> list[str]:
+    """Return lines of what is odd in a run, and may be meant so."""
+    sizes = (small_chunks(plan, model) for model in plan.models)
+    return [*(line for line in sizes if line is not None), *step_notices(plan)]
+
+
 def _check_files(plan: Plan, missing: Iterable[tuple[str, Path]]) -> None:
     stop_at_faults(file_checks(plan), told=missing)
-
-
-def _checks_of_steps(plan: Plan) -> list[Callable[[], object]]:
-    checks: dict[str, Callable[[], object]] = {
-        "zero_shot": partial(_check_zero_shot, plan),
-        "ism": lambda: IsmRegions(plan).check(),
-        "variants": partial(_check_variants, plan),
-        "design": partial(_check_design, plan),
-        "train": partial(_check_training, plan),
-    }
-    return [
-        partial(_check_names, plan),
-        partial(_check_lengths, plan),
-        partial(_check_widths, plan),
-        partial(check_experiments, plan),
-        *(partial(_check_n, plan, model) for model in plan.models),
-        *(check for step, check in checks.items() if plan.is_on(step)),
-    ]
 
 
 def _check_names(plan: Plan) -> None:
@@ -140,108 +116,3 @@ def _bases_to_read(plan: Plan, model: str) -> int:
     """Return as how many bases the reading of all windows of a model counts, at most."""
     n, source = n_regions(plan, model), plan.source
     return n * plan.models[model].window_bp + min(n * source.read_bp, sum(source.lengths.values()))
-
-
-def _check_widths(plan: Plan) -> None:
-    """Raise a MotifError for a motif that no window of a model can hold."""
-    if not any(plan.is_on(step) for step in ("hits", "ablate")):
-        return
-    for name, model in plan.models.items():
-        if model.adapter != "hf_lm":
-            reader, where = f"model {name} reads", f"motifs ({plan.config.motifs})"
-            mend = "take it out of the motif file"
-            _refuse_wide(plan.known_motifs, model.window_bp, reader, where=where, mend=mend)
-
-
-def _refuse_wide(
-    motifs: Iterable[Motif], window_bp: int, reader: str, *, where: str, mend: str
-) -> None:
-    for motif in motifs:
-        if motif.width > window_bp:
-            raise MotifError(
-                f"motif {motif.name} has {motif.width} positions, and {reader} {window_bp} bp",
-                where=where,
-                mend=mend,
-            )
-
-
-def _check_zero_shot(plan: Plan) -> None:
-    """Look at the pairs of sequences, and at the heads of the language models."""
-    step = plan.step_config("zero_shot")
-    wanted = [score for score in step.scores if score in ("likelihood_ratio", "masked_token_ratio")]
-    checks = [
-        partial(_check_head, name, fold.weights, wanted, step.space == "logits")
-        for name, model in plan.models.items()
-        for fold in model.folds
-        if model.adapter == "hf_lm" and fold.hub is None
-    ]
-    stop_at_faults([*checks, *([partial(pair_chunks, plan)] if step.pairs else [])])
-
-
-def _check_head(name: str, folder: Path, scores: list[str], logits: bool) -> None:
-    """Raise a ModelError if the language model's config.json names no head that a score needs."""
-    path = folder / "config.json"
-    if not path.is_file():
-        return  # prepare says what the folder lacks
-    try:
-        architectures = json.loads(path.read_text())["architectures"]
-        ends = [kind for a in architectures for e, kind in LANGUAGE_HEADS.items() if a.endswith(e)]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return  # as above
-    if not ends and (scores or logits):
-        asked = f"scores: {scores[0]}" if scores else "space: logits"
-        raise ModelError(
-            f"steps.zero_shot.{asked} needs a language head, and the architecture "
-            f"{', '.join(architectures)} has none",
-            where=f"models.{name} ({path})",
-            mend="use a checkpoint with its head, or distances of hidden states (l2, cosine)",
-        )
-    if "masked_token_ratio" in scores and ends and ends[0] != "masked":
-        raise ModelError(
-            f"steps.zero_shot.scores: masked_token_ratio needs a masked model, and the "
-            f"architecture {', '.join(architectures)} predicts from left to right",
-            where=f"models.{name} ({path})",
-            mend="use likelihood_ratio in steps.zero_shot.scores",
-        )
-
-
-def _check_variants(plan: Plan) -> None:
-    """Look at the variant file, whole if it is small, and at the names that its contigs get."""
-    step = plan.step_config("variants")
-    known = plan.source.lengths
-    unknown = {old: new for old, new in step.contig_aliases.items() if new not in known}
-    check_source(plan)
-    stop_at_faults(
-        [
-            partial(check_variants, step.path, VariantPolicy.of(step), plan.source),
-            *(partial(_refuse_alias, old, new, list(known)) for old, new in unknown.items()),
-        ]
-    )
-
-
-def _refuse_alias(old: str, new: str, known: list[str]) -> None:
-    raise VariantError(
-        f"{new!r} is no chromosome of the genome",
-        where=f"steps.variants.contig_aliases.{old}",
-        mend=f"name one of {', '.join(known[:8])}{' …' if len(known) > 8 else ''}",
-    )
-
-
-def _check_design(plan: Plan) -> None:
-    """Look at the step's regions and motifs; `file_checks` looks at its other files."""
-    step = plan.step_config("design")
-    checks: list[Callable[[], object]] = [partial(design_chunks, plan)]
-    for key in ("forbidden_motifs", "required_motifs"):
-        if (path := getattr(step, key)) is not None:
-            checks.append(partial(_check_design_motifs, plan, key, path))
-    stop_at_faults(checks)
-
-
-def _check_design_motifs(plan: Plan, key: str, path: Path) -> None:
-    where, mend = f"steps.design.{key} ({path})", "take it out of the file"
-    _refuse_wide(load_motifs(path), design_length(plan), "the designs", where=where, mend=mend)
-
-
-def _check_training(plan: Plan) -> None:
-    recipes = plan.step_config("train").models
-    stop_at_faults(partial(check_recipe, name, recipe) for name, recipe in recipes.items())

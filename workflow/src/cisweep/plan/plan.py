@@ -7,6 +7,7 @@ same config, so no manifest is handed around.
 import importlib.util
 import os
 import re
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -38,10 +39,7 @@ from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.plan.fold_chroms import check_folds
 from cisweep.plan.run_config import load_config, paths_in
 from cisweep.steps import all_steps
-from cisweep.steps.base import Package
-
-LM = Package("transformers", "transformers", "lm")
-"""What the adapter hf_lm needs."""
+from cisweep.steps.base import Drops, Step
 
 
 @dataclass(frozen=True)
@@ -158,11 +156,15 @@ class Plan:
         """Does the chromosome match regions.chroms?"""
         return re.fullmatch(self.config.regions.chroms, chrom) is not None
 
+    @property
+    def wanted_chroms(self) -> list[str]:
+        """The chromosomes that match regions.chroms, in the order of the source."""
+        return [name for name in self.source.lengths if self.wanted(name)]
+
     def swept_chroms(self) -> list[str]:
         """Return the chromosomes on which the run's regions lie, in genome order."""
         given = None if self.given is None else set(self.given.chrom)
-        names = filter(self.wanted, self.source.lengths)
-        return [name for name in names if given is None or name in given]
+        return [name for name in self.wanted_chroms if given is None or name in given]
 
     # ---- chunks --------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class Plan:
             (f"models.{name}", path)
             for name, model in self.models.items()
             for path in model.files()
-            if not path.exists() and not self.is_on_if_known("train")
+            if not path.exists() and not any(s.makes_weights for s in self.steps.values())
         ]
 
     def check_regions(self, model: str) -> None:
@@ -268,25 +270,19 @@ class Plan:
         self.chunks(model)
 
     def _check_signal(self) -> None:
-        """Look into the bigWigs, and the columns of a table, that models read or are judged by."""
-        step = self.config.steps.predict
-        paths = [p for signal in (step.signal.values() if step else ()) for p in signal.paths]
+        """Look into the bigWigs, and the columns of a table, that models read."""
+        paths: list[Path] = []
         for item in (i for model in self.models.values() for i in model.inputs):
             # What a training makes is not there yet.
             paths += [p for p in item.paths if p.exists()]
             if item.kind == "column":
                 self.source.column(item.column)
         if paths:
-            wanted = [c for c in self.source.lengths if self.wanted(c)]
-            check_signal(paths, wanted, thoroughly=True)
+            check_signal(paths, self.wanted_chroms, thoroughly=True)
 
     def _check_packages(self) -> None:
-        wanted = {
-            f"steps.{name}": step.package
-            for name, step in all_steps().items()
-            if self.is_on(name) and step.package
-        }
-        wanted |= {f"models.{m}": LM for m, c in self.models.items() if c.adapter == "hf_lm"}
+        wanted = {f"steps.{name}": s.package for name, s in self.steps.items() if s.package}
+        wanted |= {f"models.{m}": c.package for m, c in self.models.items() if c.package}
         for where, package in wanted.items():
             if importlib.util.find_spec(package.module) is None:
                 raise ConfigError(
@@ -312,19 +308,28 @@ class Plan:
         """Is this step part of the run?"""
         return getattr(self.config.steps, step) is not None
 
-    def is_on_if_known(self, step: str) -> bool:
-        """Is this step registered and part of the run?"""
-        return step in all_steps() and self.is_on(step)
+    @cached_property
+    def steps(self) -> dict[str, Step]:
+        """The steps that are on, in the order of the run."""
+        return {name: step for name, step in all_steps().items() if self.is_on(name)}
 
-    def design_models(self) -> list[str]:
-        """Return the ids of the models that take part in designs."""
-        step = self.step_config("design")
-        return [] if step is None else [*step.oracles, *step.judges]
+    def models_of(self, step: str) -> list[str]:
+        """Return the ids of the models that a step takes."""
+        return [m for m, config in self.models.items() if all_steps()[step].takes_model(config)]
+
+    def run_models(self) -> list[str]:
+        """Return the ids of the models that jobs without a model of their own read."""
+        found = (step.run_models(self.step_config(name)) for name, step in self.steps.items())
+        return [model for models in found for model in models]
+
+    def steps_that_drop(self, what: Drops) -> list[str]:
+        """Return the steps that are on and whose chunks tell which of such things they dropped."""
+        return [n for n, step in self.steps.items() if step.drops(self.step_config(n)) == what]
 
     @property
     def first_map_step(self) -> str | None:
         """The first step that sweeps the regions; it accounts for those dropped for N."""
-        return next((s for s in ("predict", "attribute", "hits") if self.is_on(s)), None)
+        return next(iter(self.steps_that_drop("regions")), None)
 
     def step_config(self, step: str) -> Any:
         """Return the config of a step that is on."""
@@ -344,17 +349,20 @@ class Plan:
             parts.append(self.model_key(model))
         return digest(*parts)
 
+    def once(self, name: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what `make` gives; it is called once for a plan and a name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
+
     @cached_property
-    def _chunk_keys(self) -> dict[tuple[str, str], str]:
+    def _made(self) -> dict[Hashable, Any]:
         return {}
 
     def chunk_key(self, model: str, chunk: str) -> str:
         """Return a hash of the chunk's regions: rows for BED, bin and policy for tiles."""
         # Each chunk is asked for by its own jobs and by those of both its neighbours.
-        known = self._chunk_keys
-        if (model, chunk) not in known:
-            known[model, chunk] = self._make_chunk_key(model, chunk)
-        return known[model, chunk]
+        return self.once((model, chunk), partial(self._make_chunk_key, model, chunk))
 
     def _make_chunk_key(self, model: str, chunk: str) -> str:
         regions = self.config.regions
@@ -400,7 +408,7 @@ class Plan:
     def config_hash(self) -> str:
         """Hash of what determines the run's results, for provenance."""
         return digest(
-            *(self.settings(s, m) for s in all_steps() if self.is_on(s) for m in self.models),
+            *(self.settings(s, m) for s in self.steps for m in self.models),
             self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"}),
         )
 
@@ -409,10 +417,9 @@ class Plan:
         """Hash of the whole config, as provenance.json has it."""
         return digest(self.config.model_dump(mode="json"))
 
-    @property
-    def page_key(self) -> str:
-        """Hash of what the page shows beside the products."""
-        step, config = all_steps()["report"], self.step_config("report")
+    def page_key(self, step_name: str) -> str:
+        """Return a hash of what the page, a step's product, shows beside other products."""
+        step, config = all_steps()[step_name], self.step_config(step_name)
         doubts = [line for model in self.models.values() for line in model.weaknesses()]
         parts = [self.summary(), step.version, *doubts]
         return "" if config is None else digest(*parts, step.settings(config))
@@ -438,8 +445,8 @@ class Plan:
             found[f"model {name}"] = f"{model.window_bp} bp windows; targets {targets}{both}{folds}"
         if config.motifs:
             found["motifs"] = config.motifs.name
-        for name, step in all_steps().items():
-            if self.is_on(name) and name != "report":
+        for name, step in self.steps.items():
+            if step.in_report:
                 options = step.settings(self.step_config(name)).items()
                 found[step.title.lower()] = ", ".join(
                     f"{k.replace('_', ' ')} {_words(v)}"
@@ -461,11 +468,12 @@ class Plan:
         Paths are relative to results/<run>/<model> and results/<run>.
         """
         declared, config = all_steps()[step], self.step_config(step)
-        paths = (
-            declared.run_products(config)
-            if model is None
-            else declared.products(config, self.models[model])
-        )
+        if model is None:
+            paths = declared.run_products(config)
+        elif declared.takes_model(self.models[model]):
+            paths = declared.products(config, self.models[model])
+        else:
+            paths = []
         if self.is_genome:
             return paths
         return [p for p in paths if not p.startswith("tracks/") and p not in declared.genome_only]
@@ -474,8 +482,7 @@ class Plan:
         """Return the paths of all merged products of the run."""
         return [
             "/".join(part for part in (self.results, model, path) if part)
-            for step in all_steps()
-            if self.is_on(step)
+            for step in self.steps
             for model in (None, *self.models)
             for path in self.products_of(step, model)
         ]

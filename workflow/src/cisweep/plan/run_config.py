@@ -28,9 +28,8 @@ from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
 
 RESERVED = frozenset(
-    ("benchmarks", "design", "logs", "train", "variants", "base_counts.json", "genomes.txt")
-    + ("dropped_regions.tsv", "hub.txt", "igv_session.xml", "provenance.json", "report.html")
-    + ("trackdb.txt",)
+    ["benchmarks", "logs", "dropped_regions.tsv", "provenance.json"]
+    + [name.lower() for step in all_steps().values() for name in step.reserved]
 )
 """What results/<run>/ holds beside the folders of the models, in lower case."""
 
@@ -308,22 +307,21 @@ def read_model_config(path: str | Path) -> ModelConfig:
 def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     """Return what single fields cannot know: sources, needed steps, needed files."""
     found = []
-    on = {n for n in all_steps() if getattr(config.steps, n) is not None}
+    on = {n: s for n, s in all_steps().items() if getattr(config.steps, n) is not None}
     if config.genome is None and config.sequences is None:
         found.append("genome: missing; give genome and regions, or sequences")
-    if config.genome is None and config.steps.report is not None and config.steps.report.hub:
-        found.append("steps.report.hub: needs a genome; sequences have no place at UCSC")
     if config.genome is not None and config.sequences is not None:
         found.append("sequences: give genome or sequences, not both")
     if config.genome is not None and config.regions.tile is None and config.regions.bed is None:
         found.append("regions: give tile or bed")
-    if not any(path is not None for path in config.models.values()) and on - {"train", "report"}:
+    named = any(path is not None for path in config.models.values())
+    if not named and any(step.needs_model for step in on.values()):
         found.append("models: at least one model is needed")
     for name in sorted(on):
-        missing = [n for n in all_steps()[name].needs if n not in on]
+        missing = [n for n in on[name].needs if n not in on]
         found += [f"steps.{name}: needs the step {n}; add it under steps" for n in missing]
-        found += all_steps()[name].faults(config, models)
-    wanting = [name for name, step in all_steps().items() if name in on and step.needs_motifs]
+        found += on[name].faults(config, models)
+    wanting = [name for name, step in on.items() if step.needs_motifs]
     if wanting and config.motifs is None:
         found.append(f"motifs: missing; needed by {', '.join(wanting)} (a file in MEME format)")
     return found
@@ -344,25 +342,6 @@ def _check_inputs(config: Any, models: dict[str, ModelConfig]) -> list[str]:
                 f"models.{model_id}: fold_policy: held_out goes by the chromosome of a window, and "
                 "sequences have none; set fold_policy: mean in the model.yaml"
             )
-    return found
-
-
-def _check_signal(config: Any, models: dict[str, ModelConfig]) -> list[str]:
-    """Return what is wrong with the observed signal that predictions are compared with."""
-    step = config.steps.predict
-    if step is None or not step.signal or not models:
-        return []
-    found = []
-    if config.genome is None:
-        found.append("steps.predict.signal: needs a genome; sequences have no place on a bigWig")
-    strands = {t.name: len(t.tasks) for m in models.values() for t in m.tracks if step.tracks}
-    known = {name for m in models.values() for name in m.target_names} | set(strands)
-    for name, signal in step.signal.items():
-        where = f"steps.predict.signal.{name}"
-        if name not in known:
-            found.append(f"{where}: no model has this target or track ({', '.join(sorted(known))})")
-        elif len(signal.paths) != strands.get(name, len(signal.paths)):
-            found.append(f"{where}: the track has {strands[name]} strands; give one file for each")
     return found
 
 
@@ -407,7 +386,6 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
     if config is not None:
         faults += _check_logic(config, models)
         faults += _check_inputs(config, models)
-        faults += _check_signal(config, models)
         for model_id, model in models.items():
             if config.chunk_bp < 2 * model.window_bp:
                 faults.append(

@@ -12,26 +12,21 @@ SHORT_SECONDS, GOOD_SECONDS = 10, 60
 """A job costs several seconds beyond its work: less than the first is told, the second sought."""
 FEW = 20
 """So many chunks are over soon, whatever they hold."""
-_PASSES_OF_A_REFERENCE = 3  # forward and back through example and reference
 
 
 def passes(plan: Plan, model: str, n_windows: int) -> float:
     """Return how often a window of the run goes through the network, about, over all its steps.
 
-    Once for its prediction; where it is attributed, three times for each reference and target; all
-    of that for each fold, and for both strands if they are averaged. How many windows are selected
-    is known after the run: here it is the most that steps.select allows, which is all of them where
-    it asks for a rate or a threshold alone.
+    As often as each step says, for each fold, and for both strands if they are averaged. How many
+    windows are selected is known after the run: here it is the most that the selecting step allows.
     """
     config: ModelConfig = plan.models[model]
-    found = float(plan.is_on("predict"))
-    if plan.is_on("attribute"):
-        share = 1.0
-        top_n = plan.step_config("select").top_n if plan.is_on("select") else None
-        if top_n is not None:
-            share = min(1.0, top_n * len(config.targets) / max(n_windows, 1))
-        references = plan.step_config("attribute").n_references
-        found += share * _PASSES_OF_A_REFERENCE * references * len(config.targets)
+    found, share = 0.0, 1.0
+    for name, step in plan.steps.items():
+        own = plan.step_config(name)
+        found += share * step.passes(own, config)
+        if step.share is not None:
+            share *= step.share(own, config, n_windows)
     return found * len(config.folds) * (2 if config.rc.average else 1)
 
 
@@ -47,8 +42,9 @@ def small_chunks(plan: Plan, model: str) -> str | None:
     if n_chunks <= FEW or not total or seconds >= SHORT_SECONDS:
         return None
     n_good = max(1, ceil(total / BASES_A_SECOND / GOOD_SECONDS))
-    bound = plan.is_on("select") and plan.is_on("attribute")
-    most, why = ("at most ", " and as if steps.select took the most it may") if bound else ("", "")
+    selecting = _selecting_step(plan, model)
+    most = "" if selecting is None else "at most "
+    why = "" if selecting is None else f" and as if steps.{selecting} took the most it may"
     all_bp = sum(plan.source.lengths.values())
     return (
         f"{n_chunks} chunks of model {model} hold {n_windows / n_chunks:,.0f} windows on average, "
@@ -57,6 +53,16 @@ def small_chunks(plan: Plan, model: str) -> str | None:
         "and a job costs several seconds beyond its work. Larger chunks are faster: chunk_bp: "
         f"{_rounded(all_bp / n_good)} gives {most}about {n_good} (it is {plan.config.chunk_bp})"
     )
+
+
+def _selecting_step(plan: Plan, model: str) -> str | None:
+    """Return the step that leaves windows out before another one reads them, if there is one."""
+    names = list(plan.steps)
+    for i, name in enumerate(names):
+        behind = (plan.steps[n].passes(plan.step_config(n), plan.models[model]) for n in names[i:])
+        if plan.steps[name].share is not None and any(behind):
+            return name
+    return None
 
 
 def _rounded(bp: float) -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from cisweep.plan.accounting import n_regions
+from cisweep.plan.accounting import n_regions, swept_by
 from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Column, Section, Table, number, plural
@@ -21,10 +21,7 @@ from cisweep.report.doubts import doubt
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import section_of
 from cisweep.report.sections.select import given_selection
-from cisweep.report.view import Motifs, View
-from cisweep.steps import all_steps
-
-SWEEP = all_steps()["predict"].order
+from cisweep.report.view import Motifs, View, counted_reasons
 
 
 @dataclass(frozen=True)
@@ -81,24 +78,20 @@ def read_page(
     files: further products of the run to link, relative to the page.
     """
     motifs = Motifs(plan.config.motifs)
-    steps = [s for s in all_steps().values() if plan.is_on(s.name) and s.name != "report"]
-    # Those of the steps ism and variants are not regions of the run.
-    swept = dropped[~dropped["step"].isin(["ism", "variants"])]
+    steps = [step for step in plan.steps.values() if step.in_report]
+    swept = dropped[dropped["step"].isin(swept_by(plan))]
     chapters = []
     for model in plan.models:
         chapter = Chapter(f"model-{model}", f"Model {model}")
-        views = [View(plan, step, model, motifs) for step in steps]
+        views = [View(plan, step, model, motifs, dropped) for step in steps]
         chapter.parts = _parts(views, f"model-{model}")
         for part in chapter.parts:
             doubt(part.section, model, plan.models[model], part is chapter.parts[0])
         counts = [
             ("regions", n_regions(plan, model), _source(plan)),
-            ("dropped", *_reasons(swept[swept["model"] == model])),
+            ("dropped", *counted_reasons(swept[swept["model"] == model])),
             *(row for part in chapter.parts for row in part.section.counts),
         ]
-        if plan.is_on("ism") and plan.step_config("ism").bed:
-            own = dropped[(dropped["step"] == "ism") & (dropped["model"] == model)]
-            counts.append(("not mutated", *_reasons(own)))
         chapter.counts = _counts(counts)
         if chapter.parts:
             chapters.append(chapter)
@@ -106,7 +99,7 @@ def read_page(
     first, last = [], []
     for step in steps:
         for part in _parts([View(plan, step, None, motifs)], "run"):
-            (first if step.order < SWEEP else last).append(Chapter(part.anchor, part.title, [part]))
+            (first if step.makes_weights else last).append(Chapter(part.anchor, part.title, [part]))
     return Page(
         plan.config.run,
         plan.summary(),
@@ -138,12 +131,6 @@ def _source(plan: Plan) -> str:
         return f"sequences of {plan.config.sequences.name}"
     bed = plan.config.regions.bed
     return "tiles of the genome" if bed is None else f"rows of {bed.name}"
-
-
-def _reasons(dropped: pd.DataFrame) -> tuple[int, str]:
-    counts = dropped["reason"].value_counts()
-    text = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in counts.items())
-    return len(dropped), (f"{text} (each one: dropped_regions.tsv)" if text else "none")
 
 
 def _counts(rows: list[tuple[str, int, str]]) -> Table:

@@ -1,7 +1,7 @@
 """What a section may look at: its step's products, config and model, and the motif file."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,18 +60,28 @@ def matrix_logo(matrix: np.ndarray, title: str) -> Markup:
 class View:
     """One step of one model (or of the run, model None) as the page sees it.
 
-    folder: where its products lie, results/<run>/<model> or results/<run>.
+    folder: where its products lie, results/<run>/<model> or results/<run>; all_dropped: the rows of
+    dropped_regions.tsv.
     """
 
     plan: Plan
     step: Step
     model: str | None
     motifs: Motifs
+    all_dropped: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["step", "model", "reason"])
+    )
 
     @property
     def folder(self) -> Path:
         """The folder of the products."""
         return Path(self.plan.results) / (self.model or "")
+
+    @property
+    def dropped(self) -> pd.DataFrame:
+        """The regions of the model that this step itself dropped."""
+        own = self.all_dropped["step"] == self.step.name
+        return self.all_dropped[own & (self.all_dropped["model"] == self.model)]
 
     @property
     def config(self) -> Any:
@@ -122,6 +132,13 @@ class View:
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""
         return UNITS[next((t.scale for t in self.targets if t.name == target), "logit")]
+
+
+def counted_reasons(dropped: pd.DataFrame) -> tuple[int, str]:
+    """Return how many regions were dropped, and how many for which reason."""
+    counts = dropped["reason"].value_counts()
+    text = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in counts.items())
+    return len(dropped), (f"{text} (each one: dropped_regions.tsv)" if text else "none")
 
 
 def largest(path: Path, by: str, n: int, split: str = "target") -> tuple[pd.DataFrame, int]:

@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 
 from cisweep.steps.base import Step, StepConfig
 
-__all__ = ["Step", "StepConfig", "all_steps"]
+__all__ = ["Step", "StepConfig", "all_steps", "step_of"]
 
 
 @cache
@@ -15,3 +15,9 @@ def all_steps() -> dict[str, Step]:
     modules = [m.name for m in iter_modules(__path__) if m.name != "base"]
     steps = [import_module(f"cisweep.steps.{name}").STEP for name in modules]
     return {step.name: step for step in sorted(steps, key=lambda s: (s.order, s.name))}
+
+
+def step_of(rule: str) -> Step | None:
+    """Return the step of a rule, which is called as the step, or so with `_` and more behind it."""
+    names = [name for name in all_steps() if f"{rule}_".startswith(f"{name}_")]
+    return all_steps()[max(names, key=len)] if names else None

@@ -37,4 +37,6 @@ STEP = Step(
     ],
     needs=("hits",),
     needs_motifs=True,
+    reads_regions=True,
+    given_selection=True,
 )

@@ -62,13 +62,18 @@ def _products(config: AttributeConfig, model) -> list[str]:
     return paths
 
 
+def _passes(config: AttributeConfig, model: ModelConfig) -> float:
+    """Forward and back through example and reference take as long as three passes."""
+    return 3 * config.n_references * len(model.targets)
+
+
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     span = run.steps.attribute.references_span_bp
     return [
         f"steps.attribute.references_span_bp: {list(span)} reaches beyond the window of model "
         f"{name} ({model.window_bp} bp)"
         for name, model in models.items()
-        if span is not None and model.adapter != "hf_lm" and span[1] > model.window_bp
+        if span is not None and not model.is_language_model and span[1] > model.window_bp
     ]
 
 
@@ -79,6 +84,10 @@ STEP = Step(
     config=AttributeConfig,
     title="Attributions",
     products=_products,
+    browser={".attr.bw": ("attribution", "44,122,75")},
     faults=_faults,
+    reads_regions=True,
+    passes=_passes,
+    drops=lambda config: "regions",
     unscoped=frozenset({"batch_size", "on_incomplete", "max_delta", "tracks", "export"}),
 )

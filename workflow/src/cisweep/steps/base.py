@@ -1,10 +1,10 @@
-"""What a step declares about itself, without torch: config, version, products, report section."""
+"""What a step declares about itself, without torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from cisweep.config.base import Strict
+from cisweep.config.base import Package, Strict
 from cisweep.config.model import ModelConfig
 
 
@@ -12,28 +12,41 @@ class StepConfig(Strict):
     """Base of a step's config; `steps: {name: {}}` turns a step on with its defaults."""
 
 
-@dataclass(frozen=True)
-class Package:
-    """An optional dependency: the module, its package, and the extra of cisweep that brings it."""
-
-    module: str
-    name: str
-    extra: str
+Drops = Literal["regions", "own_regions", "items"]
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run.
+    """One step of a run, and all that the rest of the package asks of it.
 
-    name: its key under `steps`; version: raised only when results change, so that finished jobs
-    rerun then and only then; config: its config model; order: its place in the run and the report;
-    products: (step config, model config) -> paths under results/<run>/<model>/; run_products: paths
-    under results/<run>/; needs: steps that must be on; needs_motifs: must the run name
-    a motif file; title: heading of its part of the report;
-    faults: (config of the run, id -> model config) -> what its own config cannot know to be wrong;
-    unscoped: config fields that do not determine results (sizes of batches); genome_only: products
-    that a run on sequences does not have (tracks/ never is one of these);
-    package: an optional dependency that it needs.
+    Its chunks and the checks of its files are in cisweep.plan.contents, its part of the page in
+    cisweep.report.sections, each under its name.
+
+    What it is. name: its key under `steps`; version: raised only when results change, so that
+    finished jobs rerun then and only then; order: its place in the run and the report; config: its
+    config model; title: heading of its part of the report; unscoped: config fields that do not
+    determine results (sizes of batches).
+
+    What it leaves. products: (step config, model config) -> paths under results/<run>/<model>/;
+    run_products: paths under results/<run>/; takes_model: does it make products of such a model;
+    genome_only: products that a run on sequences does not have (tracks/ never is one of these);
+    reserved: files and folders of results/<run>/ that are its own, so that no model has their name;
+    browser: end of a product's name -> what it is and its colour (R,G,B), for genome browsers.
+
+    What it needs. needs: steps that must be on; needs_motifs, needs_model: must the run name a
+    motif file, a model; package: an optional dependency; faults: (config of the run, id -> model
+    config) -> what its own config cannot know to be wrong.
+
+    What its jobs do. reads_regions: are models asked about regions of the run, so that a fold must
+    read each chromosome; run_models: ids of the models that a job without a model of its own reads;
+    makes_weights: does it train models of the run; passes: (step config, model config) -> how often
+    a window goes through the network, about; share: (step config, model config, windows of the run)
+    -> the largest share of them that it leaves to the steps behind it, None for all;
+    drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first such step
+    that is on accounts for them), "own_regions", "items" that are no regions, or None.
+
+    What the report says. in_report: is it part of the page and of the run's summary;
+    given_selection: are its statistics about the selected windows alone.
     """
 
     name: str
@@ -41,14 +54,26 @@ class Step:
     order: int
     config: type[StepConfig]
     title: str
-    products: Callable[[StepConfig, ModelConfig], list[str]] = lambda config, model: []
-    run_products: Callable[[StepConfig], list[str]] = lambda config: []
+    unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
+    products: Callable[[Any, ModelConfig], list[str]] = lambda config, model: []
+    run_products: Callable[[Any], list[str]] = lambda config: []
+    takes_model: Callable[[ModelConfig], bool] = lambda model: True
+    genome_only: frozenset[str] = frozenset()
+    reserved: frozenset[str] = frozenset()
+    browser: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     needs_motifs: bool = False
-    faults: Callable[[Any, dict[str, ModelConfig]], list[str]] = lambda run, models: []
-    unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
-    genome_only: frozenset[str] = frozenset()
+    needs_model: bool = True
     package: Package | None = None
+    faults: Callable[[Any, dict[str, ModelConfig]], list[str]] = lambda run, models: []
+    reads_regions: bool = False
+    run_models: Callable[[Any], list[str]] = lambda config: []
+    makes_weights: bool = False
+    passes: Callable[[Any, ModelConfig], float] = lambda config, model: 0.0
+    share: Callable[[Any, ModelConfig, int], float] | None = None
+    drops: Callable[[Any], Drops | None] = lambda config: None
+    in_report: bool = True
+    given_selection: bool = False
 
     def settings(self, config: StepConfig) -> dict:
         """Return the part of the step's config that determines its results."""

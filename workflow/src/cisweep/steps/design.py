@@ -154,6 +154,9 @@ STEP = Step(
         "design/dropped.tsv",
         *(f"design/figures/{name}.svg" for name in FIGURES),
     ],
+    reserved=frozenset({"design"}),
+    browser={".vcf.gz": ("", "124,58,160")},
+    run_models=lambda config: [*config.oracles, *config.judges],
     unscoped=frozenset(
         {
             "batch_size",

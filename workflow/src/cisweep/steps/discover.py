@@ -4,8 +4,9 @@ from typing import Any
 
 from pydantic import Field
 
+from cisweep.config.base import Package
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Package, Step, StepConfig
+from cisweep.steps.base import Step, StepConfig
 
 
 class DiscoverConfig(StepConfig):
@@ -63,4 +64,5 @@ STEP = Step(
     needs_motifs=True,
     package=Package("modiscolite", "tf-modiscolite", "motifs"),
     faults=_faults,
+    given_selection=True,
 )

@@ -48,5 +48,9 @@ STEP = Step(
     config=HitsConfig,
     title="Motif hits",
     products=lambda config, model: ["hits.bed", "hits.parquet", "motif_ranking.tsv"],
+    reserved=frozenset({"base_counts.json"}),
+    browser={"hits.bed": ("motif hits", "91,107,122")},
     needs_motifs=True,
+    drops=lambda config: "regions",
+    given_selection=True,
 )

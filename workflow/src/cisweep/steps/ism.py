@@ -41,6 +41,10 @@ STEP = Step(
     order=35,
     config=IsmConfig,
     title="Saturation mutagenesis",
-    products=lambda config, model: [] if model.adapter == "hf_lm" else _products(config, model),
+    products=_products,
+    takes_model=lambda model: not model.is_language_model,
+    browser={".ism.bw": ("mutagenesis", "44,122,75")},
+    reads_regions=True,
+    drops=lambda config: "regions" if config.bed is None else "own_regions",
     unscoped=frozenset({"batch_size", "bed", "top_n", "top_figures", "tracks"}),
 )

@@ -33,4 +33,5 @@ STEP = Step(
     title="Marginal effects of motifs",
     products=lambda config, model: ["marginalize.parquet", "figures/marginalize.svg"],
     needs_motifs=True,
+    reads_regions=True,
 )

@@ -1,6 +1,7 @@
 """predict: what the model says about every window, as HDF5 and bigWig, beside observed signal."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
@@ -44,6 +45,25 @@ def _products(config: PredictConfig, model: ModelConfig) -> list[str]:
     return found + (["metrics.tsv"] if config.signal_of(model) else [])
 
 
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    """Return what is wrong with the observed signal that predictions are compared with."""
+    step = run.steps.predict
+    if not step.signal or not models:
+        return []
+    found = []
+    if run.genome is None:
+        found.append("steps.predict.signal: needs a genome; sequences have no place on a bigWig")
+    strands = {t.name: len(t.tasks) for m in models.values() for t in m.tracks if step.tracks}
+    known = {name for m in models.values() for name in m.target_names} | set(strands)
+    for name, signal in step.signal.items():
+        where = f"steps.predict.signal.{name}"
+        if name not in known:
+            found.append(f"{where}: no model has this target or track ({', '.join(sorted(known))})")
+        elif len(signal.paths) != strands.get(name, len(signal.paths)):
+            found.append(f"{where}: the track has {strands[name]} strands; give one file for each")
+    return found
+
+
 STEP = Step(
     name="predict",
     version=2,
@@ -51,5 +71,10 @@ STEP = Step(
     config=PredictConfig,
     title="Predictions",
     products=_products,
+    browser={".pred.bw": ("prediction", "37,99,168")},
+    faults=_faults,
+    reads_regions=True,
+    passes=lambda config, model: 1.0,
+    drops=lambda config: "regions",
     unscoped=frozenset({"batch_size", "signal"}),
 )

@@ -1,8 +1,11 @@
 """report: one page that a biologist can show, without internet."""
 
+from typing import Any
+
 from pydantic import Field
 
 from cisweep.config.base import Strict
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
 HUB_FILES = ("hub.txt", "genomes.txt", "trackDb.txt")
@@ -29,6 +32,12 @@ class ReportConfig(StepConfig):
     """Write a UCSC track hub: hub.txt, genomes.txt and trackDb.txt."""
 
 
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    if run.genome is None and run.steps.report.hub:
+        return ["steps.report.hub: needs a genome; sequences have no place at UCSC"]
+    return []
+
+
 STEP = Step(
     name="report",
     version=2,
@@ -41,4 +50,8 @@ STEP = Step(
         *(HUB_FILES if config.hub else ()),
     ],
     genome_only=frozenset({"igv_session.xml", *HUB_FILES}),
+    reserved=frozenset({"report.html", "igv_session.xml", *HUB_FILES}),
+    needs_model=False,
+    faults=_faults,
+    in_report=False,
 )

@@ -60,6 +60,13 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     ]
 
 
+def _share(config: SelectConfig, model: ModelConfig, n_windows: int) -> float:
+    """How many windows pass a rate or a threshold is known after the run: at most all of them."""
+    if config.top_n is None:
+        return 1.0
+    return min(1.0, config.top_n * len(model.targets) / max(n_windows, 1))
+
+
 STEP = Step(
     name="select",
     version=3,
@@ -67,6 +74,8 @@ STEP = Step(
     config=SelectConfig,
     title="Predicted peaks",
     products=lambda config, model: ["peaks.bed", "peaks.tsv", "peaks_summary.tsv"],
+    browser={"peaks.bed": ("peaks", "91,107,122")},
     needs=("predict",),
     faults=_faults,
+    share=_share,
 )

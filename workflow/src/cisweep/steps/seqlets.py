@@ -56,6 +56,8 @@ STEP = Step(
         "seqlets.parquet",
         "seqlet_summary.tsv",
     ],
+    browser={"seqlets.bed": ("seqlets", "44,122,75")},
     needs=("attribute",),
     needs_motifs=True,
+    given_selection=True,
 )

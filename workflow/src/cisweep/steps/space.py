@@ -39,4 +39,5 @@ STEP = Step(
     title="Spacing of motifs",
     products=lambda config, model: ["space.parquet", "figures/space.svg"],
     needs_motifs=True,
+    reads_regions=True,
 )

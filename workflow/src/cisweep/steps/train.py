@@ -489,5 +489,8 @@ STEP = Step(
         [f"train/{name}/{product}" for name in config.models for product in (*TABLES, *FIGURES)]
         + [f"train/{product}" for product in COMMON]
     ),
+    reserved=frozenset({"train"}),
+    needs_model=False,
+    makes_weights=True,
     unscoped=frozenset({"threads"}),
 )

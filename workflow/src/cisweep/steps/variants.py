@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
 
@@ -53,30 +54,25 @@ class VariantsConfig(StepConfig):
         return self
 
 
+def _products(config: VariantsConfig, model: ModelConfig) -> list[str]:
+    found = ["variants.tsv", "variants.parquet", "variants.vcf.gz", "variants.vcf.gz.tbi"]
+    found += ["variants.dropped.tsv", "figures/variants.volcano.svg"]
+    for target in model.target_names if config.top_n else []:
+        found += [f"figures/variants.{target}.logos.svg", f"variants.{target}.hits.tsv"]
+    return found
+
+
 STEP = Step(
     name="variants",
     version=5,
     order=60,
     config=VariantsConfig,
     title="Variants",
+    products=_products,
     # The variants of a language model are the matter of zero_shot.
-    products=lambda config, model: (
-        []
-        if model.adapter == "hf_lm"
-        else [
-            "variants.tsv",
-            "variants.parquet",
-            "variants.vcf.gz",
-            "variants.vcf.gz.tbi",
-            "variants.dropped.tsv",
-            "figures/variants.volcano.svg",
-            *(
-                path
-                for t in model.target_names
-                for path in (f"figures/variants.{t}.logos.svg", f"variants.{t}.hits.tsv")
-                if config.top_n
-            ),
-        ]
-    ),
+    takes_model=lambda model: not model.is_language_model,
+    reserved=frozenset({"variants"}),
+    browser={".vcf.gz": ("", "124,58,160")},
+    drops=lambda config: "items",
     unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n"}),
 )

@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cisweep.config.adapters import adapters_that
 from cisweep.config.base import Strict
 from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
@@ -55,22 +56,26 @@ class ZeroShotConfig(StepConfig):
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     found = []
-    if models and all(model.adapter != "hf_lm" for model in models.values()):
-        found.append("steps.zero_shot: no model of the run is a language model (adapter: hf_lm)")
+    readers = {name: model for name, model in models.items() if model.is_language_model}
+    if models and not readers:
+        adapters = " or ".join(adapters_that("is_language_model"))
+        found.append(
+            f"steps.zero_shot: no model of the run is a language model (adapter: {adapters})"
+        )
     if not run.steps.zero_shot.pairs and run.steps.variants is None:
         found.append("steps.zero_shot: give pairs, or turn on the step variants")
     # Embeddings of two sets of weights have no common space in which a mean would say something.
     found += [
         f"models.{name}: steps.zero_shot reads one set of weights, and the model has "
         f"{len(model.folds)} folds; name each set as a model of its own"
-        for name, model in models.items()
-        if model.adapter == "hf_lm" and len(model.folds) > 1
+        for name, model in readers.items()
+        if len(model.folds) > 1
     ]
     found += [
         f"models.{name}: steps.zero_shot scores sequences without a chromosome; set "
         "fold_policy: mean in the model.yaml"
-        for name, model in models.items()
-        if model.adapter == "hf_lm" and model.fold_policy == "held_out"
+        for name, model in readers.items()
+        if model.fold_policy == "held_out"
     ]
     return found
 
@@ -81,16 +86,13 @@ STEP = Step(
     order=65,
     config=ZeroShotConfig,
     title="Zero-shot with a DNA language model",
+    products=lambda config, model: [
+        "zero_shot.tsv",
+        "zero_shot.embeddings.parquet",
+        "zero_shot.tests.tsv",
+        "figures/zero_shot.groups.svg",
+        "figures/zero_shot.pca.svg",
+    ],
+    takes_model=lambda model: model.is_language_model,
     faults=_faults,
-    products=lambda config, model: (
-        []
-        if model.adapter != "hf_lm"
-        else [
-            "zero_shot.tsv",
-            "zero_shot.embeddings.parquet",
-            "zero_shot.tests.tsv",
-            "figures/zero_shot.groups.svg",
-            "figures/zero_shot.pca.svg",
-        ]
-    ),
 )

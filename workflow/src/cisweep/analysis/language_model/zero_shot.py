@@ -20,7 +20,7 @@ from cisweep.analysis.language_model.embedding import (
     sequence_embeddings,
 )
 from cisweep.models.adapters.hf_lm import LanguageModel
-from cisweep.plan.contents.pairs import (
+from cisweep.plan.contents.zero_shot import (
     PAIRS_OF_BLOCK,
     SequencePair,
     all_deletions,

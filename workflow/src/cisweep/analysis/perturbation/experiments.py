@@ -15,7 +15,7 @@ from cisweep.contracts import Windows, seed_of
 from cisweep.errors import MotifError
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.genome.motifs import Motif
-from cisweep.plan.contents.experiments import check_spacing
+from cisweep.plan.contents.space import check_spacing
 from cisweep.sequence.tokens import reverse_complement_tokens, shuffle_tokens
 
 Predict = Callable[[Windows, np.ndarray], np.ndarray]

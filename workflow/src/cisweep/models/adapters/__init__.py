@@ -1,6 +1,7 @@
 """Readers of model files. A new adapter is one new file here.
 
-The file `<name>.py` defines `load(config, fold) -> nn.Module` and is used by `adapter: <name>`.
+The file `<name>.py` defines `load(config, fold) -> nn.Module` and is used by `adapter: <name>`. Its
+`ADAPTER` declares what is known of its models without loading them: cisweep.config.adapters.
 """
 
 import importlib

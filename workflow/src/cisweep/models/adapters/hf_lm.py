@@ -18,6 +18,12 @@ from cisweep.config.model import LANGUAGE_HEADS, FoldConfig, ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models.weights import say_casts
 
+ADAPTER = {
+    "is_language_model": True,
+    "reads_hub": True,
+    "package": ("transformers", "transformers", "lm"),
+}
+
 Kind = Literal["causal", "masked", "encoder"]
 
 

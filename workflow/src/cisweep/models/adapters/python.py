@@ -12,6 +12,8 @@ from cisweep.models.adapters import state_dict
 from cisweep.models.building import module_class
 from cisweep.models.weights import check_present
 
+ADAPTER = {"needs_module": True}
+
 
 def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
     """Return the user's module with the fold's weights."""

@@ -6,6 +6,8 @@ from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.models.building import build_module
 from cisweep.models.weights import fill, read_file, state_of
 
+ADAPTER = {"needs_module": True}
+
 
 def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
     """Return the module with the fold's weights."""

@@ -1,1 +1,74 @@
-"""What a chunk holds for each step whose chunks are not those of the regions."""
+"""What the plan asks of one step alone: a file with the step's name, found by being here.
+
+Each function may be left out:
+
+chunks(plan, model): ids of the step's chunks in order; without it those of the run's regions.
+chunk_key(plan, model, chunk): hash of what the chunk holds; without it that of the run's regions.
+dropped_files(plan): tables of what the step dropped; without it one of each chunk.
+checks(plan): what is to be looked at before any job; each raises a CisweepError.
+notices(plan): lines on what is odd before any job, and may be meant so.
+
+They are called for steps that are on, the last two by the process that plans the run alone. Files
+whose name is no step's are shared by several.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from cisweep.errors import stop_at_faults
+from cisweep.plan.plan import Plan
+
+Check = Callable[[], object]
+_NAMES = frozenset(m.name for m in iter_modules(__path__))
+
+
+@cache
+def _of(step: str, function: str) -> Callable[..., Any] | None:
+    module = import_module(f"{__name__}.{step}") if step in _NAMES else None
+    return getattr(module, function, None)
+
+
+def step_chunks(plan: Plan, step: str, model: str) -> list[str]:
+    """Return the ids of a step's chunks for a model, in order."""
+    own = _of(step, "chunks")
+    return plan.chunks(model) if own is None else list(own(plan, model))
+
+
+def step_chunk_key(plan: Plan, step: str, model: str, chunk: str) -> str:
+    """Return a hash of what a step's chunk holds: the `params` by which its job reruns."""
+    own = _of(step, "chunk_key")
+    return plan.chunk_key(model, chunk) if own is None else own(plan, model, chunk)
+
+
+def dropped_files(plan: Plan, step: str) -> list[str]:
+    """Return the tables of what a step dropped, of all models that it takes."""
+    own = _of(step, "dropped_files")
+    return chunk_tables(plan, step) if own is None else own(plan)
+
+
+def chunk_tables(plan: Plan, step: str) -> list[str]:
+    """Return the tables of what each chunk of a step dropped, of all models that it takes."""
+    return [
+        f"{plan.results}/{model}/chunks/{step}/{chunk}.dropped.tsv"
+        for model in plan.models_of(step)
+        for chunk in step_chunks(plan, step, model)
+    ]
+
+
+def step_checks(plan: Plan) -> list[Check]:
+    """Return one check for each step that is on and has some; it tells all faults of the step."""
+    found = (_of(step, "checks") for step in plan.steps)
+    return [partial(_look, checks, plan) for checks in found if checks is not None]
+
+
+def _look(checks: Callable[[Plan], list[Check]], plan: Plan) -> None:
+    stop_at_faults(checks(plan))
+
+
+def step_notices(plan: Plan) -> list[str]:
+    """Return the notices of all steps that are on."""
+    found = (_of(step, "notices") for step in plan.steps)
+    return [line for notices in found if notices is not None for line in notices(plan)]

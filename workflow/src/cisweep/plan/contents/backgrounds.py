@@ -7,10 +7,10 @@ import numpy as np
 
 from cisweep.bases import gc_share
 from cisweep.contracts import TOKEN_N, Windows, seed_of
-from cisweep.errors import MotifError, RegionError
+from cisweep.errors import RegionError
 from cisweep.genome.fasta import SequenceSource, window_tokens
-from cisweep.genome.motifs import Motif
 from cisweep.plan.chunk_windows import read_peaks
+from cisweep.plan.fold_chroms import check_chroms, long_enough
 from cisweep.plan.plan import Plan
 
 _AT_ONCE = 256  # windows whose bases are looked at together
@@ -126,35 +126,9 @@ def region_sample(
     return found
 
 
-def choose_motifs(
-    motifs: Sequence[Motif], names: Sequence[str] | None, where: str = "motifs"
-) -> list[Motif]:
-    """Return the motifs with these identifiers or names, in the file's order; None: all.
-
-    Raises MotifError for a name that no motif has; where: key of the config that names them.
-    """
-    if names is None:
-        return list(motifs)
-    known = {m.name for m in motifs} | {m.alt.upper() for m in motifs}
-    unknown = [n for n in names if n not in known and n.upper() not in known]
-    if unknown:
-        raise MotifError(
-            f"no motif is called {', '.join(unknown)}",
-            where=where,
-            mend="use an identifier (MA0139.2) or a name (CTCF) of the motif file",
-        )
-    wanted = set(names) | {n.upper() for n in names}
-    return [m for m in motifs if m.name in wanted or m.alt.upper() in wanted]
-
-
-def choose_motif(motifs: Sequence[Motif], name: str) -> Motif:
-    """Return the one motif of this identifier or name; MotifError if there are none or several."""
-    found = choose_motifs(motifs, [name], "steps.space.pairs")
-    exact = [m for m in found if m.name == name]
-    if len(exact or found) > 1:
-        raise MotifError(
-            f"{len(found)} motifs are called {name}: {', '.join(m.name for m in found)}",
-            where="steps.space.pairs",
-            mend="use one of the identifiers",
-        )
-    return (exact or found)[0]
+def check_backgrounds(plan: Plan, step: str) -> None:
+    """Raise a ConfigError if no fold reads a chromosome of the backgrounds of a step."""
+    if plan.step_config(step).backgrounds == "shuffled":
+        return
+    for name, model in plan.models.items():
+        check_chroms(name, model, long_enough(plan, model), f"steps.{step}.backgrounds")

@@ -13,8 +13,28 @@ from cisweep.genome.fasta import window_tokens
 from cisweep.genome.regions import check_dropped, drop_n, read_bed, to_windows
 from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
 from cisweep.plan.chunks import chunk_index, windows_digest
+from cisweep.plan.contents import Check
 from cisweep.plan.fold_chroms import check_chroms
 from cisweep.plan.plan import Plan
+
+
+def chunks(plan: Plan, model: str) -> list[str]:
+    """Return the ids of the chunks that may hold regions, in genome order."""
+    return _regions(plan).chunks(model)
+
+
+def chunk_key(plan: Plan, model: str, chunk: str) -> str:
+    """Return a hash of the chunk's regions, as far as they are known before the run."""
+    return _regions(plan).key(model, chunk)
+
+
+def checks(plan: Plan) -> list[Check]:
+    """Return the check of the step's BED and span."""
+    return [_regions(plan).check]
+
+
+def _regions(plan: Plan) -> "IsmRegions":
+    return plan.once("ism", lambda: IsmRegions(plan))
 
 
 class IsmRegions:

@@ -8,7 +8,7 @@ from cisweep.bases import BASES, text_of
 from cisweep.outputs.h5 import blocks as h5_blocks
 from cisweep.outputs.h5 import n_rows, open_rows, read_windows
 from cisweep.report.blocks import Column, Heading, Note, Section, Table, number, signed
-from cisweep.report.view import View
+from cisweep.report.view import View, counted_reasons
 
 SHOWN = 10
 _NOTE = (
@@ -59,6 +59,8 @@ def of_model(view: View) -> Section:
     with open_rows(view.folder / "ism.h5") as file:
         n = n_rows(file)
     section = Section([Note(_NOTE)], counts=[("mutated", n, "regions, every substitution")])
+    if view.config.bed is not None:
+        section.counts.append(("not mutated", *counted_reasons(view.dropped)))
     for target in view.targets:
         unit, best = view.unit(target.name), strongest(view, target.name, SHOWN)
         columns = [

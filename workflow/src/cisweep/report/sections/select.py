@@ -11,8 +11,6 @@ from cisweep.report.blocks import Column, Note, Section, Table, listed, number, 
 from cisweep.report.view import View
 
 SHOWN = 5
-GIVEN_SELECTION = ("seqlets", "hits", "discover", "ablate")
-"""Steps whose statistics are about the selected windows, and are read so."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +158,7 @@ def _headlines(config: Any, peaks: Peaks) -> list[str]:
 
 def given_selection(view: View) -> Note | None:
     """Return what a step's statistics do not know of: that its windows were selected."""
-    peaks = read_peaks(view) if view.step.name in GIVEN_SELECTION else None
+    peaks = read_peaks(view) if view.step.given_selection else None
     if peaks is None or not len(peaks.table):
         return None
     config = view.plan.step_config("select")

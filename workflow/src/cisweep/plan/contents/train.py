@@ -4,14 +4,29 @@ import csv
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from cisweep.errors import ConfigError, TrainingError, stop_at_faults
+from cisweep.errors import CisweepError, ConfigError, RegionError, TrainingError, stop_at_faults
 from cisweep.genome.fasta import Genome
 from cisweep.genome.motifs import load_motifs
-from cisweep.steps.train import Recipe, stretch_of
+from cisweep.genome.reads import check_bam
+from cisweep.genome.signal import check_signal
+from cisweep.plan.contents import Check
+from cisweep.plan.input_files import check_intervals
+from cisweep.plan.plan import Plan
+from cisweep.steps.train import Recipe, is_reads, stretch_of
 from cisweep.textfile import open_text
+
+
+def checks(plan: Plan) -> list[Check]:
+    """Return the checks of all files that the recipes name."""
+    recipes = plan.step_config("train").models
+    found: list[Check] = [partial(check_recipe, name, recipe) for name, recipe in recipes.items()]
+    for name, recipe in recipes.items():
+        found += _training_checks(recipe.data, f"steps.train.models.{name}.data")
+    return found
 
 
 def check_recipe(name: str, recipe: Recipe) -> None:
@@ -155,3 +170,41 @@ def _check_matrices(place: str, recipe: Recipe) -> None:
                 where=f"{place}.data.matrix_of.{task}",
                 mend="name one by its identifier or name",
             )
+
+
+def _training_checks(data: Any, key: str) -> list[Check]:
+    """Return the checks of the files of a recipe that have places in a genome of its own."""
+    fasta = getattr(data, "genome", None)
+    if fasta is None or not fasta.is_file():
+        return []
+    try:
+        genome = Genome(fasta)
+    except CisweepError as error:
+        return [partial(_again, error)]
+    peaks = data.peaks if isinstance(data.peaks, dict) else {"": data.peaks}
+    found: list[Check] = [
+        partial(genome.check, genome.lengths),
+        *(
+            partial(_check_peaks, path, genome.lengths, f"{key}.peaks.{task}".rstrip("."))
+            for task, path in peaks.items()
+            if path is not None
+        ),
+    ]
+    tracks = [*getattr(data, "signal", []), *getattr(data, "controls", [])]
+    bams = [path for path in tracks if path.suffix == ".bam"]
+    found += [partial(check_bam, path, genome.lengths) for path in bams]
+    if bigwigs := [path for path in tracks if not is_reads(path)]:
+        found.append(partial(check_signal, bigwigs, genome.lengths, thoroughly=True))
+    return found
+
+
+def _again(error: CisweepError) -> None:
+    raise error
+
+
+def _check_peaks(path: Path, lengths: Iterable[str], key: str) -> None:
+    """As check_intervals; a FASTA, whose headers are places, is read as it is trained."""
+    with open_text(path, RegionError) as handle:
+        is_fasta = handle.read(1) == ">"
+    if not is_fasta:
+        check_intervals(path, lengths, key)

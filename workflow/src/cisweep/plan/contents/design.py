@@ -4,6 +4,8 @@ They are as long as the longest window of the models that take part; a model wit
 reads its centre. N are not looked at: a design fills them in.
 """
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from cisweep.config.goal_table import ALL
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.fasta import window_tokens
+from cisweep.genome.motifs import load_motifs
+from cisweep.genome.naming import renaming
 from cisweep.genome.regions import (
     WindowPolicy,
     check_dropped,
@@ -23,7 +27,10 @@ from cisweep.genome.regions import (
 )
 from cisweep.genome.regions import read_blacklist as read_intervals
 from cisweep.plan.chunks import windows_digest
+from cisweep.plan.contents import Check
+from cisweep.plan.contents.motifs import refuse_wide
 from cisweep.plan.fold_chroms import check_chroms
+from cisweep.plan.input_files import check_intervals, check_names
 from cisweep.plan.plan import Plan
 from cisweep.textfile import decimal_number, read_lines, whole_number
 
@@ -31,10 +38,55 @@ MAX_PRIOR = 1e6
 """Largest weight of a prior; logits beyond it are infinite in a softmax of float32."""
 
 
+def checks(plan: Plan) -> list[Check]:
+    """Return the checks of the step's regions, motifs, and files that belong to the genome."""
+    step = plan.step_config("design")
+    found: list[Check] = [partial(design_chunks, plan)]
+    for key in ("forbidden_motifs", "required_motifs"):
+        if (path := getattr(step, key)) is not None:
+            found.append(partial(_check_motifs, plan, key, path))
+    if not plan.is_genome:
+        return found
+    for key in ("frozen", "composition"):
+        if (path := getattr(step, key)) is not None:
+            place = f"steps.design.{key}"
+            found.append(partial(check_intervals, path, plan.source.lengths, place))
+    if step.priors is not None:
+        found.append(partial(_check_priors, step.priors, plan.source.lengths))
+    return found
+
+
+def _check_motifs(plan: Plan, key: str, path: Path) -> None:
+    where = f"steps.design.{key} ({path})"
+    refuse_wide(load_motifs(path), design_length(plan), "the designs", where=where,
+                mend="take it out of the file")  # fmt: skip
+
+
+def _check_priors(path: Path, lengths: Iterable[str]) -> None:
+    key = "steps.design.priors"
+    check_names(dict.fromkeys(row[0] for row in read_priors(path)), lengths, path, key)
+
+
+def notices(plan: Plan) -> list[str]:
+    """Return a line on priors that have no effect."""
+    step = plan.step_config("design")
+    if step.priors is None or not plan.is_genome:
+        return []
+    unknown = [row[0] for row in read_priors(step.priors) if row[0] not in plan.source.lengths]
+    if not unknown:
+        return []
+    mend = renaming(unknown, plan.source.lengths)
+    names = ", ".join(list(dict.fromkeys(unknown))[:5])
+    return [
+        f"{step.priors}: {len(unknown)} priors lie on chromosomes that the genome has not "
+        f"({names}) and have no effect{f'; {mend}' if mend else ''}"
+    ]
+
+
 def check_design(plan: Plan) -> None:
     """Raise a ConfigError with every fault of the step that needs the models to be seen."""
     step, faults = plan.step_config("design"), []
-    for name in [*step.oracles, *step.judges]:
+    for name in design_models(plan):
         if name not in plan.models:
             faults.append(f"no model {name!r} (there are: {', '.join(plan.models)})")
         elif any(i.kind in ("bigwig", "column") for i in plan.models[name].inputs):
@@ -60,10 +112,15 @@ def check_design(plan: Plan) -> None:
         raise ConfigError("; ".join(faults), where="steps.design", mend="correct the config")
 
 
+def design_models(plan: Plan) -> list[str]:
+    """Return the ids of the models that take part, none where the step is off."""
+    step = plan.step_config("design")
+    return [] if step is None else [*step.oracles, *step.judges]
+
+
 def design_length(plan: Plan) -> int:
     """Return the length of the designs' windows, bp."""
-    step = plan.step_config("design")
-    return max(plan.models[name].window_bp for name in [*step.oracles, *step.judges])
+    return max(plan.models[name].window_bp for name in design_models(plan))
 
 
 def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
@@ -94,13 +151,15 @@ def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
 
 def design_chunks(plan: Plan) -> dict[str, Windows]:
     """Return chunk → windows, made once for a plan."""
-    if "_design_chunks" not in plan.__dict__:
-        check_design(plan)
-        windows, step = design_windows(plan)[0], plan.step_config("design")
-        for name in [*step.oracles, *step.judges]:
-            check_chroms(name, plan.models[name], windows.chrom, "steps.design")
-        plan.__dict__["_design_chunks"] = plan.layout.split(windows)
-    return plan.__dict__["_design_chunks"]
+    return plan.once("design", partial(_place, plan))
+
+
+def _place(plan: Plan) -> dict[str, Windows]:
+    check_design(plan)
+    windows = design_windows(plan)[0]
+    for name in design_models(plan):
+        check_chroms(name, plan.models[name], windows.chrom, "steps.design")
+    return plan.layout.split(windows)
 
 
 def design_key(plan: Plan, chunk: str) -> str:

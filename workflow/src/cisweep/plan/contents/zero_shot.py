@@ -1,16 +1,20 @@
 """Pairs of sequences for language models: from two FASTA files, or from variants and a genome."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice, zip_longest
 from pathlib import Path
 
 from cisweep.bases import BASES, text_of
-from cisweep.errors import SequenceError
+from cisweep.config.model import LANGUAGE_HEADS
+from cisweep.errors import ModelError, SequenceError
 from cisweep.genome.fasta import letter_fault, name_fault
 from cisweep.genome.variants.alleles import AlleleWindows
 from cisweep.plan.chunks import split_items
+from cisweep.plan.contents import Check
+from cisweep.plan.contents.variants import chunks as variant_bins
 from cisweep.plan.plan import Plan
 from cisweep.textfile import open_text
 
@@ -109,6 +113,56 @@ def file_blocks(
             sizes[-1] += len(pair.ref)
             total += 1
     return split_items(sizes, chunk_bp)
+
+
+def chunks(plan: Plan, model: str) -> Iterable[str]:
+    """Return the ids of the chunks of pairs of files, or of the variants."""
+    return pair_chunks(plan) if plan.step_config("zero_shot").pairs else variant_bins(plan, model)
+
+
+def chunk_key(plan: Plan, model: str, chunk: str) -> str:
+    """Return which blocks of pairs of files a chunk has; those of variants follow from its file."""
+    return str(pair_chunks(plan)[chunk]) if plan.step_config("zero_shot").pairs else ""
+
+
+def checks(plan: Plan) -> list[Check]:
+    """Return the checks of the pairs of sequences, and of the heads of the language models."""
+    step = plan.step_config("zero_shot")
+    wanted = [score for score in step.scores if score in ("likelihood_ratio", "masked_token_ratio")]
+    found: list[Check] = [
+        partial(_check_head, name, fold.weights, wanted, step.space == "logits")
+        for name in plan.models_of("zero_shot")
+        for fold in plan.models[name].folds
+        if fold.hub is None
+    ]
+    return [*found, *([partial(pair_chunks, plan)] if step.pairs else [])]
+
+
+def _check_head(name: str, folder: Path, scores: list[str], logits: bool) -> None:
+    """Raise a ModelError if the language model's config.json names no head that a score needs."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return  # prepare says what the folder lacks
+    try:
+        architectures = json.loads(path.read_text())["architectures"]
+        ends = [kind for a in architectures for e, kind in LANGUAGE_HEADS.items() if a.endswith(e)]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return  # as above
+    if not ends and (scores or logits):
+        asked = f"scores: {scores[0]}" if scores else "space: logits"
+        raise ModelError(
+            f"steps.zero_shot.{asked} needs a language head, and the architecture "
+            f"{', '.join(architectures)} has none",
+            where=f"models.{name} ({path})",
+            mend="use a checkpoint with its head, or distances of hidden states (l2, cosine)",
+        )
+    if "masked_token_ratio" in scores and ends and ends[0] != "masked":
+        raise ModelError(
+            f"steps.zero_shot.scores: masked_token_ratio needs a masked model, and the "
+            f"architecture {', '.join(architectures)} predicts from left to right",
+            where=f"models.{name} ({path})",
+            mend="use likelihood_ratio in steps.zero_shot.scores",
+        )
 
 
 def pair_chunks(plan: Plan) -> dict[str, range]:

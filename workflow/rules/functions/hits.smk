@@ -1,0 +1,21 @@
+"""Functions of the rules of hits."""
+
+
+def near_attributions(wildcards):
+    """Return the attributions of a chunk and of those beside it, if there are any."""
+    return near_chunk_paths("attribute", "h5")(wildcards) if PLAN.is_on("attribute") else []
+
+
+def peaks_without_attributions(wildcards):
+    """Return the peaks, if they are scanned without having been attributed."""
+    step = PLAN.step_config("hits")
+    scanned = step is not None and step.over == "regions" and not PLAN.is_on("attribute")
+    return peaks(wildcards) if scanned else []
+
+
+def near_chunk_keys(wildcards):
+    """Return the hash of the regions of a chunk and of those beside it."""
+    return [
+        PLAN.chunk_key(wildcards.model, chunk)
+        for chunk in PLAN.neighbours(wildcards.model, wildcards.chunk)
+    ]
