@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from cisweep.engine.convolution.dispatch import ALIGNED, conv1d, needs_gradient
 from cisweep.engine.convolution.layouts import laid_out, stamp_of
+from cisweep.engine.policy import OPERATIONS, policy_of
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -176,7 +177,10 @@ class fast_convolutions(TorchFunctionMode):
         """Return the result of `func`, or of what replaces it."""
         if func in PRODUCTS:
             self.saw_products = True
-        result = REPLACED.get(func, func)(*args, **(kwargs or {}))
+        replaced = REPLACED.get(func)
+        if replaced is None or policy_of(OPERATIONS) == "off":
+            replaced = func
+        result = replaced(*args, **(kwargs or {}))
         if torch.is_grad_enabled() and getattr(func, "__name__", "") in _STEERED:
             steer_gradient(result)
         return result
