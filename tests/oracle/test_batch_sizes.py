@@ -17,14 +17,14 @@ from cisweep.analysis import (
     substitution_effect,
 )
 from cisweep.analysis.attribution.rescale.reruns import Rerun
-from cisweep.analysis.mutagenesis import substitution
 from cisweep.analysis.prediction import predict as prediction
 from cisweep.analysis.sequence_design import greedy_pruning as pruning
 from cisweep.analysis.sequence_design import oracle as design_oracle
 from cisweep.analysis.sequence_design.oracle import Oracle, frozen
+from cisweep.engine.calls import Untraceable
 from cisweep.engine.policy import FastPathOff, require
+from cisweep.engine.propagation import substitutions
 from cisweep.engine.recording import record
-from cisweep.engine.tape import Untraceable
 
 N_FILTERS = 6
 
@@ -178,7 +178,7 @@ def test_mutagenesis(model, batch_size):
 
 @pytest.mark.parametrize("at_once", [1000, 3])
 def test_substitution_effect(model, at_once, monkeypatch):
-    monkeypatch.setattr(substitution, "_WHOLE_BASES", {"cpu": 70 * at_once})
+    monkeypatch.setattr(substitutions, "_WHOLE_BASES", {"cpu": 70 * at_once})
     X = one_hot(7, 70).repeat_interleave(2, 0)
     rows = torch.tensor([[i, 61 + 2 * (i % 2), i % 4] for i in range(14)])
     with require("substitution effects"):

@@ -77,9 +77,9 @@ def test_a_pass_gives_the_models_outputs_and_gradients(name):
     model = MODELS[name]().eval().double()
     X = one_hot(3, 340).double()
     with torch.no_grad():
-        tape = record(model, X[:1])
+        recording = record(model, X[:1])
     for mine, expected in zip(
-        outputs_and_gradient(GradientPass(tape), X), outputs_and_gradient(model, X)
+        outputs_and_gradient(GradientPass(recording), X), outputs_and_gradient(model, X)
     ):
         torch.testing.assert_close(mine, expected, rtol=1e-10, atol=1e-12)
     assert gradient_pass_of(model.float(), X.float()) is not None

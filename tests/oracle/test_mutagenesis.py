@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis import saturation_mutagenesis
-from cisweep.analysis.mutagenesis import saturation_mutagenesis as mutagenesis
 from cisweep.engine import policy as fast_path
 from cisweep.engine.policy import FastPathOff, require
+from cisweep.engine.propagation import saturation
 from cisweep.engine.propagation.batches import SequenceBatches, propagate_batch
-from cisweep.engine.propagation.changes import make_plan
+from cisweep.engine.propagation.planning import make_plan
 from cisweep.engine.recording import record
 from cisweep.engine.running import dtype_of
 from cisweep.errors import ModelError, SequenceError
@@ -173,18 +173,18 @@ def test_of_many_sequences_only_what_a_change_reads_is_kept():
     assert size[0] < size[1] / 2
 
 
-def test_change_stays_inside_the_receptive_field():
+def test_change_stays_inside_the_receptive_field(monkeypatch):
     """Only some windows are computed: the trunk of the CNN is never run on whole mutants."""
     model = made("cnn")
     widths = []
-    propagate = mutagenesis.propagate
-    try:
-        mutagenesis.propagate = lambda plan, *rest: (
-            widths.append(plan.largest) or propagate(plan, *rest)
-        )
-        saturation_mutagenesis(model, windows(1, 60))
-    finally:
-        mutagenesis.propagate = propagate
+    propagate = saturation.propagate
+
+    def noted(plan, *rest):
+        widths.append(plan.largest)
+        return propagate(plan, *rest)
+
+    monkeypatch.setattr(saturation, "propagate", noted)
+    saturation_mutagenesis(model, windows(1, 60))
     assert widths and set(widths) == {6 * (5 + 2 * (2 + 4 + 8))}
 
 
@@ -262,7 +262,7 @@ class Batches(Looks):
 
 @pytest.mark.parametrize("model", [Looks(), Writes()])
 def test_what_cannot_be_recorded_is_predicted_in_full(model, monkeypatch):
-    monkeypatch.setattr(mutagenesis, "propagate", None)
+    monkeypatch.setattr(saturation, "propagate", None)
     found = saturation_mutagenesis(model, windows(1, 30), batch_size=1, raw_outputs=True)
     expected = saturation_mutagenesis(
         model, windows(1, 30), batch_size=1, raw_outputs=True, fast=False
@@ -305,8 +305,8 @@ def test_a_model_that_mixes_its_batch_is_noticed():
 def test_a_disagreement_is_said_and_predicts_in_full(monkeypatch):
     model, X = made("cnn"), windows(1, 60)
     expected = saturation_mutagenesis(model, X, fast=False)
-    right = mutagenesis.propagate
-    monkeypatch.setattr(mutagenesis, "propagate", lambda *args: right(*args) + 1)
+    right = saturation.propagate
+    monkeypatch.setattr(saturation, "propagate", lambda *args: right(*args) + 1)
     reason = "propagated values differ by 1 from the model's"
     with pytest.raises(FastPathOff, match=reason), require(PATH):
         saturation_mutagenesis(model, X)
@@ -358,7 +358,7 @@ def test_whatever_the_path_raises_the_model_runs_in_full(monkeypatch):
     def broken(*_):
         raise MemoryError
 
-    monkeypatch.setattr(mutagenesis, "propagate", broken)
+    monkeypatch.setattr(saturation, "propagate", broken)
     model, X = made("cnn"), windows(2, 60)
     with pytest.raises(FastPathOff, match=r"off, because MemoryError \("), require(PATH):
         saturation_mutagenesis(model, X)

@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis import predict, predict_tiles
-from cisweep.analysis.prediction import predict_tiles as tiling
 from cisweep.config.model import TargetConfig
+from cisweep.engine import tiles
 from cisweep.engine.policy import FastPathOff, require
 from cisweep.errors import SequenceError
 from cisweep.models.modules import CNN, BPNet, ChromBPNet
@@ -105,14 +105,14 @@ def test_one_hot_and_func():
 def test_each_position_is_convolved_once_a_tile(monkeypatch):
     """At stride 10 the 201 windows of 140 bp are two tiles of 1140 bp."""
     model, lengths = made("bpnet"), []
-    run = tiling.run_call
+    run = tiles.run_call
 
     def counted(call, values, n):
         if call.function is torch.conv1d and values[call.inputs[0]].shape[1] == 4 and n == 1:
             lengths.append(values[call.inputs[0]].shape[2])
         return run(call, values, n)
 
-    monkeypatch.setattr(tiling, "run_call", counted)
+    monkeypatch.setattr(tiles, "run_call", counted)
     predict_tiles(model, tokens(2140), 140, 10, tile_bp=1140)
     assert lengths == [1140, 1140]
 
@@ -170,8 +170,8 @@ def test_what_does_not_slide_is_predicted_in_windows(model, message):
 
 def test_tiles_are_compared_with_windows(monkeypatch):
     model, X = made("bpnet"), tokens(900)
-    right = tiling.Sliding.__call__
-    monkeypatch.setattr(tiling.Sliding, "__call__", lambda *args: [y + 1e-3 for y in right(*args)])
+    right = tiles.Sliding.__call__
+    monkeypatch.setattr(tiles.Sliding, "__call__", lambda *args: [y + 1e-3 for y in right(*args)])
     with pytest.raises(FastPathOff, match="values in tiles differ by 0.001"), require(PATH):
         predict_tiles(model, X, 140, 10)
     expected = predict(model, X.unfold(0, 140, 10))

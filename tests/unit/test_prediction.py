@@ -196,7 +196,7 @@ def test_a_replay_has_the_bits_of_the_model(kind, cnn, monkeypatch):
 
 def test_hooks_and_values_forbid_a_replay(cnn):
     X = windows(1, 50)
-    assert replay_of(cnn.eval(), X, ()).tape.calls
+    assert replay_of(cnn.eval(), X, ()).recording.calls
     handle = cnn.conv.register_forward_hook(lambda *_: None)
     with pytest.raises(FastPathOff, match="the model has hooks"):
         replay_of(cnn, X, ())
@@ -215,7 +215,7 @@ def test_a_replay_that_differs_is_not_taken(monkeypatch):
         "_in_place",
         lambda self: {
             k: call.inputs[0]
-            for k, call in enumerate(self.tape.calls)
+            for k, call in enumerate(self.recording.calls)
             if call.function is torch.relu
         },
     )

@@ -7,6 +7,7 @@ from cisweep.lazy import exports
 
 _MODULE_OF = {
     "fast_convolutions": "operations",
+    "off": "policy",
     "record": "recording",
     "require": "policy",
 }

@@ -2,7 +2,8 @@
 
 Of each tensor only the positions that a later operation reads are computed, and a convolution
 with its ReLU, and the sum with its own input that often follows, is one operation with one
-gradient. What is not known here is called as it was recorded.
+gradient. What is not known here is called as it was recorded, for what replaces operations where
+gradients flow is the caller's context.
 """
 
 from collections.abc import Callable
@@ -13,15 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cisweep.engine.calls import Call, Untraceable, run_call
 from cisweep.engine.convolution.dispatch import conv1d, input_gradient
-from cisweep.engine.propagation.changes import EMPTY, Interval, make_plan
+from cisweep.engine.executor import Program, execute
+from cisweep.engine.propagation.changes import EMPTY, Interval
+from cisweep.engine.propagation.planning import make_plan
 from cisweep.engine.propagation.rules import Convolution, Function, Scaled, Sum
-from cisweep.engine.recording import check_no_hooks, record
-from cisweep.engine.tape import Call, Ref, Tape, Untraceable, refs_in, run_call, walk
-from cisweep.engine.verify import check_agreement
+from cisweep.engine.recording import Recording, check_no_hooks, record
+from cisweep.engine.verify import SAME_CALLS, check_agreement
 
-TOLERANCE = 1e-5
-"""Largest difference from the model, of the largest output, that `gradient_pass_of` accepts."""
 _RELUS = frozenset({F.relu, torch.relu})
 
 
@@ -72,31 +73,25 @@ Run = Callable[[dict[int, Tensor], int], list[Tensor]]
 class GradientPass:
     """Calls like the model, for any batch of windows as long as the recorded one."""
 
-    def __init__(self, tape: Tape):
-        self.tape, self.plan = tape, make_plan(tape)
+    def __init__(self, recording: Recording):
+        self.recording, self.plan = recording, make_plan(recording)
+        self.uses, self.maker = recording.uses, recording.maker
         steps = {id(step.call): step for step in self.plan.steps}
-        self.steps = [steps.get(id(call)) for call in tape.calls]
-        self.uses: dict[int, int] = {}
-        for call in tape.calls:
-            for number in call.inputs:
-                self.uses[number] = self.uses.get(number, 0) + 1
-        for number in refs_in(tape.output):
-            self.uses[number] = self.uses.get(number, 0) + 1
-        self.maker = {call.outputs[0]: k for k, call in enumerate(tape.calls) if call.outputs}
+        self.steps = [steps.get(id(call)) for call in recording.calls]
         self.runs: dict[int, Run] = {}
         self.reads: dict[int, list[int]] = {}
-        for k in range(len(tape.calls) - 1, -1, -1):
+        for k in range(len(recording.calls) - 1, -1, -1):
             if k not in self.reads:
                 self._lay_out(k)
         self.order = sorted(self.runs)
-        self.last = {i: k for k in self.order for i in self.reads[k]}
-        self.last |= dict.fromkeys(refs_in(tape.output), len(tape.calls))
+        calls, reads = [recording.calls[k] for k in self.order], [self.reads[k] for k in self.order]
+        self.program = Program(recording, calls, reads)
 
     def _held(self, number: int) -> Interval:
         """Return the positions of a tensor that are held."""
         if number == 0:
-            return 0, self.tape.shapes[0][2]
-        shape = self.tape.shapes[number]
+            return 0, self.recording.shapes[0][2]
+        shape = self.recording.shapes[number]
         whole = (0, shape[2]) if len(shape) == 3 else EMPTY
         made = self.maker.get(number)
         step = None if made is None else self.steps[made]
@@ -104,7 +99,7 @@ class GradientPass:
 
     def _lay_out(self, k: int) -> None:
         """Decide how call k is run; the calls that it takes in are not run by themselves."""
-        call, step = self.tape.calls[k], self.steps[k]
+        call, step = self.recording.calls[k], self.steps[k]
         if not _is_local(step):
             self._put(k, call.inputs, self._as_recorded(call))
         elif self._held(call.outputs[0]) == EMPTY:
@@ -129,7 +124,7 @@ class GradientPass:
 
     def _rectified(self, k: int) -> Convolution | None:
         """Return the fast convolution whose ReLU call k is, if nothing else reads it."""
-        call = self.tape.calls[k]
+        call = self.recording.calls[k]
         if call.function not in _RELUS and getattr(call.function, "__name__", "") != "relu":
             return None
         conv = self.steps[self.maker[call.inputs[0]]] if call.inputs[0] in self.maker else None
@@ -157,7 +152,7 @@ class GradientPass:
                 if crop.number != conv.number or self.uses[other] != 1:
                     continue
                 inner, shift = [*inner, self.maker[other]], crop.shift
-                if self._held(step.out)[1] + shift > self.tape.shapes[conv.number][2]:
+                if self._held(step.out)[1] + shift > self.recording.shapes[conv.number][2]:
                     continue  # padding
             start = self._held(step.out)[0] + shift - self._held(conv.number)[0]
             return inner, conv, conv.number, start
@@ -165,7 +160,7 @@ class GradientPass:
 
     def _reach(self, conv: Convolution) -> _Reach:
         low, high = self._held(conv.out)
-        length, (held, _) = self.tape.shapes[conv.number][2], self._held(conv.number)
+        length, (held, _) = self.recording.shapes[conv.number][2], self._held(conv.number)
         first = low - conv.padding
         last = high + conv.dilation * (conv.weight.shape[2] - 1) - conv.padding
         return _Reach(
@@ -192,7 +187,7 @@ class GradientPass:
     def _shifted(self, step: Scaled) -> Run:
         """A slice, padding with zeros, or the tensor itself."""
         low, high = self._held(step.out)
-        length, (held, _) = self.tape.shapes[step.number][2], self._held(step.number)
+        length, (held, _) = self.recording.shapes[step.number][2], self._held(step.number)
         first, last = low + step.shift, high + step.shift
 
         def run(values: dict[int, Tensor], n: int) -> list[Tensor]:
@@ -205,31 +200,26 @@ class GradientPass:
     def _cropped(self, call: Call) -> Run:
         """The recorded operation on the positions of its inputs that its output is held at."""
         low, high = self._held(call.outputs[0])
-        starts = {i: self._held(i)[0] for i in call.inputs if len(self.tape.shapes[i]) == 3}
+        starts = {i: self._held(i)[0] for i in call.inputs if len(self.recording.shapes[i]) == 3}
 
         def run(values: dict[int, Tensor], n: int) -> list[Tensor]:
             parts = {
                 i: values[i][:, :, low - starts[i] : high - starts[i]] if i in starts else values[i]
                 for i in call.inputs
             }
-            return run_call(call, parts, n)
+            return run_call(call, parts, n, call.function)
 
         return run
 
     def _as_recorded(self, call: Call) -> Run:
-        return lambda values, n: run_call(call, values, n)
+        return lambda values, n: run_call(call, values, n, call.function)
 
     def __call__(self, X: Tensor) -> Any:
         """Return the model's output of X (N, 4, length)."""
         values: dict[int, Tensor] = {0: X}
-        for k in self.order:
-            results = self.runs[k](values, len(X))
-            for number, tensor in zip(self.tape.calls[k].outputs, results, strict=True):
-                values[number] = tensor
-            for number in self.reads[k]:
-                if self.last[number] == k:
-                    values.pop(number, None)
-        return walk(self.tape.output, lambda v: values[v.number] if isinstance(v, Ref) else v)
+        runs = [self.runs[k] for k in self.order]
+        execute(self.program, values, lambda index: runs[index](values, len(X)))
+        return self.recording.result(values.__getitem__)
 
 
 def _is_local(step: Any) -> bool:
@@ -244,14 +234,16 @@ def gradient_pass_of(model: nn.Module, X: Tensor) -> GradientPass:
 
     Raises
     ------
-    FastPathOff: the model has hooks, returns several tensors, or the pass differs from it.
+    FastPathOff: the model has hooks, returns several tensors, or computes in a half precision, or
+        the pass differs from it.
     Whatever keeps the model from being recorded.
     """
+    tolerance = SAME_CALLS.of(X.dtype)
     check_no_hooks(model)
     made = GradientPass(record(model, X[:1]))
     found, expected = (_with_gradient(f, X) for f in (made, model))
-    check_agreement(found[:1], expected[:1], TOLERANCE, "outputs")
-    check_agreement(found[1:], expected[1:], TOLERANCE, "gradients")
+    check_agreement(found[:1], expected[:1], tolerance, "outputs")
+    check_agreement(found[1:], expected[1:], tolerance, "gradients")
     return made
 
 

@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from cisweep.engine.convolution.dispatch import ALIGNED, conv1d, needs_gradient
 from cisweep.engine.convolution.layouts import laid_out, stamp_of
+from cisweep.engine.policy import OPERATIONS, policy_of
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -169,6 +170,7 @@ class fast_convolutions(TorchFunctionMode):
     def __init__(self, model: torch.nn.Module | None = None):
         super().__init__()
         self.saw_products = False
+        self._replaced = {} if policy_of(OPERATIONS) == "off" else REPLACED
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None
@@ -176,7 +178,7 @@ class fast_convolutions(TorchFunctionMode):
         """Return the result of `func`, or of what replaces it."""
         if func in PRODUCTS:
             self.saw_products = True
-        result = REPLACED.get(func, func)(*args, **(kwargs or {}))
+        result = self._replaced.get(func, func)(*args, **(kwargs or {}))
         if torch.is_grad_enabled() and getattr(func, "__name__", "") in _STEERED:
             steer_gradient(result)
         return result

@@ -1,26 +1,27 @@
-"""A model's forward pass recorded: from the model to its tape.
+"""A model's forward pass recorded: its calls, and what everything that runs them asks of them.
 
 The forward is recorded with a batch of two and one of four. What is the same in both is a
 constant, a number in the ratio 2 : 4 is the batch, and everything else (a value that is looked
-at, another path through the code) means that there is no tape: `record` raises, and the caller
+at, another path through the code) means that there is no recording: `record` raises, and the caller
 runs the model itself.
 """
 
 import numbers
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from cisweep.engine.operations import REPLACED
-from cisweep.engine.tape import (
+from cisweep.engine.calls import (
     Batch,
     Call,
     Ref,
-    Tape,
     Untraceable,
     has_batch,
     is_made_by_shape,
@@ -29,8 +30,77 @@ from cisweep.engine.tape import (
     tensors_in,
     walk,
 )
+from cisweep.engine.operations import REPLACED
 
 _BATCHES = (2, 4)
+
+
+@dataclass
+class Recording:
+    """The calls of a forward, of which only those that the output needs are kept.
+
+    Tensor 0 is the sequence, 1 … n_inputs − 1 the further inputs. `active` are the tensors that
+    depend on the sequence, the others are still (engine/constants.py); `by_batch` are those of them
+    that depend on the batch or on the further inputs. `shapes` are those of a batch of two,
+    `sizes` those of any, with `Batch` for what grows with it; `batched` are the tensors whose first
+    axis is the batch. `output` is what the model returns, with a `Ref` for each tensor.
+    """
+
+    calls: list[Call]
+    output: Any
+    n_inputs: int
+    shapes: dict[int, tuple[int, ...]]
+    active: set[int]
+    batched: set[int]
+    sizes: dict[int, tuple[int | Batch, ...]]
+    dtypes: dict[int, torch.dtype]
+    by_batch: set[int]
+
+    def shape(self, number: int, n: int) -> tuple[int, ...]:
+        """Return a tensor's shape in a batch of n."""
+        sizes = self.sizes[number]
+        return tuple(each.factor * n if isinstance(each, Batch) else each for each in sizes)
+
+    @cached_property
+    def outputs(self) -> list[int]:
+        """The tensors of the output."""
+        return refs_in(self.output)
+
+    def result(self, value: Callable[[int], Any]) -> Any:
+        """Return the output with `value(number)` for each of its tensors."""
+        return walk(self.output, lambda v: value(v.number) if isinstance(v, Ref) else v)
+
+    @cached_property
+    def active_calls(self) -> list[Call]:
+        """The calls that depend on the sequence."""
+        return [call for call in self.calls if call.active]
+
+    @cached_property
+    def still_reads(self) -> set[int]:
+        """The still tensors that active calls read, and those of the output."""
+        read = {i for call in self.active_calls for i in call.inputs}
+        return (read | set(self.outputs)) - self.active
+
+    @cached_property
+    def still_calls(self) -> list[Call]:
+        """The calls that make these, in order."""
+        return _needed([c for c in self.calls if not c.active], self.still_reads)
+
+    @cached_property
+    def maker(self) -> dict[int, int]:
+        """Which call makes a tensor, by its index in `calls`."""
+        return {i: index for index, call in enumerate(self.calls) for i in call.outputs}
+
+    @cached_property
+    def uses(self) -> Counter[int]:
+        """How often calls and the output read a tensor."""
+        return Counter([*(i for call in self.calls for i in call.inputs), *self.outputs])
+
+    def last_reads(self, reads: Sequence[Sequence[int]]) -> dict[int, int]:
+        """Return where each tensor is read last: of these lists of tensors the index of the last
+        one that has it, or their number if the output does."""
+        last = {i: index for index, read in enumerate(reads) for i in read}
+        return last | dict.fromkeys(self.outputs, len(reads))
 
 
 class _Recorder(TorchFunctionMode):
@@ -133,8 +203,8 @@ def check_no_hooks(model: nn.Module) -> None:
         raise Untraceable("the model has hooks")
 
 
-def record(model: nn.Module, X: Tensor, args: Sequence[Tensor] = ()) -> Tape:
-    """Return the tape of the model's forward for windows like X (1, 4, length).
+def record(model: nn.Module, X: Tensor, args: Sequence[Tensor] = ()) -> Recording:
+    """Return the recording of the model's forward for windows like X (1, 4, length).
 
     Raises
     ------
@@ -151,11 +221,11 @@ def record(model: nn.Module, X: Tensor, args: Sequence[Tensor] = ()) -> Tape:
             raise Untraceable("the operations depend on the batch")
         a.args, a.kwargs = _merge(a.args, b.args), _merge(a.kwargs, b.kwargs)
     merged, n_inputs = _merge(output, other_output), 1 + len(args)
-    kept = _needed(calls, merged)
+    kept = _needed(calls, refs_in(merged))
     numbers = {*range(n_inputs), *(i for call in kept for i in (*call.inputs, *call.outputs))}
     sizes = {i: _merge(recorder.shapes[i], other_recorder.shapes[i]) for i in sorted(numbers)}
     _check_windows_apart(kept, sizes)
-    return Tape(
+    return Recording(
         kept,
         merged,
         n_inputs,
@@ -233,9 +303,9 @@ def _merge(a: Any, b: Any) -> Any:
     raise Untraceable("the arguments depend on the batch")
 
 
-def _needed(calls: list[Call], output: Any) -> list[Call]:
-    """Return the calls on which the output depends, in order."""
-    wanted, kept = set(refs_in(output)), []
+def _needed(calls: Sequence[Call], tensors: Iterable[int]) -> list[Call]:
+    """Return the calls on which these tensors depend, in order."""
+    wanted, kept = set(tensors), []
     for call in reversed(calls):
         if wanted.intersection(call.outputs):
             wanted.update(call.inputs)

@@ -1,6 +1,6 @@
 """In-silico saturation mutagenesis: what every single substitution does to a prediction."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,24 +9,21 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from cisweep.analysis.prediction.predict import predict
+from cisweep.engine.calls import tensors_in
 from cisweep.engine.policy import FastPathOff, attempt, taken
-from cisweep.engine.propagation.changes import Example, Plan, make_plan, propagate
+from cisweep.engine.propagation.planning import make_plan
+from cisweep.engine.propagation.saturation import Saturation
 from cisweep.engine.recording import record
 from cisweep.engine.running import dtype_of, resolve_device, running
-from cisweep.engine.tape import Ref, tensors_in, walk
-from cisweep.engine.verify import check_agreement
+from cisweep.engine.verify import PROPAGATED, check_agreement, compared_rows
 from cisweep.errors import ModelError, SequenceError
 from cisweep.sequence.encoding import check_one_hot, one_hot_tokens
 
-_CACHE_BYTES = 4 << 20  # what the largest change of a batch may take on a CPU
-_MOST_NEIGHBOURS = 32
-# Largest difference from the model itself, relative to the largest output, at the substitutions
-# by which the propagation is checked.
-_TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
-_N_CHECKED = (5, 1)  # of the first sequence, and of each later one
+_N_CHECKED = (5, 1)  # substitutions of the first sequence, and of each later one
 _NAME = "saturation mutagenesis"
 
 Outputs = tuple[Tensor, ...]
+_Task = tuple[Tensor, Sequence[Tensor], int, int]  # one-hot sequence, further inputs, start, end
 
 
 class MutagenesisOutputs(NamedTuple):
@@ -90,11 +87,12 @@ def saturation_mutagenesis(
     full = _Full(model, func, batch_size, kind, device)
     effects, raw = [], []
     with running(model, device):
-        run = attempt(_NAME, partial(_propagation, full, one_hot, args)) if fast else None
+        run = attempt(_NAME, partial(_propagation, full, one_hot, args), fast)
         for i in trange(one_hot.shape[0], disable=not verbose):
             given = [each[i : i + 1] for each in args or ()]
             sequence = (one_hot[i], given, start, end)
-            found = run and attempt(_NAME, partial(_checked, run, sequence, _N_CHECKED[i > 0]))
+            n_checked = _N_CHECKED[i > 0]
+            found = run and attempt(_NAME, partial(_checked, run, full, sequence, n_checked))
             run = found and run
             y0, y_hat, single = found or full(*sequence)
             if raw_outputs:
@@ -171,6 +169,12 @@ class _Full:
         self.model, self.func, self.batch_size = model, func, batch_size
         self.dtype, self.device = dtype, device
 
+    def outputs(self, output: Any) -> tuple[Outputs, bool]:
+        """Return the outputs, and whether they are a single tensor, of what the model returns."""
+        if self.func is not None:
+            output = self.func(output)
+        return tuple(y.cpu() for y in tensors_in(output)), isinstance(output, Tensor)
+
     def predict(self, X: Tensor, args: Sequence[Tensor]) -> tuple[Outputs, bool]:
         """Return the outputs of windows X, and whether the model returns a single tensor."""
         given = [each.expand(X.shape[0], *each.shape[1:]) for each in args]
@@ -212,76 +216,36 @@ class _Full:
         return y0, y_hat, single
 
 
-class _Propagated:
-    """The mutants by propagation of what each changes."""
-
-    def __init__(self, full: _Full, plan: Plan):
-        self.full, self.plan = full, plan
-        self.neighbours = max(1, min(full.batch_size // 3, _MOST_NEIGHBOURS))
-        if full.device.type == "cpu":
-            bytes_each = 3 * plan.largest * full.dtype.itemsize
-            self.neighbours = max(1, min(self.neighbours, _CACHE_BYTES // bytes_each))
-
-    def __call__(
-        self, one_hot: Tensor, args: Sequence[Tensor], start: int, end: int
-    ) -> tuple[Outputs, Outputs, bool]:
-        """Return y0 (1, …), y_hat (4, end − start, …) of one sequence, and if it is a tensor."""
-        inputs = [each.to(self.full.device, self.full.dtype) for each in (one_hot[None], *args)]
-        example = Example(self.plan.tape, inputs, self.neighbours)
-        values = example.values
-        x = values[0][0]
-        output = walk(
-            self.plan.tape.output, lambda v: values[v.number] if isinstance(v, Ref) else v
-        )
-        y0, single = self._outputs(output)
-        y_hat = _filled(y0, end - start)
-        identity = torch.eye(4, device=x.device, dtype=x.dtype)
-        for p, letters in self._neighbourhoods(one_hot, start, end):
-            n = len(letters)
-            first = identity[letters] - x[:, p : p + n].T[:, None]
-            made, _ = self._outputs(propagate(self.plan, example, p, first.unsqueeze(2)))
-            columns = torch.arange(p - start, p - start + n)[:, None].expand_as(letters)
-            for whole, part in zip(y_hat, made):
-                whole[letters, columns] = part.view(n, letters.shape[1], *part.shape[1:])
-        return y0, y_hat, single
-
-    def _outputs(self, output: Any) -> tuple[Outputs, bool]:
-        if self.full.func is not None:
-            output = self.full.func(output)
-        single = isinstance(output, Tensor)
-        return tuple(y.cpu() for y in tensors_in(output)), single
-
-    def _neighbourhoods(
-        self, one_hot: Tensor, start: int, end: int
-    ) -> Iterator[tuple[int, Tensor]]:
-        """Yield a first position and the letters (n, 3), or (n, 4) at N, of n neighbours."""
-        is_n = one_hot[:, start:end].sum(dim=0) == 0
-        others = torch.tensor([[1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2]])
-        base = one_hot.argmax(dim=0)
-        edges = torch.nonzero(is_n[1:] != is_n[:-1]).flatten() + 1
-        bounds = [0, *edges.tolist(), end - start]
-        for low, high in zip(bounds, bounds[1:]):
-            for p in range(start + low, start + high, self.neighbours):
-                n = min(self.neighbours, start + high - p)
-                yield p, torch.arange(4).repeat(n, 1) if is_n[low] else others[base[p : p + n]]
-
-
-def _propagation(full: _Full, one_hot: Tensor, args: Sequence[Tensor] | None) -> _Propagated:
-    """Return the propagation.
+def _propagation(full: _Full, one_hot: Tensor, args: Sequence[Tensor] | None) -> Saturation:
+    """Return the propagation of what each mutant changes.
 
     Raises
     ------
     FastPathOff: the model cannot be recorded, or is computed in another precision than its own.
     """
-    if full.dtype not in _TOLERANCE or dtype_of(full.model) != full.dtype:
+    PROPAGATED.of(full.dtype)
+    if dtype_of(full.model) != full.dtype:
         raise FastPathOff(f"the model is {dtype_of(full.model)} and computes in {full.dtype}")
-    x = one_hot[:1].to(full.device, full.dtype)
-    given = [each[:1].to(full.device, full.dtype) for each in args or ()]
-    return _Propagated(full, make_plan(record(full.model, x, given)))
+    x, *given = (each[:1].to(full.device, full.dtype) for each in (one_hot, *(args or ())))
+    return Saturation(make_plan(record(full.model, x, given)), x, full.batch_size)
+
+
+def _propagated(run: Saturation, full: _Full, sequence: _Task) -> tuple[Outputs, Outputs, bool]:
+    """Return y0 (1, …), y_hat (4, end − start, …) of one sequence, and if it is a tensor."""
+    one_hot, args, start, end = sequence
+    example = run.example([e.to(full.device, full.dtype) for e in (one_hot[None], *args)])
+    y0, single = full.outputs(example.output())
+    y_hat = _filled(y0, end - start)
+    for p, letters, output in run.mutants(example, start, end):
+        made, _ = full.outputs(output)
+        columns = torch.arange(p - start, p - start + len(letters))[:, None].expand_as(letters)
+        for whole, part in zip(y_hat, made):
+            whole[letters, columns] = part.view(*letters.shape, *part.shape[1:])
+    return y0, y_hat, single
 
 
 def _checked(
-    run: _Propagated, sequence: tuple[Tensor, Sequence[Tensor], int, int], n_checked: int
+    run: Saturation, full: _Full, sequence: _Task, n_checked: int
 ) -> tuple[Outputs, Outputs, bool]:
     """Return what the propagation gives, if the model itself says the same of some of it.
 
@@ -293,11 +257,12 @@ def _checked(
     FastPathOff: it says something else.
     """
     one_hot, args, start, end = sequence
-    found = y0, y_hat, _ = run(*sequence)
-    places = torch.linspace(start, end - 1, min(n_checked, end - start)).round().long()
+    found = y0, y_hat, _ = _propagated(run, full, sequence)
+    columns = compared_rows(end - start, n_checked)
+    places = start + columns
     letters = torch.stack([_substitutions(one_hot, p, p + 1)[1][p % 3] for p in places.tolist()])
-    expected = run.full.mutants(one_hot, args, places, letters, unchanged=True)
-    mine = [torch.cat([y, each[letters, places - start]]) for y, each in zip(y0, y_hat)]
-    check_agreement(mine, expected, _TOLERANCE[run.full.dtype], "propagated values")
+    expected = full.mutants(one_hot, args, places, letters, unchanged=True)
+    mine = [torch.cat([y, each[letters, columns]]) for y, each in zip(y0, y_hat)]
+    check_agreement(mine, expected, PROPAGATED.of(full.dtype), "propagated values")
     taken(_NAME)
     return found

@@ -1,6 +1,5 @@
 """Predictions of single substitutions by what each changes, one full pass a distinct sequence."""
 
-from collections import defaultdict
 from typing import Any
 
 import torch
@@ -8,27 +7,17 @@ from torch import Tensor, nn
 
 from cisweep.analysis.perturbation.perturb import Output, PerturbationResult
 from cisweep.analysis.prediction.predict import predict
-from cisweep.engine.policy import FastPathOff, attempt, taken
-from cisweep.engine.propagation.batches import SequenceBatches, propagate_batch
-from cisweep.engine.propagation.changes import Plan, make_plan
+from cisweep.engine.calls import Ref
+from cisweep.engine.policy import attempt, taken
+from cisweep.engine.propagation.planning import make_plan
+from cisweep.engine.propagation.substitutions import before_and_after, side_by_side
 from cisweep.engine.recording import record
 from cisweep.engine.running import dtype_of, resolve_device, running
-from cisweep.engine.tape import Ref, tensors_in
-from cisweep.engine.verify import check_agreement
+from cisweep.engine.verify import SINGLE_CHANGE, check_agreement, compared_rows
 
-# Largest difference from the model itself, relative to the largest output, where it is checked.
-_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-9}
 _N_CHECKED = 3
 _NAME = "substitution effects"
 _OPTIONS = {"batch_size", "device", "verbose"}
-# Bases of the sequences that change side by side: many, since the calls cost more than the changes.
-_BASES = {"cpu": 40_000, "cuda": 1_000_000}
-# Bases of the sequences that go through the model together: on a CPU as many as fit a core's cache.
-_WHOLE_BASES = {"cpu": 10_240, "cuda": 1_000_000}
-
-_FEW = 32  # sequences side by side; with fewer than half of them, calls cost what changes save
-
-Group = list[int]  # the examples of one distinct sequence
 
 
 def propagated_substitutions(
@@ -50,99 +39,22 @@ def propagated_substitutions(
         return None
     dtype = dtype_of(model)
     device = resolve_device(options.get("device"))
-    batches = _batches(X, rows, _fitting(_BASES, device, X))
+    batches = side_by_side(X, rows, device)
     if batches is None:
         return None
 
     def run() -> PerturbationResult:
-        if dtype not in _TOLERANCE:
-            raise FastPathOff(f"a {dtype} model needs each sequence whole")
+        tolerance = SINGLE_CHANGE.of(dtype)
         with running(model, device), torch.no_grad():
             plan = make_plan(record(model, X[:1].to(device, dtype), []))
-            found = _run(plan, X, batches, rows, device, dtype)
-        _check(model, X, rows, found, options, dtype)
+            before, after = before_and_after(plan, X, batches, rows, device, dtype)
+        single = isinstance(plan.recording.output, Ref)
+        found = PerturbationResult(*((y[0] if single else y) for y in (before, after)))
+        _check(model, X, rows, found, options, tolerance)
         taken(_NAME)
         return found
 
     return attempt(_NAME, run)
-
-
-def _fitting(bases: dict[str, int], device: torch.device, X: Tensor) -> int:
-    """Return how many sequences have that many bases together."""
-    return max(1, bases.get(device.type, bases["cpu"]) // X.shape[-1])
-
-
-def _equal_sequences(X: Tensor) -> list[Group]:
-    """Return the examples of each distinct sequence."""
-    letters = torch.arange(1, X.shape[1] + 1, dtype=torch.uint8, device=X.device)
-    tokens = (X.to(torch.uint8) * letters[:, None]).sum(1, dtype=torch.uint8).cpu()
-    groups: dict[bytes, Group] = {}
-    for i, row in enumerate(tokens.numpy()):
-        groups.setdefault(row.tobytes(), []).append(i)
-    return list(groups.values())
-
-
-def _batches(X: Tensor, rows: Tensor, size: int) -> list[list[Group]] | None:
-    """Return at most `size` sequences a batch, those that change at the same positions together;
-    None where batches would be too empty to pay."""
-    position = {example: p for example, p, _ in rows.tolist()}
-    groups = _equal_sequences(X)
-    alike: dict[frozenset[int], list[Group]] = defaultdict(list)
-    for group in groups:
-        alike[frozenset(position[i] for i in group if i in position)].append(group)
-    found = [same[at : at + size] for same in alike.values() for at in range(0, len(same), size)]
-    filled = 2 * len(groups) >= min(size, _FEW) * len(found)
-    enough = filled or len(rows) >= 2 * len(groups)
-    return found if enough else None
-
-
-def _run(
-    plan: Plan,
-    X: Tensor,
-    batches: list[list[Group]],
-    rows: Tensor,
-    device: torch.device,
-    dtype: torch.dtype,
-) -> PerturbationResult:
-    made = SequenceBatches(plan, _fitting(_WHOLE_BASES, device, X))
-    edit = {example: (position, base) for example, position, base in rows.tolist()}
-    before: list[Tensor] = []
-    after: list[Tensor] = []
-    for groups in batches:
-        x = X[torch.tensor([group[0] for group in groups])].to(device, dtype)
-        of_group = torch.tensor([g for g, group in enumerate(groups) for _ in group])
-        examples = [i for group in groups for i in group]
-        positions = sorted({edit[i][0] for i in examples if i in edit})
-        batch = made.batch(x, positions)
-        y0 = tensors_in(batch.output())
-        if not before:
-            before = [y.new_empty((len(X), *y.shape[1:]), device="cpu") for y in y0]
-            after = [torch.empty_like(y) for y in before]
-        rows_of = torch.tensor(examples)
-        for whole, other, y in zip(before, after, y0):
-            whole[rows_of] = other[rows_of] = y.cpu()[of_group]
-        for position in positions:
-            mine = [[i for i in g if i in edit and edit[i][0] == position] for g in groups]
-            first, places = _changes(x, position, mine, edit)
-            wanted = torch.tensor([i for group in mine for i in group])
-            for whole, y in zip(after, tensors_in(propagate_batch(plan, batch, position, first))):
-                whole[wanted] = y.cpu()[places]
-    single = isinstance(plan.tape.output, Ref)
-    return PerturbationResult(*((y[0] if single else y) for y in (before, after)))
-
-
-def _changes(
-    x: Tensor, position: int, groups: list[Group], edit: dict[int, tuple[int, int]]
-) -> tuple[Tensor, Tensor]:
-    """Return the changes (n, m, 1, 4) at a position, and the row n · m of each example."""
-    most = max(len(group) for group in groups)
-    row = [(g, j) for g, group in enumerate(groups) for j in range(len(group))]
-    bases = [edit[example][1] for group in groups for example in group]
-    at, number = torch.tensor(row, device=x.device).unbind(1)
-    first = x.new_zeros(len(groups), most, 1, x.shape[1])
-    first[at, number, 0] = -x[at, :, position]
-    first[at, number, 0, torch.tensor(bases, device=x.device)] += 1
-    return first, torch.tensor([g * most + j for g, j in row])
 
 
 def _check(
@@ -151,7 +63,7 @@ def _check(
     rows: Tensor,
     found: PerturbationResult,
     options: dict[str, Any],
-    dtype: torch.dtype,
+    tolerance: float,
 ) -> None:
     """Check that the model itself says the same of some of the sequences, before and after.
 
@@ -159,7 +71,7 @@ def _check(
     ------
     FastPathOff: it says something else.
     """
-    checked = rows[torch.linspace(0, len(rows) - 1, min(_N_CHECKED, len(rows))).long()]
+    checked = rows[compared_rows(len(rows), _N_CHECKED)]
     example, position, base = checked.unbind(1)
     edited = X[example].clone()
     number = torch.arange(len(checked))
@@ -168,7 +80,7 @@ def _check(
     for sequences, mine in zip((X[example], edited), found):
         expected = _parts(predict(model, sequences, **options))
         values = [value[example] for value in _parts(mine)]
-        check_agreement(values, expected, _TOLERANCE[dtype], "propagated values")
+        check_agreement(values, expected, tolerance, "propagated values")
 
 
 def _parts(y: Output) -> list[Tensor]:

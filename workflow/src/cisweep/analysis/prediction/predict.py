@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from cisweep.engine.operations import fast_convolutions
 from cisweep.engine.policy import attempt, taken
-from cisweep.engine.replay import TOLERANCE, Replay, replay_of
+from cisweep.engine.replay import Replay, replay_of
 from cisweep.engine.running import dtype_of, resolve_device, running
-from cisweep.engine.verify import check_agreement
+from cisweep.engine.verify import SAME_CALLS, check_agreement
 from cisweep.errors import ModelError
 from cisweep.sequence.encoding import one_hot_tokens
 
@@ -217,7 +217,7 @@ def _replayed(run: _Run, X: Tensor, args: Sequence[Tensor], expected: Outputs) -
     first, *rest = (run.one_hot(X[:1], 1), *(run.cast(each[:1]) for each in args))
     replay = replace(run, model=replay_of(run.model, first, tuple(rest)))
     found, _ = replay(X, args, len(expected[0]))
-    check_agreement(found, expected, TOLERANCE, "replayed outputs")
+    check_agreement(found, expected, SAME_CALLS.of(run.dtype), "replayed outputs")
     taken("prediction")
     return replay
 

@@ -16,9 +16,12 @@ from cisweep.analysis.sequence_design.oracle import (
     one_hot,
     tokens_of,
 )
-from cisweep.analysis.sequence_design.reverts import TOLERANCE, RevertChanges, Reverts
-from cisweep.engine.policy import attempt, taken
-from cisweep.engine.verify import check_agreement
+from cisweep.engine.policy import FastPathOff, attempt, taken
+from cisweep.engine.propagation.changes import Plan
+from cisweep.engine.propagation.planning import make_plan
+from cisweep.engine.propagation.reverts import Reverts
+from cisweep.engine.recording import record
+from cisweep.engine.verify import PROPAGATED, check_agreement
 from cisweep.errors import DesignError
 
 _NAME = "greedy pruning"
@@ -151,9 +154,12 @@ def _prune_all(
     oracle: Oracle, templates: np.ndarray, designs: np.ndarray, threshold: float
 ) -> list[PruningPath]:
     """Return the paths by propagated changes; raises FastPathOff where they cannot be used."""
-    changes = RevertChanges.of(oracle, designs[0])
+    if len(oracle.models) != 1:
+        raise FastPathOff("the oracle has several models")
+    tolerance = PROPAGATED.of(oracle.like.dtype)
+    plan = make_plan(record(oracle.models[0], one_hot(designs[:1], oracle.like)))
     return [
-        _prune_by_changes(changes, template, design.copy(), threshold)
+        _prune_by_changes(oracle, plan, (template, design.copy()), threshold, tolerance)
         for template, design in zip(templates, designs)
     ]
 
@@ -210,17 +216,20 @@ def _reverts(
 
 
 def _prune_by_changes(
-    changes: RevertChanges, template: np.ndarray, design: np.ndarray, threshold: float
-) -> PruningPath:
+    oracle: Oracle, plan: Plan, windows: tuple[np.ndarray, np.ndarray], threshold: float,
+    tolerance: float,
+) -> PruningPath:  # fmt: skip
+    template, design = windows
     edits = (design != template) & (template != 4)
     # An N of the template stays as it was filled in.
-    reverts = Reverts(changes, design, np.where(edits, template, design))
-    y_full = reverts.unchanged()
+    goal = np.where(edits, template, design)
+    reverts = Reverts(plan, *(one_hot(each[None], oracle.like) for each in (design, goal)))
+    y_full = oracle.targeted(reverts.unchanged())
     path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
     checked = [(design.copy(), y_full[0])]
     while edits.any():
         places = np.flatnonzero(edits)
-        y = reverts.predict(places)
+        y = oracle.targeted(reverts.predict(places))
         if len(checked) == 1:  # all edits are there: the batches are as large as they become
             for i in {0, len(places) - 1}:
                 window = design.copy()
@@ -237,13 +246,13 @@ def _prune_by_changes(
         path.predictions = np.vstack([path.predictions, y[best].numpy(force=True)])
         path.drift = np.append(path.drift, drift[best])
     last = torch.as_tensor(path.predictions[-1], dtype=y_full.dtype, device=y_full.device)
-    _check(changes.oracle, [*checked, (design, last)])
+    _check(oracle, [*checked, (design, last)], tolerance)
     taken(_NAME)
     return path
 
 
-def _check(oracle: Oracle, pairs: list[tuple[np.ndarray, torch.Tensor]]) -> None:
+def _check(oracle: Oracle, pairs: list[tuple[np.ndarray, torch.Tensor]], tolerance: float) -> None:
     """Check predictions (K,) of windows against the oracle; raises FastPathOff."""
     windows, found = zip(*pairs)
     expected = oracle.predict(np.stack(windows))
-    check_agreement([torch.stack(found)], [expected], TOLERANCE, "predictions of reverts")
+    check_agreement([torch.stack(found)], [expected], tolerance, "predictions of reverts")

@@ -164,7 +164,10 @@ class Oracle:
                     mend="wrap it (CountWrapper, ProfileWrapper, or your own nn.Module)",
                 )
             parts.append(y.reshape(len(X), -1))
-        joined = torch.cat(parts, 1) if len(parts) > 1 else parts[0]
+        return self.targeted(torch.cat(parts, 1) if len(parts) > 1 else parts[0])
+
+    def targeted(self, joined: torch.Tensor) -> torch.Tensor:
+        """Return the outputs that are designed, (n, K), of all joined ones."""
         if self.target is None:
             return joined
         if self.target >= joined.shape[1]:

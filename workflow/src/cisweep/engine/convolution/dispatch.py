@@ -1,7 +1,7 @@
 """Convolutions over sequences that run near the machine's peak.
 
-On a CPU in float32 a conv1d over letters adds weights up (`letter_convolution.py`), another one is
-done by tiles (`tile_convolution.py`) or, where that does not pay, as a channels-last conv2d of
+On a CPU in float32 a conv1d over letters adds weights up (`one_hot.py`), another one is
+done by tiles (`winograd.py`) or, where that does not pay, as a channels-last conv2d of
 height one; a wide kernel with few outputs (a profile head) is one matrix product and a sum of
 shifted copies. Weights are laid out once. Gradients with respect to the input are the same
 convolutions with turned weights. What is not better or not supported is torch's own conv1d.
@@ -21,6 +21,7 @@ from cisweep.engine.convolution import winograd as tile_convolution
 from cisweep.engine.convolution.layouts import laid_out
 from cisweep.engine.convolution.one_hot import LetterConvolution
 from cisweep.engine.convolution.winograd import TileConvolution
+from cisweep.engine.policy import OPERATIONS, policy_of
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
@@ -147,6 +148,7 @@ def _suits(
         and x.shape[1] == weight.shape[1]
         and (max(weight.shape[:2]) >= _MANY_CHANNELS or _is_head(weight))
         and not (torch.is_grad_enabled() and needs_gradient(weight, bias))
+        and policy_of(OPERATIONS) != "off"
     )
 
 

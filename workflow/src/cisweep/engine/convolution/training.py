@@ -9,6 +9,7 @@ from torch.autograd.function import once_differentiable
 from torch.overrides import TorchFunctionMode
 
 from cisweep.engine.convolution import dispatch as fast
+from cisweep.engine.policy import OPERATIONS, policy_of
 
 # From these sizes a product with shifted sums is faster (64 -> 2, width 75: 12 times).
 _FEW_OUTPUTS, _WIDE = 4, 16
@@ -53,6 +54,7 @@ def _suits(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
         and x.device.type == "cpu"
         and all(t.dtype == torch.float32 for t in (x, weight, bias) if t is not None)
         and not torch.is_autocast_enabled("cpu")
+        and policy_of(OPERATIONS) != "off"
     )
 
 

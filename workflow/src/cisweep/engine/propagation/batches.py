@@ -11,26 +11,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cisweep.engine.calls import tensors_in
 from cisweep.engine.constants import Stills
+from cisweep.engine.executor import every_tensor
 from cisweep.engine.policy import FastPathOff
-from cisweep.engine.propagation.changes import (
-    EMPTY,
-    Example,
-    Interval,
-    Local,
-    Plan,
-    State,
-    run_steps,
-    tensors_of,
-)
+from cisweep.engine.propagation.changes import EMPTY, Example, Interval, Local, Plan, State
+from cisweep.engine.recording import Recording
 from cisweep.engine.replay import Replay
-from cisweep.engine.tape import Ref, Tape, refs_in, tensors_in, walk
 
 Reads = dict[int, Interval]  # the positions of tensors that are read; (0, 0) without positions
 
 
-def _extent(tape: Tape, number: int) -> Interval:
-    shape = tape.shapes[number]
+def _extent(recording: Recording, number: int) -> Interval:
+    shape = recording.shapes[number]
     return (0, shape[2]) if len(shape) == 3 else EMPTY
 
 
@@ -38,27 +31,25 @@ class SequenceBatch(Example):
     """The tensors of n unchanged sequences, or what of them is read; made by `SequenceBatches`."""
 
     def __init__(
-        self, tape: Tape, n: int, values: dict[int, Tensor], stills: Stills,
+        self, recording: Recording, n: int, values: dict[int, Tensor], stills: Stills,
         first: dict[int, int] | None = None,
     ):  # fmt: skip
-        self.tape, self.n, self.values, self.stills = tape, n, values, stills
+        self.recording, self.n, self.values, self.stills = recording, n, values, stills
         self.first = first or {}  # the first position that is held of a tensor
         self.reads: Reads = {}  # what has been read
 
     def output(self) -> Any:
         """Return the model's output (n, …) of the sequences as they are."""
 
-        def value(leaf: Any) -> Any:
-            if not isinstance(leaf, Ref):
-                return leaf
-            number, active = leaf.number, leaf.number in self.tape.active
+        def value(number: int) -> Tensor:
+            active = number in self.recording.active
             return self.whole(number) if active else self.stills.get(number, self.n)
 
-        return walk(self.tape.output, value)
+        return self.recording.result(value)
 
     def whole(self, number: int) -> Tensor:
         """Return a tensor (n, …) that depends on the sequence."""
-        self.reads[number] = _extent(self.tape, number)
+        self.reads[number] = _extent(self.recording, number)
         return self.values[number]
 
     def windows(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
@@ -66,7 +57,7 @@ class SequenceBatch(Example):
 
         Positions beyond its ends are 0.
         """
-        length = _extent(self.tape, key)[1]
+        length = _extent(self.recording, key)[1]
         low, high = (min(max(p + at, 0), length) for at in (start, start + width))
         before = self.reads.get(key, (low, high))
         self.reads[key] = min(low, before[0]), max(high, before[1])
@@ -88,7 +79,7 @@ class BatchState(State):
 
     def finish(self, number: int, data: Tensor, start: int) -> Local:
         """Return the change of an output, with what lies beyond the tensor's ends set to zero."""
-        length, width = self.plan.tape.shapes[number][2], data.shape[2]
+        length, width = self.plan.recording.shapes[number][2], data.shape[2]
         if self.p + start < 0 or self.p + start + width > length:
             data = data.masked_fill(~self.inside(length, start, width), 0)
         return Local(data, start)
@@ -118,7 +109,7 @@ class BatchState(State):
         found = self.now.get(number)
         if isinstance(found, Tensor):
             return found
-        if number not in self.plan.tape.active:
+        if number not in self.plan.recording.active:
             return self.example.stills.get(number, self.n * self.m)
         value = self.example.whole(number)  # of a local tensor, whose first axis is the batch
         whole = value.repeat_interleave(self.m, dim=0)
@@ -140,7 +131,7 @@ def propagate_batch(plan: Plan, batch: SequenceBatch, p: int, first: Tensor) -> 
 
     first: change of the one-hot sequences, (n, m, 1, 4): the new letter less the present one.
     """
-    return run_steps(BatchState(plan, batch, p, first))
+    return BatchState(plan, batch, p, first).run().output()
 
 
 class SequenceBatches:
@@ -152,9 +143,9 @@ class SequenceBatches:
 
     def __init__(self, plan: Plan, at_once: int):
         self.plan, self.at_once = plan, at_once
-        self._replay = Replay(plan.tape)
+        self._replay = Replay(plan.recording)
         self._stills: Stills | None = None
-        if not plan.tape.batched.issuperset(refs_in(plan.tape.output)):
+        if not plan.recording.batched.issuperset(plan.recording.outputs):
             raise FastPathOff("the batch is not the first axis of an output")
         self._reads: dict[tuple[int, ...], Reads] = {}
 
@@ -162,7 +153,7 @@ class SequenceBatches:
     def batch(self, X: Tensor, positions: Sequence[int]) -> SequenceBatch:
         """Return the tensors of sequences X (n, 4, length) that change at these positions."""
         if self._stills is None:
-            self._stills = Stills(self.plan.tape, [X])
+            self._stills = Stills(self.plan.recording, [X])
         if len(X) <= self.at_once:
             return self._whole(X)
         reads = self._reads.get(tuple(positions))
@@ -175,32 +166,32 @@ class SequenceBatches:
         return self._parts(X, reads)
 
     def _whole(self, X: Tensor) -> SequenceBatch:
-        tape = self.plan.tape
-        return SequenceBatch(tape, len(X), tensors_of(tape, [X]), self._stills)
+        recording = self.plan.recording
+        return SequenceBatch(recording, len(X), every_tensor(recording, [X]), self._stills)
 
     def _parts(self, X: Tensor, reads: Reads) -> SequenceBatch:
-        tape = self.plan.tape
+        recording = self.plan.recording
         kept: dict[int, Tensor] = {}
         for start in range(0, len(X), self.at_once):
 
             def keep(number: int, tensor: Tensor, start: int = start) -> None:
-                if number not in reads or number not in tape.active:
+                if number not in reads or number not in recording.active:
                     return
                 low, high = reads[number]
-                if _extent(tape, number) != EMPTY:
+                if _extent(recording, number) != EMPTY:
                     tensor = tensor.transpose(1, 2)[:, low:high]
                 if number not in kept:
                     kept[number] = tensor.new_empty((len(X), *tensor.shape[1:]))
                 kept[number][start : start + len(tensor)] = tensor
 
             output = self._replay(X[start : start + self.at_once], leaving=keep)
-            for number, tensor in zip(refs_in(tape.output), tensors_in(output), strict=True):
+            for number, tensor in zip(recording.outputs, tensors_in(output), strict=True):
                 keep(number, tensor)
         values = {
-            i: tensor if _extent(tape, i) == EMPTY else tensor.transpose(1, 2)
+            i: tensor if _extent(recording, i) == EMPTY else tensor.transpose(1, 2)
             for i, tensor in kept.items()
         }
         first = {i: reads[i][0] for i in values}
         # Of a constant that is the same in each window, one window's.
-        values |= {i: self._stills.get(i, 1) for i in reads if i not in tape.active}
-        return SequenceBatch(tape, len(X), values, self._stills, first)
+        values |= {i: self._stills.get(i, 1) for i in reads if i not in recording.active}
+        return SequenceBatch(recording, len(X), values, self._stills, first)

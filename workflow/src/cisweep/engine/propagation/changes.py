@@ -7,17 +7,17 @@ fastISM's (Nair et al., Bioinformatics 2022); here changes, not values, go throu
 convolutions, and positions that no later operation reads are left out.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
+from cisweep.engine.calls import Call
 from cisweep.engine.constants import Stills
-from cisweep.engine.operations import fast_convolutions
-from cisweep.engine.tape import Call, Ref, Tape, refs_in, run_call, walk
+from cisweep.engine.executor import Program, every_tensor, execute
+from cisweep.engine.recording import Recording
 
 Interval = tuple[int, int]  # positions [start, end) of a tensor
 EMPTY: Interval = (0, 0)
@@ -58,29 +58,19 @@ class Step(Protocol):
 
 @dataclass
 class Plan:
-    """The steps of a tape.
+    """The steps of a recording; `planning.make_plan` makes it.
 
-    `needed` are the positions of each local tensor that are read, `last_use` the index of the
-    last step that reads a tensor, `largest` the numbers that one substitution changes at most in
-    a tensor. `alike` are the still tensors that local steps read, of one window for all.
+    `program` are the calls of the steps, `needed` the positions of each local tensor that are read,
+    `largest` the numbers that one substitution changes at most in a tensor. `alike` are the still
+    tensors that local steps read, of one window for all.
     """
 
-    tape: Tape
+    recording: Recording
     steps: list[Step]
+    program: Program
     needed: dict[int, Interval]
-    last_use: dict[int, int]
     largest: int
     alike: list[int]
-
-
-def tensors_of(tape: Tape, inputs: Sequence[Tensor]) -> dict[int, Tensor]:
-    """Return every tensor of a forward, by its number."""
-    values = dict(enumerate(inputs))
-    for call in tape.calls:
-        with fast_convolutions():
-            results = run_call(call, values, inputs[0].shape[0])
-        values.update(zip(call.outputs, results, strict=True))
-    return values
 
 
 class Example:
@@ -90,10 +80,15 @@ class Example:
     """
 
     @torch.no_grad()
-    def __init__(self, tape: Tape, inputs: Sequence[Tensor], neighbours: int):
-        self.values, self.stills = tensors_of(tape, inputs), Stills(tape, inputs)
+    def __init__(self, recording: Recording, inputs: Sequence[Tensor], neighbours: int):
+        self.recording = recording
+        self.values, self.stills = every_tensor(recording, inputs), Stills(recording, inputs)
         self.margin = neighbours
         self._padded: dict[Any, Tensor] = {}
+
+    def output(self) -> Any:
+        """Return the model's output of the unchanged example."""
+        return self.recording.result(self.values.__getitem__)
 
     def windows(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
         """Return the values (n, 1, width, channels) of a tensor around positions p … p + n − 1.
@@ -143,6 +138,21 @@ class State:
         self.now: dict[int, Local | Tensor] = {0: Local(first, owned=False)}
         self.index = 0
 
+    def run(self, made: Callable[[int, Local | Tensor], None] | None = None) -> Self:
+        """Let the change go through all steps; `made` is called with each result."""
+        steps = self.plan.steps
+
+        def run(index: int) -> list[Local | Tensor]:
+            self.index = index
+            return steps[index].run(self)
+
+        execute(self.plan.program, self.now, run, made=made)
+        return self
+
+    def output(self) -> Any:
+        """Return the model's output (n · m, …), once all steps have run."""
+        return self.plan.recording.result(self.whole)
+
     def local(self, number: int) -> Local:
         """Return the change of a tensor; of one that does not change, none."""
         found = self.now.get(number)
@@ -150,7 +160,7 @@ class State:
 
     def owns(self, number: int) -> bool:
         """Return whether the current step may overwrite the change of a tensor."""
-        return self.local(number).owned and self.plan.last_use.get(number) == self.index
+        return self.local(number).owned and self.plan.program.last.get(number) == self.index
 
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read for any p."""
@@ -191,7 +201,7 @@ class State:
 
     def finish(self, number: int, data: Tensor, start: int) -> Local:
         """Return the change of an output, with what lies beyond the tensor's ends set to zero."""
-        length = self.plan.tape.shapes[number][2]
+        length = self.plan.recording.shapes[number][2]
         width = data.shape[2]
         if self.p + start < 0 or self.p + self.n - 1 + start + width > length:
             # filled, not multiplied: beyond the ends even a quotient of zeros may stand
@@ -211,7 +221,7 @@ class State:
         size = self.n * self.m
         if isinstance(found, Tensor):
             return found
-        if number not in self.plan.tape.active:
+        if number not in self.plan.recording.active:
             return self.example.stills.get(number, size)
         value = self.example.values[number]  # of a local tensor, whose first axis is the batch
         if found is None or found.data is None:
@@ -244,107 +254,15 @@ class State:
         return torch.maximum(left, right)[:, None]
 
 
-class Whole:
-    """An operation that is run on whole tensors, one for each substitution."""
-
-    is_local = False
-
-    def __init__(self, call: Call, tape: Tape):
-        self.call = call
-        self.lengths = {i: tape.shapes[i][2] for i in call.inputs if len(tape.shapes[i]) == 3}
-
-    def needed(self, interval: Interval) -> dict[int, Interval]:
-        """Return all positions of every input."""
-        return {i: (0, length) for i, length in self.lengths.items()}
-
-    def run(self, state: State) -> list[Local | Tensor]:
-        """Return the outputs for all substitutions of the batch."""
-        values = {i: state.whole(i) for i in self.call.inputs}
-        return list(run_call(self.call, values, state.n * state.m))
-
-
-def make_plan(tape: Tape) -> Plan:
-    """Return how a change goes through each operation that depends on the sequence."""
-    from cisweep.engine.propagation.parsing import local_step
-
-    local, steps = {0}, []
-    for call in (c for c in tape.calls if c.active):
-        step = local_step(call, tape, local) or Whole(call, tape)
-        if step.is_local:
-            local.update(call.outputs)
-        steps.append(step)
-    needed = {i: (0, tape.shapes[i][2]) for i in refs_in(tape.output) if i in local}
-    last_use = {}
-    for index in range(len(steps) - 1, -1, -1):
-        step = steps[index]
-        for i in step.call.inputs:
-            last_use.setdefault(i, index)
-        reads = step.needed(needed.get(step.call.outputs[0], EMPTY))
-        for i, (low, high) in reads.items():
-            if i in local and low < high:
-                low, high = max(low, 0), min(high, tape.shapes[i][2])
-                before = needed.get(i)
-                needed[i] = (low, high) if before is None else _union(before, (low, high))
-    for i in refs_in(tape.output):
-        last_use[i] = len(steps)
-    for index, step in enumerate(steps):
-        feeds = [s for s in steps[index + 1 :] if step.call.outputs[0] in s.call.inputs]
-        if hasattr(step, "feed"):
-            step.feed(feeds, step.call.outputs[0] in refs_in(tape.output))
-    read = {i for step in steps if step.is_local for i in step.call.inputs}
-    alike = sorted(read & tape.by_batch)
-    return Plan(tape, steps, needed, last_use, _largest(tape, steps, needed), alike)
-
-
-def _largest(tape: Tape, steps: list[Step], needed: dict[int, Interval]) -> int:
-    """Return how many numbers one substitution changes in the tensor where it changes most."""
-    spans: dict[int, Interval] = {0: (0, 1)}
-    largest = 1
-    for step in steps:
-        out = step.call.outputs[0]
-        shape = tape.shapes[out]
-        if step.is_local:
-            reads = [(i, a, b) for i, (a, b) in step.reads.items() if i in spans]
-            low = min(spans[i][0] - b for i, _, b in reads)
-            high = max(spans[i][1] - a for i, a, _ in reads)
-            spans[out] = (low, high)
-            low_needed, high_needed = needed.get(out, EMPTY)
-            largest = max(largest, min(high - low, high_needed - low_needed) * shape[1])
-        else:
-            sizes = [tape.shapes[i] for i in (*step.call.outputs, *step.call.inputs)]
-            if isinstance(step, Whole):
-                largest = max(largest, *(math.prod(size[1:]) for size in sizes))
-    return largest
-
-
-def _union(a: Interval, b: Interval) -> Interval:
-    return min(a[0], b[0]), max(a[1], b[1])
-
-
 @torch.no_grad()
 def propagate(plan: Plan, example: Example, p: int, first: Tensor) -> Any:
     """Return the model's output (n · m, …) for substitutions at p … p + n − 1.
 
     Parameters
     ----------
-    plan: of the model's tape.
+    plan: of the model's recording.
     example: the unchanged tensors.
     p: the first position.
     first: change of the one-hot sequence, (n, m, 1, 4): the new letter less the present one.
     """
-    return run_steps(State(plan, example, p, first))
-
-
-def run_steps(state: State) -> Any:
-    """Return the model's output (n · m, …) for the changes of a state."""
-    plan = state.plan
-    with fast_convolutions():
-        for state.index, step in enumerate(plan.steps):
-            for number, result in zip(step.call.outputs, step.run(state), strict=True):
-                state.now[number] = result
-            for number in step.call.inputs:
-                if plan.last_use[number] == state.index:
-                    state.now.pop(number, None)
-    return walk(
-        plan.tape.output, lambda leaf: state.whole(leaf.number) if isinstance(leaf, Ref) else leaf
-    )
+    return State(plan, example, p, first).run().output()

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cisweep.engine.calls import Batch, Call, Ref, has_batch
 from cisweep.engine.convolution.dispatch import one_number
 from cisweep.engine.propagation.rules import (
     Channels,
@@ -23,18 +24,18 @@ from cisweep.engine.propagation.rules import (
     Scaled,
     Sum,
 )
-from cisweep.engine.tape import Batch, Call, Ref, Tape, has_batch
+from cisweep.engine.recording import Recording
 
-_Parse = Callable[[Call, Tape, set[int]], Any]
+_Parse = Callable[[Call, Recording, set[int]], Any]
 
 
-def local_step(call: Call, tape: Tape, local: set[int]) -> Any:
+def local_step(call: Call, recording: Recording, local: set[int]) -> Any:
     """Return the step of a call that keeps changes local or sums over them; None if there is none.
 
     Parameters
     ----------
-    call: an operation of the tape that depends on the sequence.
-    tape: for the shapes.
+    call: an operation of the recording that depends on the sequence.
+    recording: for the shapes.
     local: numbers of the tensors whose change is local.
     """
     parse = _PARSERS.get(call.function)
@@ -42,10 +43,10 @@ def local_step(call: Call, tape: Tape, local: set[int]) -> Any:
         return None
     if not call.args:  # called by names alone
         return None
-    first, *others = tape.sizes[call.outputs[0]]
+    first, *others = recording.sizes[call.outputs[0]]
     if first != Batch(1) or has_batch(others) or has_batch((call.args, call.kwargs)):
         return None
-    return parse(call, tape, local)
+    return parse(call, recording, local)
 
 
 def _argument(call: Call, index: int, name: str, default: Any = None) -> Any:
@@ -56,7 +57,7 @@ def _number(value: Any, local: set[int]) -> int | None:
     return value.number if isinstance(value, Ref) and value.number in local else None
 
 
-def _parse_convolution(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_convolution(call: Call, recording: Recording, local: set[int]) -> Any:
     names = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
     defaults = (None, None, None, 1, 0, 1, 1)
     x, weight, bias, stride, padding, dilation, groups = (
@@ -77,7 +78,7 @@ def _parse_convolution(call: Call, tape: Tape, local: set[int]) -> Any:
 
 
 def _parse_function(function: Callable[..., Tensor]) -> _Parse:
-    def parse(call: Call, tape: Tape, local: set[int]) -> Any:
+    def parse(call: Call, recording: Recording, local: set[int]) -> Any:
         x, *others = call.args
         kwargs = {k: v for k, v in call.kwargs.items() if k != "inplace"}
         if function is F.relu or function is torch.relu:
@@ -93,11 +94,11 @@ def _parse_function(function: Callable[..., Tensor]) -> _Parse:
 
 
 def _parse_operation(function: Callable[..., Tensor], reverse: bool = False) -> _Parse:
-    def parse(call: Call, tape: Tape, local: set[int]) -> Any:
+    def parse(call: Call, recording: Recording, local: set[int]) -> Any:
         if call.kwargs or len(call.args) != 2:
             return None
-        shape = tape.shapes[call.outputs[0]]
-        if any(not _is_operand(v, tape, local, shape) for v in call.args):
+        shape = recording.shapes[call.outputs[0]]
+        if any(not _is_operand(v, recording, local, shape) for v in call.args):
             return None
         a, b = call.args[::-1] if reverse else call.args
         refs = [v for v in (a, b) if isinstance(v, Ref)]
@@ -115,28 +116,28 @@ def _parse_operation(function: Callable[..., Tensor], reverse: bool = False) -> 
     return parse
 
 
-def _is_operand(value: Any, tape: Tape, local: set[int], shape: tuple[int, ...]) -> bool:
+def _is_operand(value: Any, recording: Recording, local: set[int], shape: tuple[int, ...]) -> bool:
     """Return whether a value is a number, or a local or unchanging tensor of the output's shape."""
     if isinstance(value, Ref):
         i = value.number
-        known = i in local or i not in tape.active
-        return known and tape.shapes[i] == shape and i in tape.batched
+        known = i in local or i not in recording.active
+        return known and recording.shapes[i] == shape and i in recording.batched
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _parse_identity(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_identity(call: Call, recording: Recording, local: set[int]) -> Any:
     number = _number(call.args[0], local)
     return None if number is None or len(call.args) > 1 else Scaled(call, number)
 
 
-def _parse_dropout(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_dropout(call: Call, recording: Recording, local: set[int]) -> Any:
     number = _number(call.args[0], local)
     if number is None or _argument(call, 2, "training", True):
         return None
     return Scaled(call, number)
 
 
-def _parse_batch_norm(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_batch_norm(call: Call, recording: Recording, local: set[int]) -> Any:
     names = ("input", "running_mean", "running_var", "weight", "bias", "training")
     x, _, variance, weight, _, training = (_argument(call, i, n) for i, n in enumerate(names))
     eps = _argument(call, 7, "eps", 1e-5)
@@ -147,7 +148,7 @@ def _parse_batch_norm(call: Call, tape: Tape, local: set[int]) -> Any:
     return Scaled(call, number, scale if weight is None else scale * weight)
 
 
-def _parse_item(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_item(call: Call, recording: Recording, local: set[int]) -> Any:
     number, key = _number(call.args[0], local), call.args[1]
     if number is None or not isinstance(key, tuple):
         return None
@@ -157,11 +158,11 @@ def _parse_item(call: Call, tape: Tape, local: set[int]) -> Any:
         return Channels(call, number, key[1])
     if len(key) != 3 or key[:2] != (slice(None), slice(None)) or not isinstance(key[2], slice):
         return None
-    start, end, step = key[2].indices(tape.shapes[number][2])
+    start, end, step = key[2].indices(recording.shapes[number][2])
     return Scaled(call, number, shift=start) if step == 1 and start < end else None
 
 
-def _parse_pad(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_pad(call: Call, recording: Recording, local: set[int]) -> Any:
     number, pad = _number(call.args[0], local), _argument(call, 1, "pad")
     mode = _argument(call, 2, "mode", "constant")
     if number is None or mode != "constant" or len(pad) != 2:
@@ -169,37 +170,37 @@ def _parse_pad(call: Call, tape: Tape, local: set[int]) -> Any:
     return Scaled(call, number, shift=-pad[0])
 
 
-def _parse_cat(call: Call, tape: Tape, local: set[int]) -> Any:
+def _parse_cat(call: Call, recording: Recording, local: set[int]) -> Any:
     parts, dim = call.args[0], _argument(call, 1, "dim", 0)
     if dim not in (1, -2) or not all(isinstance(p, Ref) for p in parts):
         return None
     numbers = [p.number for p in parts]
-    if any(len(tape.shapes[i]) != 3 or i not in tape.batched for i in numbers):
+    if any(len(recording.shapes[i]) != 3 or i not in recording.batched for i in numbers):
         return None
-    if any(i in tape.active and i not in local for i in numbers):
+    if any(i in recording.active and i not in local for i in numbers):
         return None
-    return Concatenation(call, numbers, [tape.shapes[i][1] for i in numbers])
+    return Concatenation(call, numbers, [recording.shapes[i][1] for i in numbers])
 
 
 def _parse_reduction(kind: str) -> _Parse:
-    def parse(call: Call, tape: Tape, local: set[int]) -> Any:
+    def parse(call: Call, recording: Recording, local: set[int]) -> Any:
         number = _number(call.args[0], local)
         dim = _argument(call, 1, "dim", call.kwargs.get("axis"))
         keepdim = _argument(call, 2, "keepdim", call.kwargs.get("keepdims", False))
         dims = tuple(dim) if isinstance(dim, list | tuple) else (dim,)
         if number is None or dims not in ((2,), (-1,)) or call.kwargs.get("dtype") is not None:
             return None
-        return Reduction(call, number, kind, tape.shapes[number][2], bool(keepdim))
+        return Reduction(call, number, kind, recording.shapes[number][2], bool(keepdim))
 
     return parse
 
 
 def _parse_global_pool(kind: str) -> _Parse:
-    def parse(call: Call, tape: Tape, local: set[int]) -> Any:
+    def parse(call: Call, recording: Recording, local: set[int]) -> Any:
         number, size = _number(call.args[0], local), _argument(call, 1, "output_size")
         if number is None or size not in (1, (1,), [1]):
             return None
-        return Reduction(call, number, kind, tape.shapes[number][2], True)
+        return Reduction(call, number, kind, recording.shapes[number][2], True)
 
     return parse
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cisweep.engine.calls import Call, Ref
 from cisweep.engine.convolution.dispatch import conv1d
 from cisweep.engine.convolution.layouts import laid_out
 from cisweep.engine.propagation.changes import Interval, Local, State, Step
-from cisweep.engine.tape import Call, Ref
 
 _WIDE_CHANGE = 96  # from which one product a tap, added in place, is faster than one for all
 _FEW_TAPS = 8  # up to which a product with every tap and shifted sums is the fastest

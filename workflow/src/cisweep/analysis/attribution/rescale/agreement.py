@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from cisweep.analysis.attribution.rescale.calls import HELD
+from cisweep.engine.verify import differences
 from cisweep.errors import AttributionError
 
 LIMIT = 1e-4  # of the mean |f(x) − f(r)|
@@ -109,5 +110,4 @@ def check_forward(witness: Witness, own: Callable[[], Tensor], fine: Callable[[]
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
     """Return the largest difference (targets,) of (targets, rows); NaN does not differ from NaN."""
-    gap = torch.where((a == b) | (a.isnan() & b.isnan()), 0.0, (a - b).abs())
-    return gap.nan_to_num(torch.inf).amax(1)
+    return differences(a, b).nan_to_num(torch.inf).amax(1)

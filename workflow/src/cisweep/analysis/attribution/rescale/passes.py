@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from cisweep.analysis.attribution.rescale.agreement import HeldWeights, Witness, check_forward
 from cisweep.analysis.attribution.rescale.calls import eager, followed
 from cisweep.analysis.attribution.rescale.registration import registered_modules, rule_table
-from cisweep.analysis.attribution.rescale.reruns import EXAMPLES, REFERENCES, TOLERANCE, Rerun
+from cisweep.analysis.attribution.rescale.reruns import EXAMPLES, REFERENCES, Rerun
 from cisweep.analysis.attribution.rescale.rules import handler_for
 from cisweep.analysis.attribution.rescale.tracing import Trace, Tracked, tracked_in
 from cisweep.engine.operations import fast_convolutions
 from cisweep.engine.policy import attempt, taken
 from cisweep.engine.running import steady
-from cisweep.engine.verify import check_agreement
+from cisweep.engine.verify import TRACED, check_agreement
 from cisweep.errors import AttributionError
 
 Target = int | Callable[[Any], Tensor]
@@ -140,7 +140,7 @@ class Explainer:
         if not rerun.examples_agree:
             with torch.no_grad(), fast_convolutions():
                 expected = read_scalars(self.call(x.clone()), self.targets, x.shape[0])
-            check_agreement(values, expected, TOLERANCE, "outputs of the calls run again")
+            check_agreement(values, expected, TRACED.of(x.dtype), "outputs of the calls run again")
             rerun.examples_agree = True
         taken(EXAMPLES)
         return values
@@ -149,7 +149,7 @@ class Explainer:
         if rerun.witness is not None:
             x, expected = rerun.witness
             found = rerun.outputs(x.clone())
-            check_agreement(found, expected, TOLERANCE, "outputs of the calls run again")
+            check_agreement(found, expected, TRACED.of(x.dtype), "outputs of the calls run again")
             rerun.witness = None
         taken(REFERENCES)
         return rerun.references(_written(leaf))

@@ -13,8 +13,6 @@ from torch import Tensor
 from cisweep.analysis.attribution.rescale.tracing import Cell, Entry, Trace, Tracked
 
 EXAMPLES, REFERENCES = "each pass over examples", "each pass over references"
-TOLERANCE = 1e-4
-"""Largest difference from the model, of the largest output, of calls that are run again."""
 
 
 class Rerun:

@@ -1,22 +1,19 @@
-"""A model's forward pass as a list of operations, that can be run again on part of the data.
-
-`recording.record` makes it from a model.
-"""
+"""The calls of a recording, what stands in them for tensors and the batch, and how one is run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from cisweep.engine.operations import REPLACED
 from cisweep.engine.policy import FastPathOff
 
 
 @dataclass(frozen=True)
 class Ref:
-    """A tensor of the tape, by its number."""
+    """A tensor of the recording, by its number."""
 
     number: int
 
@@ -46,32 +43,11 @@ class Call:
         leaves = (*self.args, *self.kwargs.values())
         return not any(isinstance(leaf, tuple | list | dict | slice) for leaf in leaves)
 
-
-@dataclass
-class Tape:
-    """The operations of a forward, of which only those that the output needs are kept.
-
-    Tensor 0 is the sequence, 1 … n_inputs − 1 the further inputs. `active` are the tensors that
-    depend on the sequence, the others are still (engine/constants.py); `by_batch` are those of them
-    that depend on the batch or on the further inputs. `shapes` are those of a batch of two,
-    `sizes` those of any, with `Batch` for what grows with it; `batched` are the tensors whose first
-    axis is the batch.
-    """
-
-    calls: list[Call]
-    output: Any
-    n_inputs: int
-    shapes: dict[int, tuple[int, ...]]
-    active: set[int]
-    batched: set[int]
-    sizes: dict[int, tuple[int | Batch, ...]]
-    dtypes: dict[int, torch.dtype]
-    by_batch: set[int]
-
-    def shape(self, number: int, n: int) -> tuple[int, ...]:
-        """Return a tensor's shape in a batch of n."""
-        sizes = self.sizes[number]
-        return tuple(each.factor * n if isinstance(each, Batch) else each for each in sizes)
+    @cached_property
+    def fast(self) -> Callable[..., Any]:
+        """What runs in place of the function, as within `fast_convolutions` and without its cost:
+        a context would see every operation of the calls around this one."""
+        return REPLACED.get(self.function, self.function)
 
 
 class Untraceable(FastPathOff):
@@ -132,7 +108,10 @@ def has_batch(value: Any) -> bool:
 def run_call(
     call: Call, values: dict[int, Tensor], n: int, function: Callable[..., Any] | None = None
 ) -> list[Tensor]:
-    """Return the tensors that a call, or another function of it, gives in a batch of n."""
+    """Return the tensors that a call gives in a batch of n.
+
+    function: what is called; None for the fast operation in place of the recorded one.
+    """
 
     def fill(leaf: Any) -> Any:
         if isinstance(leaf, Ref):
@@ -147,5 +126,5 @@ def run_call(
         kwargs = {name: fill(leaf) for name, leaf in call.kwargs.items()}
     else:
         args, kwargs = walk(call.args, fill), walk(call.kwargs, fill)
-    result = (function or call.function)(*args, **kwargs)
+    result = (function or call.fast)(*args, **kwargs)
     return [result] if isinstance(result, Tensor) else tensors_in(result)
