@@ -9,7 +9,7 @@ from cisweep.errors import SequenceError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.variants.alleles import WindowPlan, allele_windows
 from cisweep.genome.variants.reading import Variant
-from cisweep.plan.contents import zero_shot
+from cisweep.plan.contents import zero_shot as pairs
 from cisweep.plan.contents.zero_shot import (
     all_deletions,
     all_substitutions,
@@ -81,7 +81,7 @@ def test_blocks_of_pairs_belong_to_the_bin_of_their_first_base(tmp_path, monkeyp
         (tmp_path / f"{name}.fa").write_text("".join(f">{i}\n{'ACGT' * 5}\n" for i in range(n)))
     files = tuple((tmp_path / f"r{k}.fa", tmp_path / f"a{k}.fa") for k in ("", "2"))
     whole = {"c000000": range(0, 4)}  # 7 pairs of 20 bases are 4 blocks
-    assert zero_shot.file_blocks(files, None, 1000) == whole
+    assert pairs.file_blocks(files, None, 1000) == whole
     expected = {"c000000": range(0, 2), "c000001": range(2, 3), "c000002": range(3, 4)}
-    assert zero_shot.file_blocks(files, None, 60) == expected
-    assert zero_shot.file_blocks(files, 1, 60) == {"c000000": range(0, 1)}  # one of each pair of files
+    assert pairs.file_blocks(files, None, 60) == expected
+    assert pairs.file_blocks(files, 1, 60) == {"c000000": range(0, 1)}  # one of each pair of files
