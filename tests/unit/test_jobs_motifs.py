@@ -67,8 +67,8 @@ def test_effects_are_the_difference_of_the_two_alleles(small_run, scored):
     assert len(table) == 6
     for chrom, pos in (("c1", 1005), ("c1", 1300), ("c2", 500)):
         row = table.loc[(pos + 1, "ctcf")]
-        start = int(row["start"])
-        assert row["end"] - start == 200 and start <= pos < start + 200
+        assert (row["chrom"], row["start"], row["end"]) == (chrom, pos, pos + 1)
+        start = pos - 100
         ref = small_run.bases(chrom, start, start + 200)
         alt = ref[: pos - start] + OTHER[ref[pos - start]] + ref[pos - start + 1 :]
         wanted = small_run.logits([ref, alt])
@@ -126,7 +126,7 @@ def experiments(small_run, motifs):
     background = {"backgrounds": "shuffled", "n_backgrounds": 6, "batch_size": 8}
     space = {"pairs": [[ctcf, spi]], "distances": [4], "orientations": ["+-"]}
     ablate = {"n_shuffles": 4, "n_controls": 2, "max_hits": 2, "min_hits": 2}
-    steps = {"predict": {}, "hits": {}, "marginalize": background, "ablate": ablate}
+    steps = {"predict": {}, "select": {}, "hits": {}, "marginalize": background, "ablate": ablate}
     return small_run.plan(**steps, space=background | space)
 
 
@@ -190,7 +190,7 @@ def test_the_planted_hits_are_chosen_and_their_loss_lowers_the_prediction(
     hits = pd.DataFrame(
         {
             "chrom": ["c1", "c1", "c2"],
-            "start": [1000, 2390, 900],  # the second lies in no window: too many N
+            "start": [1000, 2700, 900],  # the second lies in no peak
             "strand": ["+", "+", "-"],
             "motif": motifs["CTCF"].name,
             "name": "CTCF",
@@ -198,9 +198,10 @@ def test_the_planted_hits_are_chosen_and_their_loss_lowers_the_prediction(
         }
     )
     write_experiment(hits.assign(end=hits["start"] + 19), tmp_path / "hits.parquet", {})
-    selected = tmp_path / "selected.parquet"
+    selected, peaks = tmp_path / "selected.parquet", tmp_path / "peaks.bed"
+    peaks.write_text("c1\t920\t1120\tctcf\t1\t.\nc2\t820\t1020\tctcf\t1\t.\n")
     of = small_run.of_model(experiments)
-    perturb.ablate_select(of, tmp_path / "hits.parquet", None, selected)
+    perturb.ablate_select(of, tmp_path / "hits.parquet", peaks, selected)
     parts, sizes = [], []
     for chunk in ("c000000", "c000001"):
         own = small_run.of_chunk(experiments, chunk)

@@ -25,8 +25,9 @@ def test_the_session_opens_at_the_strongest_peak(small_run, tmp_path):
     of = small_run.of_run(small_run.plan(predict={}, report={"hub": HUB}))
     hub = {name: tmp_path / f"tmp.{name}" for name in ("hub.txt", "genomes.txt", "trackDb.txt")}
     report.report_browser(of, [tmp_path / "peaks.bed"], tmp_path / "igv.xml", hub)
+    # With a window's length on both sides.
     session = ElementTree.parse(tmp_path / "igv.xml").getroot()
-    assert session.get("genome") == "toy1" and session.get("locus") == "c2:401-600"
+    assert session.get("genome") == "toy1" and session.get("locus") == "c2:201-800"
     tracks = [r.get("path") for r in session.findall("Resources/Resource")]
     assert tracks == ["m/tracks/ctcf.pred.bw", "m/tracks/pu1.pred.bw"]
     assert "a@b.org" in hub["hub.txt"].read_text() and "toy1" in hub["genomes.txt"].read_text()
@@ -37,8 +38,9 @@ def test_the_page_tells_regions_and_what_was_dropped(small_run, tmp_path):
     row = dict.fromkeys(COLUMNS, "x") | {"step": "plan", "model": "m", "chrom": "c1"}
     dropped = pd.DataFrame([row | {"start": 1, "end": 2, "reason": "too_many_n"}])
     dropped.to_csv(tmp_path / "d.tsv", sep="\t", index=False)
-    (tmp_path / "p.json").write_text(json.dumps({"cisweep_version": "9.9.9"}))
+    (tmp_path / "prepared.json").write_text('{"model": "m", "model_sha256": "abc123"}')
     of = small_run.of_run(small_run.plan(report={}))
+    prepare.provenance(of, [tmp_path / "prepared.json"], tmp_path / "p.json")
     report.report_page(of, tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
-    assert "9.9.9" in text and "small" in text
+    assert "abc123" in text and "small" in text

@@ -5,6 +5,7 @@ Numbers are compared with the model computed by hand (conftest.py) or with what 
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,8 +13,11 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, RegionError
+from cisweep.genome.fasta import tokens_of_text
 from cisweep.jobs import attribute, hits, ism, predict, prepare, select, seqlets
+from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.peaks import read_null
 from cisweep.outputs.tables import read_parquet
 
@@ -125,9 +129,11 @@ def test_a_target_fills_the_stride_around_its_windows_centre(
     predict.predict_track(small_run.of_target(plan), predictions, "", tmp_path / "t.bw")
     with h5py.File(predictions) as file, pyBigWig.open(str(tmp_path / "t.bw")) as track:
         values = file["predictions/ctcf"][:3]
-        assert track.values("c1", 49, 51)[0] != track.values("c1", 50, 51)[0]  # nothing before
-        for i, value in enumerate(values):
-            assert track.values("c1", 50 + 100 * i, 150 + 100 * i) == pytest.approx([value] * 100)
+        found = np.array(track.values("c1", 0, 350))
+    # Windows are centred on 100, 200, 300: the first stride begins within a base of 50.
+    assert np.isnan(found[:49]).all() and not np.isnan(found[51:]).any()
+    for i, value in enumerate(values):
+        assert found[52 + 100 * i : 148 + 100 * i] == pytest.approx([value] * 96)
 
 
 def test_metrics_are_those_of_numpy(small_run, predictions, tmp_path):
@@ -153,7 +159,9 @@ def test_the_peak_is_the_best_window_and_the_null_is_shuffled(
     small_run, plan, predictions, peaks, folder
 ):
     scores, n = read_null(folder / "null.npz")
-    assert n >= 40 and set(scores) == {"ctcf", "pu1"}
+    # It is one of two chunks of the null; at most each window is a peak.
+    assert 0 < n < 40 and set(scores) == {"ctcf", "pu1"}
+    assert all(0 < len(values) <= n and np.isfinite(values).all() for values in scores.values())
     kept, _ = windows_by_hand(small_run)
     with h5py.File(predictions) as file:
         best = {t: kept[int(file[f"predictions/{t}"][:].argmax())] for t in ("ctcf", "pu1")}
@@ -246,7 +254,7 @@ def test_mutants_are_predicted_and_the_strongest_peak_is_drawn(
     assert f"{chrom}:{start + 1:,}-{start + 200:,}" in (tmp_path / "i.svg").read_text()
 
 
-def test_the_planted_site_is_a_seqlet_with_its_motifs_name(
+def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
     small_run, plan, attributions, peaks, tmp_path
 ):
     of, size = small_run.of_model(plan), tmp_path / "size.json"
@@ -255,21 +263,55 @@ def test_the_planted_site_is_a_seqlet_with_its_motifs_name(
     # Two peaks need many shuffles of each for 60 windows of a null.
     assert json.loads(size.read_text())["draws"] * n_peaks >= 60
     seqlets.seqlets_null_size(of, [], attributions, size)
-    seqlets.seqlets_background(of, attributions, tmp_path / "background.json")
-    tables, tallies = [], []
+    null = tmp_path / "null.h5"
+    own = small_run.of_chunk(plan, "c000001")
+    seqlets.seqlets_null_chunk(own, attributions[1], size, "cpu", null)
+    with h5py.File(null) as shuffled, h5py.File(attributions[1]) as given:
+        tokens, before = shuffled["tokens"][:], given["tokens"][:]
+        sums = shuffled["attributions/ctcf"][:].sum(axis=1)
+    # A shuffle keeps how often each base occurs, not where.
+    assert (np.sort(tokens, axis=1) == np.sort(before, axis=1)).all() and (tokens != before).any()
+    wanted = small_run.logits(["".join("ACGTN"[t] for t in row) for row in tokens])
+    wanted = (wanted - small_run.flat_logits())[:, 0]
+    np.testing.assert_allclose(sums, wanted, rtol=1e-3, atol=1e-3)
+
+
+@pytest.fixture
+def planted(small_run, tmp_path):
+    """Attributions of tiles that are noise but for the two sites, and their null without sites."""
+    paths = {}
+    for k, (chrom, text) in enumerate(small_run.text.items()):
+        starts = [s for c, s in windows_by_hand(small_run)[0] if c == chrom]
+        ends = [s + 200 for s in starts]
+        windows = Windows.build([chrom] * len(starts), starts, ends)
+        tokens = np.stack([tokens_of_text(text[s : s + 200]) for s in starts])
+        for kind in ("h5", "null"):
+            # By place, so that a base has one value in all windows.
+            noise = np.random.default_rng(k).normal(0, 0.01, len(text))
+            if kind == "h5":
+                site = {"c1": 1000, "c2": 900}[chrom]
+                noise[site : site + 19] = 1.0
+            values = np.stack([noise[s : s + 200] for s in starts]).astype(np.float32)
+            pair, none = np.stack([values, values]), np.zeros((2, len(starts)), np.float32)
+            found = SimpleNamespace(
+                projected=pair, sd=pair, fold_sd=pair, hypothetical=None, deltas=none, dy=none
+            )
+            paths[k, kind] = tmp_path / f"{k}.{kind}.h5"
+            write_chunk(paths[k, kind], windows, tokens, ["ctcf", "pu1"], found, None, {})
+    return paths
+
+
+def test_the_planted_site_is_a_seqlet_with_its_motifs_name(small_run, plan, planted, tmp_path):
+    of, tables, tallies = small_run.of_model(plan), [], []
+    parts = [planted[k, "h5"] for k in range(2)]
+    seqlets.seqlets_background(of, parts, tmp_path / "background.json")
     for k, chunk in enumerate(CHUNKS):
-        own, null = small_run.of_chunk(plan, chunk), tmp_path / f"null{k}.h5"
-        seqlets.seqlets_null_chunk(own, attributions[k], size, "cpu", null)
-        with h5py.File(null) as shuffled, h5py.File(attributions[k]) as given:
-            # A shuffle keeps how often each base occurs, not where.
-            counts = [np.bincount(f["tokens"][0], minlength=5) for f in (shuffled, given)]
-            assert (counts[0] == counts[1]).all()
-            assert (shuffled["tokens"][0] != given["tokens"][0]).any()
-        beside = seqlets.Beside.read([attributions[1 - k]])
-        given = seqlets.SeqletInputs(tmp_path / "background.json", attributions[k], null, beside)
+        beside = seqlets.Beside.read([parts[1 - k]])
+        null = planted[k, "null"]
+        given = seqlets.SeqletInputs(tmp_path / "background.json", parts[k], null, beside)
         tables.append(tmp_path / f"s{k}.parquet")
         tallies.append(tmp_path / f"s{k}.json")
-        seqlets.seqlets_chunk(own, given, tables[-1], tallies[-1])
+        seqlets.seqlets_chunk(small_run.of_chunk(plan, chunk), given, tables[-1], tallies[-1])
     out = [tmp_path / name for name in ("seqlets.parquet", "seqlets.bed", "summary.tsv")]
     seqlets.seqlets(of, tables, tallies, *out)
     table = read_parquet(out[0]).to_pandas()

@@ -92,7 +92,7 @@ def test_fragments_become_counts_of_their_ends(small_run, tmp_path, strand, ends
         "genome": str(small_run.folder / "genome.fa"),
         "signal": [str(tmp_path / "f.tsv.gz")],
         "reads": {"stranded": True, "plus_shift_bp": 4, "minus_shift_bp": -4},
-        "tiles": {},
+        "tiles": {"stride_bp": 100},
     }
     recipe = {"data": data, "task": "profile", "module": "BPNet"}
     of = small_run.of_model(small_run.plan(train={"models": {"m": recipe}}))
