@@ -1,9 +1,7 @@
 """Merge the predictions of all chunks."""
 
 from cisweep.job import Job
-from cisweep.outputs.h5 import merge
+from cisweep.jobs.predict import predict
 
-with Job(snakemake) as job:  # noqa: F821
-    with job.product("h5") as path:
-        n = merge(job.inputs("chunks"), path, job.provenance())
-    job.say(f"{n} windows")
+with Job(snakemake) as job, job.product("h5") as path:  # noqa: F821
+    predict(job.inputs("chunks"), job.provenance(), path)

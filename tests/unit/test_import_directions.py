@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+JOBS = sorted(
+    path.stem
+    for path in Path(__file__).parents[2].joinpath("workflow/src/cisweep/jobs").glob("[a-z]*.py")
+)
+
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess:
     """Run import-linter with the contracts of pyproject.toml."""
@@ -29,6 +34,9 @@ def test_the_contracts_are_kept(root):
         ("cisweep.outputs.tables", "cisweep.analysis.prediction.peaks"),
         ("cisweep.plan.chunks", "cisweep.sequence.tokens"),
         ("cisweep.steps.base", "torch"),
+        ("cisweep.jobs.predict", "cisweep.job"),
+        ("cisweep.jobs.predict", "snakemake"),
+        ("cisweep.report.page", "cisweep.jobs.report"),
     ],
 )
 def test_a_forbidden_import_breaks_a_contract(importer, imported, root, tmp_path):
@@ -65,6 +73,8 @@ def test_a_forbidden_import_breaks_a_contract(importer, imported, root, tmp_path
         "cisweep.report.page",
         "cisweep.plot",
         "cisweep.plan.document",
+        # What rules of the device need is imported by the functions that they run.
+        ", ".join(f"cisweep.jobs.{step}" for step in JOBS),
     ],
 )
 def test_importing_it_does_not_load_torch(module):

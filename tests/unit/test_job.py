@@ -236,8 +236,18 @@ def test_provenance_and_inputs(root, tmp_path):
     made = job.provenance()
     assert made["model_sha256"] == "abc" and made["seed"] == 5 and made["settings"] == "s1"
     assert [p.name for p in job.inputs("many")] == ["a", "b"] and job.inputs("none") == []
-    assert job.model == "ctcf_pu1" and job.chunk == "c000001"
     assert job.plan.config.seed == 5
+    assert job.given("prepared") == note and job.given_or_none("none") is None
+
+
+def test_the_scope_of_a_job_is_named_by_its_wildcards(root, tmp_path):
+    wildcards = Params(model="ctcf_pu1", chunk="c000001", target="ctcf")
+    job = Job(snakemake(root, tmp_path, {"seed": 5}, wildcards=wildcards, threads=2))
+    assert job.of_run.plan is job.plan and job.of_run.threads == 2
+    assert job.of_run.origin == job.provenance()
+    assert job.of_model.model == "ctcf_pu1" and job.of_model.config.window_bp == 200
+    assert (job.of_chunk.model, job.of_chunk.chunk) == ("ctcf_pu1", "c000001")
+    assert (job.of_target.model, job.of_target.target) == ("ctcf_pu1", "ctcf")
 
 
 def test_a_missing_gpu_is_an_error(root, tmp_path, monkeypatch):

@@ -1,11 +1,10 @@
 """The adapter between Snakemake and a script: log, origin, device, atomic products, reuse.
 
-A script opens it first and knows nothing else of Snakemake:
+A script opens it first and knows nothing else of Snakemake; what the rule does is a function of
+cisweep.jobs:
 
-    with Job(snakemake) as job:
-        ...
-        with job.product("h5") as path:
-            write(path)
+    with Job(snakemake) as job, job.outputs("h5", "summary") as (h5, summary):
+        attribute(job.of_model, job.inputs("chunks"), h5, summary)
 
 It imports torch only when a device is asked for, so gathers stay light.
 """
@@ -20,7 +19,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,7 @@ from cisweep.origin import (
 )
 from cisweep.parts import read_json
 from cisweep.plan.plan import Plan
+from cisweep.scope import ChunkScope, ModelScope, RunScope, TargetScope
 from cisweep.steps import step_of
 from cisweep.temporary import atomic
 
@@ -126,9 +126,9 @@ class Job:
         """Write one line to the job's log."""
         print(text, flush=True)
 
-    def warn(self, text: str) -> None:
-        """Write one line to the end of the job's log, where it is seen."""
-        self._last.append(text)
+    def warn(self, *lines: str) -> None:
+        """Write lines to the end of the job's log, where they are seen."""
+        self._last += lines
 
     def _weaknesses(self) -> list[str]:
         """Return what is known against the models that the job's results rest on."""
@@ -152,14 +152,29 @@ class Job:
         return Plan.from_config(self._config, Path(self.params.root))
 
     @property
-    def model(self) -> str:
-        """Id of the job's model."""
-        return self.wildcards.model
+    def of_run(self) -> RunScope:
+        """What a job of the whole run is about."""
+        return RunScope(**self._of())
 
     @property
-    def chunk(self) -> str:
-        """Id of the job's chunk."""
-        return self.wildcards.chunk
+    def of_model(self) -> ModelScope:
+        """What a job of one model is about."""
+        return ModelScope(**self._of("model"))
+
+    @property
+    def of_chunk(self) -> ChunkScope:
+        """What a job of one chunk of a model is about."""
+        return ChunkScope(**self._of("model", "chunk"))
+
+    @property
+    def of_target(self) -> TargetScope:
+        """What a job of one target of a model is about."""
+        return TargetScope(**self._of("model", "target"))
+
+    def _of(self, *ids: str) -> dict[str, Any]:
+        """Return the fields of a scope; ids: the wildcards that it names."""
+        named = {name: getattr(self.wildcards, name) for name in ids}
+        return {"plan": self.plan, "origin": self.provenance(), "threads": self.threads, **named}
 
     # ---- products ------------------------------------------------------------------------
 
@@ -181,6 +196,29 @@ class Job:
     def product(self, name: str) -> contextlib.AbstractContextManager[Path]:
         """Return `written` for output `name`."""
         return self.written(Path(str(getattr(self.output, name))))
+
+    @contextlib.contextmanager
+    def outputs(self, *names: str) -> Iterator[list[Path]]:
+        """Yield temporary paths of several outputs; they take their names in this order."""
+        with contextlib.ExitStack() as stack:
+            # Whatever is entered last is left first.
+            paths = [stack.enter_context(self.product(name)) for name in reversed(names)]
+            yield paths[::-1]
+
+    @contextlib.contextmanager
+    def listed(self, name: str, without_note: Collection[str] = ()) -> Iterator[dict[str, Path]]:
+        """Yield file name -> temporary path of an output that is a list, in its order.
+
+        without_note: file names that get no note of their origin, since a user may edit them.
+        """
+        with contextlib.ExitStack() as stack:
+            found = {}
+            for final in reversed(_paths(getattr(self.output, name))):
+                own = final.name in without_note
+                found[final.name] = stack.enter_context(
+                    atomic(final) if own else self.written(final)
+                )
+            yield dict(reversed(found.items()))
 
     @contextlib.contextmanager
     def written(self, final: Path) -> Iterator[Path]:
@@ -278,13 +316,17 @@ class Job:
     def _results(self) -> Path:
         return Path("results", str(self._config.get("run")))
 
-    def products(self, name: str) -> list[Path]:
-        """Return the paths of an output (or input) that is a list."""
-        return _paths(getattr(self.output, name))
-
     def inputs(self, name: str) -> list[Path]:
         """Return the paths of input `name`, one or many; all were found to be whole."""
         return _paths(getattr(self.input, name, None) or ())
+
+    def given(self, name: str) -> Path:
+        """Return the path of input `name`, which is one file."""
+        return self.inputs(name)[0]
+
+    def given_or_none(self, name: str) -> Path | None:
+        """Return the path of input `name`, or None where the rule has none here."""
+        return next(iter(self.inputs(name)), None)
 
     # ---- reuse ---------------------------------------------------------------------------
 
@@ -329,12 +371,18 @@ class Job:
     # ---- devices -------------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def device(self, *, tf32: bool = False, torch_threads: int = 1) -> Iterator[str]:
+    def device(
+        self, *, tf32: bool = False, torch_threads: int = 1, needed: bool = True
+    ) -> Iterator[str]:
         """Yield the torch device of the config, its precision and threads set.
 
         `cuda` takes a GPU that no other job of this machine holds, by a lock file; a missing GPU
-        is an error, never the CPU.
+        is an error, never the CPU. A job that has nothing to compute (not `needed`) takes none,
+        and does not load torch.
         """
+        if not needed:
+            yield "cpu"
+            return
         import torch
 
         # With more than one, a row's last bits depend on how a product was split among them, and

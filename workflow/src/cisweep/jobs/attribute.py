@@ -1,0 +1,98 @@
+"""attribute: which bases drive each target."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from cisweep.errors import AttributionError
+from cisweep.outputs.attributions import (
+    check_complete,
+    export_chrombpnet,
+    narrowpeak_lines,
+    summarise,
+    write_chunk,
+)
+from cisweep.outputs.bigwig import write_bigwig
+from cisweep.outputs.h5 import merge, open_rows, read_windows, track_blocks
+from cisweep.outputs.tables import write_dropped, write_tsv
+from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
+from cisweep.scope import ChunkScope, ModelScope, TargetScope
+
+
+def attribute_windows_of(of: ChunkScope, peaks: Path | None) -> ChunkWindows:
+    """Return what `attribute_chunk` explains: the chunk's peaks, or all its windows without any.
+
+    peaks: peaks.bed of the model.
+    """
+    return usable_windows(of.plan, of.model, of.chunk, peaks)
+
+
+def attribute_chunk(
+    of: ChunkScope, found: ChunkWindows, device: str, h5: Path, dropped: Path
+) -> None:
+    """Explain the windows of one chunk.
+
+    Writes attributions, predictions and what completeness is judged by (outputs/attributions.py);
+    dropped: TSV of the regions that have no window, with reasons. Raises AttributionError where
+    the model does what no rule of DeepLIFT covers.
+    """
+    from cisweep.analysis.attribution.references import references_of
+    from cisweep.analysis.attribution.windows import attribute_windows
+    from cisweep.models.ensemble import Ensemble
+
+    step = of.plan.step_config("attribute")
+    attributions = attribute_windows(
+        Ensemble.load(of.config, device),
+        found.windows,
+        found.tokens,
+        of.plan.inputs(of.model, found.windows),
+        references_of(step, of.plan.config.seed, of.threads),
+        batch_size=step.batch_size,
+        method=step.method,
+    )
+    print(f"{len(found.windows)} windows explained")
+    write_chunk(
+        h5,
+        found.windows,
+        found.tokens,
+        of.config.target_names,
+        attributions,
+        step.save_bp if step.hypothetical else None,
+        of.origin,
+    )
+    write_dropped(found.dropped, "attribute", of.model, dropped)
+
+
+def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path) -> None:
+    """Merge the attributions of all chunks; check that they add up to the predictions.
+
+    summary: TSV, one row a target. Raises AttributionError where the attributions miss more than
+    steps.attribute.max_delta, unless on_incomplete is "warn".
+    """
+    step = of.plan.step_config("attribute")
+    print(f"{merge(chunks, h5, of.origin)} windows")
+    table = summarise(h5, of.config.target_names)
+    print(table.to_string(index=False))
+    try:
+        check_complete(table, step.max_delta)
+    except AttributionError as error:
+        if step.on_incomplete == "fail":
+            raise
+        print(f"warning: {error}")
+    write_tsv(table, summary)
+
+
+def attribute_track(of: TargetScope, h5: Path, bw: Path) -> None:
+    """Write one target's merged attributions as bigWig, one value a base."""
+    blocks = track_blocks(h5, f"attributions/{of.target}")
+    write_bigwig(bw, of.plan.source.lengths, blocks)
+
+
+def attribute_export(h5: Path, target: str, out: Path) -> None:
+    """Write one target's hypothetical attributions in ChromBPNet's H5 layout."""
+    export_chrombpnet(h5, out, target)
+
+
+def attribute_export_regions(h5: Path, narrowpeak: Path) -> None:
+    """Write the regions of the export as narrowPeak, in the order of the H5."""
+    with open_rows(h5) as file:
+        narrowpeak.write_text("".join(narrowpeak_lines(read_windows(file))))

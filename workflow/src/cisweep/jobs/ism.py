@@ -1,0 +1,83 @@
+"""ism: what every single substitution in chosen regions does."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from cisweep.outputs.bigwig import write_bigwig
+from cisweep.outputs.h5 import merge, prediction_blocks
+from cisweep.outputs.mutagenesis import span_blocks, strongest_regions, write_chunk
+from cisweep.outputs.tables import write_dropped
+from cisweep.plan.chunk_windows import ChunkWindows, read_peaks
+from cisweep.plan.contents.ism import IsmRegions, strongest_peaks
+from cisweep.plot.mutagenesis import MutatedRegion, save_mutagenesis
+from cisweep.scope import ChunkScope, ModelScope, TargetScope
+
+
+def ism_regions(of: ModelScope, peaks: Path, predictions: Path, bed: Path) -> None:
+    """Choose the strongest selected peaks of each target, steps.ism.top_n of each.
+
+    peaks: peaks.bed; predictions: merged predictions. Writes the chosen lines of peaks.bed.
+    """
+    step, windows = of.plan.step_config("ism"), read_peaks(peaks)
+    row_of = {key: i for i, key in enumerate(windows.keys())}
+    values_of = {t: np.full(len(windows), -np.inf) for t in of.config.target_names}
+    for target, values in values_of.items():
+        for block, part in prediction_blocks(predictions, target):
+            for key, value in zip(block.keys(), part):
+                if key in row_of:
+                    values[row_of[key]] = value
+    rows = strongest_peaks(windows, values_of, step.top_n)
+    lines = peaks.read_text().splitlines()
+    print(f"{len(rows)} of {len(windows)} peaks")
+    bed.write_text("".join(f"{lines[i]}\n" for i in rows))
+
+
+def ism_windows(of: ChunkScope, peaks: Path | None) -> ChunkWindows:
+    """Return what `ism_chunk` mutates: the chunk's rows of the step's BED, of `peaks`, or all."""
+    return IsmRegions(of.plan).windows(of.model, of.chunk, peaks)
+
+
+def ism_chunk(of: ChunkScope, found: ChunkWindows, device: str, h5: Path, dropped: Path) -> None:
+    """Predict every substitution of the windows of one chunk.
+
+    Writes the effects (outputs/mutagenesis.py) over the step's span, whose start and end are
+    attributes; dropped: TSV of the regions that have no window, with reasons.
+    """
+    from cisweep.analysis.mutagenesis.windows import mutate_windows
+    from cisweep.models.ensemble import Ensemble
+
+    regions = IsmRegions(of.plan)
+    span = regions.span(of.model)
+    mutants = mutate_windows(
+        Ensemble.load(of.config, device),
+        found.windows,
+        found.tokens,
+        of.plan.inputs(of.model, found.windows),
+        span=span,
+        batch_size=regions.step.batch_size,
+    )
+    print(f"{len(found.windows)} windows mutated")
+    attrs = {**of.origin, "span_start": span[0], "span_end": span[1]}
+    write_chunk(h5, found.windows, found.tokens, of.config.target_names, mutants, attrs)
+    write_dropped(found.dropped, "ism", of.model, dropped)
+
+
+def ism(of: ModelScope, chunks: Collection[Path], h5: Path) -> None:
+    """Merge the mutants of all chunks, in genome order."""
+    span = IsmRegions(of.plan).span(of.model)
+    attrs = {**of.origin, "span_start": span[0], "span_end": span[1]}
+    print(f"{merge(chunks, h5, attrs)} windows")
+
+
+def ism_track(of: TargetScope, h5: Path, bw: Path) -> None:
+    """Write one target's values of the observed bases as bigWig."""
+    write_bigwig(bw, of.plan.source.lengths, span_blocks(h5, of.target))
+
+
+def ism_figure(of: TargetScope, h5: Path, figure: Path) -> None:
+    """Draw the regions with the highest predictions of one target: heat map and logo."""
+    n = of.plan.step_config("ism").top_figures
+    regions = [MutatedRegion(*r) for r in strongest_regions(h5, of.target, n)]
+    save_mutagenesis(regions, figure, name=of.target)

@@ -1,0 +1,85 @@
+"""predict: what each target is predicted to be in every window, and how that fits what was seen."""
+
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cisweep.genome.signal import read_signal
+from cisweep.outputs.bigwig import write_bigwig
+from cisweep.outputs.h5 import merge, prediction_blocks
+from cisweep.outputs.predictions import TRACK_ROWS, PredictionWriter, counts_blocks
+from cisweep.outputs.tables import write_dropped, write_tsv
+from cisweep.plan.chunk_windows import usable_windows
+from cisweep.scope import ChunkScope, ModelScope, TargetScope
+
+_TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
+
+
+def predict_chunk(of: ChunkScope, device: str, h5: Path, dropped: Path) -> None:
+    """Predict the windows of one chunk.
+
+    Writes the mean and the standard deviation of the folds, and the tracks that the step wants
+    (outputs/predictions.py); dropped: TSV of the regions that have no window, with reasons.
+    """
+    from cisweep.analysis.prediction.windows import predict_windows, track_shapes
+    from cisweep.models.ensemble import Ensemble
+
+    config, step = of.config, of.plan.step_config("predict")
+    found = usable_windows(of.plan, of.model, of.chunk)
+    model = Ensemble.load(config, device, tracks=step.tracks)
+    shapes = track_shapes(model)
+    size = _TRACK_WINDOWS if shapes else len(found.windows) or 1
+    with PredictionWriter(h5, config.window_bp, config.target_names, of.origin, shapes) as writer:
+        for rows in found.windows.blocks(size):
+            windows, tokens = found.windows.take(rows), found.tokens[rows]
+            inputs = of.plan.inputs(of.model, windows)
+            made = predict_windows(model, windows, tokens, inputs, batch_size=step.batch_size)
+            writer.append(windows, tokens, made.mean, made.sd, made.tracks)
+    print(f"{len(found.windows)} windows predicted, {len(found.dropped)} regions dropped")
+    write_dropped(found.dropped, "predict", of.model, dropped)
+
+
+def predict(chunks: Collection[Path], origin: Mapping[str, Any], h5: Path) -> None:
+    """Merge the predictions of all chunks, in genome order; origin: attributes of the file."""
+    print(f"{merge(chunks, h5, origin)} windows")
+
+
+def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:
+    """Write one target's predictions, or one strand of a track, as bigWig.
+
+    h5: merged predictions. strand: "plus", "minus", or "" of what has no strands.
+    """
+    tracks = {t.name: t for t in of.config.tracks}
+    tile, width = of.plan.config.regions.tile, None
+    if of.target in tracks:
+        track = tracks[of.target]
+        blocks = counts_blocks(h5, track, track.strands.index(strand))
+    else:  # a scalar fills the stride around its window's centre
+        blocks = prediction_blocks(h5, of.target)
+        width = tile.stride_bp if tile else of.config.window_bp
+    write_bigwig(bw, of.plan.source.lengths, blocks, width_bp=width)
+
+
+def predict_metrics(of: ModelScope, h5: Path, table: Path) -> None:
+    """Compare merged predictions with the observed signal that the step names; writes a TSV."""
+    from cisweep.train.prediction_metrics import METRIC_COLUMNS, target_rows, track_rows
+
+    signal = of.plan.step_config("predict").signal_of(of.config)
+    rows = []
+    for track in of.config.tracks:
+        if track.name in signal:
+            observe = partial(read_signal, signal[track.name].paths)
+            rows += track_rows(track.name, counts_blocks(h5, track), observe)
+    for target in of.config.targets:
+        if target.name in signal:
+            given = signal[target.name]
+            observe = partial(read_signal, given.paths, length_bp=given.width_bp)
+            blocks = prediction_blocks(h5, target.name, TRACK_ROWS)
+            rows += target_rows(target.name, target.scale, blocks, observe)
+    held_out = of.config.fold_policy == "held_out"
+    found = pd.DataFrame(rows).assign(windows="held out" if held_out else "all")
+    print(found.to_string(index=False))
+    write_tsv(found[METRIC_COLUMNS], table)

@@ -1,0 +1,195 @@
+"""seqlets: stretches of high attribution, at a false discovery rate, with the names of motifs."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from cisweep.analysis.seqlets.background import Background, Summary, merge, summarise
+from cisweep.analysis.seqlets.fdr import NullSize, Tally, merge_tallies, summarise_calls
+from cisweep.analysis.seqlets.names import NameRules, name_seqlets
+from cisweep.analysis.seqlets.spans import SpanRules
+from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
+from cisweep.contracts import Windows, digest
+from cisweep.genome.motifs import load_motifs
+from cisweep.outputs.attributions import write_chunk
+from cisweep.outputs.h5 import n_rows, open_rows, read_windows
+from cisweep.outputs.seqlets import CHUNK_SCHEMA, SCHEMA, write_seqlet_bed
+from cisweep.outputs.tables import read_parquet, write_parquet, write_tsv
+from cisweep.parts import read_json
+from cisweep.plan.chunk_windows import read_peaks
+from cisweep.scope import ChunkScope, ModelScope
+
+
+def seqlets_null_size(
+    of: ModelScope, peaks: Iterable[Path], chunks: Iterable[Path], null_size: Path
+) -> None:
+    """Say how many shuffled copies the windows of the run need as the null of the seqlets.
+
+    peaks: peaks.bed, whose rows are counted; chunks: the attributions of all chunks, where
+    nothing was selected. Writes the fields of `NullSize` as JSON.
+    """
+    step, n = of.plan.step_config("seqlets"), 0
+    for path in peaks:
+        n += len(read_peaks(path))
+    for path in chunks:
+        with open_rows(path) as file:
+            n += n_rows(file)
+    size = NullSize.of(n, step.fdr, step.null_windows)
+    print(f"{n} windows: {size.draws} shuffles of a share of {size.fraction}")
+    null_size.write_text(json.dumps(asdict(size), sort_keys=True) + "\n")
+
+
+def seqlets_null_chunk(
+    of: ChunkScope, attributions: Path, null_size: Path, device: str, h5: Path
+) -> None:
+    """Explain shuffled sequences of a chunk, the null of the seqlets' false discovery rate.
+
+    attributions: those of the chunk, whose windows are shuffled; null_size: of
+    `seqlets_null_size`. Writes attributions as `attribute_chunk` does, none hypothetical.
+    """
+    from cisweep.analysis.attribution.references import references_of, shuffled_windows
+    from cisweep.analysis.attribution.windows import attribute_windows
+    from cisweep.models.ensemble import Ensemble
+
+    step, seed = of.plan.step_config("attribute"), of.plan.config.seed
+    with open_rows(attributions) as file:
+        windows, tokens = read_windows(file), file["tokens"][:]
+    size = NullSize(**read_json(null_size))
+    windows, tokens = shuffled_windows(windows, tokens, seed, size)
+    found = attribute_windows(
+        Ensemble.load(of.config, device),
+        windows,
+        tokens,
+        of.plan.inputs(of.model, windows),
+        references_of(step, seed, of.threads),
+        batch_size=step.batch_size,
+        method=step.method,
+    )
+    write_chunk(h5, windows, tokens, of.config.target_names, found, None, of.origin)
+
+
+def seqlets_background(of: ModelScope, chunks: Collection[Path], background: Path) -> None:
+    """Merge the distributions of all chunks' attributions into one background a target.
+
+    Writes a JSON, target -> `Background.to_dict`.
+    """
+    step = of.plan.step_config("seqlets")
+    rules = SpanRules(step.min_len, step.max_len, step.flanks)
+    found = {
+        target: merge(_summaries(chunks, target), step.clip, rules).to_dict()
+        for target in of.config.target_names
+    }
+    background.write_text(json.dumps(found, sort_keys=True) + "\n")
+
+
+def _summaries(chunks: Iterable[Path], target: str) -> Iterator[Summary]:
+    """Yield the summary of each chunk, one in memory at a time."""
+    for path in chunks:
+        with open_rows(path) as file:
+            yield summarise(file[f"attributions/{target}"][:])
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The windows of the chunks beside a chunk, which may own its calls."""
+
+    windows: tuple[Windows, ...]
+
+    @classmethod
+    def read(cls, chunks: Iterable[Path]) -> "Beside":
+        """Return the windows of chunks' attributions."""
+        return cls(tuple(map(_windows_of, chunks)))
+
+    @property
+    def digest(self) -> str:
+        """Hash of their places, which are all that matters of them."""
+        return digest(*(key for part in self.windows for key in part.keys()))  # noqa: SIM118
+
+
+def _windows_of(path: Path) -> Windows:
+    with open_rows(path) as file:
+        return read_windows(file)
+
+
+@dataclass(frozen=True)
+class SeqletInputs:
+    """What `seqlets_chunk` reads: JSON of the background; the chunk's attributions; their null."""
+
+    background: Path
+    h5: Path
+    null: Path
+    beside: Beside
+
+
+def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path) -> None:
+    """Call seqlets of a chunk, in its windows and in their shuffled copies.
+
+    Writes the calls as Parquet (outputs/seqlets.py) and, as JSON by target, the tallies that the
+    false discovery rate is taken from.
+    """
+    step = of.plan.step_config("seqlets")
+    backgrounds = read_json(given.background)
+    tables, tallies = [], {}
+    with open_rows(given.h5) as file, open_rows(given.null) as null:
+        windows, shuffled = read_windows(file), read_windows(null)
+        near = Windows.concatenate([windows, *given.beside.windows])
+        for target in of.config.target_names:
+            path = f"attributions/{target}"
+            called, counted = call_chunk(
+                target,
+                Explained.of(windows, file[path][:], near),
+                Explained.of(shuffled, null[path][:], near),
+                file["tokens"][:],
+                Background.from_dict(backgrounds[target]),
+                step.threshold,
+                ("+", "-") if step.negative else ("+",),
+            )
+            tables.append(called)
+            tallies[target] = counted.to_dict()
+    write_parquet(pd.concat(tables, ignore_index=True), table, CHUNK_SCHEMA, of.origin)
+    tally.write_text(json.dumps(tallies, sort_keys=True) + "\n")
+
+
+def seqlets(
+    of: ModelScope,
+    chunks: Sequence[Path],
+    tallies: Sequence[Path],
+    table: Path,
+    bed: Path,
+    summary: Path,
+) -> None:
+    """Cut the calls of all chunks at the false discovery rate and name the seqlets.
+
+    Writes them in genome order as Parquet and BED, and a summary as TSV.
+    """
+    step, plan = of.plan.step_config("seqlets"), of.plan
+    counted = [read_json(path) for path in tallies]
+    calls = pd.concat([read_parquet(path).to_pandas() for path in chunks], ignore_index=True)
+    kept, summaries = [], []
+    for target in of.config.target_names:
+        tally = merge_tallies(Tally.from_dict(t[target]) for t in counted)
+        mine = calls[calls["target"] == target].reset_index(drop=True)
+        found, tally, calibration = seqlets_of(mine, tally, step.fdr)
+        kept.append(found)
+        summed = summarise_calls(tally, calibration, step.fdr)
+        summaries.append(summed.assign(target=target)[["target", *summed.columns]])
+        shared = int((found["n_windows"] > 1).sum())
+        print(
+            f"{target}: {len(found)} seqlets at FDR {step.fdr}, {shared} of them called in more "
+            f"than one window and counted in the one where they stand most central; lowest rate "
+            f"{summed['lowest_rate'].min():.3g}"
+        )
+    ordered = in_genome_order(pd.concat(kept, ignore_index=True), list(plan.source.lengths))
+    rules = NameRules(step.name_rate, step.nearest, plan.config.seed, of.threads)
+    named = name_seqlets(ordered, load_motifs(plan.config.motifs), plan.source, rules)
+    by = named["name_by"].value_counts()
+    print(
+        f"{by.get('tomtom', 0)} of {len(named)} seqlets are named by Tomtom, {by.get('hit', 0)} by "
+        f"a match over two neighbours; {step.name_rate} of random spans are named"
+    )
+    write_parquet(named, table, SCHEMA, of.origin)
+    write_seqlet_bed(named, bed)
+    write_tsv(pd.concat(summaries, ignore_index=True), summary)

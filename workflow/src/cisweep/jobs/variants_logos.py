@@ -1,0 +1,149 @@
+"""variants: logos of both alleles of the strongest variants, and the hits that they change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cisweep.analysis.variants.allele_hits import (
+    ALLELE_HIT_COLUMNS,
+    allele_hits,
+    allele_spans,
+    hits_in_words,
+)
+from cisweep.analysis.variants.gather import Strongest
+from cisweep.bases import one_hot, text_of
+from cisweep.contracts import Windows
+from cisweep.genome.motifs import load_motifs
+from cisweep.genome.signal import track_inputs, tracks_of
+from cisweep.genome.variants.alleles import AlleleWindows, WindowPlan, allele_windows
+from cisweep.outputs.tables import write_tsv
+from cisweep.outputs.variants import effect_blocks, one_based, read_selected
+from cisweep.plot.alleles import AlleleLogo, save_allele_logos
+from cisweep.scope import TargetScope
+from cisweep.steps.hits import HitsConfig
+
+
+@dataclass(frozen=True)
+class LogoInputs:
+    """What `variants_logos` reads.
+
+    table: merged effects, Parquet. selected: of `variants_select`. counts: JSON of
+    `hits_background`, where the run has motifs.
+    """
+
+    table: Path
+    selected: Path
+    counts: Path | None = None
+
+
+def variants_logos(
+    of: TargetScope, given: LogoInputs, device: str, logos: Path, hits: Path
+) -> None:
+    """Explain both alleles of one target's strongest variants; list the hits that they change.
+
+    Writes logos as SVG, one pair a variant, and the hits gained and lost as TSV.
+    """
+    step = of.plan.step_config("variants")
+    strongest = Strongest(step.top_n)
+    for table in effect_blocks([given.table]):
+        strongest.add(table)
+    rows = strongest.table
+    rows = rows[rows["target"] == of.target] if len(rows) else rows
+    shown = {(r.chrom, r.pos, r.ref, r.alt, r.haplotype): r.delta for r in rows.itertuples()}
+    alleles = _shown_alleles(of, list(shown), given.selected)
+    changed, drawn = pd.DataFrame(columns=ALLELE_HIT_COLUMNS), []
+    if len(alleles):
+        tokens = np.concatenate([alleles.ref[alleles.ref_idx], alleles.alt])
+        values = _explained(of, alleles, tokens, device)
+        if of.plan.config.motifs:
+            changed = _changed_hits(of, alleles, given.counts)
+        drawn = _logos(alleles, tokens, values, list(shown.values()), changed)
+    save_allele_logos(drawn, logos, name=of.target)
+    write_tsv(one_based(changed), hits)
+
+
+def _shown_alleles(of: TargetScope, shown: Sequence[tuple], selected: Path) -> AlleleWindows:
+    """Return both alleles of the variants `shown` (chrom, pos, ref, alt, haplotype), in order."""
+    step, regions = of.plan.step_config("variants"), of.plan.config.regions
+    width = of.config.window_bp
+    windows = WindowPlan(
+        width,
+        step.trim,
+        regions.edge,
+        regions.max_n,
+        step.haplotype,
+        places=bool(tracks_of(of.config)),
+    )
+    places = {key[:4]: (key[0], key[1] - width, key[1] + width) for key in shown}
+    # With haplotypes the windows carry what stands near, so all of it is read again.
+    near = [v for place in places.values() for v in read_selected(selected, [place])]
+    near = list({v.key: v for v in near}.values())
+    variants = [v for v in near if (v.chrom, v.pos, v.ref, v.alt) in places]
+    alleles = allele_windows(variants, of.plan.source, windows, others=near)
+    keys = [(v.chrom, v.pos, v.ref, v.alt, v.haplotype) for v in alleles.variants]
+    row_of = {key: i for i, key in enumerate(keys)}
+    return alleles.take(np.array([row_of[key] for key in shown], dtype=np.int64))
+
+
+def _explained(
+    of: TargetScope, alleles: AlleleWindows, tokens: np.ndarray, device: str
+) -> np.ndarray:
+    """Return the attributions (2 A, 4, W) of the reference, then of the alternative alleles."""
+    from cisweep.analysis.attribution.references import make_references
+    from cisweep.analysis.attribution.windows import attribute_windows
+    from cisweep.models.ensemble import Ensemble
+
+    own, tracks = alleles.windows.take(alleles.ref_idx), tracks_of(of.config)
+    inputs = []
+    if tracks:
+        places = np.concatenate([alleles.ref_places[alleles.ref_idx], alleles.places])
+        inputs = track_inputs(tracks, [*own.chrom, *own.chrom], places)
+    found = attribute_windows(
+        Ensemble.load(of.config, device),
+        Windows.concatenate([own, own]),
+        tokens,
+        inputs,
+        make_references("dinucleotide", 20, of.plan.config.seed, of.threads),
+        batch_size=8,
+    )
+    return found.projected[of.config.target_names.index(of.target)][:, None] * one_hot(tokens)
+
+
+def _changed_hits(of: TargetScope, alleles: AlleleWindows, counts: Path) -> pd.DataFrame:
+    """Return the hits that the alleles gain and lose; scanned as the run's, so that a site has one
+    p-value."""
+    from cisweep.analysis.motifs.chunk import scan_options
+    from cisweep.analysis.motifs.score_distribution import prepare_motifs
+
+    motifs = load_motifs(of.plan.config.motifs)
+    scan = of.plan.step_config("hits") or HitsConfig()
+    scanner = prepare_motifs(motifs, **scan_options(scan, counts))
+    return allele_hits(alleles, scanner, motifs)
+
+
+def _logos(
+    alleles: AlleleWindows,
+    tokens: np.ndarray,
+    values: np.ndarray,
+    deltas: Sequence[float],
+    hits: pd.DataFrame,
+) -> list[AlleleLogo]:
+    """Return the logos of each variant: its two alleles (2 A, ...), effect and changed hits."""
+    letters = [text_of(row) for row in tokens]
+    n, logos = len(alleles), []
+    for i, (v, delta) in enumerate(zip(alleles.variants, deltas)):
+        same = hits[["chrom", "pos", "ref", "alt"]] == [v.chrom, v.pos, v.ref, v.alt]
+        on = f" on haplotype {v.haplotype}" if v.haplotype else ""
+        logo = AlleleLogo(
+            f"{v.chrom}:{v.pos + 1:,} {v.ref}>{v.alt}{on} ({delta:+.3g})",
+            values[i],
+            values[n + i],
+            *allele_spans(alleles, i),
+            (letters[i], letters[n + i]),
+            hits_in_words(hits[same.all(axis=1)]),
+        )
+        logos.append(logo)
+    return logos
