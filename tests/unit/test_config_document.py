@@ -59,7 +59,7 @@ def test_types_in_words():
 
 def test_the_demo_fits_the_schemas(root):
     jsonschema = pytest.importorskip("jsonschema")
-    demo = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    demo = yaml.safe_load((root / "config" / "demo.yaml").read_text())
     schema = json.loads((root / CONFIG_SCHEMA).read_text())
     jsonschema.validate(demo, schema)
     with pytest.raises(jsonschema.ValidationError, match="sede"):

@@ -27,10 +27,10 @@ def made(root, tmp_path):
     (tmp_path / "g.fa.fai").write_text("".join(lines))
     sites = [(f"c{i % CHROMS}", 1_000 + i * 1_200) for i in range(771)]
     (tmp_path / "r.bed").write_text("".join(f"{c}\t{s}\t{s + 1}\n" for c, s in sites))
-    base = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    base = yaml.safe_load((root / "config" / "demo.yaml").read_text())
 
     def make(chunk_bp=100_000, regions=None, **steps):
-        regions = regions or {"tile": None, "bed": str(tmp_path / "r.bed"), "chroms": ".*"}
+        regions = regions or {"bed": str(tmp_path / "r.bed")}
         run = {"genome": {"fasta": str(tmp_path / "g.fa")}, "chunk_bp": chunk_bp}
         steps = base["steps"] | {"select": {"fdr": None, "top_n": 150}} | steps
         return base | run | {"regions": regions, "steps": steps}
@@ -70,11 +70,11 @@ def test_what_is_chosen_by_rate_is_an_upper_bound(root, made):
 
 
 def test_long_jobs_few_jobs_and_the_demo_are_not_told(root, made):
-    tiles = {"tile": {"stride_bp": 10}, "chroms": ".*"}
+    tiles = {"tile": {"stride_bp": 10}}
     steps = {"select": None}
     assert small_chunks(Plan.from_config(made(regions=tiles, **steps), root), "ctcf_pu1") is None
     assert small_chunks(Plan.from_config(made(chunk_bp=1_000_000), root), "ctcf_pu1") is None
-    demo = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    demo = yaml.safe_load((root / "config" / "demo.yaml").read_text())
     assert small_chunks(Plan.from_config(demo, root), "ctcf_pu1") is None
 
 

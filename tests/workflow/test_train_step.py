@@ -33,7 +33,7 @@ RECIPE = {
 def overlay(**more):
     train = {"models": {"words": RECIPE, "line": RECIPE | {"module": "Linear", "module_args": {}}}}
     off = dict.fromkeys(("predict", "select", "attribute", "seqlets", "hits", "report"))
-    return {"run": "t", "models": {"ctcf_pu1": None}, "steps": off | {"train": train}} | more
+    return {"run": "t", "steps": off | {"train": train}} | more
 
 
 def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
@@ -48,10 +48,10 @@ def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
     (folder / "words.yaml").write_text(yaml.safe_dump(model))
     config = overlay(
         genome={"fasta": str(small_genome)},
-        regions={"tile": {"stride_bp": 100}, "chroms": ".*"},
+        regions={"tile": {"stride_bp": 100}},
         motifs=None,
     )
-    config["models"] = {"ctcf_pu1": None, "words": "words.yaml"}
+    config["models"] = {"words": "words.yaml"}
     config["steps"]["predict"] = {"tracks": False}
     snakemake(config, folder)
     results = folder / "results" / "t"
@@ -154,10 +154,10 @@ def test_folds_from_reads_are_predicted_held_out(tmp_path, small_genome, snakema
     (folder / "tss.yaml").write_text(yaml.safe_dump(model))
     config = overlay(
         genome={"fasta": str(small_genome)},
-        regions={"tile": {"stride_bp": 200}, "chroms": ".*"},
+        regions={"tile": {"stride_bp": 200}},
         motifs=None,
     )
-    config["models"] = {"ctcf_pu1": None, "tss": "tss.yaml"}
+    config["models"] = {"tss": "tss.yaml"}
     config["steps"] |= {"predict": {"tracks": False}, "train": {"models": {"tss": recipe}}}
     done = snakemake(config, folder)
     assert jobs_run(done.stderr)["train_fold"] == 2

@@ -22,7 +22,8 @@ from cisweep.plan.input_files import file_notices
 from cisweep.plan.contents.null_stretches import NullStretches
 from cisweep.plan.contents.pairs import pair_chunks
 from cisweep.plan.plan import Plan
-from cisweep.plan.workload import small_chunks
+from cisweep.plan.run_config import needless_nulls
+from cisweep.plan.workload import chosen_notice, small_chunks
 from cisweep.outputs.browser import browser_tracks
 from cisweep.steps.report import HUB_FILES
 from cisweep.steps.train import data_files, n_folds, read_files, with_tracks
@@ -47,9 +48,8 @@ def make_plan():
 PLAN = make_plan()
 # Said once, by the process that plans the run, not by each job.
 if workflow.is_main_process:
-    for notice in filter(
-        None, [*(small_chunks(PLAN, m) for m in PLAN.models), *file_notices(PLAN)]
-    ):
+    sizes = [chosen_notice(PLAN), *(small_chunks(PLAN, m) for m in PLAN.models)]
+    for notice in filter(None, [*needless_nulls(PLAN.config), *sizes, *file_notices(PLAN)]):
         logger.warning(f"cisweep: {notice}")
     if held := driver.notice(Path(PLAN.results)):
         logger.warning(f"cisweep: {held}")

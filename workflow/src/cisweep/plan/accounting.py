@@ -1,15 +1,19 @@
 """Every region that was dropped, by whom and why; and whether too many were."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped, n_tiles
-from cisweep.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from cisweep.plan.plan import Plan
 
 COLUMNS = ["step", "model", *DROPPED_COLUMNS]
 
 
-def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
+def dropped_table(plan: "Plan", parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Return all dropped regions: those of the plan and those of the chunk jobs.
 
     By model, in genome order, the regions of the step ism (its own BED) after the run's.
@@ -27,7 +31,7 @@ def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
     return table.iloc[order].reset_index(drop=True)
 
 
-def n_regions(plan: Plan, model: str) -> int:
+def n_regions(plan: "Plan", model: str) -> int:
     """Return how many regions the user gave, or how many tiles the genome has."""
     if plan.given is not None:
         return len(plan.given)
@@ -40,7 +44,7 @@ def n_regions(plan: Plan, model: str) -> int:
     )
 
 
-def check_share(plan: Plan, table: pd.DataFrame) -> None:
+def check_share(plan: "Plan", table: pd.DataFrame) -> None:
     """Raise RegionError if more than max_dropped of a model's regions were dropped.
 
     Only the steps that sweep the run's regions count; others have their own.

@@ -33,11 +33,13 @@ _INTRO = """# Configuration
 
 Made by `python -m cisweep.plan.document` (`make docs`) from the config models; do not edit.
 
-`config.yaml` is the demo. A run of your own lays a file over it: `snakemake --configfile my.yaml`.
-What your file does not name stays as in the demo; `null` turns a step off and takes a model of the
-demo out of `models`. Unknown keys are errors, and all errors are listed at once. A relative path is
-relative to the folder in which snakemake runs; `{workflow}` at its beginning stands for the folder
-of this workflow. Paths in a model.yaml are relative to that file.
+`config.yaml` is a template: copy it, fill in the paths, and run `snakemake --configfile my.yaml`.
+What holds is your file and the defaults below, nothing else. Without a config the demo runs
+([demo.yaml](demo.yaml)); `--config key=value` alone changes keys of the demo, beside `--configfile`
+those of your file. A step that is not named, or null, is off. Unknown keys are errors, and all
+errors are listed at once. A relative path is relative to the folder in which snakemake runs;
+`{workflow}` at its beginning stands for the folder of this workflow. Paths in a model.yaml are
+relative to that file.
 
 A default of *required* means that the key must be given. `[]` behind a key stands for each item of
 a list, `<name>` for each name of a mapping. Whole files are in [examples](examples).

@@ -10,6 +10,7 @@ from cisweep.genome.motifs import Motif
 from cisweep.plan.chunks import split_items
 from cisweep.plan.contents.backgrounds import choose_motif, choose_motifs
 from cisweep.plan.plan import Plan
+from cisweep.plan.workload import bases_of_job
 
 
 def marginal_motifs(plan: Plan) -> list[Motif]:
@@ -31,7 +32,7 @@ def marginal_chunks(plan: Plan, model: str) -> dict[str, range]:
     """Return chunk -> its motifs, as rows of `marginal_motifs`."""
     step, width = plan.step_config("marginalize"), plan.models[model].window_bp
     return split_items([step.n_backgrounds * width] * len(marginal_motifs(plan)),
-                       plan.config.chunk_bp)  # fmt: skip
+                       bases_of_job(plan))  # fmt: skip
 
 
 def spaced_pairs(plan: Plan) -> list[tuple[Motif, Motif]]:
@@ -64,7 +65,7 @@ def space_chunks(plan: Plan, model: str) -> dict[str, range]:
     step, width = plan.step_config("space"), plan.models[model].window_bp
     arrangements = 3 * len(step.distances) * len(step.orientations)  # the pair, each motif alone
     size = arrangements * step.n_backgrounds * width
-    return split_items([size] * len(spaced_pairs(plan)), plan.config.chunk_bp)
+    return split_items([size] * len(spaced_pairs(plan)), bases_of_job(plan))
 
 
 def block_key(motifs: list[Motif]) -> str:
