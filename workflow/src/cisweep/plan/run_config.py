@@ -68,9 +68,9 @@ class TileConfig(Strict):
 class RegionsConfig(Strict):
     """Which stretches of the genome, and what makes one unusable."""
 
-    tile: TileConfig | None = None
+    tile: TileConfig | None = Field(None, examples=[{"stride_bp": 100, "start": 0, "end": None}])
     """Tile the genome."""
-    bed: Path | None = None
+    bed: Path | None = Field(None, examples=["my_peaks.narrowPeak"])
     """BED3 to BED12 or narrowPeak, plain or gzip; windows are centred on its rows."""
     edge: Literal["drop", "pad"] = "drop"
     """A window that leaves its chromosome is dropped, or padded with N."""
@@ -118,7 +118,7 @@ class RunConfigBase(Strict):
     """The genome (or give `sequences`); a run that only trains needs neither."""
     regions: RegionsConfig = Field(RegionsConfig(), examples=[{"bed": "my_peaks.narrowPeak"}])
     """Regions of the genome: `tile` or `bed`."""
-    sequences: Path | None = None
+    sequences: Path | None = Field(None, examples=["my_sequences.fa"])
     """Instead of genome and regions: a FASTA file, or a table with columns name and sequence."""
     models: dict[Name, Path | None] = Field({}, examples=[{"my_model": "models/my_model.yaml"}])
     """Id of a model: its model.yaml. Each id becomes a folder under results/<run>."""
