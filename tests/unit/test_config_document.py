@@ -7,6 +7,7 @@ import pytest
 import yaml
 from pydantic_core import to_jsonable_python
 
+from cisweep.config.messages import models_in
 from cisweep.config.model import ModelConfig
 from cisweep.plan.document import (
     CONFIG_SCHEMA,
@@ -15,7 +16,6 @@ from cisweep.plan.document import (
     default_text,
     documents,
     field_texts,
-    models_in,
     type_text,
 )
 from cisweep.plan.run_config import run_model

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ValidationError
 from cisweep.config.base import NAME
 
 
-def _inner_models(annotation: Any) -> list[type[BaseModel]]:
-    """Return the config models that `annotation` (a union, a list, a mapping, one) names."""
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the config models that `annotation` (a union, a list, a mapping, one) names, once."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in get_args(annotation) for model in _inner_models(part)]
+    found = [model for part in get_args(annotation) for model in models_in(part)]
+    return list(dict.fromkeys(found))
 
 
 def _models_at(model: type[BaseModel], loc: tuple) -> list[type[BaseModel]]:
@@ -24,7 +25,7 @@ def _models_at(model: type[BaseModel], loc: tuple) -> list[type[BaseModel]]:
     for step in loc:
         fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
         # An index of a list, or the tag of a union, leads to the same models.
-        models = [inner for f in fields for inner in _inner_models(f)] or models
+        models = [inner for f in fields for inner in models_in(f)] or models
     return models
 
 

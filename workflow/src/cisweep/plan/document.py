@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from cisweep.config.messages import as_line
+from cisweep.config.messages import as_line, models_in
 from cisweep.config.model import ModelConfig
 from cisweep.plan.run_config import GenomeConfig, RegionsConfig, run_model
 from cisweep.steps import all_steps
@@ -63,14 +63,6 @@ _BEGUN = ("predict", "select", "attribute", "seqlets", "hits", "report")
 
 _NAMES = {Path: "path", str: "text", int: "integer", float: "number", bool: "true or false"}
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"), ("min_length", "at least"))
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the config models that a type is made of, in order."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    found = [model for part in get_args(annotation) for model in models_in(part)]
-    return list(dict.fromkeys(found))
 
 
 @cache
