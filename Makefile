@@ -56,7 +56,7 @@ lint: $(VENV)/.installed-test  ## Style, import directions, Snakemake's own lint
 audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python
 
-docs: $(VENV)/.installed  ## Write config/README.md and the schemas from the config models
+docs: $(VENV)/.installed  ## Write config/README.md, the template and the schemas from the config models
 	$(VENV)/bin/python -m cisweep.plan.document
 
 accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI

@@ -1,6 +1,6 @@
 """cisweep: sequence-to-function models of DNA, swept across a genome.
 
-Configuration: config/config.yaml, described in config/README.md.
+Configuration: config/README.md; config/config.yaml is a template, config/demo.yaml the demo.
 """
 
 from snakemake.utils import min_version
@@ -8,8 +8,11 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-# The config of whoever calls (--configfile, module:) is laid over the demo's.
-configfile: f"{workflow.current_basedir}/config/config.yaml"
+# The demo runs where nobody gave a config: no --configfile, and no configfile: or module: of a
+# caller. --config alone changes keys of the demo. Jobs get the same arguments and see the same.
+if not workflow.configfiles and config == workflow.config_settings.overwrite_config:
+
+    configfile: f"{workflow.current_basedir}/config/demo.yaml"
 
 
 include: "workflow/rules/common.smk"

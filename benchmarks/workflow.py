@@ -19,6 +19,7 @@ from benchmarks.run import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 RESOURCES = ROOT / "workflow" / "resources"
+DEMO = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
 
 
 def run(folder: Path, config: dict) -> float:
@@ -63,27 +64,21 @@ def main() -> None:
     """Run all and write."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wall = run(folder / "demo", {})
+        wall = run(folder / "demo", DEMO)
         whole = jobs(folder / "demo")
         bed = folder / "two.bed"
         bed.write_text("chr20\t300000\t300200\nchr20\t700000\t700200\n")
         idle = run(
             folder / "idle",
-            {"regions": {"tile": None, "bed": str(bed)}, "steps": {"select": None}},
+            DEMO | {"regions": {"bed": str(bed)}, "steps": DEMO["steps"] | {"select": None}},
         )
         memory = {}
         for length in (90_000, 900_000):
-            config = {
+            config = DEMO | {
                 "genome": {"fasta": str(genome(folder, length))},
                 "regions": {"tile": {"stride_bp": 100}},
                 "chunk_bp": 90_000,
-                "steps": {
-                    "select": None,
-                    "seqlets": None,
-                    "hits": None,
-                    "report": None,
-                    "attribute": {"n_references": 2},
-                },
+                "steps": {"predict": {}, "attribute": {"n_references": 2}},
             }
             run(folder / str(length), config)
             memory[length] = jobs(folder / str(length)).groupby("rule")["mb"].max()

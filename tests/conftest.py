@@ -47,21 +47,23 @@ def resources() -> Path:
 
 
 def run_workflow(
-    config: dict,
+    config: dict | None,
     folder: Path,
     *arguments: str,
     check: bool = True,
     cores: int = 2,
     timeout: float = 900,
 ) -> subprocess.CompletedProcess:
-    """Run the workflow in `folder` with `config` laid over the default; return the process."""
+    """Run the workflow in `folder` with `config`, or the demo without any; return the process."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "overlay.yaml"
-    file.write_text(yaml.safe_dump(config))
     command = [
         sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory",
-        str(folder), "--configfile", str(file), "--cores", str(cores), *arguments,
+        str(folder), "--cores", str(cores), *arguments,
     ]  # fmt: skip
+    if config is not None:
+        file = folder / "overlay.yaml"
+        file.write_text(yaml.safe_dump(config))
+        command[5:5] = ["--configfile", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder)
     if check and done.returncode:
         raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")

@@ -299,7 +299,7 @@ STEPS = [
     Case(
         "variants without a path",
         config={"steps": {"variants": {}}},
-        says=("steps.variants.path", "Field required"),
+        says=("steps.variants.path: missing", "for example steps: {variants: {path: my_variants"),
     ),
     Case(
         "haplotype with nulls",

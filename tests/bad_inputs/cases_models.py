@@ -39,7 +39,7 @@ CASES = [
     changed("folds a list of numbers", FOLDS, "folds: [3]\n", "folds.0", "got 3"),
     changed("folds a mapping", FOLDS, "folds: {weights: a}\n", "folds", "valid list"),
     changed("no folds", FOLDS, "folds: []\n", "folds", "at least 1 item"),
-    changed("folds missing", FOLDS, "", "folds", "Field required"),
+    changed("folds missing", FOLDS, "", "folds: missing", "config/README.md describes it"),
     changed("inputs 5", FOLDS, "inputs: 5\n" + FOLDS, "inputs", "valid list, got 5"),
     changed("inputs [5]", FOLDS, "inputs: [5]\n" + FOLDS, "inputs.0", "got 5"),
     changed("targets a text", "\n  - " + TARGET, " ctcf", "targets", "valid list, got 'ctcf'"),

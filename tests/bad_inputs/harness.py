@@ -62,6 +62,8 @@ def write_case(case: Case, folder: Path, genome: Path) -> Path:
     overlay = folder / "overlay.yaml"
     if "overlay.yaml" not in case.files:
         data = laid_over(small_config(genome), _placed(case.config, folder))
+        if isinstance(data["models"], Mapping):  # null takes the small run's model out
+            data["models"] = {k: v for k, v in data["models"].items() if v is not None}
         overlay.write_text(yaml.safe_dump(data, sort_keys=False))
     return overlay
 

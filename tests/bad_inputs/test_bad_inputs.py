@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from harness import ROOT, Case, all_cases, snapshot, write_case
 from snakemake.common.configfile import load_configfile
-from snakemake.utils import update_config
 
 from cisweep.errors import CisweepError
 from cisweep.plan.checks import checked_plan
@@ -23,7 +22,6 @@ CASES = all_cases()
 PARSED = [case for case in CASES if case.at == "parse"]
 IN_JOBS = [case for case in CASES if case.at == "job"]
 SAMPLE = PARSED[:: max(len(PARSED) // 8, 1)]
-DEFAULT = ROOT / "config" / "config.yaml"
 
 
 def names(cases: list[Case]) -> list[str]:
@@ -33,10 +31,9 @@ def names(cases: list[Case]) -> list[str]:
 
 def message_of(overlay: Path) -> str:
     """Return what the Snakefile would say of a config; fails if it takes it."""
-    data = load_configfile(DEFAULT)
-    update_config(data, load_configfile(overlay))
+    data = load_configfile(overlay)
     with pytest.raises(CisweepError) as caught:
-        checked_plan(data, ROOT, [overlay, DEFAULT])
+        checked_plan(data, ROOT, [overlay])
     return str(caught.value)
 
 
@@ -51,9 +48,8 @@ def test_each_case_says_place_and_more():
 def test_the_small_run_is_sound(small_genome, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     overlay = write_case(Case("sound"), tmp_path / "case", small_genome)
-    data = load_configfile(DEFAULT)
-    update_config(data, load_configfile(overlay))
-    assert checked_plan(data, ROOT, [overlay, DEFAULT]).chunks("ctcf_pu1")
+    data = load_configfile(overlay)
+    assert checked_plan(data, ROOT, [overlay]).chunks("ctcf_pu1")
 
 
 @pytest.mark.parametrize("case", PARSED, ids=names(PARSED))

@@ -40,7 +40,7 @@ def settings(small_genome) -> dict:
     bed.write_text("".join(f"chrB\t{s}\t{s + 150}\n" for s in starts))
     steps = dict.fromkeys(("select", "seqlets", "hits", "report"))
     steps |= {"predict": {"batch_size": 8}, "attribute": {"n_references": 2, "batch_size": 4}}
-    regions = {"tile": None, "bed": str(bed), "chroms": ".*"}
+    regions = {"bed": str(bed)}
     return config(small_genome, regions=regions, chunk_bp=36_000, motifs=None, steps=steps)
 
 

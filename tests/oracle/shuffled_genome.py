@@ -92,7 +92,7 @@ class Swept:
         folder.mkdir()
         (folder / "g.fa").write_text(f">{CHROM}\n{decode_tokens(tokens)}\n")
         pysam.faidx(str(folder / "g.fa"))
-        config = yaml.safe_load((root / "config" / "config.yaml").read_text())
+        config = yaml.safe_load((root / "config" / "demo.yaml").read_text())
         config |= {"genome": {"fasta": str(folder / "g.fa")}}
         # Four shuffles of each window instead of ten: fewer make it no less valid.
         config["steps"]["select"]["null_windows"] = 20_000

@@ -46,7 +46,7 @@ def plan(tmp_path_factory, resources) -> Plan:
     torch.manual_seed(0)
     save_file(CNN(**model["module_args"]).state_dict(), folder / "random.safetensors")
     root = resources.parents[1]
-    config = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    config = yaml.safe_load((root / "config" / "demo.yaml").read_text())
     config |= {"models": {"m": str(folder / "random.yaml")}, "chunk_bp": 2_000_000}
     return Plan.from_config(config, Path(root))
 

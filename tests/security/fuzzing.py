@@ -281,7 +281,7 @@ def _read_model_yaml(path: Path) -> None:
     read_model_config(path)
 
 
-CONFIG = Path(__file__).resolve().parents[2] / "config" / "config.yaml"
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "demo.yaml"
 
 
 def _read_run_config(path: Path) -> None:

@@ -24,7 +24,7 @@ def genome(tmp_path) -> Path:
 
 
 def plan(root: Path, genome: Path, **changes) -> Plan:
-    data = yaml.safe_load((root / "config" / "config.yaml").read_text()) | {
+    data = yaml.safe_load((root / "config" / "demo.yaml").read_text()) | {
         "genome": {"fasta": str(genome)},
         "regions": {"tile": {"stride_bp": 50}, "blacklist": [str(genome.parent / "black.bed")]},
         "chunk_bp": 1000,
@@ -191,7 +191,7 @@ def test_a_step_s_version_counts(root, genome, monkeypatch):
 
 def test_a_run_without_any_region_has_one_empty_chunk(root, genome):
     rows = bed(genome, "regions.bed", ("c", 100, 300))
-    regions = {"bed": str(rows), "tile": None, "chroms": "none", "max_dropped": 1.0}
+    regions = {"bed": str(rows), "chroms": "none", "max_dropped": 1.0}
     made = plan(root, genome, regions=regions)
     assert made.chunks("ctcf_pu1") == ["c000000"]
     assert [len(part) for part in made.windows("ctcf_pu1", "c000000")] == [0, 0]

@@ -1,18 +1,21 @@
 """config/README.md and the schemas say what the config models say."""
 
 import json
+import re
 
 import pytest
 import yaml
+from pydantic_core import to_jsonable_python
 
+from cisweep.config.messages import models_in
 from cisweep.config.model import ModelConfig
 from cisweep.plan.document import (
     CONFIG_SCHEMA,
     MODEL_SCHEMA,
+    TEMPLATE,
     default_text,
     documents,
     field_texts,
-    models_in,
     type_text,
 )
 from cisweep.plan.run_config import run_model
@@ -46,9 +49,49 @@ def test_every_step_and_key_is_in_the_readme(root):
     for step in all_steps().values():
         for key in step.config.model_fields:
             assert f"| `steps.{step.name}.{key}` |" in text
-    assert "| `chunk_bp` | integer, ≥ 100 | `5000000` |" in text
+    assert "| `chunk_bp` | integer or null, ≥ 100 | `null` |" in text
     assert '| `regions.edge` | `drop`, `pad` | `"drop"` |' in text
     assert "| `window_bp` | integer, ≥ 1 | *required* |" in text
+
+
+def uncommented(root) -> dict:
+    """Return the template with all that stands behind a # taken in."""
+    text = (root / TEMPLATE).read_text()
+    return yaml.safe_load(re.sub(r"^( *)# (?= *\w+:(?: |$))", r"\1", text, flags=re.M))
+
+
+def test_the_template_has_every_key_and_its_default(root):
+    data = uncommented(root)
+    assert list(data) == list(run_model().model_fields)
+    for key in ("genome", "regions"):
+        model = models_in(run_model().model_fields[key].annotation)[0]
+        assert list(data[key]) == list(model.model_fields)
+    assert list(data["steps"]) == list(all_steps())
+    for name, step in all_steps().items():
+        fields = step.config.model_fields
+        assert list(data["steps"][name]) == list(fields), name
+        for key, field in fields.items():
+            if not field.is_required():
+                default = to_jsonable_python(field.get_default(call_default_factory=True))
+                assert data["steps"][name][key] == default, f"{name}.{key}"
+
+
+def test_the_template_with_ones_paths_is_a_config(root, tmp_path, snakemake):
+    text = (root / TEMPLATE).read_text()
+    own = {
+        "my_genome.fa": "genome/chr20_0_1Mb.fa.gz",
+        "my_peaks.narrowPeak": "design/regions.bed",
+        "models/my_model.yaml": "models/ctcf_pu1.yaml",
+        "my_motifs.meme": "motifs/JASPAR2026_CORE_vertebrates_nr.meme",
+    }
+    for name, path in own.items():
+        assert text.count(name) == 1
+        text = text.replace(name, f'"{{workflow}}/workflow/resources/{path}"')
+    done = snakemake(yaml.safe_load(text), tmp_path, "-n")
+    said = done.stdout + done.stderr
+    assert re.search(r"^attribute_chunk +1$", said, flags=re.M)
+    assert "results/my_run/my_model/hits.parquet" in said
+    assert said.count("cisweep: ") == 1  # of the chosen chunk_bp
 
 
 def test_types_in_words():
@@ -59,7 +102,7 @@ def test_types_in_words():
 
 def test_the_demo_fits_the_schemas(root):
     jsonschema = pytest.importorskip("jsonschema")
-    demo = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    demo = yaml.safe_load((root / "config" / "demo.yaml").read_text())
     schema = json.loads((root / CONFIG_SCHEMA).read_text())
     jsonschema.validate(demo, schema)
     with pytest.raises(jsonschema.ValidationError, match="sede"):

@@ -34,7 +34,7 @@ def regions(genome, root, tmp_path):
         if rows is not None:
             (tmp_path / "r.bed").write_text(rows)
             step["bed"] = str(tmp_path / "r.bed")
-        data = yaml.safe_load((root / "config" / "config.yaml").read_text())
+        data = yaml.safe_load((root / "config" / "demo.yaml").read_text())
         data["genome"], data["chunk_bp"] = {"fasta": str(genome)}, 600
         data["regions"]["chroms"] = "c.*"
         data["steps"] = {"predict": {}, "ism": step}

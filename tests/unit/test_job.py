@@ -50,7 +50,7 @@ class Params(dict):
 
 def snakemake(root, folder, config=None, **changes):
     """Return what a script finds as `snakemake`."""
-    data = yaml.safe_load((root / "config" / "config.yaml").read_text()) | (config or {})
+    data = yaml.safe_load((root / "config" / "demo.yaml").read_text()) | (config or {})
     found = {
         "params": Params(root=str(root), settings="s1"),
         "input": Names(a=str(folder / "in.txt")),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from cisweep.config.messages import models_in
 from cisweep.config.model import ModelConfig
-from cisweep.plan.run_config import _inner_models, run_model
+from cisweep.plan.run_config import run_model
 from cisweep.steps.train import Recipe
 
 OF_PYTHON = {
@@ -32,7 +33,7 @@ def paths_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Yield the full name of each key below a config model."""
     for name, field in model.model_fields.items():
         yield prefix + name
-        for inner in _inner_models(field.annotation):
+        for inner in models_in(field.annotation):
             yield from paths_of(inner, f"{prefix}{name}.")
 
 

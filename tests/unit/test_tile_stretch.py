@@ -22,7 +22,7 @@ def made(root, tmp_path):
             lines.append(f"{name}\t{length}\t{offset}\t{length}\t{length + 1}\n")
             offset += length + 1
     (tmp_path / "g.fa.fai").write_text("".join(lines))
-    data = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    data = yaml.safe_load((root / "config" / "demo.yaml").read_text())
 
     def make(chunk_bp=2_500, edge="drop", **tile):
         regions = {"tile": {"stride_bp": 70, **tile}, "chroms": "chr.*", "edge": edge}

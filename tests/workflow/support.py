@@ -9,28 +9,38 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pyBigWig
+import yaml
+from snakemake.utils import update_config
 
+ROOT = Path(__file__).resolve().parents[2]
 STEPS = {
     "predict": {"batch_size": 64},
     "select": {"fdr": None, "top_n": 12},
     "attribute": {"n_references": 4, "batch_size": 8},
     "seqlets": {"fdr": 0.2},
     "hits": {"threshold": 1e-4, "null_copies": 2},
-    "report": None,
 }
 
 
 def config(genome: Path, **changes) -> dict:
-    """Return a config of a small run: the demo's model and few motifs on a small genome."""
+    """Return the whole config of a small run: the demo's model, few motifs, a small genome."""
     base = {
         "run": "small",
         "genome": {"fasta": str(genome)},
-        "regions": {"tile": {"stride_bp": 100}, "chroms": ".*"},
+        "regions": {"tile": {"stride_bp": 100}},
+        "models": {"ctcf_pu1": str(ROOT / "workflow/resources/models/ctcf_pu1.yaml")},
         "motifs": str(genome.parent / "motifs.meme"),
         "chunk_bp": 100_000,
         "steps": STEPS,
     }
     return base | changes
+
+
+def demo_config(**changes) -> dict:
+    """Return the demo's config with `changes` laid over it, mapping by mapping."""
+    data = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text())
+    update_config(data, changes)
+    return data
 
 
 def jobs_run(text: str) -> dict[str, int]:

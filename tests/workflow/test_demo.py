@@ -1,10 +1,11 @@
-"""The default config, end to end, on real human DNA: biology, page, products."""
+"""The demo, end to end, on real human DNA: biology, page, products."""
 
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,6 +14,9 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from support import demo_config
 
 from cisweep.analysis.motifs.discover import (
     DiscoveryOptions,
@@ -30,11 +34,11 @@ ETS = {"SPI1", "Spi1", "SPIB", "SPIC", "ETV6", "ETV7", "ELF1", "ELF2", "ELF3", "
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory, snakemake):
-    """The results of the default config: those of `make demo` where CI says that it ran it."""
+    """The results of a run without a config: those of `make demo` where CI says that it ran it."""
     if made := os.environ.get("CISWEEP_DEMO_RUN"):
         return Path(made) / "results" / "demo"
     folder = tmp_path_factory.mktemp("demo run")
-    snakemake({}, folder, timeout=1200)
+    snakemake(None, folder, timeout=1200)
     return folder / "results" / "demo"
 
 
@@ -51,7 +55,7 @@ def strongest(demo, tmp_path_factory, snakemake):
     folder = tmp_path_factory.mktemp("strongest") / "run"
     for name in (".snakemake", "results/demo"):
         shutil.copytree(demo.parent.parent / name, folder / name)
-    snakemake({"steps": steps}, folder, timeout=1200)
+    snakemake(demo_config(steps=steps), folder, timeout=1200)
     return folder / "results" / "demo" / "ctcf_pu1"
 
 

@@ -77,7 +77,7 @@ def overlay(inputs: Path, steps: dict) -> dict:
             "blacklist": [str(inputs / "blacklist.bed")],
             "chroms": "chr[A-Z]{1,2}",
         },
-        "models": {"ctcf_pu1": None, "m": str(inputs / "ctcf_pu1.yaml")},
+        "models": {"m": str(inputs / "ctcf_pu1.yaml")},
         "motifs": str(inputs / "motifs.meme"),
         "steps": OFF | steps,
     }

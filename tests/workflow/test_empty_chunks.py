@@ -37,7 +37,7 @@ def overlay(genome: Path, motifs: Path, position: int, ref: str) -> dict:
         "ablate": {"max_hits": 4, "n_shuffles": 2},
         "report": {},
     }
-    regions = {"tile": {"stride_bp": 100}, "chroms": ".*", "max_dropped": 1.0}
+    regions = {"tile": {"stride_bp": 100}, "max_dropped": 1.0}
     own = {"motifs": str(motifs), "chunk_bp": 6000, "steps": steps, "regions": regions}
     return config(genome) | own
 

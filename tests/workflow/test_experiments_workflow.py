@@ -75,7 +75,7 @@ def test_zero_shot_scores_do_not_depend_on_chunks(
     tmp_path, small_genome, snakemake, resources, variants
 ):
     pytest.importorskip("transformers")
-    model = {"models": {"ctcf_pu1": None, "lm": str(resources / "yeast_lm" / "model.yaml")}}
+    model = {"models": {"lm": str(resources / "yeast_lm" / "model.yaml")}}
     steps = {name: None for name in STEPS} | {
         "variants": {"path": str(variants)},
         "zero_shot": {"scores": ["l2", "likelihood_ratio"], "both_strands": True, "limit": 1090},

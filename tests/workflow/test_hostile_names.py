@@ -77,7 +77,7 @@ def run(hostile, snakemake):
         "variants": {"path": str(hostile / "variants.tsv"), "n_nulls": 2},
         "report": {},
     }
-    given = {"bed": str(hostile / "regions.bed"), "tile": None, "chroms": ".*"}
+    given = {"bed": str(hostile / "regions.bed")}
     snakemake(config(hostile / "genome.fa", regions=given, steps=steps), folder)
     return folder
 

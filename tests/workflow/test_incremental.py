@@ -16,7 +16,7 @@ ROWS = [("chrA", s, s + 150) for s in range(1000, 28000, 3000)] + [("chrB", 4000
 
 def bed_config(genome: Path, bed: Path, **changes) -> dict:
     return config(genome, chunk_bp=10_000, **changes) | {
-        "regions": {"tile": None, "bed": str(bed), "chroms": ".*"},
+        "regions": {"bed": str(bed)},
         "steps": {
             "predict": {"batch_size": 16},
             "select": None,
@@ -61,7 +61,8 @@ def test_a_further_model_reruns_nothing_of_the_first(tmp_path, small_genome, res
     shutil.copy(resources / "models" / "ctcf_pu1.safetensors", tmp_path)
     text = (resources / "models" / "ctcf_pu1.yaml").read_text()
     (tmp_path / "other.yaml").write_text(text.replace("window_bp: 200", "window_bp: 150"))
-    done = snakemake(settings | {"models": {"other": str(tmp_path / "other.yaml")}}, folder)
+    other = {"other": str(tmp_path / "other.yaml")}
+    done = snakemake(settings | {"models": settings["models"] | other}, folder)
     ran = [line for line in done.stderr.splitlines() if "wildcards: model=" in line]
     assert ran and all("model=other" in line for line in ran), ran
 

@@ -1,11 +1,16 @@
 """The demo's config on the demo's genome, dinucleotide-shuffled: nothing is there to be found."""
 
 import re
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pysam
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from support import demo_config
 
 from cisweep.sequence.tokens import decode_tokens, shuffle_tokens, tokenize
 
@@ -29,7 +34,7 @@ def shuffled(tmp_path_factory, resources, snakemake):
     tokens = shuffle_tokens(tokens[None], np.array([[1]], np.uint64))
     (folder / "g.fa").write_text(f">chr20\n{decode_tokens(tokens[0, 0])}\n")
     pysam.faidx(str(folder / "g.fa"))
-    config = {"genome": {"fasta": str(folder / "g.fa")}, "steps": {"discover": {}}}
+    config = demo_config(genome={"fasta": str(folder / "g.fa")}, steps={"discover": {}})
     snakemake(config, folder / "run", timeout=1200)
     return folder / "run" / "results" / "demo"
 

@@ -51,8 +51,8 @@ def profile(tmp_path_factory, small_genome):
     report = {"hub": {"assembly": "sacCer3", "email": "nobody@example.org"}}
     return config(
         small_genome,
-        models={"ctcf_pu1": None, "m": str(folder / "m.yaml")},
-        regions={"tile": {"stride_bp": 70}, "chroms": ".*"},
+        models={"m": str(folder / "m.yaml")},
+        regions={"tile": {"stride_bp": 70}},
         motifs=None,
         steps=off | {"predict": predict, "report": report},
     )

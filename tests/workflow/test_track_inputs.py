@@ -90,8 +90,8 @@ def run(tmp_path_factory, small_genome, snakemake, module, signal) -> Path:
         "variants": {"path": str(folder / "v.vcf"), "top_n": 2},
         "report": {},
     }  # fmt: skip
-    regions = {"tile": None, "bed": str(folder / "regions.bed"), "chroms": ".*"}
-    models = {"ctcf_pu1": None, "m": str(folder / "m.yaml")}
+    regions = {"bed": str(folder / "regions.bed")}
+    models = {"m": str(folder / "m.yaml")}
     snakemake(config(small_genome, models=models, regions=regions, steps=steps), folder)
     return folder / "results/small/m"
 

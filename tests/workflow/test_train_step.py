@@ -32,8 +32,7 @@ RECIPE = {
 
 def overlay(**more):
     train = {"models": {"words": RECIPE, "line": RECIPE | {"module": "Linear", "module_args": {}}}}
-    off = dict.fromkeys(("predict", "select", "attribute", "seqlets", "hits", "report"))
-    return {"run": "t", "models": {"ctcf_pu1": None}, "steps": off | {"train": train}} | more
+    return {"run": "t", "steps": {"train": train}} | more
 
 
 def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
@@ -48,10 +47,10 @@ def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
     (folder / "words.yaml").write_text(yaml.safe_dump(model))
     config = overlay(
         genome={"fasta": str(small_genome)},
-        regions={"tile": {"stride_bp": 100}, "chroms": ".*"},
+        regions={"tile": {"stride_bp": 100}},
         motifs=None,
     )
-    config["models"] = {"ctcf_pu1": None, "words": "words.yaml"}
+    config["models"] = {"words": "words.yaml"}
     config["steps"]["predict"] = {"tracks": False}
     snakemake(config, folder)
     results = folder / "results" / "t"
@@ -84,6 +83,17 @@ def test_train_then_predict_in_one_run(tmp_path, small_genome, snakemake):
     record = json.loads((train / "words" / "fold0.json").read_text())
     # 4096 words: 819 tested and 655 validated, the nearest to 20 % and 16 %.
     assert record["summary"]["rows"]["train"] == 2622
+
+
+def test_a_run_that_only_trains_needs_no_genome(tmp_path, snakemake):
+    steps = {"train": {"models": {"words": RECIPE}}, "report": {}}
+    snakemake({"run": "t", "steps": steps}, tmp_path)
+    results = tmp_path / "results" / "t"
+    assert (results / "train" / "words" / "model.yaml").is_file()
+    assert len(pd.read_csv(results / "dropped_regions.tsv", sep="\t")) == 0
+    assert json.loads((results / "provenance.json").read_text())["config"]["genome"] is None
+    # Tracks of a genome are what a session shows.
+    assert (results / "report.html").is_file() and not (results / "igv_session.xml").exists()
 
 
 def test_a_fault_in_the_data_is_one_readable_line(tmp_path, snakemake):
@@ -154,10 +164,10 @@ def test_folds_from_reads_are_predicted_held_out(tmp_path, small_genome, snakema
     (folder / "tss.yaml").write_text(yaml.safe_dump(model))
     config = overlay(
         genome={"fasta": str(small_genome)},
-        regions={"tile": {"stride_bp": 200}, "chroms": ".*"},
+        regions={"tile": {"stride_bp": 200}},
         motifs=None,
     )
-    config["models"] = {"ctcf_pu1": None, "tss": "tss.yaml"}
+    config["models"] = {"tss": "tss.yaml"}
     config["steps"] |= {"predict": {"tracks": False}, "train": {"models": {"tss": recipe}}}
     done = snakemake(config, folder)
     assert jobs_run(done.stderr)["train_fold"] == 2

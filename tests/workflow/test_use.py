@@ -41,7 +41,7 @@ def few_regions(genome: Path, folder: Path, **changes) -> dict:
     """Return the config of a run of three windows."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "regions.bed").write_text(BED)
-    regions = {"tile": None, "bed": str(folder / "regions.bed"), "chroms": ".*"}
+    regions = {"bed": str(folder / "regions.bed")}
     return config(genome, regions=regions, steps=SWEEP, **changes)
 
 
@@ -73,7 +73,7 @@ def test_a_minus_window_is_read_reverse_complemented(tmp_path, small_genome, sna
     model["rc"] = {"average": False}
     model["folds"][0]["weights"] = str(resources / "models" / "ctcf_pu1.safetensors")
     (tmp_path / "one_strand.yaml").write_text(yaml.safe_dump(model))
-    models = {"ctcf_pu1": None, "one": str(tmp_path / "one_strand.yaml")}
+    models = {"one": str(tmp_path / "one_strand.yaml")}
     snakemake(few_regions(small_genome, tmp_path, models=models), tmp_path, cores=1)
     found = tmp_path / "results" / "small" / "one"
     with h5py.File(found / "attributions.h5") as file, h5py.File(found / "predictions.h5") as p:
@@ -176,7 +176,7 @@ def test_a_network_of_ones_own_on_pythonpath(tmp_path, small_genome, root, monke
     }  # fmt: skip
     (tmp_path / "model.yaml").write_text(yaml.safe_dump(model))
     settings = few_regions(small_genome, folder)
-    settings["models"] = {"ctcf_pu1": None, "own": str(tmp_path / "model.yaml")}
+    settings["models"] = {"own": str(tmp_path / "model.yaml")}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     command = ["-s", str(root / "Snakefile"), "--configfile", "config.yaml"]
     target = ["--", "results/small/own/predictions.h5"]
@@ -225,7 +225,7 @@ def test_sequences_instead_of_a_genome(
         rows = "".join(f"{n}\t{s}\t1\n" for n, s in sequences.items())
         file.write_text("name\tsequence\tvalue\n" + rows)
     settings = config(small_genome, steps=SWEEP, chunk_bp=500)
-    settings |= {"genome": None, "sequences": str(file), "regions": {"tile": None, "chroms": ".*"}}
+    settings |= {"genome": None, "sequences": str(file), "regions": {"chroms": ".*"}}
     snakemake(settings, tmp_path / "run", cores=1)
     results = tmp_path / "run" / "results" / "small"
     with h5py.File(results / "ctcf_pu1" / "attributions.h5") as file:

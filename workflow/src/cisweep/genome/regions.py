@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.contracts import Windows
-from cisweep.errors import RegionError
+from cisweep.errors import CisweepError, RegionError
 from cisweep.genome.naming import renaming
 from cisweep.textfile import control_letter, read_lines, whole_number
 
@@ -108,6 +108,14 @@ def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") 
         centre=_centres(path, fields, number, start, end, summits),
         line=number,
     )
+
+
+def readable_bed(path: Path | None) -> Regions | None:
+    """Return the rows of a BED; None where none is given, or checks say what is wrong with it."""
+    try:
+        return None if path is None else read_bed(path)
+    except CisweepError:
+        return None
 
 
 def _check_names(fields: list[list[str]], number: np.ndarray, path: Path) -> None:

@@ -1,34 +1,38 @@
 """Every region that was dropped, by whom and why; and whether too many were."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped, n_tiles
 from cisweep.plan.contents import dropped_files
-from cisweep.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from cisweep.plan.plan import Plan
 
 COLUMNS = ["step", "model", *DROPPED_COLUMNS]
 
 
-def region_tables(plan: Plan) -> list[str]:
+def region_tables(plan: "Plan") -> list[str]:
     """Return the chunks' tables of dropped regions: those of the run, then those of steps."""
     first = plan.first_map_step
     steps = [*([] if first is None else [first]), *plan.steps_that_drop("own_regions")]
     return [path for step in steps for path in dropped_files(plan, step)]
 
 
-def item_tables(plan: Plan) -> list[str]:
+def item_tables(plan: "Plan") -> list[str]:
     """Return the tables of what was dropped and is no region, which may be long."""
     steps = plan.steps_that_drop("items")
     return [path for step in steps for path in dropped_files(plan, step)]
 
 
-def swept_by(plan: Plan) -> list[str]:
+def swept_by(plan: "Plan") -> list[str]:
     """Return the names in the column `step` of the rows that are regions of the run."""
     return ["plan", *([] if plan.first_map_step is None else [plan.first_map_step])]
 
 
-def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
+def dropped_table(plan: "Plan", parts: list[pd.DataFrame]) -> pd.DataFrame:
     """Return all dropped regions: those of the plan and those of the chunk jobs.
 
     By model, in genome order, the regions that are a step's own after the run's.
@@ -47,7 +51,7 @@ def dropped_table(plan: Plan, parts: list[pd.DataFrame]) -> pd.DataFrame:
     return table.iloc[order].reset_index(drop=True)
 
 
-def n_regions(plan: Plan, model: str) -> int:
+def n_regions(plan: "Plan", model: str) -> int:
     """Return how many regions the user gave, or how many tiles the genome has."""
     if plan.given is not None:
         return len(plan.given)
@@ -60,7 +64,7 @@ def n_regions(plan: Plan, model: str) -> int:
     )
 
 
-def check_share(plan: Plan, table: pd.DataFrame) -> None:
+def check_share(plan: "Plan", table: pd.DataFrame) -> None:
     """Raise RegionError if more than max_dropped of a model's regions were dropped.
 
     Only the steps that sweep the run's regions count; others have their own.
@@ -69,7 +73,7 @@ def check_share(plan: Plan, table: pd.DataFrame) -> None:
         check_share_of(plan, model, table)
 
 
-def check_share_of(plan: Plan, model: str, table: pd.DataFrame) -> None:
+def check_share_of(plan: "Plan", model: str, table: pd.DataFrame) -> None:
     """As check_share, for one model."""
     rows = table[table["step"].isin(swept_by(plan)) & (table["model"] == model)]
     limit = plan.config.regions.max_dropped

@@ -15,8 +15,8 @@ from cisweep.plan.chunk_windows import usable_windows
 from cisweep.plan.contents import step_checks, step_notices
 from cisweep.plan.input_files import check_source, file_checks
 from cisweep.plan.plan import Plan
-from cisweep.plan.run_config import paths_in
-from cisweep.plan.workload import small_chunks
+from cisweep.plan.run_config import needless_nulls, paths_in
+from cisweep.plan.workload import chosen_notice, small_chunks
 
 READ_BP = 20_000_000
 """Bases whose reading before any job takes about a second, or less."""
@@ -49,8 +49,9 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
 
 def notices(plan: Plan) -> list[str]:
     """Return lines of what is odd in a run, and may be meant so."""
-    sizes = (small_chunks(plan, model) for model in plan.models)
-    return [*(line for line in sizes if line is not None), *step_notices(plan)]
+    sizes = [chosen_notice(plan), *(small_chunks(plan, model) for model in plan.models)]
+    lines = [*needless_nulls(plan.config), *(line for line in sizes if line is not None)]
+    return [*lines, *step_notices(plan)]
 
 
 def _check_files(plan: Plan, missing: Iterable[tuple[str, Path]]) -> None:

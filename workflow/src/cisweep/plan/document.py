@@ -1,4 +1,5 @@
-"""config/README.md and the JSON schemas, generated from the config models.
+"""config/README.md, the template config/config.yaml and the JSON schemas, generated from the config
+models.
 
 `python -m cisweep.plan.document` in the project's folder writes them; a test fails if they differ
 from what the models say.
@@ -7,8 +8,10 @@ from what the models say.
 import ast
 import inspect
 import json
+import re
 import sys
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Collection, Iterator
 from enum import Enum
 from functools import cache
 from itertools import pairwise
@@ -19,13 +22,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from cisweep.config.messages import as_line, models_in
 from cisweep.config.model import ModelConfig
-from cisweep.plan.run_config import run_model
+from cisweep.plan.run_config import GenomeConfig, RegionsConfig, run_model
 from cisweep.steps import all_steps
 
 README = Path("config/README.md")
+TEMPLATE = Path("config/config.yaml")
 CONFIG_SCHEMA = Path("workflow/schemas/config.schema.json")
 MODEL_SCHEMA = Path("workflow/schemas/model.schema.json")
 
@@ -33,26 +38,31 @@ _INTRO = """# Configuration
 
 Made by `python -m cisweep.plan.document` (`make docs`) from the config models; do not edit.
 
-`config.yaml` is the demo. A run of your own lays a file over it: `snakemake --configfile my.yaml`.
-What your file does not name stays as in the demo; `null` turns a step off and takes a model of the
-demo out of `models`. Unknown keys are errors, and all errors are listed at once. A relative path is
-relative to the folder in which snakemake runs; `{workflow}` at its beginning stands for the folder
-of this workflow. Paths in a model.yaml are relative to that file.
+`config.yaml` is a template: copy it, fill in the paths, and run `snakemake --configfile my.yaml`.
+What holds is your file and the defaults below, nothing else. Without a config the demo runs
+([demo.yaml](demo.yaml)); `--config key=value` alone changes keys of the demo, beside `--configfile`
+those of your file. A step that is not named, or null, is off. Unknown keys are errors, and all
+errors are listed at once. A relative path is relative to the folder in which snakemake runs;
+`{workflow}` at its beginning stands for the folder of this workflow. Paths in a model.yaml are
+relative to that file.
 
 A default of *required* means that the key must be given. `[]` behind a key stands for each item of
 a list, `<name>` for each name of a mapping. Whole files are in [examples](examples).
 """
 
+_TEMPLATE_INTRO = """# The config of a run: copy this file, put your own paths in, and run
+#   snakemake --configfile my.yaml --cores 8
+# What stands behind a # is optional and shows the default, or a value to begin with: take the # and
+# the space behind it away to set it. README.md beside this file says all of every key; whole
+# configs are in examples/.
+# Relative paths are relative to the folder in which snakemake runs.
+# Made by `python -m cisweep.plan.document` (`make docs`) from the config models.
+"""
+_BEGUN = ("predict", "select", "attribute", "seqlets", "hits", "report")
+"""The steps that are on in the template."""
+
 _NAMES = {Path: "path", str: "text", int: "integer", float: "number", bool: "true or false"}
 _BOUNDS = (("ge", "≥"), ("gt", ">"), ("le", "≤"), ("lt", "<"), ("min_length", "at least"))
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the config models that a type is made of, in order."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    found = [model for part in get_args(annotation) for model in models_in(part)]
-    return list(dict.fromkeys(found))
 
 
 @cache
@@ -204,6 +214,51 @@ def readme() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def _line(key: str, field: FieldInfo, text: str) -> str:
+    """Return `key: value  # what it is`: the default, or the example of a key that has no other."""
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    value = to_jsonable_python(default)
+    if value in (None, {}, []) and field.examples:
+        value = field.examples[0]
+    written = f"{key}: ..." if value is None and field.is_required() else as_line(key, value)
+    # The first phrase says what it is; the rest is in README.md.
+    words = re.split(r"(?<=\w)[.;](?: |$)", " ".join(text.split()))[0]
+    return f"{written:<28}  # {textwrap.shorten(words.rstrip('.'), 84, placeholder=' …')}"
+
+
+def _lines(model: type[BaseModel], begun: Collection[str]) -> list[str]:
+    """Return a line for each key of a model, those that are not begun behind a #."""
+    texts = field_texts(model)
+    lines = [(name, _line(name, f, texts[name])) for name, f in model.model_fields.items()]
+    return [line if name in begun else f"# {line}" for name, line in lines]
+
+
+def template() -> str:
+    """Return config/config.yaml: every key of the run, its steps in their order."""
+    run, texts = run_model(), field_texts(run_model())
+    lines = [_TEMPLATE_INTRO]
+    for name, field in run.model_fields.items():
+        lines += [""] * (name in ("genome", "regions", "models", "motifs"))
+        below = {"genome": (GenomeConfig, ["fasta"]), "regions": (RegionsConfig, ["bed"])}.get(name)
+        if below is not None:
+            lines += [f"{name}:", *(f"  {line}" for line in _lines(*below))]
+        elif name == "models":
+            lines += [f"# {texts[name]}", f"{name}:"]
+            lines += [f"  {as_line(key, path)}" for key, path in field.examples[0].items()]
+        elif name != "steps":
+            begun = name in ("run", "motifs")
+            lines.append(("" if begun else "# ") + _line(name, field, texts[name]))
+    lines += ["", "# What to do: a step that is not named is off.", "steps:"]
+    for step in all_steps().values():
+        first = next(iter(step.config.model_fields))
+        on = step.name in _BEGUN
+        keys = [f"  {line}" for line in _lines(step.config, [first] if on else [])]
+        lines.append(f"  # {step.title}" + (f" (needs {', '.join(step.needs)})" * bool(step.needs)))
+        lines += [f"  {'' if on else '# '}{step.name}:"]
+        lines += [f"  {line}" if on else f"  # {line.replace('# ', '', 1)}" for line in keys]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
 def schema(model: type[BaseModel], title: str) -> str:
     """Return a model's JSON schema (draft 2020-12) as text."""
     made = model.model_json_schema()
@@ -220,6 +275,7 @@ def documents() -> dict[Path, str]:
     """Return path in the project -> text of all generated files."""
     return {
         README: readme(),
+        TEMPLATE: template(),
         CONFIG_SCHEMA: schema(run_model(), "Config of a run of cisweep"),
         MODEL_SCHEMA: schema(ModelConfig, "model.yaml of cisweep"),
     }

@@ -19,7 +19,7 @@ import pandas as pd
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError, stop_at_faults
-from cisweep.genome.fasta import Genome, SequenceSource, read_sequences
+from cisweep.genome.fasta import Genome, NamedSequences, SequenceSource, read_sequences
 from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
@@ -38,6 +38,7 @@ from cisweep.genome.signal import check_signal, model_inputs
 from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.plan.fold_chroms import check_folds
 from cisweep.plan.run_config import load_config, paths_in
+from cisweep.plan.workload import chosen_chunk_bp
 from cisweep.steps import all_steps
 from cisweep.steps.base import Drops, Step
 
@@ -60,9 +61,11 @@ class Plan:
 
     @cached_property
     def source(self) -> SequenceSource:
-        """The genome, or the named sequences."""
+        """The genome, or the named sequences; none of them in a run that only trains."""
         if self.config.genome is not None:
             return Genome(self.config.genome.fasta)
+        if self.config.sequences is None:
+            return NamedSequences({})
         return read_sequences(self.config.sequences)[0]
 
     @property
@@ -77,12 +80,17 @@ class Plan:
             fasta = self.config.genome.fasta
             index = Path(f"{fasta}.gzi")
             return [str(fasta), f"{fasta}.fai", *([str(index)] if index.exists() else [])]
-        return [str(self.config.sequences)]
+        return [str(path) for path in [self.config.sequences] if path is not None]
 
     @cached_property
     def layout(self) -> Layout:
         """The source laid out end to end and cut into bins."""
-        return Layout(self.source.lengths, self.config.chunk_bp)
+        return Layout(self.source.lengths, self.chunk_bp)
+
+    @cached_property
+    def chunk_bp(self) -> int:
+        """Bases whose regions one job handles: what the config says, or what is chosen."""
+        return self.config.chunk_bp or chosen_chunk_bp(self)
 
     @cached_property
     def known_motifs(self) -> list[Motif]:

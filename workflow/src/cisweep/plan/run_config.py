@@ -6,11 +6,9 @@ the beginning of a path stands for the folder of this workflow.
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -21,7 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from cisweep.config.base import NAME, Name, Strict, check_distinct
+from cisweep.config.base import Name, Strict, check_distinct
+from cisweep.config.messages import as_line, messages
 from cisweep.config.model import HUB, ModelConfig
 from cisweep.config.yaml_files import check_values, read_yaml
 from cisweep.errors import ConfigError
@@ -37,14 +36,14 @@ RESERVED = frozenset(
 class GenomeConfig(Strict):
     """The genome."""
 
-    fasta: Path
+    fasta: Path = Field(examples=["my_genome.fa"])
     """FASTA, plain or bgzip, with its .fai (and .gzi) beside it."""
 
 
 class TileConfig(Strict):
     """Tiles of a genome."""
 
-    stride_bp: int = Field(ge=1)
+    stride_bp: int = Field(ge=1, examples=[100])
     """Distance between the starts of two tiles."""
     start: int = Field(0, ge=0)
     """Only tiles whose centre lies from here on, 0-based, on every chromosome that
@@ -68,9 +67,9 @@ class TileConfig(Strict):
 class RegionsConfig(Strict):
     """Which stretches of the genome, and what makes one unusable."""
 
-    tile: TileConfig | None = None
+    tile: TileConfig | None = Field(None, examples=[{"stride_bp": 100, "start": 0, "end": None}])
     """Tile the genome."""
-    bed: Path | None = None
+    bed: Path | None = Field(None, examples=["my_peaks.narrowPeak"])
     """BED3 to BED12 or narrowPeak, plain or gzip; windows are centred on its rows."""
     edge: Literal["drop", "pad"] = "drop"
     """A window that leaves its chromosome is dropped, or padded with N."""
@@ -95,9 +94,7 @@ class RegionsConfig(Strict):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if self.tile is not None and self.bed is not None:
-            raise ValueError(
-                "give tile or bed, not both (beside a default config with tiles: tile: null)"
-            )
+            raise ValueError("give tile or bed, not both")
         return self
 
 
@@ -114,20 +111,21 @@ def steps_model() -> type[Strict]:
 class RunConfigBase(Strict):
     """A run of cisweep."""
 
-    run: Name
+    run: Name = Field(examples=["my_run"])
     """Name of the run; products lie in results/<run>."""
-    genome: GenomeConfig | None = None
-    """The genome (or give `sequences`)."""
-    regions: RegionsConfig = RegionsConfig()
-    """Regions of the genome."""
-    sequences: Path | None = None
+    genome: GenomeConfig | None = Field(None, examples=[{"fasta": "my_genome.fa"}])
+    """The genome (or give `sequences`); a run that only trains needs neither."""
+    regions: RegionsConfig = Field(RegionsConfig(), examples=[{"bed": "my_peaks.narrowPeak"}])
+    """Regions of the genome: `tile` or `bed`."""
+    sequences: Path | None = Field(None, examples=["my_sequences.fa"])
     """Instead of genome and regions: a FASTA file, or a table with columns name and sequence."""
-    models: dict[Name, Path | None] = {}
-    """Id of a model: its model.yaml; null takes a model of the default config out."""
-    motifs: Path | None = None
-    """Motif file in MEME format."""
-    chunk_bp: int = Field(5_000_000, ge=100)
-    """Bases of the genome (or of all sequences) whose regions one job handles."""
+    models: dict[Name, Path | None] = Field({}, examples=[{"my_model": "models/my_model.yaml"}])
+    """Id of a model: its model.yaml. Each id becomes a folder under results/<run>."""
+    motifs: Path | None = Field(None, examples=["my_motifs.meme"])
+    """Motif file in MEME format; needed by seqlets, hits and experiments with motifs."""
+    chunk_bp: int | None = Field(None, ge=100)
+    """Bases of the genome (or of all sequences) whose regions one job handles; null = chosen from
+    the regions and the models' windows, so that a job takes minutes, and said at the start."""
     seed: int = Field(0, ge=0, lt=2**64)
     """Seed of the run."""
     device: str = "cpu"
@@ -159,7 +157,8 @@ class RunConfigBase(Strict):
 def run_model() -> type[RunConfigBase]:
     """Return the complete model of the config, with the steps of the registry."""
     steps = steps_model()
-    field = Field(default_factory=steps, description="What to do; a step not named here is off.")
+    field = Field(default_factory=steps, examples=[{"predict": {}, "report": {}}],
+                  description="What to do; a step not named here is off.")  # fmt: skip
     doc = RunConfigBase.__doc__
     return create_model("RunConfig", __base__=RunConfigBase, __doc__=doc, steps=(steps, field))
 
@@ -174,92 +173,6 @@ def _expand(value: Any, root: Path) -> Any:
     if isinstance(value, list):
         return [_expand(item, root) for item in value]
     return value
-
-
-def _inner_models(annotation: Any) -> list[type[BaseModel]]:
-    """Return the config models that `annotation` (a union, a list, a mapping, one) names."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _inner_models(part)]
-
-
-def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
-    """Return the keys that are known at a place below `model`."""
-    models = [model]
-    for step in loc:
-        fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
-        # An index of a list, or the tag of a union, leads to the same models.
-        models = [inner for f in fields for inner in _inner_models(f)] or models
-    return list(dict.fromkeys(name for m in models for name in m.model_fields))
-
-
-def _place(model: type[BaseModel], loc: tuple) -> tuple:
-    """Return a place below `model` as a user writes it, without the tags of unions."""
-    kept, kinds = [], [model]
-    for part in loc:
-        tagged = [kind for kind in kinds if part in _tags(kind)] if len(kinds) > 1 else []
-        if tagged:
-            kinds = tagged
-            continue
-        inner: list[Any] = []
-        for kind in kinds:
-            origin, parts = get_origin(kind), get_args(kind)
-            if isinstance(kind, type) and issubclass(kind, BaseModel) and part in kind.model_fields:
-                inner.append(kind.model_fields[part].annotation)
-            elif origin in (list, tuple) and isinstance(part, int):
-                inner.append(parts[0])
-            elif origin is dict and part != "[key]":
-                inner.append(parts[1])
-        if inner:
-            kept.append(part)
-            kinds = [option for kind in inner for option in _options(kind)]
-    return tuple(kept)
-
-
-def _tags(kind: Any) -> tuple:
-    """Return the values of `kind` by which a model is chosen out of several."""
-    field = getattr(kind, "model_fields", {}).get("kind")
-    return get_args(field.annotation) if field is not None else ()
-
-
-def _options(annotation: Any) -> list[Any]:
-    """Return the alternatives of a union, or the one type."""
-    if get_origin(annotation) is Annotated:
-        return _options(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return [option for part in get_args(annotation) for option in _options(part)]
-    return [annotation]
-
-
-def _meant(model: type[BaseModel], loc: tuple) -> str:
-    """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
-    close = get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
-
-
-def _messages(error: ValidationError, model: type[BaseModel], prefix: str = "") -> list[str]:
-    found = []
-    for item in error.errors():
-        loc = _place(model, item["loc"])
-        if item["type"] == "extra_forbidden":
-            loc = (*_place(model, item["loc"][:-1]), item["loc"][-1])
-        key = ".".join([*([prefix] if prefix else []), *map(str, loc)])
-        text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            text = "unknown key" + _meant(model, item["loc"])
-        elif item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
-            text = "letters, digits, _, - and . only, of which - and . not first (it names files)"
-            text += f", got {item['input']!r}"
-        elif item["type"] == "model_type":
-            keys = ", ".join(_keys_at(model, item["loc"]))
-            text = f"give a mapping of keys ({keys}), got {item['input']!r}"
-        elif item["type"] not in ("value_error", "missing"):
-            text += f", got {item['input']!r}"
-        # What a model as a whole says of one of its keys begins with that key.
-        first = re.match(r"\w*", text)[0]
-        named = item["type"] == "value_error" and first in _keys_at(model, item["loc"])
-        found.append(f"{key}.{text}" if named and key else f"{key or '(config)'}: {text}")
-    return found
 
 
 def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str]]:
@@ -284,7 +197,7 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
     try:
         return ModelConfig.model_validate(data), []
     except ValidationError as error:
-        return None, _messages(error, ModelConfig, where)
+        return None, messages(error, ModelConfig, where)
 
 
 def _beside(path: Path, value: Any) -> Any:
@@ -304,27 +217,62 @@ def read_model_config(path: str | Path) -> ModelConfig:
     return model
 
 
+def _missing(data: dict[str, Any]) -> list[str]:
+    """Return the faults of keys that this run needs and that are absent or null, with examples.
+
+    It looks at what the user wrote, so that all of them are told beside faults of other keys.
+    """
+    steps, regions, models = (data.get(key) or {} for key in ("steps", "regions", "models"))
+    on = {n for n, v in steps.items() if v is not None} if isinstance(steps, dict) else {"?"}
+    named = not isinstance(models, dict) or any(path is not None for path in models.values())
+    sources = [key for key in ("genome", "sequences") if data.get(key) is not None]
+    placed = not isinstance(regions, dict) or {"tile", "bed"} & {
+        k for k, v in regions.items() if v is not None
+    }
+    wanting = [name for name, step in all_steps().items() if name in on and step.needs_motifs]
+    only_trains = any(all_steps()[n].makes_weights for n in on if n in all_steps()) and not any(
+        all_steps()[n].needs_model for n in on if n in all_steps()
+    )
+    found = {}
+    if not sources and (named or not only_trains):
+        found["genome"] = "missing; give genome and regions, or sequences"
+    if not placed and "sequences" not in sources and (named or not only_trains):
+        found["regions"] = "give tile or bed"
+    if not named and not only_trains:
+        found["models"] = "at least one model is needed"
+    if wanting and data.get("motifs") is None:
+        found["motifs"] = f"missing; needed by {', '.join(wanting)} (a file in MEME format)"
+    if not on:
+        found["steps"] = "no step is on, so there is nothing to do"
+    fields = run_model().model_fields
+    return [f"{k}: {s}; for example {as_line(k, fields[k].examples[0])}" for k, s in found.items()]
+
+
 def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
-    """Return what single fields cannot know: sources, needed steps, needed files."""
+    """Return what single fields cannot know: sources, needed steps."""
     found = []
     on = {n: s for n, s in all_steps().items() if getattr(config.steps, n) is not None}
-    if config.genome is None and config.sequences is None:
-        found.append("genome: missing; give genome and regions, or sequences")
     if config.genome is not None and config.sequences is not None:
         found.append("sequences: give genome or sequences, not both")
-    if config.genome is not None and config.regions.tile is None and config.regions.bed is None:
-        found.append("regions: give tile or bed")
-    named = any(path is not None for path in config.models.values())
-    if not named and any(step.needs_model for step in on.values()):
-        found.append("models: at least one model is needed")
     for name in sorted(on):
         missing = [n for n in on[name].needs if n not in on]
         found += [f"steps.{name}: needs the step {n}; add it under steps" for n in missing]
         found += on[name].faults(config, models)
-    wanting = [name for name, step in on.items() if step.needs_motifs]
-    if wanting and config.motifs is None:
-        found.append(f"motifs: missing; needed by {', '.join(wanting)} (a file in MEME format)")
     return found
+
+
+def needless_nulls(config: Any) -> list[str]:
+    """Return what to tell of keys that took a part of the demo out, when it lay under each config.
+
+    A step that is null is off, which is a thing to say.
+    """
+    keys = [f"models.{name}" for name, path in config.models.items() if path is None]
+    if "tile" in config.regions.model_fields_set and config.regions.tile is None:
+        keys.append("regions.tile")
+    if "genome" in config.model_fields_set and config.genome is None:
+        keys.append("genome")
+    why = "is no longer needed: nothing of the demo lies under your file"
+    return [f"{key}: null {why}" for key in keys]
 
 
 def _check_inputs(config: Any, models: dict[str, ModelConfig]) -> list[str]:
@@ -368,12 +316,12 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
     """
     check_values(data, "config")
     data = _expand(data, root)
-    faults: list[str] = []
+    faults = _missing(data)
     config = None
     try:
         config = run_model().model_validate(data)
     except ValidationError as error:
-        faults += _messages(error, run_model())
+        faults += messages(error, run_model())
     given = data.get("models") if isinstance(data.get("models"), dict) else {}
     models: dict[str, ModelConfig] = {}
     for model_id, path in given.items():
@@ -387,7 +335,7 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
         faults += _check_logic(config, models)
         faults += _check_inputs(config, models)
         for model_id, model in models.items():
-            if config.chunk_bp < 2 * model.window_bp:
+            if config.chunk_bp is not None and config.chunk_bp < 2 * model.window_bp:
                 faults.append(
                     f"chunk_bp: {config.chunk_bp} is less than twice the window of {model_id} "
                     f"({model.window_bp} bp)"

@@ -88,6 +88,7 @@ STEP = Step(
     faults=_faults,
     reads_regions=True,
     passes=_passes,
+    explains=True,
     drops=lambda config: "regions",
     unscoped=frozenset({"batch_size", "on_incomplete", "max_delta", "tracks", "export"}),
 )

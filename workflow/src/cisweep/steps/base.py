@@ -42,6 +42,8 @@ class Step:
     makes_weights: does it train models of the run; passes: (step config, model config) -> how often
     a window goes through the network, about; share: (step config, model config, windows of the run)
     -> the largest share of them that it leaves to the steps behind it, None for all;
+    explains: does it attribute the windows that the run leaves; heavy: model config -> how often a
+    window that it alone reads goes through the network, whatever its options are;
     drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first such step
     that is on accounts for them), "own_regions", "items" that are no regions, or None.
 
@@ -71,6 +73,8 @@ class Step:
     makes_weights: bool = False
     passes: Callable[[Any, ModelConfig], float] = lambda config, model: 0.0
     share: Callable[[Any, ModelConfig, int], float] | None = None
+    explains: bool = False
+    heavy: Callable[[ModelConfig], float] | None = None
     drops: Callable[[Any], Drops | None] = lambda config: None
     in_report: bool = True
     given_selection: bool = False

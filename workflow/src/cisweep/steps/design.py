@@ -155,6 +155,7 @@ STEP = Step(
         *(f"design/figures/{name}.svg" for name in FIGURES),
     ],
     reserved=frozenset({"design"}),
+    heavy=lambda model: 10_000.0,  # the steps of a design
     browser={".vcf.gz": ("", "124,58,160")},
     run_models=lambda config: [*config.oracles, *config.judges],
     unscoped=frozenset(

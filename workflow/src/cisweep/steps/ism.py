@@ -45,6 +45,7 @@ STEP = Step(
     takes_model=lambda model: not model.is_language_model,
     browser={".ism.bw": ("mutagenesis", "44,122,75")},
     reads_regions=True,
+    heavy=lambda model: 3.0 * model.window_bp,
     drops=lambda config: "regions" if config.bed is None else "own_regions",
     unscoped=frozenset({"batch_size", "bed", "top_n", "top_figures", "tracks"}),
 )

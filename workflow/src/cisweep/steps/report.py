@@ -14,10 +14,10 @@ HUB_FILES = ("hub.txt", "genomes.txt", "trackDb.txt")
 class HubConfig(Strict):
     """A UCSC track hub over the run's tracks; put the run's folder on a web server to use it."""
 
-    assembly: str = Field(pattern=r"^[A-Za-z0-9_.]+$")
+    assembly: str = Field(pattern=r"^[A-Za-z0-9_.]+$", examples=["hg38"])
     """UCSC's name of the genome: hg38, sacCer3. The IGV session uses it too, in place of the
     FASTA."""
-    email: str = Field(pattern=r"^\S+@\S+$")
+    email: str = Field(pattern=r"^\S+@\S+$", examples=["me@my.org"])
     """Whom users of the hub may ask; UCSC wants it."""
 
 

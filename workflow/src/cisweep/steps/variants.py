@@ -12,7 +12,7 @@ from cisweep.steps.base import Step, StepConfig
 class VariantsConfig(StepConfig):
     """Effects of variants, each in a window centred on it."""
 
-    path: Path
+    path: Path = Field(examples=["my_variants.vcf.gz"])
     """VCF, VCF.gz, BCF, or a table with columns chrom, pos_1based, ref, alt and, if wanted, id and
     group (.tsv, .txt, .csv, also .gz)."""
     contig_aliases: dict[str, str] = {}

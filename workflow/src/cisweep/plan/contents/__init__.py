@@ -7,6 +7,8 @@ chunk_key(plan, model, chunk): hash of what the chunk holds; without it that of 
 dropped_files(plan): tables of what the step dropped; without it one of each chunk.
 checks(plan): what is to be looked at before any job; each raises a CisweepError.
 notices(plan): lines on what is odd before any job, and may be meant so.
+own_regions(plan): the rows that the step reads beside the run's regions, or in place of them; None
+for those of the run, or where their file cannot be read, which a check tells.
 
 They are called for steps that are on, the last two by the process that plans the run alone. Files
 whose name is no step's are shared by several.
@@ -16,10 +18,13 @@ from collections.abc import Callable
 from functools import cache, partial
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cisweep.errors import stop_at_faults
-from cisweep.plan.plan import Plan
+
+if TYPE_CHECKING:
+    from cisweep.genome.regions import Regions
+    from cisweep.plan.plan import Plan
 
 Check = Callable[[], object]
 _NAMES = frozenset(m.name for m in iter_modules(__path__))
@@ -31,25 +36,25 @@ def _of(step: str, function: str) -> Callable[..., Any] | None:
     return getattr(module, function, None)
 
 
-def step_chunks(plan: Plan, step: str, model: str) -> list[str]:
+def step_chunks(plan: "Plan", step: str, model: str) -> list[str]:
     """Return the ids of a step's chunks for a model, in order."""
     own = _of(step, "chunks")
     return plan.chunks(model) if own is None else list(own(plan, model))
 
 
-def step_chunk_key(plan: Plan, step: str, model: str, chunk: str) -> str:
+def step_chunk_key(plan: "Plan", step: str, model: str, chunk: str) -> str:
     """Return a hash of what a step's chunk holds: the `params` by which its job reruns."""
     own = _of(step, "chunk_key")
     return plan.chunk_key(model, chunk) if own is None else own(plan, model, chunk)
 
 
-def dropped_files(plan: Plan, step: str) -> list[str]:
+def dropped_files(plan: "Plan", step: str) -> list[str]:
     """Return the tables of what a step dropped, of all models that it takes."""
     own = _of(step, "dropped_files")
     return chunk_tables(plan, step) if own is None else own(plan)
 
 
-def chunk_tables(plan: Plan, step: str) -> list[str]:
+def chunk_tables(plan: "Plan", step: str) -> list[str]:
     """Return the tables of what each chunk of a step dropped, of all models that it takes."""
     return [
         f"{plan.results}/{model}/chunks/{step}/{chunk}.dropped.tsv"
@@ -58,17 +63,23 @@ def chunk_tables(plan: Plan, step: str) -> list[str]:
     ]
 
 
-def step_checks(plan: Plan) -> list[Check]:
+def step_checks(plan: "Plan") -> list[Check]:
     """Return one check for each step that is on and has some; it tells all faults of the step."""
     found = (_of(step, "checks") for step in plan.steps)
     return [partial(_look, checks, plan) for checks in found if checks is not None]
 
 
-def _look(checks: Callable[[Plan], list[Check]], plan: Plan) -> None:
+def _look(checks: Callable[["Plan"], list[Check]], plan: "Plan") -> None:
     stop_at_faults(checks(plan))
 
 
-def step_notices(plan: Plan) -> list[str]:
+def own_regions(plan: "Plan", step: str) -> "Regions | None":
+    """Return the rows that a step reads in place of the run's regions, if it has some."""
+    own = _of(step, "own_regions")
+    return None if own is None else own(plan)
+
+
+def step_notices(plan: "Plan") -> list[str]:
     """Return the notices of all steps that are on."""
     found = (_of(step, "notices") for step in plan.steps)
     return [line for notices in found if notices is not None for line in notices(plan)]

@@ -18,10 +18,12 @@ from cisweep.genome.fasta import window_tokens
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.naming import renaming
 from cisweep.genome.regions import (
+    Regions,
     WindowPolicy,
     check_dropped,
     overlaps,
     read_bed,
+    readable_bed,
     tiles,
     to_windows,
 )
@@ -54,6 +56,12 @@ def checks(plan: Plan) -> list[Check]:
     if step.priors is not None:
         found.append(partial(_check_priors, step.priors, plan.source.lengths))
     return found
+
+
+def own_regions(plan: Plan) -> Regions | None:
+    """Return the rows of the step's BED, or those of the run."""
+    path = plan.step_config("design").regions
+    return plan.given if path is None else readable_bed(path)
 
 
 def _check_motifs(plan: Plan, key: str, path: Path) -> None:

@@ -10,7 +10,14 @@ import pandas as pd
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.fasta import window_tokens
-from cisweep.genome.regions import check_dropped, drop_n, read_bed, to_windows
+from cisweep.genome.regions import (
+    Regions,
+    check_dropped,
+    drop_n,
+    read_bed,
+    readable_bed,
+    to_windows,
+)
 from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
 from cisweep.plan.chunks import chunk_index, windows_digest
 from cisweep.plan.contents import Check
@@ -31,6 +38,11 @@ def chunk_key(plan: Plan, model: str, chunk: str) -> str:
 def checks(plan: Plan) -> list[Check]:
     """Return the check of the step's BED and span."""
     return [_regions(plan).check]
+
+
+def own_regions(plan: Plan) -> Regions | None:
+    """Return the rows of the step's BED."""
+    return readable_bed(plan.step_config("ism").bed)
 
 
 def _regions(plan: Plan) -> "IsmRegions":

@@ -13,6 +13,7 @@ from cisweep.plan.contents import Check
 from cisweep.plan.contents.backgrounds import check_backgrounds
 from cisweep.plan.contents.motifs import block_key, choose_motifs
 from cisweep.plan.plan import Plan
+from cisweep.plan.workload import bases_of_job
 
 
 def marginal_motifs(plan: Plan) -> list[Motif]:
@@ -34,7 +35,7 @@ def chunks(plan: Plan, model: str) -> dict[str, range]:
     """Return chunk -> its motifs, as rows of `marginal_motifs`."""
     step, width = plan.step_config("marginalize"), plan.models[model].window_bp
     return split_items([step.n_backgrounds * width] * len(marginal_motifs(plan)),
-                       plan.config.chunk_bp)  # fmt: skip
+                       bases_of_job(plan))  # fmt: skip
 
 
 def chunk_key(plan: Plan, model: str, chunk: str) -> str:

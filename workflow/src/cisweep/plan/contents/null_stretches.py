@@ -16,6 +16,7 @@ from cisweep.genome.fasta import window_tokens
 from cisweep.genome.regions import drop_n, n_tiles
 from cisweep.plan.chunks import split_items, windows_digest
 from cisweep.plan.plan import Plan
+from cisweep.plan.workload import bases_of_job
 from cisweep.steps.select import STEP
 
 SPAN = 50
@@ -143,7 +144,7 @@ class NullStretches:
     @cached_property
     def chunks(self) -> dict[str, range]:
         """Chunk -> its stretches, as rows of `drawn`: one job handles chunk_bp, in all draws."""
-        return split_items([s.size_bp for s in self.drawn], self.plan.config.chunk_bp)
+        return split_items([s.size_bp for s in self.drawn], bases_of_job(self.plan))
 
     @property
     def settings(self) -> str:

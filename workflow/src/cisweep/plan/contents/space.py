@@ -11,6 +11,7 @@ from cisweep.plan.contents import Check
 from cisweep.plan.contents.backgrounds import check_backgrounds
 from cisweep.plan.contents.motifs import block_key, choose_motifs
 from cisweep.plan.plan import Plan
+from cisweep.plan.workload import bases_of_job
 
 
 def spaced_pairs(plan: Plan) -> list[tuple[Motif, Motif]]:
@@ -43,7 +44,7 @@ def chunks(plan: Plan, model: str) -> dict[str, range]:
     step, width = plan.step_config("space"), plan.models[model].window_bp
     arrangements = 3 * len(step.distances) * len(step.orientations)  # the pair, each motif alone
     size = arrangements * step.n_backgrounds * width
-    return split_items([size] * len(spaced_pairs(plan)), plan.config.chunk_bp)
+    return split_items([size] * len(spaced_pairs(plan)), bases_of_job(plan))
 
 
 def chunk_key(plan: Plan, model: str, chunk: str) -> str:

@@ -16,6 +16,7 @@ from cisweep.plan.chunks import split_items
 from cisweep.plan.contents import Check
 from cisweep.plan.contents.variants import chunks as variant_bins
 from cisweep.plan.plan import Plan
+from cisweep.plan.workload import bases_of_job
 from cisweep.textfile import open_text
 
 
@@ -169,7 +170,7 @@ def pair_chunks(plan: Plan) -> dict[str, range]:
     """Return `file_blocks` of the pairs of the step zero_shot."""
     step = plan.step_config("zero_shot")
     files = tuple((pair.ref, pair.alt) for pair in step.pairs)
-    return file_blocks(files, step.limit, plan.config.chunk_bp)
+    return file_blocks(files, step.limit, bases_of_job(plan))
 
 
 def pairs_of_alleles(alleles: AlleleWindows) -> list[SequencePair]:
