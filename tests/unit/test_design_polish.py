@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from cisweep.analysis.sequence_design.baselines import BaselineTask
-from cisweep.analysis.sequence_design.choice import Chooser, Problems
+from cisweep.analysis.sequence_design.choice import Chooser, Problems, polish
 from cisweep.analysis.sequence_design.goals import Goal, goal_objective
 from cisweep.analysis.sequence_design.oracle import Oracle
-from cisweep.analysis.sequence_design.polish import polish
 
 LENGTH = 30
 

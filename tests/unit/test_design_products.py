@@ -10,9 +10,8 @@ from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.sequence_design.choice import Chooser, Problems
 from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templates, design_chunk
 from cisweep.analysis.sequence_design.goals import Goal
-from cisweep.analysis.sequence_design.hits import hit_changes
 from cisweep.analysis.sequence_design.oracle import Oracle
-from cisweep.analysis.sequence_design.rows import Composition, _evidence, design_rows
+from cisweep.analysis.sequence_design.rows import Composition, _evidence, design_rows, hit_changes
 from cisweep.bases import text_of
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cisweep.analysis.sequence_design.hits import hit_changes
+from cisweep.analysis.sequence_design.motifs import hit_changes
 from cisweep.contracts import Windows
 from cisweep.genome.motifs import read_meme
 from cisweep.outputs.designs import (

@@ -4,8 +4,6 @@ The Snakefile makes one while it is parsed (no torch here), and each job makes o
 same config, so no manifest is handed around.
 """
 
-import importlib.util
-import os
 import re
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -38,6 +36,7 @@ from cisweep.genome.signal import check_signal, model_inputs
 from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.plan.fold_chroms import check_folds
 from cisweep.plan.run_config import load_config, paths_in
+from cisweep.plan.surroundings import check_packages, check_writable
 from cisweep.plan.workload import chosen_chunk_bp
 from cisweep.steps import all_steps
 from cisweep.steps.base import Drops, Step
@@ -250,7 +249,7 @@ class Plan:
         checks = [self._check_files, self._check_packages, lambda: self._blacklist]
         if self.config.motifs is not None:
             checks.append(lambda: self.known_motifs)
-        checks += [self._check_signal, self._check_writable]
+        checks += [self._check_signal, lambda: check_writable(Path(self.results))]
         checks += [partial(self.check_regions, model) for model in self.models]
         stop_at_faults([*checks, partial(check_folds, self)], told=self.missing_files())
 
@@ -291,24 +290,7 @@ class Plan:
     def _check_packages(self) -> None:
         wanted = {f"steps.{name}": s.package for name, s in self.steps.items() if s.package}
         wanted |= {f"models.{m}": c.package for m, c in self.models.items() if c.package}
-        for where, package in wanted.items():
-            if importlib.util.find_spec(package.module) is None:
-                raise ConfigError(
-                    f"needs {package.name}, which is not installed",
-                    where=where,
-                    mend=f"pip install 'cisweep[{package.extra}]', or make install-extras",
-                )
-
-    def _check_writable(self) -> None:
-        folder = Path(self.results)
-        while not folder.exists():
-            folder = folder.parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise ConfigError(
-                f"cannot write to {folder.resolve()}",
-                where=self.results,
-                mend="run snakemake in a folder where you may write, or give --directory",
-            )
+        check_packages(wanted)
 
     # ---- what determines results ---------------------------------------------------------
 

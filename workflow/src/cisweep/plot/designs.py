@@ -75,7 +75,7 @@ def plot_kept_edits(edits: pd.DataFrame, ax: Any) -> Any:
 def plot_hit_changes(changes: pd.DataFrame, ax: Any) -> Any:
     """Return axes with the mean change of hits of each motif, and of its decoys.
 
-    `changes`: columns motif, change, decoys (analysis/sequence_design/hits.py), most changed
+    `changes`: columns motif, change, decoys (analysis/sequence_design/motifs.py), most changed
     motif first.
     """
     at = np.arange(len(changes))[::-1]
