@@ -10,6 +10,7 @@ from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.sequence_design.choice import Chooser, Problems
 from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templates, design_chunk
 from cisweep.analysis.sequence_design.goals import Goal
+from cisweep.analysis.sequence_design.motifs import hit_changes
 from cisweep.analysis.sequence_design.oracle import Oracle
 from cisweep.analysis.sequence_design.rows import Composition, _evidence, design_rows, hit_changes
 from cisweep.bases import text_of
