@@ -12,7 +12,7 @@ from cisweep.analysis.sequence_design.chunk import Designed, DesignModels, Templ
 from cisweep.analysis.sequence_design.goals import Goal
 from cisweep.analysis.sequence_design.motifs import hit_changes
 from cisweep.analysis.sequence_design.oracle import Oracle
-from cisweep.analysis.sequence_design.rows import Composition, _evidence, design_rows, hit_changes
+from cisweep.analysis.sequence_design.rows import Composition, _evidence, design_rows
 from cisweep.bases import text_of
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, seed_of
