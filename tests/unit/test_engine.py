@@ -103,7 +103,7 @@ def test_the_loop_lets_a_tensor_go_after_its_last_reader():
         return run_call(calls[index], values, len(X))
 
     with torch.no_grad():
-        program = Program(recording, calls)
+        program = Program.of(recording, calls)
         execute(program, values, run, lambda i, t: gone.append(i), lambda i, t: made.append(i))
     assert made == [i for call in calls for i in call.outputs]
     assert set(values) == set(recording.outputs) and sorted([*gone, *values]) == [0, *made]
@@ -114,7 +114,7 @@ def test_the_loop_lets_a_tensor_go_after_its_last_reader():
 
 def test_a_call_may_overwrite_what_is_new_unseen_and_read_no_more():
     _, _, recording = recorded()
-    program, names = Program(recording, recording.calls), [c.function for c in recording.calls]
+    program, names = Program.of(recording, recording.calls), [c.function for c in recording.calls]
 
     def found(views):
         return program.overwritable(

@@ -5,7 +5,8 @@ operation itself, on a part of its inputs, in place, of a change) is given with 
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 from torch import Tensor
 
@@ -18,36 +19,41 @@ Leaving = Callable[[int, Tensor], None]
 """Gets a tensor's number and the tensor before its last reader runs."""
 
 
+@dataclass(frozen=True)
 class Program:
     """Calls in the order in which they run, with the tensors that leave after each.
 
-    Parameters
-    ----------
-    recording: of which the calls are; its output stays to the end.
-    calls: all of them, or some.
-    reads: which tensors each of them reads; None: its inputs.
+    `lines` are each call's outputs and the tensors that no later one reads, `last` the index of the
+    last call that reads a tensor.
     """
 
-    def __init__(
-        self,
+    calls: Sequence[Call]
+    lines: list[tuple[list[int], tuple[int, ...]]]
+    last: dict[int, int]
+
+    @classmethod
+    def of(
+        cls,
         recording: Recording,
         calls: Sequence[Call],
         reads: Sequence[Sequence[int]] | None = None,
-    ):
+    ) -> Self:
+        """Return the program of all or some calls of a recording, whose output stays to the end.
+
+        reads: which tensors each of them reads; None: its inputs.
+        """
         reads = [call.inputs for call in calls] if reads is None else reads
-        self.calls, self.last = calls, recording.last_reads(reads)
-        self.lines = [
-            (call.outputs, tuple(i for i in dict.fromkeys(read) if self.last[i] == index))
+        last = recording.last_reads(reads)
+        lines = [
+            (call.outputs, tuple(i for i in dict.fromkeys(read) if last[i] == index))
             for index, (call, read) in enumerate(zip(calls, reads, strict=True))
         ]
+        return cls(calls, lines, last)
 
     @classmethod
-    def keeping_all(cls, calls: Sequence[Call]) -> "Program":
+    def keeping_all(cls, calls: Sequence[Call]) -> Self:
         """Return a program after which every tensor is still there."""
-        program = cls.__new__(cls)
-        program.calls, program.last = calls, {}
-        program.lines = [(call.outputs, ()) for call in calls]
-        return program
+        return cls(calls, [(call.outputs, ()) for call in calls], {})
 
     def overwritable(
         self,

@@ -85,7 +85,7 @@ class GradientPass:
                 self._lay_out(k)
         self.order = sorted(self.runs)
         calls, reads = [recording.calls[k] for k in self.order], [self.reads[k] for k in self.order]
-        self.program = Program(recording, calls, reads)
+        self.program = Program.of(recording, calls, reads)
 
     def _held(self, number: int) -> Interval:
         """Return the positions of a tensor that are held."""

@@ -27,7 +27,7 @@ class Replay:
 
     def __init__(self, recording: Recording):
         self.recording = recording
-        self.program = Program(recording, recording.calls)
+        self.program = Program.of(recording, recording.calls)
         self.target = self._in_place()
 
     def _in_place(self) -> dict[int, int]:

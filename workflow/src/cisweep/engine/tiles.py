@@ -51,7 +51,7 @@ class Sliding:
             self.steps.append(step)
         for number in self.recording.outputs:
             self._check_clean(number, "an output")
-        self.program = Program(self.recording, self.recording.active_calls)
+        self.program = Program.of(self.recording, self.recording.active_calls)
         self.in_place = self._in_place()
 
     def _in_place(self) -> dict[int, int]:

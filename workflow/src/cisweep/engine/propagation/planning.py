@@ -45,7 +45,7 @@ def make_plan(recording: Recording) -> Plan:
         feeds = [s for s in steps[index + 1 :] if step.call.outputs[0] in s.call.inputs]
         if hasattr(step, "feed"):
             step.feed(feeds, step.call.outputs[0] in recording.outputs)
-    program = Program(recording, recording.active_calls)
+    program = Program.of(recording, recording.active_calls)
     needed = _needed(recording, steps, local)
     largest = _largest(recording, steps, needed)
     read = {i for step in steps if step.is_local for i in step.call.inputs}
