@@ -9,7 +9,7 @@ from cisweep.errors import SequenceError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.variants.alleles import WindowPlan, allele_windows
 from cisweep.genome.variants.reading import Variant
-from cisweep.plan.contents import pairs
+from cisweep.plan.contents import zero_shot as pairs
 from cisweep.plan.contents.zero_shot import (
     all_deletions,
     all_substitutions,
