@@ -32,13 +32,14 @@ from cisweep.analysis.variants.model import EffectModel
 from cisweep.analysis.variants.variant_effects import variant_effects
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows
-from cisweep.errors import CisweepError
+from cisweep.errors import CisweepError, stop_at_faults
 from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.signal import model_inputs
 from cisweep.genome.variants.reading import Variant
 from cisweep.models import CNN
 from cisweep.models.ensemble import Ensemble
 from cisweep.models.targets import target_module
+from cisweep.plan.contents import step_checks
 from cisweep.plan.contents.variants import with_a_fold
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import read_model_config
@@ -359,7 +360,7 @@ def test_a_chromosome_without_a_fold_is_told_before_any_job(tmp_path):
 
     def check(**changes) -> None:
         plan = Plan.from_config(case.data | changes, tmp_path)
-        plan.check_inputs()
+        stop_at_faults([plan.check_inputs, *step_checks(plan)])
 
     with pytest.raises(CisweepError, match=_told("regions.bed")):
         check()

@@ -10,9 +10,10 @@ from safetensors.torch import save_file
 
 from cisweep.analysis.perturbation.windows import predictor
 from cisweep.contracts import Windows
-from cisweep.errors import ConfigError, GenomeError
+from cisweep.errors import ConfigError, GenomeError, stop_at_faults
 from cisweep.genome.signal import check_signal, read_signal
 from cisweep.models import BPNet
+from cisweep.plan.contents import step_checks
 from cisweep.plan.contents.design import check_design
 from cisweep.plan.plan import Plan
 
@@ -99,7 +100,7 @@ def test_another_naming_of_chromosomes_stops_before_any_job(run, tmp_path):
         run("genome", input=TRACK, regions=regions).check_inputs()
     observed = {"predict": {"signal": {"counts": {"paths": [str(tmp_path / "g.fa")]}}}}
     with pytest.raises(GenomeError, match=r"g\.fa: is no readable bigWig"):
-        run("genome", input={"kind": "zeros"}, steps=observed).check_inputs()
+        stop_at_faults(step_checks(run("genome", input={"kind": "zeros"}, steps=observed)))
     run("genome", input=TRACK).check_inputs()
 
 
