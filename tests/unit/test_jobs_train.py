@@ -51,9 +51,7 @@ def test_what_is_held_out_is_predicted_by_the_weights_that_are_written(trained):
     score = [np.mean([LETTERS[x] for x in w]) + 10 * ("TAT" in w) for w in words]
     assert table[observed].tolist() == pytest.approx(score)
     found = X.reshape(len(words), -1) @ weights["output.weight"][0] + weights["output.bias"][0]
-    # The file holds the model in the values' own units, or standardised ones: one line either way.
-    slope, shift = np.polyfit(found, table[predicted], 1)
-    assert slope * found + shift == pytest.approx(table[predicted].to_numpy(), abs=1e-3)
+    assert found == pytest.approx(table[predicted].to_numpy(), abs=1e-3)
     assert len(record["history"]) and all(isinstance(line, str) for line in known)
 
 
