@@ -49,9 +49,9 @@ test-newest: $(VENV)/.installed-test  ## The same with the newest torch that pip
 test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
 	$(VENV)/bin/python -m pytest -q -m "not long and not gpu"
 
-lint: $(VENV)/.installed-test  ## Style, import directions, Snakemake's own lint
+lint: $(VENV)/.installed-test  ## Style, import directions, types, Snakemake's own lint
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/snakefmt --check Snakefile workflow
-	$(VENV)/bin/lint-imports && $(VENV)/bin/snakemake --lint
+	$(VENV)/bin/lint-imports && $(VENV)/bin/mypy && $(VENV)/bin/snakemake --lint
 
 audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python

@@ -48,11 +48,11 @@ class Windows:
     @classmethod
     def build(
         cls,
-        chrom: Sequence[str],
-        start: Sequence[int],
-        end: Sequence[int],
-        strand: Sequence[str] | None = None,
-        name: Sequence[str] | None = None,
+        chrom: Sequence[str] | np.ndarray,
+        start: Sequence[int] | np.ndarray,
+        end: Sequence[int] | np.ndarray,
+        strand: Sequence[str] | np.ndarray | None = None,
+        name: Sequence[str] | np.ndarray | None = None,
     ) -> Self:
         """Return windows from sequences; strand defaults to ".", name to ""."""
         n = len(start)

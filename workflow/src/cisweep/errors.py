@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterable
 class CisweepError(ValueError):
     """A fault in the user's input: `what` is wrong, `where` it stands, how to `mend` it."""
 
+    faults: "tuple[CisweepError, ...]" = ()
+    """Of an error that lists several: each of them."""
+
     def __init__(self, what: str, *, where: str | None = None, mend: str | None = None):
         self.what, self.where, self.mend = what, where, mend
         text = what if where is None else f"{where}: {what}"
@@ -90,7 +93,7 @@ def stop_at_faults(
         try:
             check()
         except CisweepError as error:
-            for each in getattr(error, "faults", (error,)):
+            for each in error.faults or (error,):
                 text = str(each)
                 place = (each.where or "").split(", line")[0]
                 if place not in absent or text.startswith(first):
@@ -98,8 +101,8 @@ def stop_at_faults(
     if len(found) == 1:
         raise next(iter(found.values()))
     if found:
-        error = ConfigError(
+        joined = ConfigError(
             "\n".join([f"{len(found)} faults:", *(f"  - {text}" for text in found)])
         )
-        error.faults = tuple(found.values())
-        raise error
+        joined.faults = tuple(found.values())
+        raise joined

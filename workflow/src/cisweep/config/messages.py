@@ -7,6 +7,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from cisweep.config.base import NAME
 
@@ -116,6 +117,11 @@ def _shown(model: type[BaseModel], loc: tuple, place: tuple) -> str:
     for key in reversed(place[1:]):
         value = [value] if isinstance(key, int) else {key: value}
     return "for example " + as_line(str(place[0]), value)
+
+
+def example_of(field: FieldInfo) -> Any:
+    """Return the first example of a key; None if it has none."""
+    return field.examples[0] if field.examples else None
 
 
 def as_line(key: str, value: Any) -> str:

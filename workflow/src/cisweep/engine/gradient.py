@@ -105,10 +105,10 @@ class GradientPass:
         elif self._held(call.outputs[0]) == EMPTY:
             self.reads[k] = []  # nothing reads it
         elif isinstance(step, Sum) and (block := self._residual(k, step)):
-            inner, conv, source, start = block
+            inner, taken, source, start = block
             for each in inner:
                 self.reads[each] = []
-            self._put(k, [source], self._block(conv, source, start))
+            self._put(k, [source], self._block(taken, source, start))
         elif isinstance(step, Function) and (conv := self._rectified(k)):
             self.reads[self.maker[conv.out]] = []
             self._put(k, [conv.number], self._block(conv, conv.number, None))

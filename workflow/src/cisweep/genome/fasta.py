@@ -47,7 +47,11 @@ class SequenceSource(Protocol):
     """What regions are cut from: a genome or a set of sequences."""
 
     lengths: dict[str, int]
-    read_bp: int
+
+    @property
+    def read_bp(self) -> int:
+        """How many bases take as long as one read by itself, about."""
+        ...
 
     def tokens(self, chrom: str, start: int, end: int) -> np.ndarray:
         """Return (end - start,) uint8 tokens; positions beyond the sequence are N."""

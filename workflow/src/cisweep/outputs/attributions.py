@@ -174,7 +174,9 @@ def read_attributions(
 ) -> tuple[Windows, dict[str, np.ndarray], dict[str, np.ndarray] | None]:
     """Return windows, target -> (N, L) projected and target -> (N, 4, K) hypothetical (None if not
     stored) of chunk files, in their order."""
-    windows, projected, hypothetical = [], {}, {}
+    windows: list[Windows] = []
+    projected: dict[str, list[np.ndarray]] = {}
+    hypothetical: dict[str, list[np.ndarray]] = {}
     for path in paths:
         with open_rows(path) as file:
             windows.append(read_windows(file))

@@ -58,4 +58,4 @@ def save_counts(path: Path, cell_counts: np.ndarray, n_tests: np.ndarray, null: 
     for target, sums in null.items():
         arrays[f"null_count_{target}"], arrays[f"null_total_{target}"] = sums.count, sums.total
     with open(path, "wb") as handle:
-        np.savez(handle, **arrays)
+        np.savez(handle, **arrays)  # type: ignore[arg-type]  # none is named allow_pickle

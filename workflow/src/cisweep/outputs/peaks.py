@@ -27,7 +27,8 @@ def write_null(path: Path, scores: Mapping[str, np.ndarray], n_windows: int) -> 
     """Write the null peaks of a chunk. scores: target -> (n,); n_windows: windows predicted."""
     # A file object, so that numpy adds no suffix to the name.
     with open(path, "wb") as file:
-        np.savez(file, n_windows=n_windows, **{f"peaks/{t}": v for t, v in scores.items()})
+        arrays = {f"peaks/{target}": values for target, values in scores.items()}
+        np.savez(file, n_windows=n_windows, **arrays)  # type: ignore[arg-type]  # as in hits.py
 
 
 def read_null(path: Path) -> tuple[dict[str, np.ndarray], int]:

@@ -59,7 +59,7 @@ class PredictionWriter:
             rows[f"predictions/{target}"] = mean[:, i]
             rows[f"predictions_sd/{target}"] = sd[:, i]
         for name in self._tracks:
-            rows[f"predictions/{name}"] = tracks[name]
+            rows[f"predictions/{name}"] = (tracks or {})[name]
         self._rows.append(rows)
 
     def __enter__(self) -> Self:

@@ -88,7 +88,8 @@ class ParquetWriter:
     """Appends tables to one Parquet file in row groups of fixed size."""
 
     def __init__(self, path: Path, schema: pa.Schema, metadata: dict[str, str], rows: int = 65536):
-        self._rows, self._held, self._n = rows, [], 0
+        self._rows, self._n = rows, 0
+        self._held: list[pa.Table] = []
         self.schema = schema.with_metadata({k: str(v) for k, v in metadata.items()})
         self._writer = new_parquet(path, self.schema)
 

@@ -135,5 +135,6 @@ def read_info(path: Path, fields: Iterable[str]) -> pd.DataFrame:
         for r in handle:
             values = [r.info.get(f) for f in fields]
             values = [v[0] if isinstance(v, tuple) else v for v in values]
+            assert r.alts is not None  # VcfWriter gives each row one
             rows.append((r.chrom, r.start, r.ref, r.alts[0], *values))
     return pd.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", *fields])

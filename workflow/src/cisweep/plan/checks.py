@@ -12,7 +12,7 @@ from cisweep.config.yaml_files import check_repeated_keys
 from cisweep.errors import ConfigError, GenomeError, RegionError, stop_at_faults
 from cisweep.plan.accounting import check_share_of, dropped_table, n_regions
 from cisweep.plan.chunk_windows import usable_windows
-from cisweep.plan.contents import step_checks, step_notices
+from cisweep.plan.contents import Check, step_checks, step_notices
 from cisweep.plan.input_files import check_source, file_checks
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import needless_nulls, paths_in
@@ -39,7 +39,7 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
     )
     plan = plans[0]
     missing = plan.missing_files()
-    checks = [plan.check_inputs, partial(_check_files, plan, missing)]
+    checks: list[Check] = [plan.check_inputs, partial(_check_files, plan, missing)]
     checks += [partial(_check_names, plan), partial(_check_lengths, plan)]
     checks += [partial(_check_n, plan, model) for model in plan.models]
     checks += step_checks(plan)

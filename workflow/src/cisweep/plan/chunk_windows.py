@@ -30,7 +30,7 @@ class ChunkWindows:
 def read_peaks(path: Path) -> Windows:
     """Return the windows of peaks.bed (chrom, start, end, name, score, strand)."""
     rows = [line.split("\t") for line in path.read_text().splitlines()]
-    columns = list(zip(*rows)) if rows else [[], [], [], [], [], []]
+    columns: list[tuple[str, ...]] = list(zip(*rows)) if rows else [()] * 6
     chrom, start, end, name, _, strand = columns
     return Windows.build(chrom, [int(s) for s in start], [int(e) for e in end], strand, name)
 

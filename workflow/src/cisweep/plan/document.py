@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
-from cisweep.config.messages import as_line, models_in
+from cisweep.config.messages import as_line, example_of, models_in
 from cisweep.config.model import ModelConfig
 from cisweep.plan.run_config import GenomeConfig, RegionsConfig, run_model
 from cisweep.steps import all_steps
@@ -81,8 +81,11 @@ def field_texts(model: type[BaseModel]) -> dict[str, str]:
         for field, text in pairwise(known[part.__name__].body if part.__name__ in known else []):
             if (
                 isinstance(field, ast.AnnAssign)
-                and isinstance(text, ast.Expr)
+                and isinstance(field.target, ast.Name)
                 and field.target.id in texts
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+                and isinstance(text.value.value, str)
             ):
                 texts[field.target.id] = inspect.cleandoc(text.value.value)
     return texts
@@ -237,14 +240,17 @@ def template() -> str:
     """Return config/config.yaml: every key of the run, its steps in their order."""
     run, texts = run_model(), field_texts(run_model())
     lines = [_TEMPLATE_INTRO]
+    groups: dict[str, tuple[type[BaseModel], list[str]]] = {
+        "genome": (GenomeConfig, ["fasta"]),
+        "regions": (RegionsConfig, ["bed"]),
+    }
     for name, field in run.model_fields.items():
         lines += [""] * (name in ("genome", "regions", "models", "motifs"))
-        below = {"genome": (GenomeConfig, ["fasta"]), "regions": (RegionsConfig, ["bed"])}.get(name)
-        if below is not None:
-            lines += [f"{name}:", *(f"  {line}" for line in _lines(*below))]
+        if name in groups:
+            lines += [f"{name}:", *(f"  {line}" for line in _lines(*groups[name]))]
         elif name == "models":
             lines += [f"# {texts[name]}", f"{name}:"]
-            lines += [f"  {as_line(key, path)}" for key, path in field.examples[0].items()]
+            lines += [f"  {as_line(key, path)}" for key, path in example_of(field).items()]
         elif name != "steps":
             begun = name in ("run", "motifs")
             lines.append(("" if begun else "# ") + _line(name, field, texts[name]))

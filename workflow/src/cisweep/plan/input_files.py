@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from cisweep.errors import RegionError
+from cisweep.genome.fasta import Genome
 from cisweep.genome.naming import renaming
 from cisweep.genome.regions import read_bed
 from cisweep.plan.contents import Check
@@ -34,7 +35,7 @@ def check_source(plan: Plan) -> None:
     Looked at are the chromosomes on which the run's regions lie; those that another step alone
     reads are looked at when it does.
     """
-    if plan.is_genome:
+    if isinstance(plan.source, Genome):
         plan.source.check(plan.swept_chroms())
 
 

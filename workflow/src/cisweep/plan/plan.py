@@ -5,7 +5,7 @@ same config, so no manifest is handed around.
 """
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import pandas as pd
 from cisweep.config.model import ModelConfig
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError, stop_at_faults
-from cisweep.genome.fasta import Genome, NamedSequences, SequenceSource, read_sequences
+from cisweep.genome.fasta import Genome, NamedSequences, read_sequences
 from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
@@ -51,7 +51,7 @@ class Plan:
     root: Path
 
     @classmethod
-    def from_config(cls, data: dict, root: Path) -> "Plan":
+    def from_config(cls, data: Mapping[str, Any], root: Path) -> "Plan":
         """Return the plan of the mapping `data`; raises ConfigError with every fault."""
         config, models = load_config(data, root)
         return cls(config, models, root)
@@ -59,7 +59,7 @@ class Plan:
     # ---- what is swept -------------------------------------------------------------------
 
     @cached_property
-    def source(self) -> SequenceSource:
+    def source(self) -> Genome | NamedSequences:
         """The genome, or the named sequences; none of them in a run that only trains."""
         if self.config.genome is not None:
             return Genome(self.config.genome.fasta)
@@ -121,9 +121,11 @@ class Plan:
     @cached_property
     def _placed(self) -> dict[str, tuple[dict[str, Windows], pd.DataFrame]]:
         """Model -> (chunk -> windows, dropped rows) of given regions."""
+        given = self.given
+        assert given is not None  # tiles are made per chunk
         found = {}
         for model in self.models:
-            windows, dropped = to_windows(self.given, self.source.lengths, self.policy(model))
+            windows, dropped = to_windows(given, self.source.lengths, self.policy(model))
             found[model] = (self.layout.split(windows), dropped)
         return found
 
@@ -282,8 +284,9 @@ class Plan:
         for item in (i for model in self.models.values() for i in model.inputs):
             # What a training makes is not there yet.
             paths += [p for p in item.paths if p.exists()]
-            if item.kind == "column":
-                self.source.column(item.column)
+            named = item.column if item.kind == "column" else None
+            if named is not None and isinstance(self.source, NamedSequences):
+                self.source.column(named)
         if paths:
             check_signal(paths, self.wanted_chroms, thoroughly=True)
 

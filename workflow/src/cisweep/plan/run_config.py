@@ -5,7 +5,7 @@ the beginning of a path stands for the folder of this workflow.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from cisweep.config.base import Name, Strict, check_distinct
-from cisweep.config.messages import as_line, messages
+from cisweep.config.messages import as_line, example_of, messages
 from cisweep.config.model import HUB, ModelConfig
 from cisweep.config.yaml_files import check_values, read_yaml
 from cisweep.errors import ConfigError
@@ -217,7 +217,7 @@ def read_model_config(path: str | Path) -> ModelConfig:
     return model
 
 
-def _missing(data: dict[str, Any]) -> list[str]:
+def _missing(data: Mapping[str, Any]) -> list[str]:
     """Return the faults of keys that this run needs and that are absent or null, with examples.
 
     It looks at what the user wrote, so that all of them are told beside faults of other keys.
@@ -245,7 +245,7 @@ def _missing(data: dict[str, Any]) -> list[str]:
     if not on:
         found["steps"] = "no step is on, so there is nothing to do"
     fields = run_model().model_fields
-    return [f"{k}: {s}; for example {as_line(k, fields[k].examples[0])}" for k, s in found.items()]
+    return [f"{k}: {s}; for example {as_line(k, example_of(fields[k]))}" for k, s in found.items()]
 
 
 def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
@@ -308,7 +308,7 @@ def paths_in(value: Any, key: str = "") -> Iterator[tuple[str, Path]]:
             yield from paths_in(item, f"{key}.{i}")
 
 
-def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
+def load_config(data: Mapping[str, Any], root: Path) -> tuple[Any, dict[str, ModelConfig]]:
     """Return the checked config of a run and its models' configs.
 
     data: the mapping from YAML; root: the workflow's folder, for `{workflow}`.
@@ -322,9 +322,9 @@ def load_config(data: dict, root: Path) -> tuple[Any, dict[str, ModelConfig]]:
         config = run_model().model_validate(data)
     except ValidationError as error:
         faults += messages(error, run_model())
-    given = data.get("models") if isinstance(data.get("models"), dict) else {}
+    given = data.get("models")
     models: dict[str, ModelConfig] = {}
-    for model_id, path in given.items():
+    for model_id, path in given.items() if isinstance(given, dict) else ():
         if path is None:
             continue
         model, problems = _read_model(str(model_id), Path(str(path)))

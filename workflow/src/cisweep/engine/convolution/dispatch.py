@@ -71,7 +71,7 @@ def conv1d(
     x = input
     stride, dilation = one_number(stride), one_number(dilation)
     pad = _padding(padding, dilation * (weight.shape[-1] - 1), stride)
-    if not _suits(x, weight, bias, stride, pad, dilation, groups):
+    if pad is None or not _suits(x, weight, bias, stride, pad, dilation, groups):
         return F.conv1d(x, weight, bias, stride, padding, dilation, groups)
     fixed = _prepare(weight, pad, dilation)
     if torch.is_grad_enabled() and x.requires_grad:
@@ -132,7 +132,7 @@ def _suits(
     weight: Tensor,
     bias: Tensor | None,
     stride: int,
-    pad: int | None,
+    pad: int,
     dilation: int,
     groups: int,
 ) -> bool:
@@ -142,7 +142,6 @@ def _suits(
         and x.dtype == weight.dtype == torch.float32
         and stride == 1
         and groups == 1
-        and pad is not None
         and 0 <= pad <= dilation * (weight.shape[2] - 1) < x.shape[2] + 2 * pad
         and x.shape[0] > 0
         and x.shape[1] == weight.shape[1]
@@ -188,9 +187,10 @@ class _Fixed:
         if self._is_head:
             return self._shifted_sums
         n_positions = length + 2 * self.pad - self._reach
-        if letter_convolution.pays(*self.shape[:2]):
+        n_out, n_in, width = self.shape
+        if letter_convolution.pays(n_out, n_in):
             return self._letters
-        pays = tile_convolution.pays(*self.shape, self.dilation, n_positions)
+        pays = tile_convolution.pays(n_out, n_in, width, self.dilation, n_positions)
         return self._tiles if pays else self._flat
 
     @cached_property

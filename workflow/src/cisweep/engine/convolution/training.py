@@ -84,7 +84,8 @@ class _Learned(torch.autograd.Function):
                 _last(gradient), _last(x), _last(weight), ctx.bias, [1, 1], [0, ctx.pad],
                 [1, ctx.dilation], False, [0, 0], 1, wanted,
             )  # fmt: skip
-        return of_x, of_weight.squeeze(2) if wanted[1] else None, of_bias, None, None
+            of_weight = of_weight.squeeze(2) if wanted[1] else None
+        return of_x, of_weight, of_bias, None, None
 
 
 def _last(x: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ class SequenceBatch(Example):
 class BatchState(State):
     """The tensors of one batch: position p of n sequences, m letters at each."""
 
+    example: SequenceBatch
+
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read."""
         low, high = self.plan.needed.get(number, EMPTY)
@@ -152,24 +154,25 @@ class SequenceBatches:
     @torch.no_grad()
     def batch(self, X: Tensor, positions: Sequence[int]) -> SequenceBatch:
         """Return the tensors of sequences X (n, 4, length) that change at these positions."""
-        if self._stills is None:
-            self._stills = Stills(self.plan.recording, [X])
+        stills = self._stills
+        if stills is None:
+            stills = self._stills = Stills(self.plan.recording, [X])
         if len(X) <= self.at_once:
-            return self._whole(X)
+            return self._whole(X, stills)
         reads = self._reads.get(tuple(positions))
         if reads is None:
-            trial = self._whole(X[:1])
+            trial = self._whole(X[:1], stills)
             trial.output()
             for p in positions:
                 propagate_batch(self.plan, trial, p, X.new_zeros(1, 1, 1, X.shape[1]))
             reads = self._reads[tuple(positions)] = trial.reads
-        return self._parts(X, reads)
+        return self._parts(X, stills, reads)
 
-    def _whole(self, X: Tensor) -> SequenceBatch:
+    def _whole(self, X: Tensor, stills: Stills) -> SequenceBatch:
         recording = self.plan.recording
-        return SequenceBatch(recording, len(X), every_tensor(recording, [X]), self._stills)
+        return SequenceBatch(recording, len(X), every_tensor(recording, [X]), stills)
 
-    def _parts(self, X: Tensor, reads: Reads) -> SequenceBatch:
+    def _parts(self, X: Tensor, stills: Stills, reads: Reads) -> SequenceBatch:
         recording = self.plan.recording
         kept: dict[int, Tensor] = {}
         for start in range(0, len(X), self.at_once):
@@ -193,5 +196,5 @@ class SequenceBatches:
         }
         first = {i: reads[i][0] for i in values}
         # Of a constant that is the same in each window, one window's.
-        values |= {i: self._stills.get(i, 1) for i in reads if i not in recording.active}
-        return SequenceBatch(recording, len(X), values, self._stills, first)
+        values |= {i: stills.get(i, 1) for i in reads if i not in recording.active}
+        return SequenceBatch(recording, len(X), values, stills, first)

@@ -153,6 +153,10 @@ class State:
         """Return the model's output (n · m, …), once all steps have run."""
         return self.plan.recording.result(self.whole)
 
+    def positions(self, device: torch.device) -> Tensor:
+        """Return the substituted position of each row, (n,)."""
+        return torch.arange(self.p, self.p + self.n, device=device)
+
     def local(self, number: int) -> Local:
         """Return the change of a tensor; of one that does not change, none."""
         found = self.now.get(number)
@@ -194,7 +198,7 @@ class State:
     def value(self, number: int, start: int, end: int) -> Tensor:
         """Return the new values of a tensor at relative positions [start, end)."""
         local = self.local(number)
-        if local.is_value:
+        if local.is_value and local.data is not None:
             return local.data
         values, change = self.windows(number, start, end), self.change(number, start, end)
         return values if change is None else values + change
@@ -248,7 +252,7 @@ class State:
             right = torch.cat([rows.flip(0).cummax(dim=0).values.flip(0), none])
             padded[key] = torch.stack([left, right])
         left, right = padded[key]
-        first = torch.arange(self.n, device=rows.device) + self.p
+        first = self.positions(rows.device)
         left = left[(first + start).clamp(0, len(rows))]
         right = right[(first + end).clamp(0, len(rows))]
         return torch.maximum(left, right)[:, None]

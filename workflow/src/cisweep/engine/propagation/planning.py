@@ -8,6 +8,7 @@ from cisweep.engine.calls import Call, run_call
 from cisweep.engine.executor import Program
 from cisweep.engine.propagation.changes import EMPTY, Interval, Local, Plan, State, Step
 from cisweep.engine.propagation.parsing import local_step
+from cisweep.engine.propagation.rules import LocalStep
 from cisweep.engine.recording import Recording
 
 
@@ -72,7 +73,7 @@ def _largest(recording: Recording, steps: list[Step], needed: dict[int, Interval
     for step in steps:
         out = step.call.outputs[0]
         shape = recording.shapes[out]
-        if step.is_local:
+        if isinstance(step, LocalStep):
             reads = [(i, a, b) for i, (a, b) in step.reads.items() if i in spans]
             low = min(spans[i][0] - b for i, _, b in reads)
             high = max(spans[i][1] - a for i, a, _ in reads)

@@ -26,8 +26,10 @@ class _Scattered(State):
         super().__init__(plan, example, 0, first)
         self.rows = [int(p) for p in places]
         self.places = torch.as_tensor(places, device=first.device)
-        # Rules that add a row's number to p get that row's position.
-        self.p = self.places - torch.arange(self.n, device=first.device)
+
+    def positions(self, device: torch.device) -> Tensor:
+        """Return the substituted position of each row, (n,)."""
+        return self.places.to(device)
 
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read for any row."""
@@ -137,16 +139,16 @@ class Reverts:
         for number, found in kept.items():
             if isinstance(found, Tensor):
                 self.example.values[number] = found
-            else:
-                self._change(number, place + found.start, found)
+            elif found.data is not None:
+                self._change(number, place + found.start, found.data, found.is_value)
 
-    def _change(self, number: int, start: int, made: Local) -> None:
+    def _change(self, number: int, start: int, made: Tensor, is_value: bool) -> None:
         """Change a tensor from position `start` on, as far as it goes."""
         low = max(start, 0)
-        high = min(start + made.data.shape[2], self.plan.recording.shapes[number][2])
+        high = min(start + made.shape[2], self.plan.recording.shapes[number][2])
         if low < high:
-            part = made.data[0, 0, low - start : high - start]
-            self.example.change(number, low, part, made.is_value)
+            part = made[0, 0, low - start : high - start]
+            self.example.change(number, low, part, is_value)
 
     def _state(self, block: np.ndarray) -> _Scattered:
         """Return the state of one revert a row, before its first step."""

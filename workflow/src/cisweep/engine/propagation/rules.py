@@ -20,7 +20,7 @@ _WIDE_CHANGE = 96  # from which one product a tap, added in place, is faster tha
 _FEW_TAPS = 8  # up to which a product with every tap and shifted sums is the fastest
 
 
-class _LocalStep:
+class LocalStep:
     """A step whose inputs and output are local, with the offsets [a, b] that it reads."""
 
     is_local = True
@@ -57,7 +57,7 @@ class _LocalStep:
         raise NotImplementedError
 
 
-class Convolution(_LocalStep):
+class Convolution(LocalStep):
     """A convolution of stride 1 with constant weights."""
 
     def __init__(
@@ -77,6 +77,8 @@ class Convolution(_LocalStep):
     def change(self, state: State, start: int, end: int) -> Local:
         """Return the change of the output at relative positions [start, end)."""
         local = state.local(self.number)
+        if local.data is None:
+            return Local(None)
         n_out, _, width = self.weight.shape
         first = local.start + self.padding - self.dilation * (width - 1)
         if width > _FEW_TAPS and local.data.shape[2] > 1:
@@ -129,7 +131,7 @@ def _by_tap(weight: Tensor) -> Tensor:
     return weight.permute(1, 2, 0).reshape(n_in, width * n_out).contiguous()
 
 
-class Function(_LocalStep):
+class Function(LocalStep):
     """A pointwise function of one tensor."""
 
     def __init__(self, call: Call, number: int, function: Callable[[Tensor], Tensor]):
@@ -147,7 +149,7 @@ class Function(_LocalStep):
         return state.finish(self.out, state.less(new, self.out, start), start)
 
 
-class Operation(_LocalStep):
+class Operation(LocalStep):
     """A pointwise operation of several tensors; `compute` gets one value for each operand."""
 
     def __init__(self, call: Call, operands: list[Any], compute: Callable[..., Tensor]):
@@ -164,7 +166,7 @@ class Operation(_LocalStep):
         return state.finish(self.out, new - state.windows(self.out, start, end), start)
 
 
-class Sum(_LocalStep):
+class Sum(LocalStep):
     """x + y of two tensors of one shape: the changes add up."""
 
     def __init__(self, call: Call, numbers: list[int]):
@@ -177,8 +179,8 @@ class Sum(_LocalStep):
         numbers = sorted(self.numbers, key=lambda i: state.local(i).end - state.local(i).start)
         narrow, wide = numbers if len(numbers) == 2 else (numbers[0], numbers[0])
         local = state.local(wide)
-        covers = local.data is not None and (local.start, local.end) == (start, end)
-        if covers and state.owns(wide) and narrow != wide:
+        covers = (local.start, local.end) == (start, end)
+        if local.data is not None and covers and state.owns(wide) and narrow != wide:
             data = local.data
         else:
             whole = state.change(wide, start, end)
@@ -194,7 +196,7 @@ class Sum(_LocalStep):
         return Local(data, start)
 
 
-class Scaled(_LocalStep):
+class Scaled(LocalStep):
     """The change is multiplied by a number or by one number a channel (None: by 1)."""
 
     def __init__(self, call: Call, number: int, scale: Any = None, shift: int = 0):
@@ -215,7 +217,7 @@ class Scaled(_LocalStep):
         return kept
 
 
-class Channels(_LocalStep):
+class Channels(LocalStep):
     """Some of the channels."""
 
     def __init__(self, call: Call, number: int, index: Any):
@@ -229,7 +231,7 @@ class Channels(_LocalStep):
         return Local(None if data is None else data[..., self.index], start, owned=False)
 
 
-class Concatenation(_LocalStep):
+class Concatenation(LocalStep):
     """Channels of several tensors side by side."""
 
     def __init__(self, call: Call, numbers: list[int], channels: list[int]):
@@ -239,7 +241,8 @@ class Concatenation(_LocalStep):
     def change(self, state: State, start: int, end: int) -> Local:
         """Return the change of the output at relative positions [start, end)."""
         parts = []
-        like = next(state.local(i).data for i in self.numbers if state.local(i).data is not None)
+        changes = (state.local(i).data for i in self.numbers)
+        like = next(data for data in changes if data is not None)
         for number, channels in zip(self.numbers, self.channels):
             part = state.change(number, start, end)
             if part is None:

@@ -62,8 +62,8 @@ def random_windows(
                 "take more chromosomes",
             )
         found.append(best)
-    start = np.array([f[1] for f in found], dtype=np.int64)
-    windows = Windows.build([f[0] for f in found], start, start + window_bp)
+    starts = np.array([f[1] for f in found], dtype=np.int64)
+    windows = Windows.build([f[0] for f in found], starts, starts + window_bp)
     return windows, np.array([f[2] for f in found], dtype=np.uint8)
 
 

@@ -16,7 +16,7 @@ from cisweep.genome.signal import check_signal
 from cisweep.plan.contents import Check
 from cisweep.plan.input_files import check_intervals
 from cisweep.plan.plan import Plan
-from cisweep.steps.train import Recipe, is_reads, stretch_of
+from cisweep.steps.train import PeaksData, Recipe, SignalData, TableData, is_reads, stretch_of
 from cisweep.textfile import open_text
 
 
@@ -35,26 +35,25 @@ def check_recipe(name: str, recipe: Recipe) -> None:
     Of a table the header is read, and the column that a split names; of a genome the index, of
     matrices all. name: the model's id.
     """
-    place = f"steps.train.models.{name}"
-    checks = []
-    if recipe.data.kind == "table":
-        checks = [partial(_check_header, place, recipe, path) for path in recipe.data.paths]
-        checks.append(partial(_check_labels, place, recipe))
-    if recipe.data.kind in ("peaks", "signal"):
-        checks.append(partial(_check_stretches, place, recipe))
-    if recipe.data.kind == "peaks" and recipe.data.matrices is not None:
-        checks.append(partial(_check_matrices, place, recipe))
+    place, data = f"steps.train.models.{name}", recipe.data
+    checks: list[Check] = []
+    if isinstance(data, TableData):
+        checks += [partial(_check_header, place, data, path) for path in data.paths]
+        checks.append(partial(_check_labels, place, recipe, data))
+    if isinstance(data, PeaksData | SignalData):
+        checks.append(partial(_check_stretches, place, recipe, data))
+    if isinstance(data, PeaksData) and data.matrices is not None:
+        checks.append(partial(_check_matrices, place, data, data.matrices))
     if recipe.motifs is not None:
         checks.append(partial(load_motifs, recipe.motifs))
     stop_at_faults(checks)
 
 
-def _check_header(place: str, recipe: Recipe, path: Path) -> None:
-    data = recipe.data
+def _check_header(place: str, data: TableData, path: Path) -> None:
     if not path.is_file():
         return
     header = _header(path)
-    needed = {f"data.values.{i}": column for i, column in enumerate(data.values)}
+    needed: dict[str, str | None] = {f"data.values.{i}": c for i, c in enumerate(data.values)}
     needed |= {"data.group": data.group, "data.chrom": data.chrom}
     needed |= {"data.sequence": data.sequence} if data.fasta is None else {"data.name": data.name}
     missing = {key: c for key, c in needed.items() if c is not None and c not in header}
@@ -76,9 +75,9 @@ def _header(path: Path) -> list[str]:
         return next(csv.reader(file, delimiter=_separator(path)), [])
 
 
-def _check_labels(place: str, recipe: Recipe) -> None:
+def _check_labels(place: str, recipe: Recipe, data: TableData) -> None:
     """Raise a ConfigError for held-out groups that no row has, or chromosomes without any row."""
-    data, by = recipe.data, recipe.split.by
+    by = recipe.split.by
     column = {"group": data.group, "regions": data.chrom}.get(by)
     parts = {f"{place}.{key}": labels for key, labels in _listed_parts(recipe)}
     there = all(path.is_file() and column in _header(path) for path in data.paths)
@@ -127,28 +126,23 @@ def _labels(path: Path, column: str) -> set[str]:
         raise TrainingError(f"not a table ({error})", where=str(path)) from None
 
 
-def _check_stretches(place: str, recipe: Recipe) -> None:
-    if not recipe.data.genome.is_file():
+def _check_stretches(place: str, recipe: Recipe, data: PeaksData | SignalData) -> None:
+    if not data.genome.is_file():
         return
-    known = Genome(recipe.data.genome).lengths
+    known = Genome(data.genome).lengths
     for key, stretch in _stretches(recipe):
         chrom, _, end = stretch_of(stretch)
         if chrom not in known:
             raise ConfigError(
                 f"{stretch!r} names chromosome {chrom!r}, which the genome lacks",
                 where=f"{place}.{key}",
-                mend=f"{recipe.data.genome} has {', '.join(list(known)[:8])}",
+                mend=f"{data.genome} has {', '.join(list(known)[:8])}",
             )
 
 
 def _stretches(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield (key below the recipe, stretch) of all stretches of the genome that a recipe names."""
-    parts: dict[str, Iterable[str] | float] = {}
-    if recipe.folds:
-        for i, fold in enumerate(recipe.folds):
-            parts |= {f"folds.{i}.validation": fold.validation, f"folds.{i}.test": fold.test}
-    elif recipe.split.by == "regions":
-        parts = {"split.validation": recipe.split.validation, "split.test": recipe.split.test}
+    parts = dict(_listed_parts(recipe)) if recipe.split.by == "regions" else {}
     if recipe.data.kind == "peaks":
         for part in ("train", "validation", "test"):
             parts[f"data.{part}.stretches"] = getattr(recipe.data, part).stretches
@@ -158,15 +152,14 @@ def _stretches(recipe: Recipe) -> Iterator[tuple[str, str]]:
             yield from ((f"{key}.{i}", text) for i, text in enumerate(stretches))
 
 
-def _check_matrices(place: str, recipe: Recipe) -> None:
-    data = recipe.data
-    if not data.matrices.is_file():
+def _check_matrices(place: str, data: PeaksData, matrices: Path) -> None:
+    if not matrices.is_file():
         return
-    known = {name for m in load_motifs(data.matrices) for name in (m.name, m.alt)}
+    known = {name for m in load_motifs(matrices) for name in (m.name, m.alt)}
     for task, wanted in data.matrix_of.items():
         if wanted not in known:
             raise ConfigError(
-                f"{data.matrices} has no matrix {wanted!r}",
+                f"{matrices} has no matrix {wanted!r}",
                 where=f"{place}.data.matrix_of.{task}",
                 mend="name one by its identifier or name",
             )

@@ -38,7 +38,8 @@ def read_fasta(path: Path) -> Iterator[tuple[str, str]]:
     """
     if not path.is_file():
         raise SequenceError("no such FASTA file", where=str(path), mend="correct the path")
-    name, parts = None, []
+    name: str | None = None
+    parts: list[str] = []
     with open_text(path, SequenceError) as handle:
         for number, line in enumerate(handle, 1):
             line = line.strip()
