@@ -38,12 +38,10 @@ def blocked(draw, pad: bool = True):
 
 
 def owner(windows: Windows, chrom: str, x: int, low: np.ndarray, high: np.ndarray) -> int | None:
-    """Return the row that owns base x: nearest centre of all, if its span holds the base."""
-    rows = [i for i in range(len(windows)) if windows.chrom[i] == chrom]
-    if not rows:
-        return None
-    best = min(rows, key=lambda i: (abs(int(windows.centre[i]) - x), windows.centre[i], i))
-    return best if low[best] <= x < high[best] else None
+    """Return the row that owns base x: the nearest centre of those whose span holds the base."""
+    rows = [i for i in range(len(windows)) if windows.chrom[i] == chrom and low[i] <= x < high[i]]
+    distance = {i: (abs(int(windows.centre[i]) - x), windows.centre[i], i) for i in rows}
+    return min(rows, key=distance.get, default=None)
 
 
 def read(path, chrom: str) -> np.ndarray:
@@ -86,6 +84,14 @@ def test_tracks_of_scalars(tmp_path, case, span):
             if i is not None:
                 wanted[x] = values[i]
         np.testing.assert_array_equal(read(tmp_path / "t.bw", chrom), wanted)
+
+
+def test_tiles_as_far_apart_as_their_span_leave_no_base_out(tmp_path):
+    windows = Windows.build(["chr1"] * 3, [0, 10, 20], [20, 30, 40])
+    write_bigwig(tmp_path / "t.bw", LENGTHS, [(windows, np.arange(3.0))], width_bp=10)
+    wanted = [[5, 15, 0.0], [15, 25, 1.0], [25, 35, 2.0]]
+    with pyBigWig.open(str(tmp_path / "t.bw")) as file:
+        assert [list(row) for row in file.intervals("chr1")] == wanted
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2])

@@ -16,8 +16,8 @@ from cisweep.contracts import Windows
 class OwnedSpans:
     """Turns windows in genome order into the span that each owns: [low, high), no overlap.
 
-    A base belongs to the window whose centre is nearest (the earlier one on a tie), if that window
-    covers it. `width_bp` None: the whole window may be owned; else the `width_bp` bases around
+    A base belongs to the window whose centre is nearest of those that cover it (the earlier one on
+    a tie). `width_bp` None: the whole window may be owned; else the `width_bp` bases around
     the centre (what a scalar prediction fills). No two windows have equal coordinates.
     """
 
@@ -43,7 +43,10 @@ class OwnedSpans:
             same[0], middle[0] = before[0] == windows.chrom[0], (before[1] + centre[0]) // 2
         if after is not None:
             same[n], middle[n] = after[0] == windows.chrom[-1], (after[1] + centre[-1]) // 2
-        low = np.where(same[:-1], np.maximum(low, middle[:-1] + 1), low)
+        # Half way between two centres lies a base that spans of even width give to the later one.
+        reach = high[:1] - centre[:1] + (0 if before is None else before[1])
+        begin = np.minimum(middle[:-1] + 1, np.concatenate([reach, high[:-1]]))
+        low = np.where(same[:-1], np.maximum(low, begin), low)
         high = np.where(same[1:], np.minimum(high, middle[1:] + 1), high)
         limit = np.array([self._lengths[c] for c in windows.chrom], dtype=np.int64)
         return np.maximum(low, 0), np.minimum(high, limit)

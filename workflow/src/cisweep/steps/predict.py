@@ -66,7 +66,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="predict",
-    version=2,
+    version=3,
     order=10,
     config=PredictConfig,
     title="Predictions",
