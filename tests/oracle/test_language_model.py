@@ -412,5 +412,8 @@ def test_scores_of_both_strands_are_averages(causal, masked_folder):
         if model.kind == "masked":
             expected = masked_token_ratio(model, refs, alts)
             assert table["masked_token_ratio"].to_numpy() == pytest.approx(expected, abs=1e-5)
-        assert ref == pytest.approx(sequence_embeddings(model, refs, embedding), abs=1e-6)
-        assert alt == pytest.approx(sequence_embeddings(model, alts, embedding), abs=1e-6)
+        # The pairs stand in other batches: 16 roundings of float32, which differ between CPUs.
+        rounding = 16 * float(np.finfo(np.float32).eps)
+        for found, texts in ((ref, refs), (alt, alts)):
+            expected = sequence_embeddings(model, texts, embedding)
+            assert found == pytest.approx(expected, rel=rounding, abs=1e-6)

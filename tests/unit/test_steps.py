@@ -21,7 +21,7 @@ MODEL = "ctcf_pu1"
 @pytest.fixture
 def plan(root, tmp_path):
     """Return the function (steps) -> a plan of the demo's model and genome, in four chunks."""
-    data = yaml.safe_load((root / "config" / "config.yaml").read_text())
+    data = yaml.safe_load((root / "config" / "demo.yaml").read_text())
     data["chunk_bp"], data["regions"] = 250_000, {"tile": {"stride_bp": 5000}}
 
     def make(**steps) -> Plan:

@@ -119,9 +119,9 @@ def chosen_chunk_bp(plan: "Plan") -> int:
 
     So many that the costliest job of a chunk works JOB_SECONDS on one core, as guessed from the
     number of regions, the windows, targets, folds and strands of the models, and from which steps
-    run: predictions of all windows; attributions of all, or of a twentieth where steps.select
-    leaves some out (or nothing is attributed: then predictions are that much shorter); mutagenesis
-    of all windows; designs. Not less than two windows, and not more than JOB_BASES of windows.
+    run: predictions of all windows; attributions of all, or of a twentieth where a step selects
+    (or nothing is attributed: then predictions are that much shorter); mutagenesis of all windows;
+    designs. Not less than two windows, and not more than JOB_BASES of windows.
 
     It follows from the config, .fai and BED alone, so that each job finds the same, and from no
     option of a step but a BED of its own. It is rounded down to 1, 2 or 5 times a power of ten: a
