@@ -277,7 +277,8 @@ def _index_put(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         return torch.where(mask, value.to(x.dtype), x)
 
 
-def _table() -> dict[str, Handler]:
+def _kinds() -> dict[str, Handler]:
+    """Return the handlers of operations that are alike in kind."""
     table: dict[str, Handler] = {name: _shape for name in SHAPES}
     table.update({name: _floating(linear) for name in SUMS})
     table.update({name: product(name, linear) for name in PRODUCTS})
@@ -293,7 +294,12 @@ def _table() -> dict[str, Handler]:
     table.update(dict.fromkeys(("amax", "amin"), maximum_over_axes))
     max_like = _one_curve(maximum_over_axes, maximum_of_two)
     table.update(max=max_like, min=max_like)
-    table.update(
+    return table
+
+
+def _single() -> dict[str, Handler]:
+    """Return the handlers of operations with a rule of their own."""
+    return dict(
         convolution=_convolution,
         addmm=_addmm,
         native_batch_norm=_batch_norm,
@@ -326,7 +332,11 @@ def _table() -> dict[str, Handler]:
         adaptive_max_pool2d=max_pooling(2),
         adaptive_max_pool3d=max_pooling(3),
     )
-    for name, expand in {
+
+
+def _composites() -> dict[str, Handler]:
+    """Return the handlers of operations that are written out as others."""
+    expanded = {
         "glu": write_out.glu,
         "native_layer_norm": write_out.layer_norm,
         "native_group_norm": write_out.group_norm,
@@ -353,12 +363,11 @@ def _table() -> dict[str, Handler]:
         "logical_xor": write_out.logical_xor,
         "bitwise_xor": write_out.logical_xor,
         "_scaled_dot_product_flash_attention_for_cpu": write_out.flash_cpu,
-    }.items():
-        table[name] = composite(expand)
-    return table
+    }
+    return {name: composite(expand) for name, expand in expanded.items()}
 
 
-RULES = _table()
+RULES = _kinds() | _single() | _composites()
 
 
 def handler_for(table: dict[str, Handler]) -> Callable[[Any], Handler]:
