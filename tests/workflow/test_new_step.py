@@ -71,11 +71,9 @@ def results(copied, genome, tmp_path_factory) -> Path:
         "run": "r",
         "genome": {"fasta": "g.fa"},
         "regions": {"tile": {"stride_bp": STRIDE}, "chroms": ".*"},
-        "models": {"weights": "model.yaml", "ctcf_pu1": None},
-        "motifs": None,
+        "models": {"weights": "model.yaml"},
         "chunk_bp": 1000,
-        "steps": {name: None for name in ("select", "attribute", "seqlets", "hits")}
-        | {"predict": {"tracks": False}, "gc": {}, "report": {}},
+        "steps": {"predict": {"tracks": False}, "gc": {}, "report": {}},
     }
     (folder / "run.yaml").write_text(yaml.safe_dump(run))
     command = [sys.executable, "-m", "snakemake", "-s", str(copied / "Snakefile"), "--cores", "1"]

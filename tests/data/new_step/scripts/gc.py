@@ -1,13 +1,8 @@
 """Join the counts of all chunks: a table, and a bedGraph for genome browsers."""
 
-from cisweep.outputs.bedgraph import write_bedgraph
+from cisweep.jobs.gc import gc
 
 from cisweep.job import Job
-from cisweep.outputs.tables import merge_tsv, read_tsv
 
-with Job(snakemake) as job:  # noqa: F821
-    with job.product("table") as path:
-        merge_tsv(job.inputs("chunks"), path)
-        table = read_tsv(path)
-    with job.product("bedgraph") as path:
-        write_bedgraph(table, "gc", path)
+with Job(snakemake) as job, job.outputs("table", "bedgraph") as out:  # noqa: F821
+    gc(job.of_model, job.inputs("chunks"), *out)
