@@ -101,14 +101,13 @@ def notice(results: Path) -> str | None:
     """Return, where another run holds the folder or was killed in it, which and what to do."""
     if not any(Path(".snakemake", "locks").glob("*.lock")):
         return None
-    try:
-        pid, host = _holder(results).read_text().split()
-        since = _holder(results).stat().st_mtime
-    except (OSError, ValueError):
+    holder = _read_holder(results)
+    if holder is None:
         return None
+    pid, host, alive = holder
     if host != this_host():
         return f"a run on {host} (process {pid}) holds {results}, or was killed there"
-    if int(pid) != os.getpid() and is_alive(int(pid), since):
+    if pid != os.getpid() and alive:
         return f"another run (process {pid}) is at work in {results}: wait for its end, or stop it"
     return (
         f"the run before (process {pid}) was killed: give the same command with --unlock, then "
@@ -133,12 +132,8 @@ def _take_away(path: Path) -> None:
 
 def _has_driver(results: Path) -> bool:
     """Is a driver at work that will take damaged products away? One elsewhere counts as alive."""
-    try:
-        pid, host = _holder(results).read_text().split()
-        since = _holder(results).stat().st_mtime
-    except (OSError, ValueError):
-        return False
-    return host != this_host() or is_alive(int(pid), since)
+    holder = _read_holder(results)
+    return holder is not None and (holder[1] != this_host() or holder[2])
 
 
 def _is_snakemake() -> bool:
@@ -158,6 +153,16 @@ def _damaged(results: Path) -> Path:
 
 def _holder(results: Path) -> Path:
     return results / ".driver"
+
+
+def _read_holder(results: Path) -> tuple[int, str, bool] | None:
+    """Return process, host, and whether it is alive here, of the driver that noted itself last."""
+    path = _holder(results)
+    try:
+        pid, host = path.read_text().split()
+        return int(pid), host, is_alive(int(pid), path.stat().st_mtime)
+    except (OSError, ValueError):
+        return None
 
 
 def _shown(paths: list[Path]) -> str:

@@ -229,10 +229,10 @@ def _missing(data: Mapping[str, Any]) -> list[str]:
     placed = not isinstance(regions, dict) or {"tile", "bed"} & {
         k for k, v in regions.items() if v is not None
     }
-    wanting = [name for name, step in all_steps().items() if name in on and step.needs_motifs]
-    only_trains = any(all_steps()[n].makes_weights for n in on if n in all_steps()) and not any(
-        all_steps()[n].needs_model for n in on if n in all_steps()
-    )
+    known = [step for name, step in all_steps().items() if name in on]
+    wanting = [step.name for step in known if step.needs_motifs]
+    trains, asks = (any(getattr(s, k) for s in known) for k in ("makes_weights", "needs_model"))
+    only_trains = trains and not asks
     found = {}
     if not sources and (named or not only_trains):
         found["genome"] = "missing; give genome and regions, or sequences"

@@ -10,6 +10,7 @@ from cisweep.config.model import ModelConfig
 from cisweep.genome.regions import Regions
 from cisweep.plan.accounting import n_regions
 from cisweep.plan.contents import own_regions
+from cisweep.steps import all_steps
 
 if TYPE_CHECKING:
     from cisweep.plan.plan import Plan
@@ -29,7 +30,7 @@ READ_BP = 50_000_000
 """Bases that one job of an experiment reads where chunk_bp is chosen: it has no regions."""
 ITEMS_BP = 100_000_000
 """The largest chosen chunk of a run with variants: they lie densely where regions may be few."""
-_EXPLAINED, _REFERENCES, _PASSES_OF_A_REFERENCE = 1 / 20, 20, 3
+_EXPLAINED = 1 / 20
 _STEPS = [n * 10**power for power in range(1, 15) for n in (1, 2, 5)]
 
 
@@ -167,7 +168,9 @@ def _loads(plan: "Plan") -> Iterator[_Load]:
     share = 1 if explains and not selects else _EXPLAINED
     for name, model in plan.models.items():
         ways = len(model.folds) * (2 if model.rc.average else 1)
-        passes = max(1.0, _PASSES_OF_A_REFERENCE * _REFERENCES * len(model.targets) * share)
+        # By its default options, whether it is on or not, so that no option moves the chunks.
+        usual = (s.passes(s.config(), model) for s in all_steps().values() if s.explains)
+        passes = max(1.0, share * max(usual))
         sweeps = plan.first_map_step is not None
         for step_name, step in plan.steps.items():
             if step.heavy is None:
