@@ -16,18 +16,21 @@ space := $(subst ,, )
 VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shell printf %s "$(CURDIR)" | cksum | cut -d" " -f1),.venv)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-test install-extras demo demo-train test test-newest test-all lint audit docs accept bench clean
+WEB := workflow/src/cisweep/report/vendor
+.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint audit docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
 
-install: $(VENV)/.installed  ## Create .venv and install the package with pinned dependencies
+install: $(VENV)/.installed $(WEB)/.installed  ## Create .venv and install the package with pinned dependencies
 
 install-test: $(VENV)/.installed-test
 
+web: $(WEB)/.installed  ## The libraries of the report page, from npm
+
 install-extras: $(VENV)/.installed-extras  ## Also what motif discovery and language models need
 
-demo: $(VENV)/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
+demo: $(VENV)/.installed $(WEB)/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
 	$(VENV)/bin/snakemake --cores $(CORES)
 	@echo "Open results/demo/report.html"
 
@@ -65,6 +68,9 @@ accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never
 bench: .venv-bench/.installed  ## Benchmarks beside the peers; writes benchmarks/RESULTS.md
 	.venv-bench/bin/python -m benchmarks.run
 
+$(WEB)/.installed: workflow/web/package-lock.json workflow/web/vendor.py
+	"$(PYTHON)" workflow/web/vendor.py $(WEB) && touch "$@" || true
+
 # torch stands outside the hashed part of the lock: its CPU and CUDA builds have different hashes.
 $(VENV)/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard workflow/src/cisweep/_csrc/*)
 	"$(PYTHON)" -m venv "$(VENV)"
@@ -76,7 +82,7 @@ $(VENV)/.installed: pyproject.toml setup.py requirements/run.lock $(wildcard wor
 	touch "$@"
 
 # Published networks ask for releases of transformers that exclude each other, so they come alone.
-$(VENV)/.installed-test: $(VENV)/.installed requirements/test.lock requirements/networks.lock
+$(VENV)/.installed-test: $(VENV)/.installed $(WEB)/.installed requirements/test.lock requirements/networks.lock
 	$(VENV)/bin/python -m pip install -q --require-hashes -r requirements/test.lock
 	$(VENV)/bin/python -m pip install -q --no-deps --require-hashes -r requirements/networks.lock
 	touch "$@"

@@ -1,7 +1,6 @@
 """The demo, end to end, on real human DNA: biology, page, products."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -30,16 +29,6 @@ from cisweep.outputs.attributions import read_hypothetical
 pytestmark = pytest.mark.slow
 
 ETS = {"SPI1", "Spi1", "SPIB", "SPIC", "ETV6", "ETV7", "ELF1", "ELF2", "ELF3", "EHF", "Elf5"}
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory, snakemake):
-    """The results of a run without a config: those of `make demo` where CI says that it ran it."""
-    if made := os.environ.get("CISWEEP_DEMO_RUN"):
-        return Path(made) / "results" / "demo"
-    folder = tmp_path_factory.mktemp("demo run")
-    snakemake(None, folder, timeout=1200)
-    return folder / "results" / "demo"
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,13 @@ _NEGATIVE = "180,67,47"
 
 @dataclass(frozen=True)
 class BrowserTrack:
-    """A product that a browser shows: path relative to the run's folder, label, colour (R,G,B)."""
+    """A product that a browser shows: path relative to the run's folder, label, colour (R,G,B), and
+    whether its values are drawn as the heights of letters."""
 
     path: str
     label: str
     color: str
+    as_letters: bool = False
 
     @property
     def short_label(self) -> str:
@@ -46,11 +48,12 @@ def browser_tracks(products: Iterable[str]) -> list[BrowserTrack]:
         end = next((end for end in kinds if path.endswith(end)), None)
         if end is None:
             continue
-        kind, color = kinds[end]
+        kind, color, as_letters = kinds[end]
         folder, _, name = path.rpartition("/")
         stem = name.removesuffix(end).strip(".") if end.startswith(".") else ""
         words = (folder.split("/")[0], stem.replace(".", " "), kind)
-        found.append(BrowserTrack(path, " ".join(w for w in words if w), color))
+        label = " ".join(w for w in words if w)
+        found.append(BrowserTrack(path, label, color, as_letters))
     return found
 
 

@@ -18,6 +18,7 @@ from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
+from cisweep.report.explorer import Explorer, explorer
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import section_of
 from cisweep.report.sections.select import given_selection
@@ -54,6 +55,7 @@ class Page:
     times: Table
     provenance: dict[str, Any]
     files: list[str]
+    explorer: Explorer | None = None
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
@@ -107,6 +109,7 @@ def read_page(
         _times(run_times(Path(plan.results))),
         provenance,
         list(files),
+        explorer(plan),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class AttributeConfig(StepConfig):
@@ -84,7 +84,7 @@ STEP = Step(
     config=AttributeConfig,
     title="Attributions",
     products=_products,
-    browser={".attr.bw": ("attribution", "44,122,75")},
+    browser={".attr.bw": Shown("attribution", "44,122,75", as_letters=True)},
     faults=_faults,
     reads_regions=True,
     passes=_passes,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from cisweep.config.base import Package, Strict
 from cisweep.config.model import ModelConfig
@@ -13,6 +13,15 @@ class StepConfig(Strict):
 
 
 Drops = Literal["regions", "own_regions", "items"]
+
+
+class Shown(NamedTuple):
+    """How genome browsers show a product: what it is, its colour (R,G,B), and whether its values
+    belong to the bases, which are then drawn as letters of that height (dynseq)."""
+
+    what: str
+    color: str
+    as_letters: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,7 +40,7 @@ class Step:
     run_products: paths under results/<run>/; takes_model: does it make products of such a model;
     genome_only: products that a run on sequences does not have (tracks/ never is one of these);
     reserved: files and folders of results/<run>/ that are its own, so that no model has their name;
-    browser: end of a product's name -> what it is and its colour (R,G,B), for genome browsers.
+    browser: end of a product's name -> how genome browsers show it.
 
     What it needs. needs: steps that must be on; needs_motifs, needs_model: must the run name a
     motif file, a model; package: an optional dependency; faults: (config of the run, id -> model
@@ -62,7 +71,7 @@ class Step:
     takes_model: Callable[[ModelConfig], bool] = lambda model: True
     genome_only: frozenset[str] = frozenset()
     reserved: frozenset[str] = frozenset()
-    browser: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    browser: Mapping[str, Shown] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     needs_motifs: bool = False
     needs_model: bool = True

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from cisweep.config.base import Name, Strict
 from cisweep.config.goal_table import ALL, with_goal_table
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class DesignGoal(Strict):
@@ -156,7 +156,7 @@ STEP = Step(
     ],
     reserved=frozenset({"design"}),
     heavy=lambda model: 10_000.0,  # the steps of a design
-    browser={".vcf.gz": ("", "124,58,160")},
+    browser={".vcf.gz": Shown("", "124,58,160")},
     run_models=lambda config: [*config.oracles, *config.judges],
     unscoped=frozenset(
         {

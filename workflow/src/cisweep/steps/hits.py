@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class HitsConfig(StepConfig):
@@ -49,7 +49,7 @@ STEP = Step(
     title="Motif hits",
     products=lambda config, model: ["hits.bed", "hits.parquet", "motif_ranking.tsv"],
     reserved=frozenset({"base_counts.json"}),
-    browser={"hits.bed": ("motif hits", "91,107,122")},
+    browser={"hits.bed": Shown("motif hits", "91,107,122")},
     needs_motifs=True,
     drops=lambda config: "regions",
     given_selection=True,

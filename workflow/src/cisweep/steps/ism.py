@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class IsmConfig(StepConfig):
@@ -43,7 +43,7 @@ STEP = Step(
     title="Saturation mutagenesis",
     products=_products,
     takes_model=lambda model: not model.is_language_model,
-    browser={".ism.bw": ("mutagenesis", "44,122,75")},
+    browser={".ism.bw": Shown("mutagenesis", "44,122,75", as_letters=True)},
     reads_regions=True,
     heavy=lambda model: 3.0 * model.window_bp,
     drops=lambda config: "regions" if config.bed is None else "own_regions",

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from cisweep.config.base import Name, Strict
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class SignalConfig(Strict):
@@ -71,7 +71,7 @@ STEP = Step(
     config=PredictConfig,
     title="Predictions",
     products=_products,
-    browser={".pred.bw": ("prediction", "37,99,168")},
+    browser={".pred.bw": Shown("prediction", "37,99,168")},
     faults=_faults,
     reads_regions=True,
     passes=lambda config, model: 1.0,

@@ -28,6 +28,9 @@ class ReportConfig(StepConfig):
     """Regions a target shown as track, logo, seqlets and hits."""
     top_motifs: int = Field(10, ge=1)
     """Motif families a target in the ranking."""
+    explorer_mb: float = Field(4.0, ge=0, le=100, allow_inf_nan=False)
+    """MB of tracks in the page's explorer; a larger run shows its strongest regions. 0: no
+    explorer."""
     hub: HubConfig | None = None
     """Write a UCSC track hub: hub.txt, genomes.txt and trackDb.txt."""
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 FDR = 0.1
 """The false discovery rate at which a peak counts as above chance where the config gives none."""
@@ -74,7 +74,7 @@ STEP = Step(
     config=SelectConfig,
     title="Predicted peaks",
     products=lambda config, model: ["peaks.bed", "peaks.tsv", "peaks_summary.tsv"],
-    browser={"peaks.bed": ("peaks", "91,107,122")},
+    browser={"peaks.bed": Shown("peaks", "91,107,122")},
     needs=("predict",),
     faults=_faults,
     share=_share,

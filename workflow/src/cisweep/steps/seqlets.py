@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class SeqletsConfig(StepConfig):
@@ -56,7 +56,7 @@ STEP = Step(
         "seqlets.parquet",
         "seqlet_summary.tsv",
     ],
-    browser={"seqlets.bed": ("seqlets", "44,122,75")},
+    browser={"seqlets.bed": Shown("seqlets", "44,122,75")},
     needs=("attribute",),
     needs_motifs=True,
     given_selection=True,

@@ -6,7 +6,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class VariantsConfig(StepConfig):
@@ -72,7 +72,7 @@ STEP = Step(
     # The variants of a language model are the matter of zero_shot.
     takes_model=lambda model: not model.is_language_model,
     reserved=frozenset({"variants"}),
-    browser={".vcf.gz": ("", "124,58,160")},
+    browser={".vcf.gz": Shown("", "124,58,160")},
     drops=lambda config: "items",
     unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n"}),
 )

@@ -1,0 +1,201 @@
+"""The explorer of the demo's page in Chromium, without network: what a reader does with it."""
+
+import contextlib
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent))
+from support import demo_config
+
+from cisweep.outputs.tables import read_tsv
+from cisweep.parts import read_json
+from cisweep.plan.plan import Plan
+from cisweep.report.page import read_page, render
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+READY = "#explorer[data-ready]"
+
+
+@pytest.fixture(scope="module")
+def chromium(has_chromium):
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=has_chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """A page that is open, and what went wrong on it: errors, requests to a network."""
+
+    def __init__(self, chromium, page: Path, locus: str = "", width: int = 1400):
+        self.faults: list[str] = []
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, offline=True, accept_downloads=True
+        )
+        self.page = context.new_page()
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", self._console)
+        self.page.on("request", self._request)
+        self.page.goto(page.as_uri() + (f"#{locus}" if locus else ""))
+        self.page.wait_for_selector(READY, timeout=120_000)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.faults.append(message.text)
+
+    def _request(self, request):
+        if not request.url.startswith(("data:", "file:", "blob:")):
+            self.faults.append(request.url)
+
+    @property
+    def locus(self) -> str:
+        """What igv.js shows."""
+        return self.page.input_value(".explorer-tracks input[type=text]").replace(",", "")
+
+    @property
+    def regions(self) -> list[str]:
+        """The places of the rows that are drawn, in order."""
+        return self.page.locator('.tabulator-cell[tabulator-field="locus"]').all_text_contents()
+
+    def values(self, target: str) -> list[float]:
+        """The predictions of a target in the rows that are drawn."""
+        cells = self.page.locator(f'.tabulator-cell[tabulator-field="prediction: {target}"]')
+        return [float(text.replace("−", "-")) for text in cells.all_text_contents()]
+
+    def column(self, field: str):
+        return self.page.locator(f'.tabulator-col[tabulator-field="{field}"]')
+
+
+@pytest.fixture
+def reader(chromium, demo):
+    reader = Reader(chromium, demo / "report.html")
+    yield reader
+    assert reader.faults == []
+
+
+def _letters(page) -> int:
+    """Return how many pixels of the attribution track are of the colour of an A, C, G or T."""
+    script = """() => {
+      let n = 0;
+      for (const canvas of document.querySelectorAll('.explorer-tracks canvas')) {
+        if (canvas.height < 60) continue;  // not the row of the sequence
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        for (let i = 0; i < data.length; i += 4)
+          if (data[i] === 209 && data[i + 1] === 113 && data[i + 2] === 5) n++;
+      }
+      return n;
+    }"""
+    return page.evaluate(script)
+
+
+def test_it_opens_at_the_strongest_peak_of_all_regions(reader, demo):
+    peaks = read_tsv(demo / "ctcf_pu1" / "peaks.tsv")
+    first = peaks.loc[peaks["prediction"].idxmax()]
+    assert reader.locus == f"{first.chrom}:{first.start + 1}-{first.end}"
+    places = set(zip(peaks["chrom"], peaks["start"], peaks["end"]))
+    expected = {f"{c}:{s + 1:,}-{e:,}" for c, s, e in places}
+    assert set(reader.regions) == expected and len(reader.regions) == len(expected)
+    assert f"{len(expected)} of {len(expected)} regions" in reader.page.text_content("body")
+
+
+def test_a_row_that_is_clicked_or_entered_is_shown_and_in_the_address(reader):
+    second = reader.regions[1]
+    reader.page.locator(".tabulator-row").nth(1).click()
+    reader.page.wait_for_function(f"location.hash === '#{second}'")
+    reader.page.wait_for_timeout(500)
+    assert reader.locus == second.replace(",", "")
+    # The same by keyboard, one row down.
+    reader.page.locator(".tabulator-row").nth(1).press("ArrowDown")
+    reader.page.keyboard.press("Enter")
+    third = reader.regions[2]
+    reader.page.wait_for_function(f"location.hash === '#{third}'")
+
+
+def test_columns_sort_and_filter(reader):
+    head = reader.column("prediction: ctcf")
+    head.locator(".tabulator-col-title").click()
+    values = reader.values("ctcf")
+    assert values == sorted(values, reverse=True) and len(set(values)) > 1
+    head.locator("input").fill(str(np.median(values)))
+    reader.page.wait_for_timeout(800)
+    kept = reader.values("ctcf")
+    assert kept == [v for v in values if v >= np.median(values)] and len(kept) < len(values)
+    head.locator("input").fill("")
+    wanted = reader.regions[-1]
+    # A place finds what touches it; its last base does.
+    chrom, _, end = re.split("[:-]", wanted.replace(",", ""))
+    reader.column("locus").locator("input").fill(f"{chrom}:{end}")
+    reader.page.wait_for_timeout(800)
+    assert wanted in reader.regions and len(reader.regions) <= 2
+
+
+def test_a_filter_of_motifs_keeps_regions_with_that_motif(reader):
+    cells = reader.page.locator('.tabulator-cell[tabulator-field="motifs"]')
+    everything = cells.all_text_contents()
+    motif = everything[0].split(", ")[0]
+    reader.column("motifs").locator("input").fill(motif)
+    reader.page.wait_for_timeout(800)
+    assert cells.all_text_contents() == [text for text in everything if motif in text]
+
+
+def test_the_table_can_be_downloaded(reader, tmp_path):
+    with reader.page.expect_download() as download:
+        reader.page.locator(".explorer-download").click()
+    assert download.value.suggested_filename == "demo.regions.tsv"
+    download.value.save_as(tmp_path / "regions.tsv")
+    table = pd.read_csv(tmp_path / "regions.tsv", sep="\t")
+    assert len(table) == len(reader.regions)
+    assert table["region"].iloc[0] == reader.regions[0].replace(",", "")
+
+
+def test_an_address_with_a_place_opens_there_at_the_letters(chromium, demo):
+    peaks = read_tsv(demo / "ctcf_pu1" / "peaks.tsv")
+    first = peaks.loc[peaks["prediction"].idxmax()]
+    middle = (first.start + first.end) // 2
+    reader = Reader(
+        chromium, demo / "report.html", f"{first.chrom}:{middle - 30:,}-{middle + 30:,}"
+    )
+    assert reader.locus == f"{first.chrom}:{middle - 30}-{middle + 30}"
+    assert _letters(reader.page) > 100
+    # And another one without loading the page again.
+    reader.page.evaluate(f"location.hash = '#{first.chrom}:{first.start + 1}-{first.start + 40}'")
+    reader.page.wait_for_timeout(1500)
+    assert reader.locus == f"{first.chrom}:{first.start + 1}-{first.start + 40}"
+    assert reader.faults == []
+
+
+def test_a_run_that_is_too_large_shows_its_strongest_regions(chromium, demo, root, tmp_path):
+    with contextlib.chdir(demo.parent.parent):
+        plan = Plan.from_config(demo_config(steps={"report": {"explorer_mb": 0.02}}), root)
+        notes = read_tsv(demo / "dropped_regions.tsv"), read_json(demo / "provenance.json")
+        render(read_page(plan, *notes), tmp_path / "page.html")
+    whole = (demo / "report.html").stat().st_size
+    assert (tmp_path / "page.html").stat().st_size < whole - 300_000
+    reader = Reader(chromium, tmp_path / "page.html")
+    shown = reader.page.locator(".tabulator-row:not(.without-tracks)").count()
+    assert 1 <= shown < len(reader.regions)
+    assert f"The tracks of the {shown} strongest of" in reader.page.text_content("body")
+    assert _letters(reader.page) > 50  # of the first region, in the slices
+    reader.page.locator(".tabulator-row.without-tracks").first.click()
+    reader.page.wait_for_timeout(800)
+    assert "are not in this page" in reader.page.text_content(".explorer-status")
+    assert reader.faults == []
+
+
+def test_the_page_is_no_larger_than_6_mb(demo):
+    assert (demo / "report.html").stat().st_size < 6e6  # the bound for the demo
+
+
+def test_phone_and_print(chromium, demo, tmp_path):
+    reader = Reader(chromium, demo / "report.html", width=400)
+    assert reader.page.evaluate("document.documentElement.scrollWidth") <= 400
+    reader.page.pdf(path=tmp_path / "page.pdf", format="A4")
+    assert (tmp_path / "page.pdf").stat().st_size > 20_000
+    assert reader.faults == []
