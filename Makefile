@@ -4,10 +4,12 @@
 # TORCH_INDEX  a package index with CPU-only builds of torch (much smaller than the default with
 #              CUDA), e.g. make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # CORES        jobs at once
+# TESTS        files or folders of `make test-newest`
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 TORCH_INDEX ?=
 CORES ?= 2
+TESTS ?= tests
 FAST := not slow and not slurm and not browser and not long and not gpu
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Snakemake does not quote the path of its Python: below a folder with a space in its name the
@@ -47,7 +49,7 @@ test-newest: $(VENV)/.installed-test  ## The same with the newest torch that pip
 	p='import sysconfig; print(sysconfig.get_path("purelib"))'; \
 	  $(VENV)/bin/python -c "$$p" > "$$(.venv-newest/bin/python -c "$$p")/shared.pth"
 	PYTHONPATH="$(CURDIR)/workflow/src" .venv-newest/bin/python -m pytest -q -n $(CORES) \
-	  --dist loadfile -m "$(FAST)" --ignore tests/unit/test_import_directions.py
+	  --dist loadfile -m "$(FAST)" --ignore tests/unit/test_import_directions.py $(TESTS)
 
 test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as CI does
 	$(VENV)/bin/python -m pytest -q -m "not long and not gpu"
