@@ -66,18 +66,28 @@ class Figure:
 Block = Heading | Note | Table | Figure
 
 
+@dataclass(frozen=True)
+class Check:
+    """Whether a reader can rely on a part of the run: `level` good, look or bad, and why."""
+
+    level: str
+    text: str
+
+
 @dataclass
 class Section:
     """A step's part of the page.
 
     blocks: what it shows, in order; headlines: sentences for the top of the page; warnings: those
-    that stand before all others, what a reader must know to read the rest; counts: (what, how many,
+    that stand before all others, what a reader must know to read the rest; checks: what
+    was tried of the results; counts: (what, how many,
     remark) for the table of counts of its model.
     """
 
     blocks: list[Block] = field(default_factory=list)
     headlines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     counts: list[tuple[str, int, str]] = field(default_factory=list)
 
 
@@ -105,8 +115,11 @@ def signed(value: Any, digits: int = 3) -> str:
 
 
 def place(chrom: str, start: int, end: int, strand: str = ".") -> str:
-    """Return `chrom:start–end` (0-based, half-open) with thousands; a strand if there is one."""
-    return f"{chrom}:{start:,}–{end:,}" + (f" {strand.replace('-', '−')}" if strand != "." else "")
+    """Return `chrom:start-end` as genome browsers write it (1-based, both ends in it), with
+    thousands; a strand if there is one."""
+    start_1based = start + 1
+    where = f"{chrom}:{start_1based:,}-{end:,}"
+    return where + (f" {strand.replace('-', '−')}" if strand != "." else "")
 
 
 def listed(names: Sequence[str], shown: int) -> str:

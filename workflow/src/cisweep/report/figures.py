@@ -58,7 +58,7 @@ def histogram(
     return (
         f"{_open('histogram', height + bottom + 6, label, -6)}{bars}"
         f'{lines}{ticks}{counts_axis}<text x="{left}" y="{height + 30}">{escape(unit)}; '
-        f"windows on a log axis</text></svg>"
+        f"number of windows, on a log scale</text></svg>"
     )
 
 
@@ -76,7 +76,10 @@ def round_ticks(low: float, high: float, about: int = 8) -> list[float]:
 def bars(
     values: np.ndarray, start: int, *, label: str, highlight: tuple[int, int] | None = None
 ) -> str:
-    """Return an SVG of one bar a base; `start`: genome coordinate of the first (0-based)."""
+    """Return an SVG of one bar per base, with the places of the first and last (1-based) below.
+
+    start: genome coordinate of the first base, 0-based.
+    """
     length, height = len(values), 70
     top, low = max(float(values.max(initial=0)), 0), min(float(values.min(initial=0)), 0)
     span = (top - low) or 1.0
@@ -102,7 +105,7 @@ def bars(
     return (
         f"{_open('bars', height + 16, label)}{zoom}"
         f'<line class="axis" x1="0" x2="{WIDTH}" y1="{zero:.1f}" y2="{zero:.1f}"/>{"".join(made)}'
-        f'<text x="0" y="{height + 13}">{start:,}</text>'
+        f'<text x="0" y="{height + 13}">{start + 1:,}</text>'
         f'<text x="{WIDTH}" y="{height + 13}" text-anchor="end">{start + length:,}</text></svg>'
     )
 
@@ -190,7 +193,7 @@ def edit_map(
             made.append(
                 f'<g class="edit"><line x1="{x:.1f}" x2="{x:.1f}" y1="{top + 1}" y2="{line + 3}"/>'
                 f'<text class="base-{new}" x="{x:.1f}" y="{top}" text-anchor="middle">{new}'
-                f"</text><title>{old}{at}{new}: {old} to {new} at {at:,} of the window (0-based)"
+                f"</text><title>{old}{at + 1}{new}: {old} to {new} at base {at + 1:,} of the window"
                 "</title></g>"
             )
         y = line + 10

@@ -6,7 +6,7 @@ Its parts come from the steps that are on, in their order: cisweep.report.sectio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
@@ -16,23 +16,30 @@ from markupsafe import Markup
 from cisweep.plan.accounting import n_regions, swept_by
 from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
-from cisweep.report.blocks import Column, Section, Table, number, plural
+from cisweep.report.blocks import Check, Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
 from cisweep.report.explorer import Explorer, explorer
 from cisweep.report.figures import share_bar
-from cisweep.report.sections import section_of
+from cisweep.report.sections import methods_of, section_of
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import Motifs, View, counted_reasons
+from cisweep.steps import all_steps
+from cisweep.steps.base import About
+
+FEW_DROPPED = 0.1
+"""Share of the regions that may be left out before the summary asks for a look."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A step's section on the page: its anchor, title and files (path relative to the page)."""
+    """A step's section on the page: its anchor, title and files (path relative to the page), and
+    what was done, for the methods."""
 
     anchor: str
     title: str
     section: Section
     files: list[str]
+    methods: str = ""
 
 
 @dataclass
@@ -43,6 +50,7 @@ class Chapter:
     title: str
     parts: list[Part] = field(default_factory=list)
     counts: Table | None = None
+    checks: list[Check] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,21 @@ class Page:
         return [(p.anchor, line) for p in self._parts for line in p.section.headlines]
 
     @property
+    def checks(self) -> list[Check]:
+        """What was tried of the results, the worst first."""
+        found = [c for chapter in self.chapters for c in chapter.checks]
+        found += [c for p in self._parts for c in p.section.checks]
+        levels = ("bad", "look", "good")
+        return sorted(dict.fromkeys(found), key=lambda c: levels.index(c.level))
+
+    @property
+    def methods(self) -> list[str]:
+        """What was done, a step a sentence or two, in the order of the run."""
+        order = {step.title: step.order for step in all_steps().values()}
+        parts = sorted((p for p in self._parts if p.methods), key=lambda p: order[p.title])
+        return list(dict.fromkeys(p.methods for p in parts))
+
+    @property
     def _parts(self) -> list[Part]:
         return [p for chapter in self.chapters for p in chapter.parts]
 
@@ -80,7 +103,9 @@ def read_page(
     files: further products of the run to link, relative to the page.
     """
     motifs = Motifs(plan.config.motifs)
+    order = get_args(About)
     steps = [step for step in plan.steps.values() if step.in_report]
+    steps.sort(key=lambda step: (order.index(step.about), step.order))
     swept = dropped[dropped["step"].isin(swept_by(plan))]
     chapters = []
     for model in plan.models:
@@ -95,6 +120,7 @@ def read_page(
             *(row for part in chapter.parts for row in part.section.counts),
         ]
         chapter.counts = _counts(counts)
+        chapter.checks = _checks(plan, model, counts, swept)
         if chapter.parts:
             chapters.append(chapter)
     # What concerns the whole run is a chapter of its own; a training comes before the models.
@@ -124,8 +150,28 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
                 view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
             ]
             anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
-            found.append(Part(anchor, view.step.title, section, files))
+            found.append(Part(anchor, view.step.title, section, files, methods_of(view)))
     return found
+
+
+def _checks(
+    plan: Plan, model: str, counts: list[tuple[str, int, str]], swept: pd.DataFrame
+) -> list[Check]:
+    """Return whether a model saw the regions of the run, and what is known against it."""
+    n, dropped = counts[0][1], counts[1][1]
+    reasons = counted_reasons(swept[swept["model"] == model])[1].partition(" (")[0]
+    if not dropped:
+        found = [Check("good", f"{model} read all {plural(n, 'region')}.")]
+    else:
+        share = dropped / max(n, 1)
+        found = [
+            Check(
+                "good" if share <= FEW_DROPPED else "look",
+                f"{model} read {n - dropped:,} of {plural(n, 'region')}; left out: {reasons}.",
+            )
+        ]
+    weak = plan.models[model].weaknesses()
+    return found + [Check("look", f"Model {model}: {line}.") for line in weak]
 
 
 def _source(plan: Plan) -> str:
@@ -139,7 +185,7 @@ def _source(plan: Plan) -> str:
 def _counts(rows: list[tuple[str, int, str]]) -> Table:
     columns = [Column("what"), Column("count", True), Column("")]
     cells = [[what, f"{n:,}", text] for what, n, text in rows]
-    return Table("What became of the regions", columns, cells)
+    return Table("Regions, from the input to each step", columns, cells)
 
 
 def run_times(folder: Path) -> list[tuple[str, int, float, float]]:

@@ -134,10 +134,22 @@ class View:
         return UNITS[next((t.scale for t in self.targets if t.name == target), "logit")]
 
 
+_REASONS = {
+    "unknown_chromosome": "chromosome not in the genome",
+    "excluded_chromosome": "chromosome left out",
+    "off_chromosome_end": "beyond the end of the chromosome",
+    "blacklisted": "in the blacklist",
+    "too_many_n": "too many N",
+    "duplicate": "the same window twice",
+}
+
+
 def counted_reasons(dropped: pd.DataFrame) -> tuple[int, str]:
     """Return how many regions were dropped, and how many for which reason."""
     counts = dropped["reason"].value_counts()
-    text = ", ".join(f"{reason.replace('_', ' ')} {n:,}" for reason, n in counts.items())
+    text = ", ".join(
+        f"{_REASONS.get(reason, reason.replace('_', ' '))}: {n:,}" for reason, n in counts.items()
+    )
     return len(dropped), (f"{text} (each one: dropped_regions.tsv)" if text else "none")
 
 

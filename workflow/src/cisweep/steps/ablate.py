@@ -30,6 +30,7 @@ STEP = Step(
     order=72,
     config=AblateConfig,
     title="Ablation of motif hits",
+    about="motifs",
     products=lambda config, model: [
         "ablate.parquet",
         "ablate.hits.parquet",

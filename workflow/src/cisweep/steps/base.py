@@ -15,6 +15,10 @@ class StepConfig(Strict):
 Drops = Literal["regions", "own_regions", "items"]
 
 
+About = Literal["training", "motifs", "variants and designs", "regions"]
+"""What a part of the page is about, in the order of the page."""
+
+
 class Shown(NamedTuple):
     """How genome browsers show a product: what it is, its colour (R,G,B), and whether its values
     belong to the bases, which are then drawn as letters of that height (dynseq)."""
@@ -56,7 +60,8 @@ class Step:
     drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first such step
     that is on accounts for them), "own_regions", "items" that are no regions, or None.
 
-    What the report says. in_report: is it part of the page and of the run's summary;
+    What the report says. in_report: is it part of the page and of the run's summary; about: what
+    its part of the page is about, in the order of About;
     given_selection: are its statistics about the selected windows alone.
     """
 
@@ -86,6 +91,7 @@ class Step:
     heavy: Callable[[ModelConfig], float] | None = None
     drops: Callable[[Any], Drops | None] = lambda config: None
     in_report: bool = True
+    about: About = "regions"
     given_selection: bool = False
 
     def settings(self, config: StepConfig) -> dict:

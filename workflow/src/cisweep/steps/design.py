@@ -145,6 +145,7 @@ STEP = Step(
     order=80,
     config=DesignConfig,
     title="Designs",
+    about="variants and designs",
     run_products=lambda config: [
         "design/designs.fa",
         "design/designs.parquet",

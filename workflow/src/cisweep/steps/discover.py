@@ -49,6 +49,7 @@ STEP = Step(
     order=45,
     config=DiscoverConfig,
     title="Motif discovery",
+    about="motifs",
     products=lambda config, model: [
         path
         for t in model.target_names

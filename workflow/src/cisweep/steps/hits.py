@@ -47,6 +47,7 @@ STEP = Step(
     order=50,
     config=HitsConfig,
     title="Motif hits",
+    about="motifs",
     products=lambda config, model: ["hits.bed", "hits.parquet", "motif_ranking.tsv"],
     reserved=frozenset({"base_counts.json"}),
     browser={"hits.bed": Shown("motif hits", "91,107,122")},

@@ -31,6 +31,7 @@ STEP = Step(
     order=70,
     config=MarginalizeConfig,
     title="Marginal effects of motifs",
+    about="motifs",
     products=lambda config, model: ["marginalize.parquet", "figures/marginalize.svg"],
     needs_motifs=True,
     reads_regions=True,

@@ -51,6 +51,7 @@ STEP = Step(
     order=40,
     config=SeqletsConfig,
     title="Seqlets",
+    about="motifs",
     products=lambda config, model: [
         "seqlets.bed",
         "seqlets.parquet",

@@ -37,6 +37,7 @@ STEP = Step(
     order=74,
     config=SpaceConfig,
     title="Spacing of motifs",
+    about="motifs",
     products=lambda config, model: ["space.parquet", "figures/space.svg"],
     needs_motifs=True,
     reads_regions=True,

@@ -485,6 +485,7 @@ STEP = Step(
     order=0,
     config=TrainConfig,
     title="Training",
+    about="training",
     run_products=lambda config: (
         [f"train/{name}/{product}" for name in config.models for product in (*TABLES, *FIGURES)]
         + [f"train/{product}" for product in COMMON]

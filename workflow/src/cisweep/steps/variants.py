@@ -68,6 +68,7 @@ STEP = Step(
     order=60,
     config=VariantsConfig,
     title="Variants",
+    about="variants and designs",
     products=_products,
     # The variants of a language model are the matter of zero_shot.
     takes_model=lambda model: not model.is_language_model,

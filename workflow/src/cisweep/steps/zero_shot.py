@@ -86,6 +86,7 @@ STEP = Step(
     order=65,
     config=ZeroShotConfig,
     title="Zero-shot with a DNA language model",
+    about="variants and designs",
     products=lambda config, model: [
         "zero_shot.tsv",
         "zero_shot.embeddings.parquet",

@@ -160,6 +160,26 @@
     return true;
   }
   window.addEventListener("hashchange", follow);
+
+  // Places in the text of the page lead here.
+  const link = /([A-Za-z0-9_.]+):([\d,]+)(?:-([\d,]+))?(?![\d,])/g;
+  const walker = document.createTreeWalker(document.getElementById("main"), NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode()) texts.push(walker.currentNode);
+  for (const text of texts) {
+    const parent = text.parentElement;
+    if (!parent || parent.closest("a, svg, script, style, code, summary, #explorer")) continue;
+    const found = [...text.data.matchAll(link)].filter((m) => m[1] in order);
+    for (const m of found.reverse()) {
+      const rest = text.splitText(m.index);
+      rest.splitText(m[0].length);
+      const a = document.createElement("a");
+      const at = Number(m[2].replace(/,/g, ""));
+      a.href = "#" + (m[3] ? m[0] : `${m[1]}:${thousands(Math.max(at - 50, 1))}-${thousands(at + 50)}`);
+      a.textContent = m[0];
+      rest.replaceWith(a);
+    }
+  }
   await ready;
   if (!(await follow()) && rows.length) {
     say(`Shown: ${locusOf(rows[0])}`);

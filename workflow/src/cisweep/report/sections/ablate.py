@@ -79,3 +79,13 @@ def _blocks(view: View, target: str, best: pd.DataFrame, n: int) -> list[Block]:
     ]
     caption = f"The {len(best)} of {n:,} motifs whose matches weigh most for {target}"
     return [Heading(f"Target {target}"), Table(caption, columns, rows)]
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    return (
+        "The effect of ablation is the mean change of the prediction when the hits of a motif are "
+        f"replaced by {config.n_shuffles} shuffles each, beside {config.n_controls} random spans "
+        "of the same length in the same windows (permutation p, Benjamini and Hochberg q)."
+    )

@@ -15,6 +15,7 @@ from cisweep.outputs.h5 import n_rows, open_rows, prediction_blocks, read_window
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import (
     Block,
+    Check,
     Column,
     Figure,
     Heading,
@@ -30,13 +31,14 @@ from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
 
 ZOOM_BP = 100
+_ADDS_UP = 0.01  # a hundredth of the mean change is below what a logo shows
 OPEN = 4  # regions that are shown without asking
 _LEGEND = (
     "The strongest regions by {by}; of those that overlap the strongest stands for all. Above: "
     "the attribution of each base over the whole window, up "
     "where the base raises the prediction, down where it lowers it. Below: the shaded stretch as "
     "letters as high as their attribution ({unit}), with seqlets (green) and motif matches (blue): "
-    "point at one for its values. Coordinates are 0-based."
+    "point at one for its values."
 )
 
 
@@ -55,7 +57,7 @@ class Region:
 
 def of_model(view: View) -> Section:
     """Return how exactly attributions add up, and the strongest regions of each target."""
-    section = Section([_completeness(view)])
+    section = Section([_completeness(view)], checks=_checks(view))
     with open_rows(view.folder / "attributions.h5") as file:
         n = n_rows(file)
         section.counts.append(("attributed", n, "windows with attributions"))
@@ -100,6 +102,24 @@ def _completeness(view: View) -> Block:
         Column("mean change", True, "mean |prediction(window) − prediction(reference)|"),
     ]
     return Table("Attributions add up to the change of the prediction", columns, rows)
+
+
+def _checks(view: View) -> list[Check]:
+    """Return whether attributions add up to what they explain."""
+    if view.plan.step_config("attribute").method == "ism":
+        return []
+    worst = float(view.table("attribution_summary.tsv")["max_delta_share"].max())
+    if not np.isfinite(worst):
+        return []
+    level = "good" if worst <= _ADDS_UP else "look"
+    return [
+        Check(
+            level,
+            "Attributions add up to the change of the prediction"
+            f"{'' if level == 'good' else ' only roughly'}: the largest difference is "
+            f"{number(100 * worst, 2)} % of the mean change.",
+        )
+    ]
 
 
 def _keys(peaks: pd.DataFrame) -> list[str]:
@@ -225,7 +245,7 @@ def _drawing(region: Region, items: list[Span], text: str) -> Markup:
     moved = [Span(s.start - start, s.end - start, s.label, s.kind, s.title) for s in items]
     shown = [s for s in moved if s.start < high - low and s.end > 0]
     names = list(dict.fromkeys(s.label for s in shown if s.kind == "hit"))
-    label = f"{text}. Letters of {start:,} to {region.start + high:,}"
+    label = f"{text}. Letters of {start + 1:,} to {region.start + high:,}"
     return Markup(
         bars(region.attributions, region.start, highlight=(low, high), label=f"Track of {text}")
         + logo_svg(region.logo[low:high], height_px=90, width_px=960, title=label, symbols=False)
@@ -244,3 +264,29 @@ def strongest_stretch(values: np.ndarray, width: int) -> tuple[int, int]:
     central = np.convolve(np.abs(values), np.bartlett(width + 2)[1:-1], "valid")
     low = int(np.argmax(np.where(sums >= 0.97 * sums.max(), central, -1)))
     return low, low + width
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    if config.method == "deep_lift_shap":
+        return (
+            "Attributions are DeepLIFT/SHAP values (rescale rule; Shrikumar et al. 2017, ICML; "
+            "Lundberg and Lee 2017, NeurIPS), the mean over "
+            f"{config.n_references} {config.references} references a window and both strands where "
+            "the model reads both."
+        )
+    if config.method == "integrated_gradients":
+        return (
+            "Attributions are integrated gradients (Sundararajan et al. 2017, ICML) against "
+            f"{config.n_references} {config.references} references a window."
+        )
+    if config.method == "ism":
+        return (
+            "Attributions are those of in silico saturation mutagenesis: the prediction with the "
+            "observed base less the mean over the four bases."
+        )
+    return (
+        "Attributions are gradient times input (Shrikumar et al. 2016, arXiv:1605.01713) against "
+        f"{config.n_references} {config.references} references a window."
+    )

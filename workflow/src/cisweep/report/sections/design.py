@@ -187,3 +187,14 @@ def _methods(table: pd.DataFrame) -> list[Block]:
         )  # fmt: skip
     caption = "The method beside simpler ones with as many edits as the pruned design"
     return [Table(caption, columns, cells)]
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    return (
+        "Sequences were designed by Ledidi's method (Schreiber et al. 2025): up to "
+        f"{config.max_iter:,} steps of gradient descent on edits (λ {config.l:g}, "
+        f"τ {config.tau:g}), "
+        f"{'then greedy pruning of edits that are not needed' if config.prune else 'not pruned'}."
+    )

@@ -104,3 +104,13 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
             )
         )
     return blocks
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    return (
+        "Motifs were discovered from the attributions by tf-modiscolite (Shrikumar et al. 2018, "
+        f"arXiv:1811.00416) within {config.window_bp} bp of up to {config.max_regions:,} regions, "
+        f"from at most {config.max_seqlets:,} seqlets of each sign."
+    )

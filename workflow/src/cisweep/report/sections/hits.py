@@ -115,3 +115,16 @@ def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
     empty = "No motif has enough matches in attributed windows."
     caption = f"Motif families that drive {target}, by mean attribution a match"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty)]
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config, motifs = view.config, view.plan.config.motifs
+    background = config.background if isinstance(config.background, str) else "a given one"
+    return (
+        f"Motif hits are matches of the matrices of {motifs.name} with p below "
+        f"{config.threshold:g} by FIMO's definition (Grant et al. 2011, Bioinformatics 27), exact "
+        f"for the background ({background}). q-values follow Benjamini and Hochberg (1995). Motifs "
+        f"are ranked by the attribution of their hits against {config.null_copies} copies of each "
+        "matrix with shuffled columns."
+    )

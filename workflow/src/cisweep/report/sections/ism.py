@@ -87,3 +87,11 @@ def of_model(view: View) -> Section:
                 f"{signed(best[0].effect)} {unit}."
             )
     return section
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    return (
+        "In silico saturation mutagenesis: the change of the prediction for each single-base "
+        "substitution."
+    )

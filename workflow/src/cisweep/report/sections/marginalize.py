@@ -39,3 +39,12 @@ def of_model(view: View) -> Section:
                 f"({signed(first['ci_low'])} to {signed(first['ci_high'])})."
             )
     return section
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    return (
+        "The marginal effect of a motif is the mean change of the prediction when its consensus is "
+        f"put into {config.n_backgrounds} {config.backgrounds.replace('_', '-')} sequences."
+    )

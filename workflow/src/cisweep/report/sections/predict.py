@@ -104,3 +104,15 @@ def _figure(target: str, unit: str, values: np.ndarray, weakest: list[float]) ->
         text += f" Dashed: the weakest selected peak, {number(weakest[0])}."
     drawing = histogram(values, weakest, unit=f"{target} ({unit})", label=text)
     return Figure(Markup(drawing), text + " The axis of counts is logarithmic.")
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    text = f"The model's outputs were predicted for every window ({view.model})."
+    if config.signal:
+        text += (
+            " Predicted profiles and counts were compared with observed signal by Pearson's r and "
+            "the Jensen-Shannon distance (Endres and Schindelin 2003, IEEE Trans Inf Theory 49)."
+        )
+    return text

@@ -182,3 +182,21 @@ def given_selection(view: View) -> Note | None:
         "reads in these windows; they do not say that the genome has more of it than shuffled "
         f"sequence has.{too if config.fdr is None else ''}"
     )
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    if config.fdr is not None:
+        rule = f"at a false discovery rate of {config.fdr:g} (Benjamini and Hochberg 1995)"
+    elif config.top_n is not None:
+        rule = f"the {config.top_n:,} highest of each target"
+    else:
+        rule = f"those above {config.threshold:g}"
+    null = (
+        f" Their null is the prediction of {config.null_windows:,} windows of "
+        "dinucleotide-shuffled sequence."
+        if config.null_windows
+        else ""
+    )
+    return f"Peaks are local maxima of the prediction: {rule}.{null}"

@@ -73,3 +73,14 @@ def of_model(view: View) -> Section:
         empty = why_none(summary[summary["target"] == target.name], view.config.fdr)
         section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows, empty)]
     return section
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    return (
+        "Seqlets are spans of high attribution, called by the recursive algorithm of tangermeme "
+        f"(threshold {config.threshold:g}, {config.min_len} to {config.max_len} bp) at a false "
+        f"discovery rate of {config.fdr:g} against the attributions of dinucleotide-shuffled "
+        "windows, and compared with known matrices by Tomtom (Gupta et al. 2007, Genome Biol 8)."
+    )

@@ -53,3 +53,13 @@ def _row(row: pd.Series) -> list[str]:
         signed(row.interaction),
         f"{signed(low)} to {signed(high)}",
     ]
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    return (
+        "The effect of the spacing of two motifs is the change of the prediction when both are put "
+        f"into {config.n_backgrounds} {config.backgrounds.replace('_', '-')} sequences at each "
+        "distance and orientation, less that of each alone."
+    )

@@ -153,3 +153,9 @@ def _spot_check(table: pd.DataFrame) -> list[Block]:
     ]
     columns = [Column("sequence"), Column("model"), *(Column(t, True) for t in tasks)]
     return [Table("Predictions of the sequences that the config names", columns, rows)]
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    names = ", ".join(view.config.models) if hasattr(view.config, "models") else ""
+    return f"Models were trained by this run{': ' + names if names else ''}; see their cards."

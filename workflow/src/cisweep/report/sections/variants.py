@@ -155,3 +155,18 @@ def name_of(row: pd.Series) -> str:
         for a in (row["ref"], row["alt"])
     )
     return f"{row['chrom']}:{int(row['pos_1based']):,} {ref}>{alt}"
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    config = view.config
+    text = (
+        f"Variants of {config.path.name} were scored as the prediction of the alternative less "
+        "that of the reference allele, in windows centred on the variant."
+    )
+    if config.n_nulls:
+        text += (
+            f" p is the rank of a score among those of shuffled sequence ({config.n_nulls} a "
+            "variant), q follows Benjamini and Hochberg (1995)."
+        )
+    return text

@@ -86,3 +86,11 @@ def _pairs(view: View, table, score: str) -> Table:
             row.append(f"{r['edit_rank']:,} of {r['edit_n']:,} ({r['edit']})" if known else "–")
         rows.append(row)
     return Table(f"Pairs that lie farthest apart by {score.replace('_', ' ')}", columns, rows)
+
+
+def methods(view: View) -> str:
+    """Return what was done, for the page's methods."""
+    return (
+        "Pairs of alleles were scored without training by a DNA language model "
+        f"({view.model}): {', '.join(s.replace('_', ' ') for s in view.config.scores)}."
+    )
