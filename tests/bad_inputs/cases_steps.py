@@ -52,11 +52,11 @@ TRAINING = [
     train("conditions", "no condition is named for t", M, data={"conditions": {"u": "x"}}),
     train("unknown data", f"{M}.data", "'kmers', 'table'", data={"kind": "tabel"}),
     train("unknown module", "no built-in module 'RNN'", f"{M}.module", module="RNN"),
-    train("module :X", "':X' is no import path", f"{M}.module", module=":X"),
+    train("module :X", "':X' is not an import path", f"{M}.module", module=":X"),
     train("module_args nan", f"{M}.module_args", "finite", module_args={"x": float("nan")}),
     train("seed true", f"{M}.seed", "give a number, got true", seed=True),
     train("seed huge", f"{M}.seed", "less than", seed=2**64),
-    train("spot_check", "spot_check: 'ACGU' is no sequence", M, spot_check=["ACGU"]),
+    train("spot_check", "spot_check: 'ACGU' is not a sequence", M, spot_check=["ACGU"]),
     train("task profile", M, "task profile needs data of kind signal", task="profile"),
     train("split by cells", f"{M}.split.by", "'random', 'group'", split={"by": "cells"}),
     train("split by group", "split.by: group needs data.group", M, split={"by": "group"}),
@@ -311,6 +311,26 @@ OTHERS = [
         ("v.vcf: group_info 'TISSUE' is not a declared INFO field", "declared: none"),
     ),
     Case(
+        "group_info of a table",
+        {"v.tsv": "chrom\tpos_1based\tref\talt\nchrA\t500\tT\tA\n"},
+        {"steps": {"variants": {"path": "{dir}/v.tsv", "group_info": "TISSUE"}}},
+        ("{dir}/v.tsv: a table has no INFO fields, and group_info is 'TISSUE'", "column group"),
+    ),
+    Case(
+        "goals of a region that is not there",
+        {"r.bed": "chrA\t500\t700\tr0\nchrA\t900\t990\tr1\n"},
+        {
+            "steps": {
+                "design": {
+                    "goals": {"up": [{"model": "ctcf_pu1", "target": "ctcf", "kind": "maximise"}]},
+                    "regions": "{dir}/r.bed",
+                    "region_goals": {"r9": ["up"]},
+                }
+            }
+        },
+        ("steps.design.region_goals: no region is named r9", "use names of {dir}/r.bed", "r0, r1"),
+    ),
+    Case(
         "a motif wider than a window",
         {"m.meme": WIDE},
         {"motifs": "{dir}/m.meme"},
@@ -350,9 +370,14 @@ OTHERS = [
         ),
     ),
     design(
-        "priors", "priors", "chrA\t5\t9\tA\tlots\n", "steps.design.priors", "line 1", "is no prior"
+        "priors",
+        "priors",
+        "chrA\t5\t9\tA\tlots\n",
+        "steps.design.priors",
+        "line 1",
+        "is not a prior",
     ),
-    design("priors inf", "priors", "chrA\t5\t9\tA\tinf\n", "steps.design.priors", "is no prior"),
+    design("priors inf", "priors", "chrA\t5\t9\tA\tinf\n", "steps.design.priors", "is not a prior"),
     design("priors of three columns", "priors", "chrA\t5\t9\n", "steps.design.priors", "by tabs"),
     design("frozen", "frozen", "chrA\t9\t5\n", "file.txt, line 1: start 9", "0-based half-open"),
     design("composition", "composition", "chrA\tx\t5\n", "file.txt, line 1", "'x' is not a whole"),
@@ -379,7 +404,7 @@ OTHERS = [
         "with a word",
         HEADER + "*\tctcf_pu1\tctcf\tvalue\tx\n",
         "goals.tsv, line 2",
-        "'x' is no number",
+        "'x' is not a number",
     ),
     goal_table(
         "with nan",

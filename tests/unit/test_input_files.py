@@ -91,7 +91,7 @@ def test_some_names_may_be_of_chromosomes_that_are_left_out(data, root):
     both = data("chr1\t5\t9\nchr20\t5\t9\n", "20\t5\t9\tA\t1\nchr20\t5\t9\tA\t1\n")
     (notice,) = step_notices(checked_plan(both, root))
     assert notice.endswith(
-        "p.tsv: 1 priors lie on chromosomes that the genome has not (20) and have no effect; give "
+        "p.tsv: 1 priors lie on chromosomes that the genome lacks (20) and have no effect; give "
         "it the genome's names (20 is chr20)"
     )
 

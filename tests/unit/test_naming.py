@@ -90,7 +90,7 @@ def test_regions_of_numbered_chromosomes_say_what_they_are(shared, tmp_path):
 
 def test_other_regions_are_told_as_before():
     dropped = pd.DataFrame({"chrom": ["scaffold"], "reason": ["unknown_chromosome"]})
-    with pytest.raises(RegionError, match="use one naming for both"):
+    with pytest.raises(RegionError, match="use the same chromosome names in both"):
         check_dropped(1, dropped, 0.5, "r.bed", YEAST)
 
 

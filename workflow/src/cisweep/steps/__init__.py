@@ -1,4 +1,4 @@
-"""The registry of steps: one file a step, found by being here."""
+"""The registry of steps: one file per step, found by being here."""
 
 from functools import cache
 from importlib import import_module

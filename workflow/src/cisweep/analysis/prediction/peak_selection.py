@@ -46,9 +46,9 @@ class PeakRules:
 class PeakTables:
     """The peaks of all targets, in genome order.
 
-    windows: one row a window, columns WINDOWS: name is its targets, joined by a comma, score the
-    highest of their predictions. peaks: one row a window and target, columns PEAKS; p_value and
-    q_value are NaN without a null. summary: one row a target, columns SUMMARY.
+    windows: one row per window, columns WINDOWS: name is its targets, joined by a comma, score the
+    highest of their predictions. peaks: one row per window and target, columns PEAKS; p_value and
+    q_value are NaN without a null. summary: one row per target, columns SUMMARY.
     """
 
     windows: pd.DataFrame

@@ -1,7 +1,7 @@
 """Seqlets: spans of high attribution, called on the attributions of one set of sequences.
 
-For a set that is cut into chunks see `seqlet_background` (summaries, merge, calls) and
-`seqlet_fdr` (q-values against attributions of shuffled sequences).
+For a set that is cut into chunks see `background` (summaries, merge, calls) and
+`fdr` (q-values against attributions of shuffled sequences).
 """
 
 import warnings
