@@ -108,7 +108,7 @@ GENOMES = [
     ),
     plain(
         "of an index whose contigs are exchanged", *STALE,
-        "chrA: before byte 624 stands '>chrB', not its header line",
+        "chrA: before byte 624 there is '>chrB', not its header line",
         fai="chrB\t600\t17\t600\t601\nchrA\t600\t624\t600\t601\n",
     ),
     plain("that is cut off", *STALE, "chrB: the file has fewer", fa=FASTA[:-9]),

@@ -434,7 +434,10 @@ REFUSED = {
         "depend on activations.*take the values at these positions by max, sort or topk",
     ),
     "argsort": (lambda h: h + h.argsort(1), "aten.add.Tensor returns or reads positions"),
-    "index by a sort": (lambda h: h.gather(1, h.sort(1)[1]), "aten.gather.default gives or takes"),
+    "index by a sort": (
+        lambda h: h.gather(1, h.sort(1)[1]),
+        "aten.gather.default returns or reads",
+    ),
     "cummax": (lambda h: h.cummax(1)[0], "aten.cummax.default is neither linear"),
     "mode": (lambda h: h.mode(1)[0], "aten.mode.default is neither linear"),
     "floor division": (lambda h: h // 2, "aten"),

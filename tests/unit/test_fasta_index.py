@@ -89,13 +89,13 @@ def swapped_names(path):
 
 
 FASTA_EDITS = [
-    (other_lengths, "chrB: before byte .* stands .*, not its header line"),
-    (other_order, "chrA: before byte 17 stands '>chrC some words'"),
-    (other_names, "chrA: before byte 17 stands '>ChrA some words'"),
+    (other_lengths, "chrB: before byte .* there is .*, not its header line"),
+    (other_order, "chrA: before byte 17 there is '>chrC some words'"),
+    (other_names, "chrA: before byte 17 there is '>ChrA some words'"),
     (other_lines, "chrA: its first line does not have 50 bases"),
     (cut_off, "chrC: the file has fewer than its 7 bases"),
     (longer, "chrC: the file has more than its 7 bases"),
-    (swapped_names, "chrA: before byte 17 stands '>chrB some words'"),
+    (swapped_names, "chrA: before byte 17 there is '>chrB some words'"),
 ]
 
 
@@ -126,9 +126,9 @@ def test_a_stale_index_is_refused(tmp_path, edit, message, bgzip):
         (1, 1, "chrA: the file has fewer than its 161 bases"),
         (1, -1, "chrA: the file has more than its 159 bases"),
         (1, -60, "chrA: the file has more than its 100 bases"),
-        (2, 1, "chrA: before byte 18 stands"),
-        (2, 51, "chrA: before byte 68 stands"),
-        (2, 10**9, "chrA: before byte 1000000017 stands ''"),
+        (2, 1, "chrA: before byte 18 there is"),
+        (2, 51, "chrA: before byte 68 there is"),
+        (2, 10**9, "chrA: before byte 1000000017 there is ''"),
         (3, 1, "chrA: its first line does not have 51 bases"),
         (4, 1, "chrA: its first line does not have 50 bases"),
     ],

@@ -54,7 +54,9 @@ def test_the_index_is_compared_where_regions_lie(data, root, tmp_path):
     run["regions"] = {"bed": str(tmp_path / "r.bed"), "tile": None}
     assert checked_plan(run, root).swept_chroms() == ["chr20"]
     run["regions"] = {"tile": {"stride_bp": 100}, "chroms": "chr.*"}
-    with pytest.raises(CisweepError, match="not that of the file .chrUn: the file has fewer than"):
+    with pytest.raises(
+        CisweepError, match="does not belong to the file .chrUn: the file has fewer than"
+    ):
         checked_plan(run, root)
 
 

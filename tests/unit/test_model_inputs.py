@@ -118,7 +118,7 @@ def test_a_chromosome_without_signal_is_zero(run, tmp_path):
     assert track.shape == (2, 1, W) and (track[1] == 0).all()
     # So a window's signal does not depend on the windows beside it.
     assert (read_signal([tmp_path / "t.bw"], windows.take(slice(1, 2))) == 0).all()
-    with pytest.raises(GenomeError, match="no readable bigWig"):
+    with pytest.raises(GenomeError, match="not a readable bigWig"):
         check_signal([tmp_path / "absent.bw"], ["c1"])
 
 

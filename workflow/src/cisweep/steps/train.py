@@ -218,8 +218,7 @@ class SignalData(Strict):
     """Negatives drawn for each epoch, per peak, and once for validation; 0: only for the
     metrics."""
     outlier_quantile: float = Field(0.99, gt=0, le=1)
-    """Peaks with more reads than outlier_factor × this quantile are dropped; dropped.tsv has a row
-    for each."""
+    """Peaks with more reads than outlier_factor × this quantile are dropped (dropped.tsv)."""
     outlier_factor: float | None = Field(1.2, gt=0)
     """See outlier_quantile; null keeps all."""
     strand_swap: list[int] = [1, 0]
