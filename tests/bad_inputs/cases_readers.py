@@ -238,7 +238,7 @@ INTERVALS = [
     bed("of a summit in Arabic digits", "chrA\t5\t9\tn\t0\t.\t1\t1\t1\t٢",
         "a narrowPeak row has 10 columns", "line 1", file="r.narrowPeak"),
     *intervals("of other names", "A\t5\t9\nB\t1\t2\n", "none of its chromosomes (A, B) is in the",
-               "give it the genome's names (A is chrA, B is chrB)"),
+               "rename its chromosomes as in the genome (A is chrA, B is chrB)"),
     *intervals("of another genome", "chrII\t5\t9\n", "none of its chromosomes (chrII)",
                "use the same chromosome names in both, or leave"),
     *intervals("that is empty", "", "the BED file has no rows", "give at least one region, or"),

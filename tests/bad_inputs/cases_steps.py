@@ -48,7 +48,7 @@ TRAINING = [
     ),
     train("column of sequences", "no column 'dna'", f"{M}.data.sequence", data={"sequence": "dna"}),
     train("column of groups", "no column 'cell'", f"{M}.data.group", data={"group": "cell"}),
-    train("hold_out_from", "is none of the tables", M, data={"hold_out_from": ["{dir}/u.tsv"]}),
+    train("hold_out_from", "is not one of the tables", M, data={"hold_out_from": ["{dir}/u.tsv"]}),
     train("conditions", "no condition is named for t", M, data={"conditions": {"u": "x"}}),
     train("unknown data", f"{M}.data", "'kmers', 'table'", data={"kind": "tabel"}),
     train("unknown module", "no built-in module 'RNN'", f"{M}.module", module="RNN"),
@@ -57,7 +57,9 @@ TRAINING = [
     train("seed true", f"{M}.seed", "give a number, got true", seed=True),
     train("seed huge", f"{M}.seed", "less than", seed=2**64),
     train("spot_check", "spot_check: 'ACGU' is not a sequence", M, spot_check=["ACGU"]),
-    train("task profile", M, "task profile needs data of kind signal", task="profile"),
+    train(
+        "task profile", M, "task profile and data of kind signal need each other", task="profile"
+    ),
     train("split by cells", f"{M}.split.by", "'random', 'group'", split={"by": "cells"}),
     train("split by group", "split.by: group needs data.group", M, split={"by": "group"}),
     train(
@@ -91,7 +93,7 @@ TRAINING = [
     train(
         "a group in both parts",
         f"{M}.split.test",
-        "a stands in validation too",
+        "a is in validation too",
         data={"group": "tissue"},
         split={"by": "group", "validation": ["a"], "test": ["a"]},
     ),

@@ -65,8 +65,8 @@ def test_a_second_driver_is_told_who_is_at_work():
     hold(other.pid)
     try:
         assert driver.notice(RESULTS) == (
-            f"another run (process {other.pid}) is at work in results/r: wait for its end, or stop "
-            "it"
+            f"another run (process {other.pid}) is at work in results/r: wait until it ends, or "
+            "stop it"
         )
     finally:
         other.kill()
@@ -81,8 +81,8 @@ def test_after_a_kill_the_user_is_told_to_unlock(dead):
     lock()
     hold(dead)
     assert driver.notice(RESULTS) == (
-        f"the run before (process {dead}) was killed: give the same command with --unlock, then "
-        "without; what is complete is kept"
+        f"the run before (process {dead}) was killed: run the same command with --unlock, then "
+        "without; complete products are kept"
     )
 
 

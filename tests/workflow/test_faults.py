@@ -89,7 +89,7 @@ def test_a_second_driver_is_refused_and_told_why(settings, tmp_path):
             process.kill()
         first.wait()
     said = run.finish(check=False)
-    assert f"cisweep: the run before (process {first.pid}) was killed: give the same" in said
+    assert f"cisweep: the run before (process {first.pid}) was killed: run the same" in said
 
 
 def test_a_disk_that_is_full_in_the_middle(undisturbed, settings, tmp_path):

@@ -107,10 +107,12 @@ def notice(results: Path) -> str | None:
     if host != this_host():
         return f"a run on {host} (process {pid}) holds {results}, or was killed there"
     if pid != os.getpid() and alive:
-        return f"another run (process {pid}) is at work in {results}: wait for its end, or stop it"
+        return (
+            f"another run (process {pid}) is at work in {results}: wait until it ends, or stop it"
+        )
     return (
-        f"the run before (process {pid}) was killed: give the same command with --unlock, then "
-        "without; what is complete is kept"
+        f"the run before (process {pid}) was killed: run the same command with --unlock, then "
+        "without; complete products are kept"
     )
 
 

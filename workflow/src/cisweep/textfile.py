@@ -18,9 +18,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _GZIP = b"\x1f\x8b"
 EXPANSION_MAX = 100
-"""A compressed text may expand to so many times its size (coordinates and letters: 3 to 20) …"""
+"""A compressed text may expand to this many times its size (coordinates and letters: 3 to 20) …"""
 EXPANDED_MAX_BYTES = 64 << 20
-"""… or to so many bytes, whichever is more."""
+"""… or to this many bytes, whichever is more."""
 
 
 class _Bounded(gzip.GzipFile):

@@ -17,9 +17,9 @@ from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 
 EXPANSION_MAX = 4
-"""A compressed archive of weights may expand to so many times its size …"""
+"""A compressed archive of weights may expand to this many times its size …"""
 EXPANDED_MAX_BYTES = 256 << 20
-"""… or to so many bytes, whichever is more."""
+"""… or to this many bytes, whichever is more."""
 HEADER_MAX_BYTES = 16 << 20
 """Names and shapes of a safetensors file; a tensor takes about a hundred bytes."""
 _SHOWN = 6

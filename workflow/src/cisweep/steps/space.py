@@ -27,7 +27,7 @@ class SpaceConfig(BackgroundConfig):
         if not self.pairs and not self.product:
             raise ValueError("give pairs, or product: true with motifs")
         if self.product and not self.motifs:
-            raise ValueError("product needs motifs, a short list")
+            raise ValueError("product: true needs motifs, a short list")
         if not self.distances or min(self.distances) < 0:
             raise ValueError("distances must be whole numbers from 0, at least one")
         return self

@@ -91,7 +91,7 @@ class TableData(Strict):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if strange := [path for path in self.hold_out_from if path not in self.paths]:
-            raise ValueError(f"hold_out_from: {strange[0]} is none of the tables in paths")
+            raise ValueError(f"hold_out_from: {strange[0]} is not one of the tables in paths")
         tables = [path.name.split(".")[0] for path in self.paths]
         unnamed = [name for name in tables if self.conditions and name not in self.conditions]
         if unnamed:
@@ -271,7 +271,7 @@ class SplitConfig(Strict):
             raise ValueError(f"validation {self.validation:g} and test {self.test:g} leave no row")
         lists = [set(part) for part in parts.values() if isinstance(part, list)]
         if len(lists) == 2 and (both := sorted(lists[0] & lists[1])):
-            raise ValueError(f"test: {', '.join(both)} stands in validation too")
+            raise ValueError(f"test: {', '.join(both)} is in validation too")
         return self
 
 
@@ -355,7 +355,7 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.data.kind == "signal") != (self.task == "profile"):
-            raise ValueError("task profile needs data of kind signal, and that needs it")
+            raise ValueError("task profile and data of kind signal need each other")
         if self.data.kind == "peaks" and (self.task != "multilabel" or self.split.by != "regions"):
             raise ValueError("data of kind peaks needs task multilabel and split.by regions")
         if self.folds and self.split.by != "regions":

@@ -51,7 +51,9 @@ class VariantsConfig(StepConfig):
         if self.haplotype and self.n_nulls:
             raise ValueError("n_nulls must be 0 with haplotype: nulls shuffle the flanks")
         if self.sample is not None and not self.haplotype:
-            raise ValueError("sample says which variants share a haplotype: set haplotype: true")
+            raise ValueError(
+                "sample tells which variants share a haplotype, so it needs haplotype: true"
+            )
         return self
 
 

@@ -33,7 +33,7 @@ class PeakRules:
     """Which local maxima of a target are selected.
 
     min_distance_bp: a maximum is the highest window within it; fdr: largest q-value, None where no
-    rate decides; top_n: at most so many, the strongest; threshold: smallest prediction.
+    rate decides; top_n: the number of the strongest that is kept; threshold: smallest prediction.
     """
 
     min_distance_bp: int
