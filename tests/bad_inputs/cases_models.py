@@ -72,7 +72,9 @@ CASES = [
     changed("5,000 deep", ARGS, "[" * 5000 + "]" * 5000, "m.yaml", "more than 50 deep"),
     changed("module_args nan", "48", ".nan", "module_args", "n_filters: give a finite number"),
     changed("module_args inf", "[2, 4, 8]", "[2, .inf]", "module_args", "dilations: give a finite"),
-    changed("module_args huge", "48", "1" + "0" * 30, "module_args", "n_filters:", "beyond 1e+15"),
+    changed(
+        "module_args huge", "48", "1" + "0" * 30, "module_args", "n_filters:", "larger than 1e+15"
+    ),
     changed("module_args a list", ARGS, "[1]", "module_args", "valid dictionary"),
     changed(
         "window_bp 0", "window_bp: 200", "window_bp: 0", "window_bp", "greater than or equal to 1"
@@ -168,7 +170,9 @@ CASES = [
     ),
     model("binary", bytes(range(256)) * 4, "m.yaml", "cannot be read", "UTF-8"),
     model("UTF-16", "adapter: x\n".encode("utf-16"), "m.yaml", "UTF-16", "save it as UTF-8"),
-    model("11 million letters", "#" * 11_000_000, "more than 10,000,000 letters", "give the path"),
+    model(
+        "11 million letters", "#" * 11_000_000, "more than 10,000,000 characters", "give the path"
+    ),
     model(
         "a number of 5,000 digits",
         "a: " + "9" * 5000 + "\n",

@@ -115,7 +115,7 @@ GENOMES = [
     plain("that went on", *STALE, "chrB: the file has more", fa=FASTA[:-1] + "AC\n"),
     plain("with other names", *STALE, "chrA: before byte 17", fa=FASTA.replace(">chr", ">Chr")),
     packed("bgzip without .gzi", "g.fa.gz.gzi", "has no .gzi index", "with bgzip", gzi=None),
-    packed("gzip called bgzip", "{dir}/g.fa.gz: its index g.fa.gz.gzi is of another", "with bgzip",
+    packed("gzip called bgzip", "{dir}/g.fa.gz: its index g.fa.gz.gzi belongs to", "with bgzip",
            gz=gzip.compress(LONG_FASTA.encode())),
     packed("bgzip that is cut off", "{dir}/g.fa.gz: ", "samtools faidx", gz=PACKED[:-60]),
     packed("bgzip cut off to half", "gzi belongs to another file", "samtools faidx",

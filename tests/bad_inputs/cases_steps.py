@@ -304,7 +304,7 @@ OTHERS = [
         "an alias to no chromosome",
         {"v.vcf": VCF + "1\t5000\t.\tA\tC\t.\t.\t.\n"},
         {"steps": {"variants": {"path": "{dir}/v.vcf", "contig_aliases": {"1": "chr1"}}}},
-        ("steps.variants.contig_aliases.1", "'chr1' is no chromosome", "name one of chrA, chrB"),
+        ("steps.variants.contig_aliases.1", "'chr1' is not a chromosome", "name one of chrA, chrB"),
     ),
     Case(
         "group_info",

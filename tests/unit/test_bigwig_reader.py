@@ -61,7 +61,7 @@ def test_values_must_lie_where_the_run_looks(whole, tmp_path):
     path = write(tmp_path / "b.bw", [("chrB", 10, [1.0])])
     check_signal([path], ["chrB"], thoroughly=True)
     assert "has no value on any chromosome of the run" in refused(path)
-    assert "has no chromosome 'A' (it has chrA, chrB …). Mend: give it" in refused(whole, ["A"])
+    assert "has no chromosome 'A' (it has chrA, chrB …). Mend: rename its" in refused(whole, ["A"])
 
 
 @pytest.mark.parametrize("size", [0, 3, 50, 64, 304, 350, 404, 3000, 6179, 9000, 9800])

@@ -395,7 +395,7 @@ def test_unreadable_files(tmp_path):
 
 
 def test_a_sample_without_haplotypes_is_a_fault_of_the_config():
-    with pytest.raises(ValidationError, match="set haplotype: true"):
+    with pytest.raises(ValidationError, match="needs haplotype: true"):
         VariantsConfig(path="v.vcf", sample="s")
     with pytest.raises(ValidationError, match="n_nulls must be 0 with haplotype"):
         VariantsConfig(path="v.vcf", haplotype=True, n_nulls=1)
