@@ -313,12 +313,6 @@ OTHERS = [
         ("v.vcf: group_info 'TISSUE' is not a declared INFO field", "declared: none"),
     ),
     Case(
-        "group_info of a table",
-        {"v.tsv": "chrom\tpos_1based\tref\talt\nchrA\t500\tT\tA\n"},
-        {"steps": {"variants": {"path": "{dir}/v.tsv", "group_info": "TISSUE"}}},
-        ("{dir}/v.tsv: a table has no INFO fields, and group_info is 'TISSUE'", "column group"),
-    ),
-    Case(
         "goals of a region that is not there",
         {"r.bed": "chrA\t500\t700\tr0\nchrA\t900\t990\tr1\n"},
         {

@@ -230,12 +230,6 @@ def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
                     where=str(path),
                     mend="give a VCF or BCF, or leave steps.variants.sample out",
                 )
-            if policy.group_info is not None:
-                raise VariantError(
-                    f"a table has no INFO fields, and group_info is {policy.group_info!r}",
-                    where=str(path),
-                    mend="use the column group, and leave steps.variants.group_info out",
-                )
             return _table_records(path, separator)
     raise VariantError(
         "not a format for variants",
