@@ -52,25 +52,25 @@ UNKNOWN = [
     text(
         "a key twice",
         "run: a\nseed: 1\nsteps: {predict: {}}\nseed: 2\n",
-        "overlay.yaml: seed: the key stands twice, in lines 2 and 4",
+        "overlay.yaml: seed: the key is given twice, in lines 2 and 4",
         "keep one of them",
     ),
     text(
         "a key of a step twice",
         "run: a\nsteps:\n  hits: {threshold: 1.0e-4}\n  predict: {}\n  hits: {threshold: 1.0e-3}\n",
-        "overlay.yaml: steps.hits: the key stands twice, in lines 3 and 5",
+        "overlay.yaml: steps.hits: the key is given twice, in lines 3 and 5",
         "keep one of them",
     ),
     text(
         "a key twice in one line",
         "run: a\nregions: {max_n: 0.1, max_n: 0.2}\n",
-        "overlay.yaml: regions.max_n: the key stands twice, in lines 2 and 2",
+        "overlay.yaml: regions.max_n: the key is given twice, in lines 2 and 2",
         "keep one of them",
     ),
     text(
         "a key twice in a list",
         "run: a\nsteps:\n  zero_shot:\n    pairs:\n      - {ref: a.fa, ref: b.fa, alt: c.fa}\n",
-        "overlay.yaml: steps.zero_shot.pairs.0.ref: the key stands twice, in lines 5 and 5",
+        "overlay.yaml: steps.zero_shot.pairs.0.ref: the key is given twice, in lines 5 and 5",
         "keep one of them",
     ),
     text(
@@ -98,6 +98,7 @@ KINDS = [
     top("run", "", "letters, digits", "got ''"),
     top("run", "My Run", "letters, digits", "got 'My Run'"),
     top("run", "../x", "letters, digits", "got '../x'"),
+    top("run", "a" * 101, "at most 100 characters", "got 'aaa"),
     top("run", 3, "valid string", "got 3"),
     top("run", None, "valid string", "got None"),
     top("seed", True, "seed: give a number, got true"),
@@ -176,7 +177,7 @@ REGIONS = [
         ("tile", {"stride_bp": 10**30}, (".stride_bp", "give at most 1e+15")),
         ("tile", {"stride_bp": True}, (".stride_bp", "give a number, got true")),
         ("tile", {"start": 9, "end": 3}, ("start 9 is not before end 3",)),
-        ("tile", {"start": 10**9}, ("lies behind the end of every chromosome", "correct")),
+        ("tile", {"start": 10**9}, ("is beyond the end of every chromosome", "correct")),
         ("blacklist", ["{dir}/no.bed"], ("no such file {dir}/no.bed", "correct the path")),
         ("blacklist", "{dir}/no.bed", ("valid list", "got '")),
         ("blacklist", [""], ("give a path", "got an empty text")),
@@ -269,6 +270,11 @@ STEPS = [
     step("marginalize", "motifs", ["CTCX"], "no motif is called CTCX", "steps.marginalize.motifs"),
     step("marginalize", "n_backgrounds", 1, "greater than or equal to 2", "got 1"),
     Case(
+        "space without orientations",
+        config={"steps": {"space": {"pairs": [["CTCF", "CTCF"]], "orientations": []}}},
+        says=("steps.space.orientations", "at least 1 item", "got []"),
+    ),
+    Case(
         "space without pairs",
         config={"steps": {"space": {}}},
         says=("steps.space", "give pairs, or product: true with motifs"),
@@ -339,7 +345,10 @@ DESIGNS = [
     design("priors", "steps.design.priors: no such file", "correct", priors="{dir}/no.tsv"),
     design("judge", "no model 'other'", "there are: ctcf_pu1", judges=["other"]),
     design(
-        "both", "steps.design.judges: ctcf_pu1", "takes part in the design", judges=["ctcf_pu1"]
+        "both",
+        "steps.design.judges: ctcf_pu1",
+        "is an oracle of the design too",
+        judges=["ctcf_pu1"],
     ),
     design(
         "value inf",

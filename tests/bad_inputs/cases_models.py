@@ -53,18 +53,28 @@ CASES = [
         "weights a number", "weights: weights.safetensors", "weights: 3", "folds.0.weights", "got 3"
     ),
     changed("no module", "module: CNN\n", "", "adapter state_dict needs `module`", "CNN"),
-    changed("module :X", "CNN", "':X'", "module: ':X' is no import path", "package.module:Class"),
-    changed("module X:", "CNN", "'X:'", "module: 'X:' is no import path", "package.module:Class"),
     changed(
-        "module a:b:c", "CNN", "a:b:c", "module: 'a:b:c' is no import path", "package.module:Class"
+        "module :X", "CNN", "':X'", "module: ':X' is not an import path", "package.module:Class"
     ),
-    changed("module ../a:B", "CNN", "'../a:B'", "is no import path", "package.module:Class"),
-    changed("module_args in themselves", ARGS, "&a {b: *a}", "m.yaml", "holds itself by an alias"),
+    changed(
+        "module X:", "CNN", "'X:'", "module: 'X:' is not an import path", "package.module:Class"
+    ),
+    changed(
+        "module a:b:c",
+        "CNN",
+        "a:b:c",
+        "module: 'a:b:c' is not an import path",
+        "package.module:Class",
+    ),
+    changed("module ../a:B", "CNN", "'../a:B'", "is not an import path", "package.module:Class"),
+    changed("module_args in themselves", ARGS, "&a {b: *a}", "m.yaml", "itself through an alias"),
     changed("module_args 60 deep", ARGS, "[" * 60 + "]" * 60, "m.yaml", "more than 50 deep"),
     changed("5,000 deep", ARGS, "[" * 5000 + "]" * 5000, "m.yaml", "more than 50 deep"),
     changed("module_args nan", "48", ".nan", "module_args", "n_filters: give a finite number"),
     changed("module_args inf", "[2, 4, 8]", "[2, .inf]", "module_args", "dilations: give a finite"),
-    changed("module_args huge", "48", "1" + "0" * 30, "module_args", "n_filters:", "beyond 1e+15"),
+    changed(
+        "module_args huge", "48", "1" + "0" * 30, "module_args", "n_filters:", "larger than 1e+15"
+    ),
     changed("module_args a list", ARGS, "[1]", "module_args", "valid dictionary"),
     changed(
         "window_bp 0", "window_bp: 200", "window_bp: 0", "window_bp", "greater than or equal to 1"
@@ -76,14 +86,14 @@ CASES = [
         "a key twice",
         "window_bp: 200",
         "window_bp: 200\nmodule: BPNet",
-        "m.yaml): module: the key stands twice, in lines 2 and 5",
+        "m.yaml): module: the key is given twice, in lines 2 and 5",
         "keep one of them",
     ),
     changed(
         "a target's key twice",
         TARGET,
         "{name: a, name: b}",
-        "targets.0.name: the key stands twice, in lines 6 and 6",
+        "targets.0.name: the key is given twice, in lines 6 and 6",
         "keep one of them",
     ),
     changed(
@@ -108,7 +118,7 @@ CASES = [
         "a strand's name",
         "name: ctcf",
         "name: ctcf.plus",
-        "'ctcf.plus' ends as the file of a strand",
+        "'ctcf.plus' ends like the file name of a strand",
     ),
     changed(
         "two targets of a name", TARGET, f"{TARGET}\n  - {TARGET}", "names of targets", "twice"
@@ -146,7 +156,7 @@ CASES = [
         FOLDS,
         FOLDS + "inputs: [{name: c, kind: bigwig, channels: 2}]\n",
         "inputs.0",
-        "one path a channel",
+        "one path per channel",
         "0 path(s)",
     ),
     model("empty", "", "a model config is a mapping", "got NoneType"),
@@ -160,7 +170,9 @@ CASES = [
     ),
     model("binary", bytes(range(256)) * 4, "m.yaml", "cannot be read", "UTF-8"),
     model("UTF-16", "adapter: x\n".encode("utf-16"), "m.yaml", "UTF-16", "save it as UTF-8"),
-    model("11 million letters", "#" * 11_000_000, "more than 10,000,000 letters", "give the path"),
+    model(
+        "11 million letters", "#" * 11_000_000, "more than 10,000,000 characters", "give the path"
+    ),
     model(
         "a number of 5,000 digits",
         "a: " + "9" * 5000 + "\n",

@@ -66,7 +66,10 @@ def packed(name: str, *says: str, at: str = "parse", gz=PACKED, gzi=GZI, fai=LON
 
 
 NO_INDEX = ("g.fa.fai", "samtools faidx {dir}/g.fa")
-STALE = ("{dir}/g.fa: the index g.fa.fai is not that of the file", "rm {dir}/g.fa.fai; samtools")
+STALE = (
+    "{dir}/g.fa: the index g.fa.fai does not belong to the file",
+    "rm {dir}/g.fa.fai; samtools",
+)
 GENOMES = [
     plain("is empty", "{dir}/g.fa: the FASTA is empty", "fetch the genome again", fa=""),
     plain("of an empty index", "the index is empty", *NO_INDEX, fai=""),
@@ -88,7 +91,7 @@ GENOMES = [
         fai=FAI.replace("\t624\t600\t601", ""),
     ),
     plain(
-        "of an index with NUL in a name", "line 1: it is no text: there is a NUL",
+        "of an index with NUL in a name", "line 1: it is not text: it contains a NUL byte",
         "samtools faidx {dir}/g.fa", fai=FAI.replace("chrA", "ch\0rA"),
     ),
     plain(
@@ -105,23 +108,23 @@ GENOMES = [
     ),
     plain(
         "of an index whose contigs are exchanged", *STALE,
-        "chrA: before byte 624 stands '>chrB', not its header line",
+        "chrA: before byte 624 there is '>chrB', not its header line",
         fai="chrB\t600\t17\t600\t601\nchrA\t600\t624\t600\t601\n",
     ),
     plain("that is cut off", *STALE, "chrB: the file has fewer", fa=FASTA[:-9]),
     plain("that went on", *STALE, "chrB: the file has more", fa=FASTA[:-1] + "AC\n"),
     plain("with other names", *STALE, "chrA: before byte 17", fa=FASTA.replace(">chr", ">Chr")),
     packed("bgzip without .gzi", "g.fa.gz.gzi", "has no .gzi index", "with bgzip", gzi=None),
-    packed("gzip called bgzip", "{dir}/g.fa.gz: its index g.fa.gz.gzi is of another", "with bgzip",
+    packed("gzip called bgzip", "{dir}/g.fa.gz: its index g.fa.gz.gzi belongs to", "with bgzip",
            gz=gzip.compress(LONG_FASTA.encode())),
     packed("bgzip that is cut off", "{dir}/g.fa.gz: ", "samtools faidx", gz=PACKED[:-60]),
-    packed("bgzip cut off to half", "gzi is of another file", "samtools faidx",
+    packed("bgzip cut off to half", "gzi belongs to another file", "samtools faidx",
            gz=PACKED[: len(PACKED) // 2]),
     packed("of a text as .gzi", "is no .gzi of", "samtools faidx", gzi=b"this is no index\n"),
     packed("of a .gzi that is cut off", "is no .gzi of", "samtools faidx", gzi=GZI[:-3]),
     packed("of the .gzi of another file", "{dir}/g.fa.gz: ", "samtools faidx",
            gzi=bgzip(LONG_FASTA, 5000)[1]),
-    packed("bgzip with the index of another file", "is not that of the file",
+    packed("bgzip with the index of another file", "does not belong to the file",
            "rm {dir}/g.fa.gz.fai {dir}/g.fa.gz.gzi; samtools",
            fai=LONG_FAI.replace("24013", "24010")),
     packed("bgzip with damage in the middle", "cannot be read (", "compare its checksum",
@@ -163,18 +166,18 @@ SEQUENCES = [
     sequences("of protein", ">p\nMKLVV\n", "('p') has the letter 'L' at position 2", "IUPAC"),
     sequences("with letters beyond ASCII", TABLE.replace("ACG", "ACĀG", 1), "'Ā' at position 2",
               "IUPAC"),
-    sequences("with NUL in a name", ">x\0y\nACGT\n", "line 1: it is no text", "NUL"),
+    sequences("with NUL in a name", ">x\0y\nACGT\n", "line 1: it is not text", "NUL"),
     sequences("with a control letter in a name", ">x\x01y\nACGT\n", "in its name", "take it out"),
     sequences("with a line end in a name", 'name,sequence\n"x\ny",ACGT\n', r"the letter '\n' in",
               "take it out", file="s.csv"),
-    sequences("without a name", ">\nACGT\n", "sequence 1 ('') has no name", "a name of its own"),
+    sequences("without a name", ">\nACGT\n", "sequence 1 ('') has no name", "a different name"),
     sequences("with a quote that does not end", 'name,sequence\n"x,ACGT\n', "at line 2",
               "cannot be read as a table", file="s.csv"),
     sequences("with a column twice", "name\tsequence\tsequence\nx\tA\tC\n", "stand twice: sequence",
               "correct the header"),
     sequences("in a row too short", "name\tsequence\tv\nx\tA\n", "line 2: 2 fields",
               "the header has 3"),
-    sequences("with a name twice", ">x\nA\n>x\nC\n", "sequence name 'x'", "stands twice"),
+    sequences("with a name twice", ">x\nA\n>x\nC\n", "sequence name 'x'", "occurs twice"),
     sequences("without a sequence", "name\tsequence\n", "no sequence", "in the file"),
 ]  # fmt: skip
 
@@ -221,7 +224,7 @@ def priors(name: str, content: str | bytes, *says: str) -> Case:
     return Case(f"priors {name}", files, {"steps": {"design": design}}, ("{dir}/p.tsv", *says))
 
 
-A_PRIOR = ("line 1: ", "is no prior", "give chrom, start, end, base")
+A_PRIOR = ("line 1: ", "is not a prior", "give chrom, start, end, base")
 INTERVALS = [
     bed("with 5_00", "chrA\t5_00\t700", "line 2: start '5_00' is not a whole number", "digits 0"),
     bed("with Arabic digits", "chrA\t500\t٧٠٠", "line 2: end '٧٠٠' is not a whole", "digits 0"),
@@ -229,15 +232,15 @@ INTERVALS = [
     bed("beyond 64 bits", f"chrA\t5\t{2**63 - 1}", "line 2: end '9223372036854775807'", "digits 0"),
     bed("with a control letter", "chrA\t5\t9\ta\x0bb", r"line 2: chrom or name has the letter '\x0",
         "take it out"),
-    bed("with NUL", "chrA\t5\t9\ta\0b", "line 2: it is no text", "there is a NUL"),
+    bed("with NUL", "chrA\t5\t9\ta\0b", "line 2: it is not text", "a NUL byte"),
     bed("binary", BINARY, "cannot be read", "give UTF-8 text"),
     bed("of names in quotes", b'"chrA"\t5\t9\n', "no region lies on a chromosome", "'\"chrA\"'"),
     bed("of a summit in Arabic digits", "chrA\t5\t9\tn\t0\t.\t1\t1\t1\t٢",
         "a narrowPeak row has 10 columns", "line 1", file="r.narrowPeak"),
     *intervals("of other names", "A\t5\t9\nB\t1\t2\n", "none of its chromosomes (A, B) is in the",
-               "give it the genome's names (A is chrA, B is chrB)"),
+               "rename its chromosomes as in the genome (A is chrA, B is chrB)"),
     *intervals("of another genome", "chrII\t5\t9\n", "none of its chromosomes (chrII)",
-               "use one naming for both, or leave"),
+               "use the same chromosome names in both, or leave"),
     *intervals("that is empty", "", "the BED file has no rows", "give at least one region, or"),
     Case("blacklist of Arabic digits", {"b.bed": "chrA\t٥\t9\n"},
          {"regions": {"blacklist": ["{dir}/b.bed"]}}, ("{dir}/b.bed, line 1", "digits 0")),
@@ -248,7 +251,7 @@ INTERVALS = [
          {"steps": {"ism": {"bed": "{dir}/i.bed"}}},
          ("{dir}/i.bed: the BED file has no rows", "or leave steps.ism.bed out")),
     priors("of another genome", "chrII\t5\t9\tA\t1\n", "none of its chromosomes (chrII)",
-           "use one naming for both, or leave steps.design.priors out"),
+           "use the same chromosome names in both, or leave steps.design.priors out"),
     priors("of other names", "A\t5\t9\tA\t1\n", "none of its chromosomes (A)", "(A is chrA)"),
     priors("that are empty", "# none\n", "has no priors", "leave steps.design.priors out"),
     priors("that are binary", BINARY, "cannot be read", "give UTF-8 text"),
@@ -290,7 +293,7 @@ MOTIFS = [
     meme("version of 5,000 digits", "version 4", "version " + "4" * 5000, "MEME version 444",
          "give version 4 or 5"),
     meme("version ٤", "version 4", "version ٤", "this is not a MEME file", "jaspar2meme"),
-    meme("NUL in a name", "MOTIF m", "MOTIF m\0x", "line 5: it is no text", "there is a NUL"),
+    meme("NUL in a name", "MOTIF m", "MOTIF m\0x", "line 5: it is not text", "a NUL byte"),
     meme("control letter in a name", "MOTIF m", "MOTIF m\x01", "line 5: a motif's name has the",
          "take it out"),
     Case("MEME binary", {"m.meme": BINARY}, {"motifs": "{dir}/m.meme"},
@@ -345,11 +348,11 @@ VARIANTS = [
              file="v.bcf"),
     variants("of a superscript", TSV + "chrA\t²\tA\tG\n", ROW, "'²' is not a whole number from 1"),
     variants("of Arabic digits", TSV + "chrA\t٤\tA\tG\n", ROW, "'٤' is not a whole number from 1"),
-    variants("with too few cells", TSV + "chrA\t4\tA\n", ROW, "cells that the header names"),
+    variants("with too few cells", TSV + "chrA\t4\tA\n", ROW, "a cell for each column"),
     variants("with too many cells", TSV + "chrA\t4\tA\tG\tT\n", ROW, "complete the row"),
     variants("with a line end in a name", TSV + '"chrA\n"\t4\tA\tG\n', ROW, "take it out"),
     variants("with a column twice", TSV.replace("ref", "alt\tref") + "chrA\t4\tA\tC\tG\n",
-             "{dir}/v.tsv: column 'alt'", "stands twice"),
+             "{dir}/v.tsv: column 'alt'", "occurs twice"),
     variants("in UTF-16", (TSV + "chrA\t4\tA\tG\n").encode("utf-16"), "{dir}/v.tsv: the text is",
              "save it as UTF-8"),
 ]  # fmt: skip
@@ -382,8 +385,8 @@ TREE, DATA, INDEX = struct.unpack("<QQQ", WHOLE[8:32])
 FLIPPED = WHOLE[: DATA + 200] + b"\xa5" * 60 + WHOLE[DATA + 260 :]
 SOURCE = "compare its checksum with that of its source"
 BIGWIGS = [
-    signal("of a text", "chrA\t1\t2\t3\n", "{dir}/s.bw: is no readable bigWig", SOURCE),
-    signal("that is empty", "", "{dir}/s.bw: is no readable bigWig", SOURCE),
+    signal("of a text", "chrA\t1\t2\t3\n", "{dir}/s.bw: is not a readable bigWig", SOURCE),
+    signal("that is empty", "", "{dir}/s.bw: is not a readable bigWig", SOURCE),
     signal("that is cut off", WHOLE[: len(WHOLE) // 2], "{dir}/s.bw: is cut off", SOURCE),
     signal("cut off in its header", WHOLE[:50], "{dir}/s.bw: is cut off", SOURCE),
     signal("with a damaged header", WHOLE[:4] + b"\x99" + WHOLE[5:], "damaged header", SOURCE),

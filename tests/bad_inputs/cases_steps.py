@@ -48,16 +48,18 @@ TRAINING = [
     ),
     train("column of sequences", "no column 'dna'", f"{M}.data.sequence", data={"sequence": "dna"}),
     train("column of groups", "no column 'cell'", f"{M}.data.group", data={"group": "cell"}),
-    train("hold_out_from", "is none of the tables", M, data={"hold_out_from": ["{dir}/u.tsv"]}),
+    train("hold_out_from", "is not one of the tables", M, data={"hold_out_from": ["{dir}/u.tsv"]}),
     train("conditions", "no condition is named for t", M, data={"conditions": {"u": "x"}}),
     train("unknown data", f"{M}.data", "'kmers', 'table'", data={"kind": "tabel"}),
     train("unknown module", "no built-in module 'RNN'", f"{M}.module", module="RNN"),
-    train("module :X", "':X' is no import path", f"{M}.module", module=":X"),
+    train("module :X", "':X' is not an import path", f"{M}.module", module=":X"),
     train("module_args nan", f"{M}.module_args", "finite", module_args={"x": float("nan")}),
     train("seed true", f"{M}.seed", "give a number, got true", seed=True),
     train("seed huge", f"{M}.seed", "less than", seed=2**64),
-    train("spot_check", "spot_check: 'ACGU' is no sequence", M, spot_check=["ACGU"]),
-    train("task profile", M, "task profile needs data of kind signal", task="profile"),
+    train("spot_check", "spot_check: 'ACGU' is not a sequence", M, spot_check=["ACGU"]),
+    train(
+        "task profile", M, "task profile and data of kind signal need each other", task="profile"
+    ),
     train("split by cells", f"{M}.split.by", "'random', 'group'", split={"by": "cells"}),
     train("split by group", "split.by: group needs data.group", M, split={"by": "group"}),
     train(
@@ -91,7 +93,7 @@ TRAINING = [
     train(
         "a group in both parts",
         f"{M}.split.test",
-        "a stands in validation too",
+        "a is in validation too",
         data={"group": "tissue"},
         split={"by": "group", "validation": ["a"], "test": ["a"]},
     ),
@@ -302,13 +304,27 @@ OTHERS = [
         "an alias to no chromosome",
         {"v.vcf": VCF + "1\t5000\t.\tA\tC\t.\t.\t.\n"},
         {"steps": {"variants": {"path": "{dir}/v.vcf", "contig_aliases": {"1": "chr1"}}}},
-        ("steps.variants.contig_aliases.1", "'chr1' is no chromosome", "name one of chrA, chrB"),
+        ("steps.variants.contig_aliases.1", "'chr1' is not a chromosome", "name one of chrA, chrB"),
     ),
     Case(
         "group_info",
         {"v.vcf": VCF + "chrA\t5000\t.\tA\tC\t.\t.\t.\n"},
         {"steps": {"variants": {"path": "{dir}/v.vcf", "group_info": "TISSUE"}}},
         ("v.vcf: group_info 'TISSUE' is not a declared INFO field", "declared: none"),
+    ),
+    Case(
+        "goals of a region that is not there",
+        {"r.bed": "chrA\t500\t700\tr0\nchrA\t900\t990\tr1\n"},
+        {
+            "steps": {
+                "design": {
+                    "goals": {"up": [{"model": "ctcf_pu1", "target": "ctcf", "kind": "maximise"}]},
+                    "regions": "{dir}/r.bed",
+                    "region_goals": {"r9": ["up"]},
+                }
+            }
+        },
+        ("steps.design.region_goals: no region is named r9", "use names of {dir}/r.bed", "r0, r1"),
     ),
     Case(
         "a motif wider than a window",
@@ -350,9 +366,14 @@ OTHERS = [
         ),
     ),
     design(
-        "priors", "priors", "chrA\t5\t9\tA\tlots\n", "steps.design.priors", "line 1", "is no prior"
+        "priors",
+        "priors",
+        "chrA\t5\t9\tA\tlots\n",
+        "steps.design.priors",
+        "line 1",
+        "is not a prior",
     ),
-    design("priors inf", "priors", "chrA\t5\t9\tA\tinf\n", "steps.design.priors", "is no prior"),
+    design("priors inf", "priors", "chrA\t5\t9\tA\tinf\n", "steps.design.priors", "is not a prior"),
     design("priors of three columns", "priors", "chrA\t5\t9\n", "steps.design.priors", "by tabs"),
     design("frozen", "frozen", "chrA\t9\t5\n", "file.txt, line 1: start 9", "0-based half-open"),
     design("composition", "composition", "chrA\tx\t5\n", "file.txt, line 1", "'x' is not a whole"),
@@ -379,7 +400,7 @@ OTHERS = [
         "with a word",
         HEADER + "*\tctcf_pu1\tctcf\tvalue\tx\n",
         "goals.tsv, line 2",
-        "'x' is no number",
+        "'x' is not a number",
     ),
     goal_table(
         "with nan",

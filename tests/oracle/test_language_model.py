@@ -255,7 +255,7 @@ def test_code_of_the_folder_is_not_run(folder, tmp_path):
     )
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
-    with pytest.raises(ModelError, match="runs code of its own.*set trust_remote_code: true"):
+    with pytest.raises(ModelError, match="needs to run its own code.*set trust_remote_code: true"):
         load_language_model(tmp_path)
     assert not (tmp_path / "ran").exists()
 
@@ -321,7 +321,9 @@ def test_names_in_a_hub_are_part_of_the_model(tmp_path, root):
     assert config("hub:a/b").folds[0].hub == "a/b" and config("x").folds[0].hub is None
     assert len({key("hub:a/b"), key("hub:a/b@v2"), key("x")}) == 3
     assert key("x") == key("y")
-    with pytest.raises(ConfigError, match="hub:a/b: only models of adapter hf_lm can lie in a hub"):
+    with pytest.raises(
+        ConfigError, match="hub:a/b: only models of adapter hf_lm can be taken from a hub"
+    ):
         config("hub:a/b", "export")
 
 

@@ -218,7 +218,7 @@ def test_several_inputs_and_outputs():
         mutant[:, letter, 24] = 1
         for y_hat, expected in zip(found.y_hat, model(mutant, controls), strict=True):
             torch.testing.assert_close(y_hat[:, letter, 4], expected.detach())
-    with pytest.raises(ModelError, match="returns 2 outputs, of which an effect takes one"):
+    with pytest.raises(ModelError, match="returns 2 outputs, and an effect is computed from one"):
         saturation_mutagenesis(model, X, (controls,))
     counts = saturation_mutagenesis(model, X, (controls,), func=lambda y: y[1])
     assert counts.shape == (2, 4, 60)
@@ -384,7 +384,7 @@ def test_projection_tokens_and_n():
 def test_errors():
     model, X = made("cnn"), windows(1, 60)
     for start, end in ((-1, 5), (5, 5), (0, 61), (10, -60)):
-        with pytest.raises(SequenceError, match="no span of 60 bp"):
+        with pytest.raises(SequenceError, match="not a span within 60 bp"):
             saturation_mutagenesis(model, X, start=start, end=end)
     with pytest.raises(SequenceError, match="no sequences"):
         saturation_mutagenesis(model, X[:0])

@@ -122,11 +122,11 @@ def test_one_count_a_strand_has_one_softmax_a_strand():
 @pytest.mark.parametrize(
     ("track", "said"),
     [
-        ({"counts": ["profile"]}, "counts names 'profile', which is no target of scale"),
+        ({"counts": ["profile"]}, "counts names 'profile', which is not a target of scale"),
         ({"counts": ["nothing"]}, "counts names 'nothing'"),
-        ({"name": "counts"}, "names of targets and tracks must differ: counts stands twice"),
+        ({"name": "counts"}, "names of targets and tracks must differ: counts occurs twice"),
         ({"tasks": [0]}, "turns its tasks [0] into [1]"),
-        ({"counts": ["counts", "counts"], "tasks": [0]}, "give one target of counts, or one a"),
+        ({"counts": ["counts", "counts"], "tasks": [0]}, "give one target of counts, or one per"),
     ],
 )
 def test_what_a_track_may_say(config, track, said):
@@ -141,7 +141,7 @@ def test_what_a_track_may_say(config, track, said):
     [
         (
             {"bin_bp": 3},
-            "the track covers 72 bp, which cannot stand in the middle of a window of 64",
+            "the track covers 72 bp, which cannot be the middle of a window of 64",
         ),
         ({"head": 1, "tasks": [0]}, "track 'starts' reads head 1, which has no positions"),
         ({"head": 5}, "'starts' reads head 5"),

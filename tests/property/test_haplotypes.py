@@ -107,10 +107,10 @@ def test_a_variant_on_two_haplotypes_that_differ_has_two_rows():
     ("own", "others", "reason", "detail"),
     [
         ("0/1", ["0|1"], "unphased", "its phase to c:19:T:A in its window is unknown"),
-        ("0|1", ["0/1"], "unphased", "c:19:T:A stands in its window, of unknown phase"),
-        ("1|1", ["0/1"], "unphased", "c:19:T:A stands in its window"),
-        ("0|1:5", ["0|1:9"], "unphased", "c:19:T:A in its window is of another phase set"),
-        ("1|1", ["0|1:5", "0|1:9"], "unphased", "of another phase set"),
+        ("0|1", ["0/1"], "unphased", "c:19:T:A is in its window, with unknown phase"),
+        ("1|1", ["0/1"], "unphased", "c:19:T:A is in its window"),
+        ("0|1:5", ["0|1:9"], "unphased", "c:19:T:A in its window belongs to another phase set"),
+        ("1|1", ["0|1:5", "0|1:9"], "unphased", "belongs to another phase set"),
     ],
 )
 def test_an_unknown_phase_is_a_reason_not_a_guess(own, others, reason, detail):

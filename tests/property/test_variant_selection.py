@@ -72,7 +72,7 @@ def test_reference_blocks_are_counted_in_one_row_of_each_reason(tmp_path):
         ["z", 1, "unknown_chromosome"],
     ]
     assert table["detail"][0] == (
-        "row 1: ALT <NON_REF> names no sequence; so 5 alleles of reference blocks (<NON_REF>, <*>) "
+        "row 1: ALT <NON_REF> is not a sequence; so 5 alleles of reference blocks (<NON_REF>, <*>) "
         "to row 7"
     )
     assert table["detail"][2] == "row 6: not in the genome"

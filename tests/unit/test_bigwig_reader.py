@@ -54,14 +54,14 @@ def test_whole_files_are_taken(whole, tmp_path):
 
 def test_values_that_are_nan_are_none(tmp_path):
     path = write(tmp_path / "n.bw", [("chrA", 100, np.full(50, np.nan))])
-    assert "has no value on any chromosome of the run (NaN is none)" in refused(path)
+    assert "has no value on any chromosome of the run (NaN does not count)" in refused(path)
 
 
 def test_values_must_lie_where_the_run_looks(whole, tmp_path):
     path = write(tmp_path / "b.bw", [("chrB", 10, [1.0])])
     check_signal([path], ["chrB"], thoroughly=True)
     assert "has no value on any chromosome of the run" in refused(path)
-    assert "has no chromosome 'A' (it has chrA, chrB …). Mend: give it" in refused(whole, ["A"])
+    assert "has no chromosome 'A' (it has chrA, chrB …). Mend: rename its" in refused(whole, ["A"])
 
 
 @pytest.mark.parametrize("size", [0, 3, 50, 64, 304, 350, 404, 3000, 6179, 9000, 9800])
@@ -76,9 +76,9 @@ def test_a_file_that_is_cut_off(whole, size):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b">chrA\nACGT\n", "is no readable bigWig (it does not begin like one)"),
+        (b">chrA\nACGT\n", "is not a readable bigWig (it does not begin like one)"),
         (struct.pack("<I", 0x8789F2EB) + bytes(90), "is a bigBed, not a bigWig"),
-        (struct.pack(">I", 0x888FFC26) + bytes(90), "is no readable bigWig"),
+        (struct.pack(">I", 0x888FFC26) + bytes(90), "is not a readable bigWig"),
     ],
 )
 def test_other_formats(tmp_path, content, message):
@@ -167,7 +167,10 @@ def test_an_index_that_leads_astray(whole):
         "it points beyond its end": (root + 2, b"\xff"),
         "its index is larger than the file": (root + 2, b"\xff\xff"),
         "its index is not in order": (item, b"\xff"),
-        "its index leads to one place twice": (root, inner + raw[item : item + 16] + u8(root)),
+        "its index points to the same block of the index twice": (
+            root,
+            inner + raw[item : item + 16] + u8(root),
+        ),
     }
     for number, (message, change) in enumerate(cases.items()):
         path = changed(whole, f"{number}.bw", change)
@@ -187,7 +190,7 @@ def test_an_index_that_leads_to_one_block_without_end(tmp_path):
     raw[24:32] = struct.pack("<Q", len(raw))
     raw += raw[index : index + 48] + struct.pack("<BBH", 1, 0, n) + one * n
     path.write_bytes(raw)
-    assert "its index leads to one block many times" in refused(path)
+    assert "its index points to one block of values many times" in refused(path)
 
 
 def test_a_list_of_chromosomes_that_leads_astray(whole):
@@ -239,7 +242,7 @@ def test_all_faulty_files_are_told_at_once(whole, tmp_path):
         check_signal([bad, whole, tmp_path / "gone.bw"], ["chrA"], thoroughly=True)
     told = str(error.value)
     assert f"{bad}: has a damaged header" in told and str(whole) not in told
-    assert f"{tmp_path / 'gone.bw'}: is no readable bigWig" in told
+    assert f"{tmp_path / 'gone.bw'}: is not a readable bigWig" in told
 
 
 def test_values_beyond_a_chromosome_are_refused(whole):

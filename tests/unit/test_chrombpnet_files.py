@@ -164,7 +164,7 @@ def test_a_file_that_the_hdf5_library_reads_without_end(weights, tmp_path, monke
     write(path, weights[0])
     with h5py.File(path, "a") as file:
         file.attrs["model_config"] = "x" * 96
-    load_error = r"m\.h5: .*HDF5 library reads it for more than 3 s without an end"
+    load_error = r"m\.h5: .*HDF5 library reads it for more than 3 s without reaching its end"
     raw = bytearray(path.read_bytes())
     free = raw.index(b"x" * 96) + 96
     raw[free + 1 : free + 9] = bytes([42, 65, 32, 212, 160, 56, 143, 55])
@@ -176,7 +176,7 @@ def test_a_file_that_the_hdf5_library_reads_without_end(weights, tmp_path, monke
 def test_a_file_at_which_the_hdf5_library_ends_the_process(weights, tmp_path, monkeypatch):
     write(tmp_path / "m.h5", weights[0])
     monkeypatch.setattr(chrombpnet, "_READER", "import os; os.kill(os.getpid(), 11)")
-    with pytest.raises(ModelError, match=r"m\.h5: .*ends the process that reads it, signal 11"):
+    with pytest.raises(ModelError, match=r"m\.h5: .*crashed the process that read it, signal 11"):
         load(tmp_path / "m.h5")
 
 

@@ -221,7 +221,7 @@ def test_outputs_that_are_no_numbers_are_refused():
     x = X.clone()
     x[1] = torch.eye(4)[1][:, None]
     for method in (attribute, attribute_along_path, attribute_by_gradient):
-        with pytest.raises(AttributionError, match="output is infinite or no number"):
+        with pytest.raises(AttributionError, match="output is infinite or NaN"):
             method(Logarithm(), x, REFERENCES)
     # A window of N that fills up a block may have no output.
     x[1] = 0.0

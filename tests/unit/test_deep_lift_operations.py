@@ -427,14 +427,17 @@ REFUSED = {
     ".data": (lambda h: h + h.data, "detaches an activation"),
     "argmax": (
         lambda h: h + h.argmax(1, keepdim=True),
-        "aten.argmax.default gives or takes places",
+        "aten.argmax.default returns or reads positions",
     ),
     "embedding of an argmax": (
         lambda h: F.embedding(h.argmax(1), torch.ones(8, 2, dtype=h.dtype)),
-        "chosen by activations.*take the values at these places by max, sort or topk",
+        "depend on activations.*take the values at these positions by max, sort or topk",
     ),
-    "argsort": (lambda h: h + h.argsort(1), "aten.add.Tensor gives or takes places"),
-    "index by a sort": (lambda h: h.gather(1, h.sort(1)[1]), "aten.gather.default gives or takes"),
+    "argsort": (lambda h: h + h.argsort(1), "aten.add.Tensor returns or reads positions"),
+    "index by a sort": (
+        lambda h: h.gather(1, h.sort(1)[1]),
+        "aten.gather.default returns or reads",
+    ),
     "cummax": (lambda h: h.cummax(1)[0], "aten.cummax.default is neither linear"),
     "mode": (lambda h: h.mode(1)[0], "aten.mode.default is neither linear"),
     "floor division": (lambda h: h // 2, "aten"),

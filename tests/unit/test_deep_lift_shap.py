@@ -355,9 +355,9 @@ def test_registered_rules(rules):
 
 
 def test_bad_rules_are_named():
-    with pytest.raises(AttributionError, match="'secant' is no rule"):
+    with pytest.raises(AttributionError, match="'secant' is not a rule"):
         attribute(Net(), X, REFERENCES, additional_nonlinear_ops={torch.erf: "secant"})
-    with pytest.raises(AttributionError, match="no ATen operation"):
+    with pytest.raises(AttributionError, match="not an ATen operation"):
         attribute(Net(), X, REFERENCES, additional_nonlinear_ops={isinstance: "rescale"})
 
 
@@ -452,7 +452,7 @@ def test_errors_say_what_and_where(change, message):
 
 def test_no_silent_fall_back_to_the_cpu():
     if not torch.cuda.is_available():
-        with pytest.raises(AttributionError, match="device 'cuda' is not there"):
+        with pytest.raises(AttributionError, match="device 'cuda' is not available"):
             attribute(Net(), X, REFERENCES, device="cuda")
 
 

@@ -464,7 +464,7 @@ def test_products_hold_what_was_designed(made, tmp_path):
     [
         (dict(goals={}), "give goals"),
         (dict(goals={"x": [{"model": "a", "target": "up"}]}), "needs `value`"),
-        (dict(judges=["a"]), "a takes part in the design"),
+        (dict(judges=["a"]), "a is an oracle of the design too"),
         (dict(region_goals={"r0": ["none"]}), "no goals of the name none"),
         (dict(gc_range=(0.6, 0.2)), "gc_range"),
         (

@@ -61,7 +61,7 @@ def test_priors_are_added_where_they_lie(plan):
 )  # fmt: skip
 def test_a_wrong_prior_is_named(plan, row):
     made = plan(priors=f"\n{row}\n")
-    with pytest.raises(ConfigError, match="is no prior") as error:
+    with pytest.raises(ConfigError, match="is not a prior") as error:
         prior_weights(made, design_windows(made)[0])
     assert "line 2" in str(error.value)
 
@@ -80,7 +80,7 @@ def test_usual_windows_are_those_of_the_file_or_of_the_genome(plan):
 
 
 def test_regions_without_goals_and_missing_files_are_named(plan, tmp_path):
-    with pytest.raises(ConfigError, match="no goals for 1 region.*'b' the first"):
+    with pytest.raises(ConfigError, match="no goals for 1 region.*the first is 'b'"):
         design_windows(plan(region_goals={"a": ["up"], "*": []}))
     with pytest.raises(ConfigError, match="no region is named c"):
         design_windows(plan(region_goals={"c": ["up"]}))

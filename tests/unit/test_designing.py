@@ -192,7 +192,7 @@ def test_pruning_keeps_constraints():
         (dict(l=-1), "l must not be negative"),
         (dict(target=-1), "target must not be negative"),
         (dict(target=5), "target=5 selects no output: the oracle has 2"),
-        (dict(y_bar=torch.zeros(1, 3)), "y_bar has 3 values a region, the oracle gives 2"),
+        (dict(y_bar=torch.zeros(1, 3)), "y_bar has 3 values per region, the oracle gives 2"),
         (dict(y_bar=torch.zeros(4, 2)), "leading dimension of 1 or 1"),
         (dict(y_bar=torch.full((1, 2), torch.nan)), "NaN"),
         (dict(X=torch.ones(1, 4, 80)), "not one-hot"),

@@ -46,7 +46,7 @@ def test_a_run_begins_by_removing_what_dead_processes_left(dead):
     left.write_text("half")
     mine.write_text("half")
     assert driver.begin(RESULTS) == [
-        f"1 half-written file(s) of jobs that were killed are removed: {left}",
+        f"1 half-written file(s) of killed jobs were removed: {left}",
         f"1 file(s) are still being written by jobs of an earlier run: {mine}",
     ]
     assert not left.exists() and mine.exists()
@@ -65,8 +65,8 @@ def test_a_second_driver_is_told_who_is_at_work():
     hold(other.pid)
     try:
         assert driver.notice(RESULTS) == (
-            f"another run (process {other.pid}) is at work in results/r: wait for its end, or stop "
-            "it"
+            f"another run (process {other.pid}) is at work in results/r: wait until it ends, or "
+            "stop it"
         )
     finally:
         other.kill()
@@ -81,8 +81,8 @@ def test_after_a_kill_the_user_is_told_to_unlock(dead):
     lock()
     hold(dead)
     assert driver.notice(RESULTS) == (
-        f"the run before (process {dead}) was killed: give the same command with --unlock, then "
-        "without; what is complete is kept"
+        f"the run before (process {dead}) was killed: run the same command with --unlock, then "
+        "without; complete products are kept"
     )
 
 
@@ -142,7 +142,7 @@ def test_the_same_command_makes_damaged_products_again(folder):
         "results/r/a c.h5 was damaged on the disk and is made again",
         f"started in {folder} with {arguments}, 1 known",
         "results/r/b.h5 was damaged on the disk and is made again",
-        "results/r/b.h5.damaged is what it was",
+        "results/r/b.h5.damaged is the damaged file",
         f"started in {folder} with {arguments}, 2 known",
     ]
     assert [p.name for p in RESULTS.iterdir()] == ["b.h5.damaged"]

@@ -150,7 +150,7 @@ def test_sequences_of_fasta_and_tables(tmp_path, text):
         ("", "needs the columns name and sequence"),
         ("name\tseq\nx\tA\n", "needs the columns name and sequence; found"),
         ("name\tsequence\n", "no sequence in the file"),
-        (">x\nA\n>x\nC\n", "'x' stands twice"),
+        (">x\nA\n>x\nC\n", "'x' occurs twice"),
         ("name\tsequence\tv\nx\tA\t1\n\ny\tC\n", "line 4: 2 fields, and the header has 3"),
     ],
 )

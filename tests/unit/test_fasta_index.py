@@ -89,13 +89,13 @@ def swapped_names(path):
 
 
 FASTA_EDITS = [
-    (other_lengths, "chrB: before byte .* stands .*, not its header line"),
-    (other_order, "chrA: before byte 17 stands '>chrC some words'"),
-    (other_names, "chrA: before byte 17 stands '>ChrA some words'"),
-    (other_lines, "chrA: its first line has not 50 bases"),
+    (other_lengths, "chrB: before byte .* there is .*, not its header line"),
+    (other_order, "chrA: before byte 17 there is '>chrC some words'"),
+    (other_names, "chrA: before byte 17 there is '>ChrA some words'"),
+    (other_lines, "chrA: its first line does not have 50 bases"),
     (cut_off, "chrC: the file has fewer than its 7 bases"),
     (longer, "chrC: the file has more than its 7 bases"),
-    (swapped_names, "chrA: before byte 17 stands '>chrB some words'"),
+    (swapped_names, "chrA: before byte 17 there is '>chrB some words'"),
 ]
 
 
@@ -116,7 +116,7 @@ def test_a_stale_index_is_refused(tmp_path, edit, message, bgzip):
         edit(path)
     with pytest.raises(GenomeError, match=message) as error:
         check(path)
-    assert f"{path}: the index {path.name}.fai is not that of the file" in str(error.value)
+    assert f"{path}: the index {path.name}.fai does not belong to the file" in str(error.value)
     assert error.value.mend.startswith(f"rm {path}.fai")
 
 
@@ -126,11 +126,11 @@ def test_a_stale_index_is_refused(tmp_path, edit, message, bgzip):
         (1, 1, "chrA: the file has fewer than its 161 bases"),
         (1, -1, "chrA: the file has more than its 159 bases"),
         (1, -60, "chrA: the file has more than its 100 bases"),
-        (2, 1, "chrA: before byte 18 stands"),
-        (2, 51, "chrA: before byte 68 stands"),
-        (2, 10**9, "chrA: before byte 1000000017 stands ''"),
-        (3, 1, "chrA: its first line has not 51 bases"),
-        (4, 1, "chrA: its first line has not 50 bases"),
+        (2, 1, "chrA: before byte 18 there is"),
+        (2, 51, "chrA: before byte 68 there is"),
+        (2, 10**9, "chrA: before byte 1000000017 there is ''"),
+        (3, 1, "chrA: its first line does not have 51 bases"),
+        (4, 1, "chrA: its first line does not have 50 bases"),
     ],
 )
 def test_an_edited_index_is_refused(tmp_path, column, change, message):
@@ -174,7 +174,7 @@ def test_a_chromosome_is_compared_when_it_is_first_read(tmp_path, bgzip):
     ("content", "message"),
     [
         (bytes(range(256)), "cannot be read"),
-        (b"\x00\x01\x02\x03\n", "line 1: it is no text: there is a NUL"),
+        (b"\x00\x01\x02\x03\n", "line 1: it is not text: it contains a NUL byte"),
         (b"chrA\t160\t17\t0\t0\n", "line 1 of the index has lines of 0 bases and 0 bytes"),
         (b"chrA\t160\t17\t50\t4\n", "line 1 of the index has lines of 50 bases and 4 bytes"),
         (b"chrA\t-1\t17\t50\t51\n", "line 1 of the index is not name, length"),
@@ -268,11 +268,11 @@ def gzi_text(path):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (cut, "gzi is of another file|damaged or cut off|checksum"),
-        (plain_gzip, "no block of bgzip stands at byte 0"),
+        (cut, "gzi belongs to another file|damaged or cut off|checksum"),
+        (plain_gzip, "no bgzip block begins at byte 0"),
         (flipped, "the block at byte 0 is damaged"),
         (gzi_cut, "is no .gzi of"),
-        (gzi_of_another, "gzi is of another file|no block of bgzip"),
+        (gzi_of_another, "gzi belongs to another file|no bgzip block"),
         (gzi_text, "is no .gzi of"),
     ],
 )

@@ -55,7 +55,7 @@ def test_a_table_adds_to_the_goals_of_the_config(table):
         ("r0\ta\tctcf\tkeep\t1\n", "region\tmodel\ttarget\tkind\tvalu\n", "columns are"),
         ("r0\ta\tctcf\tkeep\n", HEAD, "line 2: 4 columns, the first row has 8"),
         ("r0\ta\t\tkeep\t\t\t\t\n", HEAD, "line 2: region, model, target, kind must not be empty"),
-        ("r0\ta\tctcf\tvalue\tmuch\t\t\t\n", HEAD, "line 2: value 'much' is no number"),
+        ("r0\ta\tctcf\tvalue\tmuch\t\t\t\n", HEAD, "line 2: value 'much' is not a number"),
         ("r0\ta\tctcf\tvalue\t\t\t\t\n", HEAD, "line 2: a goal of kind value needs a value"),
         (
             "r 0\ta\tt\tkeep\t\t\t\t\nr-0\ta\tt\tkeep\t\t\t\t\n",
@@ -76,5 +76,5 @@ def test_a_missing_table_and_a_name_in_both_places_are_named(tmp_path, table):
         DesignConfig(goals_table=tmp_path / "none.tsv")
     path = table("*\ta\tctcf\tkeep\t\t\t\thigh\n")
     goals = {"high": [{"model": "a", "target": "ctcf", "kind": "maximise"}]}
-    with pytest.raises(ValueError, match="high stands in goals and in"):
+    with pytest.raises(ValueError, match="high is given in goals and in"):
         DesignConfig(goals=goals, goals_table=path)

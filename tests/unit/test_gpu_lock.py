@@ -101,9 +101,12 @@ def test_a_folder_that_others_can_write_is_not_used(folders, fault):
         "link": "run/cisweep .(Not a directory|Too many levels)",
         "open": "run/cisweep .its mode is 0777, not 0700",
         "file": "run/cisweep .File exists",
-        "owner": "run/cisweep .it is another user's",
+        "owner": "run/cisweep .it belongs to another user",
     }
-    message = f"no folder of this user alone.*{said[fault]}.*its mode is 0755.*XDG_RUNTIME_DIR"
+    message = (
+        f"no folder that belongs to this user alone.*{said[fault]}.*its mode is "
+        "0755.*XDG_RUNTIME_DIR"
+    )
     with pytest.raises(CisweepError, match=message):
         private_folder()
     assert not locks(folders)

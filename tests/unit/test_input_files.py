@@ -54,7 +54,9 @@ def test_the_index_is_compared_where_regions_lie(data, root, tmp_path):
     run["regions"] = {"bed": str(tmp_path / "r.bed"), "tile": None}
     assert checked_plan(run, root).swept_chroms() == ["chr20"]
     run["regions"] = {"tile": {"stride_bp": 100}, "chroms": "chr.*"}
-    with pytest.raises(CisweepError, match="not that of the file .chrUn: the file has fewer than"):
+    with pytest.raises(
+        CisweepError, match="does not belong to the file .chrUn: the file has fewer than"
+    ):
         checked_plan(run, root)
 
 
@@ -76,9 +78,11 @@ def test_all_files_are_told_at_once(data, root, tmp_path):
     assert told.startswith("4 faults:")
     for part in (
         "b.bed: none of its chromosomes (20) is in the genome (chr20, …), so that "
-        "regions.blacklist has no effect. Mend: give it the genome's names (20 is chr20)",
+        "regions.blacklist has no effect. Mend: rename its chromosomes as in the genome (20 is "
+        "chr20)",
         "p.tsv: none of its chromosomes (20) is in the genome (chr20, …), so that "
-        "steps.design.priors has no effect. Mend: give it the genome's names (20 is chr20)",
+        "steps.design.priors has no effect. Mend: rename its chromosomes as in the genome (20 is "
+        "chr20)",
         "s.bw: has no value on any chromosome of the run",
         "v.vcf: the contigs of the variants and of the genome differ only by naming. Mend: set "
         "steps.variants.contig_aliases: {20: chr20}",
@@ -91,8 +95,8 @@ def test_some_names_may_be_of_chromosomes_that_are_left_out(data, root):
     both = data("chr1\t5\t9\nchr20\t5\t9\n", "20\t5\t9\tA\t1\nchr20\t5\t9\tA\t1\n")
     (notice,) = step_notices(checked_plan(both, root))
     assert notice.endswith(
-        "p.tsv: 1 priors lie on chromosomes that the genome has not (20) and have no effect; give "
-        "it the genome's names (20 is chr20)"
+        "p.tsv: 1 priors lie on chromosomes that the genome lacks (20) and have no effect; "
+        "rename its chromosomes as in the genome (20 is chr20)"
     )
 
 

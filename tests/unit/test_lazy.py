@@ -67,8 +67,8 @@ def broken(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("absent", "broken_room.fine does not give 'absent': .*has no attribute 'absent'"),
-        ("first", "broken_room.breaks does not give 'first': .*'of_a_newer_release'"),
+        ("absent", "broken_room.fine does not provide 'absent': .*has no attribute 'absent'"),
+        ("first", "broken_room.breaks does not provide 'first': .*'of_a_newer_release'"),
         ("second", "a_package_that_is_absent"),
     ],
 )

@@ -69,11 +69,16 @@ DOSE = {"kind": "column", "column": "dose"}
 @pytest.mark.parametrize(
     ("source", "given", "said"),
     [
-        ("genome", TRACK | {"paths": []}, r"one path a channel; 1 channel\(s\), 0 path\(s\)"),
-        ("genome", TRACK | {"channels": 2}, r"one path a channel; 2 channel\(s\), 1 path\(s\)"),
+        ("genome", TRACK | {"paths": []}, r"one path per channel; 1 channel\(s\), 0 path\(s\)"),
+        ("genome", TRACK | {"channels": 2}, r"one path per channel; 2 channel\(s\), 1 path\(s\)"),
         ("genome", {"kind": "column"}, "name the `column` of the sequence table"),
         ("genome", DOSE, "input 'control': is a column of a table of sequences, and the run has"),
-        ("table", TRACK, "input 'control': needs a genome; sequences have no place on a bigWig"),
+        (
+            "table",
+            TRACK,
+            "input 'control': needs a genome: a bigWig holds positions in a genome, and "
+            "sequences have none",
+        ),
     ],
 )
 def test_inputs_that_do_not_fit_the_run(run, source, given, said):
@@ -84,9 +89,9 @@ def test_inputs_that_do_not_fit_the_run(run, source, given, said):
 @pytest.mark.parametrize(
     ("source", "given", "said"),
     [
-        ("genome", TRACK | {"paths": ["g.fa"]}, r"g\.fa: is no readable bigWig"),
+        ("genome", TRACK | {"paths": ["g.fa"]}, r"g\.fa: is not a readable bigWig"),
         ("table", DOSE | {"column": "dos"}, r"no column 'dos'.*it has dose, note"),
-        ("table", DOSE | {"column": "note"}, "'x' of sequence one is no number"),
+        ("table", DOSE | {"column": "note"}, "'x' of sequence one is not a number"),
     ],
 )
 def test_inputs_that_cannot_be_read_stop_before_any_job(run, source, given, said):
@@ -99,7 +104,7 @@ def test_another_naming_of_chromosomes_stops_before_any_job(run, tmp_path):
         regions = {"tile": {"stride_bp": 50}, "chroms": "c2"}
         run("genome", input=TRACK, regions=regions).check_inputs()
     observed = {"predict": {"signal": {"counts": {"paths": [str(tmp_path / "g.fa")]}}}}
-    with pytest.raises(GenomeError, match=r"g\.fa: is no readable bigWig"):
+    with pytest.raises(GenomeError, match=r"g\.fa: is not a readable bigWig"):
         stop_at_faults(step_checks(run("genome", input={"kind": "zeros"}, steps=observed)))
     run("genome", input=TRACK).check_inputs()
 
@@ -113,7 +118,7 @@ def test_a_chromosome_without_signal_is_zero(run, tmp_path):
     assert track.shape == (2, 1, W) and (track[1] == 0).all()
     # So a window's signal does not depend on the windows beside it.
     assert (read_signal([tmp_path / "t.bw"], windows.take(slice(1, 2))) == 0).all()
-    with pytest.raises(GenomeError, match="no readable bigWig"):
+    with pytest.raises(GenomeError, match="not a readable bigWig"):
         check_signal([tmp_path / "absent.bw"], ["c1"])
 
 

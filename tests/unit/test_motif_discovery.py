@@ -228,7 +228,11 @@ def test_discovery_clusters_each_place_once(tmp_path):
     [
         (0, [], "no span of 20 bp stands out with positive attribution"),
         (100, [], "there are 100 positive seqlets, and more than steps.discover.min_seqlets = 100"),
-        (120, [], "the 120 positive seqlets form no group of 20 that is like itself; around 60 of"),
+        (
+            120,
+            [],
+            "the 120 positive seqlets do not form a cluster of 20 similar ones; around 60 of",
+        ),
         (120, [70, 30], ""),
     ],
 )
@@ -297,7 +301,7 @@ def test_without_the_package_the_error_says_how_to_install_it(tmp_path, monkeypa
     [
         (lambda x, h: (x, h[:, :, 1:]), r"one-hot \(5, 4, 200\) .* \(5, 4, 199\)"),
         (lambda x, h: (x.transpose(0, 2, 1), h.transpose(0, 2, 1)), r"\(examples, 4, length\)"),
-        (lambda x, h: (x[:, :, :20], h[:, :, :20]), "20 bp have no room for a seqlet"),
+        (lambda x, h: (x[:, :, :20], h[:, :, :20]), "20 bp are too short for a seqlet"),
         (lambda x, h: (x, h * np.nan), "NaN or infinite"),
     ],
 )

@@ -44,10 +44,10 @@ def test_names_that_are_no_file(name):
     ("targets", "tracks", "message"),
     [
         (("CTCF", "ctcf"), (), "targets and tracks must differ: ctcf and CTCF differ only in case"),
-        (("a", "a"), (), "must differ: a stands twice"),
+        (("a", "a"), (), "must differ: a occurs twice"),
         (("a",), ("A",), "must differ: A and a differ only in case"),
-        (("x.plus",), ("x",), "'x.plus' ends as the file of a strand does"),
-        (("a",), ("x.minus",), "'x.minus' ends as the file of a strand does"),
+        (("x.plus",), ("x",), "'x.plus' ends like the file name of a strand"),
+        (("a",), ("x.minus",), "'x.minus' ends like the file name of a strand"),
     ],
 )
 def test_names_that_share_a_file_are_refused(targets, tracks, message):
@@ -74,7 +74,7 @@ def test_models_that_differ_in_case_are_refused(root):
 
 def test_a_bad_name_is_told_in_words(root):
     said = faults(root, run="-x")
-    assert "run: letters, digits, _, - and . only, of which - and . not first" in said
+    assert "run: use letters, digits, _, - and . only, and do not begin with - or ." in said
     assert "got '-x'" in said
 
 
@@ -98,7 +98,7 @@ def test_training_names_are_checked_before_the_training():
     recipe = {"data": {"kind": "kmers"}, "task": "regression", "module": "Linear"}
     with pytest.raises(ValidationError, match="CTCF and ctcf differ only in case"):
         TrainConfig(models={"ctcf": recipe, "CTCF": recipe})
-    with pytest.raises(ValidationError, match="loss.svg stands twice"):
+    with pytest.raises(ValidationError, match="loss.svg occurs twice"):
         TrainConfig(models={"loss.svg": recipe})
 
 
@@ -113,7 +113,7 @@ def test_columns_of_tables_become_names_of_targets():
 
 def test_distinct_names():
     check_distinct(["a", "b", "A-b"], "names")
-    with pytest.raises(ValueError, match=r"names must differ: a stands twice \(they name files\)"):
+    with pytest.raises(ValueError, match=r"names must differ: a occurs twice \(they name files\)"):
         check_distinct(["a", "b", "a"], "names")
 
 

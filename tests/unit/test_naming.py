@@ -84,13 +84,15 @@ def test_regions_of_numbered_chromosomes_say_what_they_are(shared, tmp_path):
     _, dropped = to_windows(rows, lengths, WindowPolicy(20))
     with pytest.raises(RegionError) as caught:
         check_dropped(len(rows), dropped, 0.5, "r.bed", lengths)
-    assert caught.value.mend.startswith("give it the genome's names (chr1 is chrI, chr2 is chrII,")
+    assert caught.value.mend.startswith(
+        "rename its chromosomes as in the genome (chr1 is chrI, chr2 is chrII,"
+    )
     assert ("raise regions.max_dropped" in caught.value.mend) == bool(shared)
 
 
 def test_other_regions_are_told_as_before():
     dropped = pd.DataFrame({"chrom": ["scaffold"], "reason": ["unknown_chromosome"]})
-    with pytest.raises(RegionError, match="use one naming for both"):
+    with pytest.raises(RegionError, match="use the same chromosome names in both"):
         check_dropped(1, dropped, 0.5, "r.bed", YEAST)
 
 

@@ -122,7 +122,7 @@ def test_a_damaged_part_is_named_and_taken_away(root, tmp_path, part, capsys):
         merge(root, tmp_path, [whole, damaged])
     assert capsys.readouterr().err == (
         f"cisweep: try_it: {damaged}: its bytes are not those that were written. Mend: it is "
-        "taken away; this run, or the next, makes it anew\n"
+        "removed; this run, or the next, makes it again\n"
     )
     assert not damaged.exists() and not note_path(damaged).exists() and whole.exists()
     assert (tmp_path / "results" / "demo" / ".damaged").read_text() == f"{damaged}\n"
@@ -193,7 +193,7 @@ def test_a_damaged_product_of_the_run_is_set_aside(root, tmp_path, monkeypatch, 
     peaks.write_text("chr1\t1\t3\n")
     with pytest.raises(SystemExit):
         merge(root, tmp_path, [peaks])
-    assert "this run, or the next, makes it anew" in capsys.readouterr().err
+    assert "this run, or the next, makes it again" in capsys.readouterr().err
     assert not peaks.exists()
     assert Path("results/demo/m/peaks.bed.damaged").read_text() == "chr1\t1\t3\n"
 
@@ -216,7 +216,7 @@ def test_a_product_that_somebody_edited_is_refused_but_kept(root, tmp_path, caps
     with pytest.raises(SystemExit):
         merge(root, tmp_path, [peaks])
     said = capsys.readouterr().err
-    assert "delete it and make it anew, or, if you changed it on purpose, delete" in said
+    assert "delete it and run the workflow again, or, if you changed it on purpose, delete" in said
     assert str(note_path(peaks)) in said and peaks.exists()
 
 
@@ -281,7 +281,7 @@ def test_weights_replaced_while_a_job_runs_leave_no_product(root, tmp_path, mode
         model[1].write_bytes(model[1].read_bytes() + b" ")
     said = capsys.readouterr().err
     assert f"{model[1]}: the weights were replaced while the workflow was running" in said
-    assert "what was made with the old ones is made anew" in said
+    assert "what was made with the old ones is made again" in said
     assert not (tmp_path / "out.txt").exists()
 
 

@@ -147,7 +147,7 @@ def test_what_does_not_parse(tmp_path):
         list(count_ends(path, LENGTHS))
     broken = tmp_path / "r.bam"
     broken.write_bytes(b"no BAM")
-    with pytest.raises(GenomeError, match="r.bam: no readable BAM"):
+    with pytest.raises(GenomeError, match="r.bam: not a readable BAM"):
         list(count_ends(broken, LENGTHS))
     with pytest.raises(GenomeError, match="x.bam: no such file of reads"):
         list(count_ends(tmp_path / "x.bam", LENGTHS))

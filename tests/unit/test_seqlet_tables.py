@@ -106,7 +106,7 @@ def test_bed_of_peaks(tmp_path):
 @pytest.mark.parametrize("score", [[0.5], [-1], [1001], [np.nan]])
 def test_scores_that_no_bed_has_are_refused(tmp_path, score):
     table = pd.DataFrame({"chrom": "c", "start": 1, "end": 2, "name": "n", "strand": "."}, [0])
-    wanted = r"x\.bed: a score of a BED is no integer from 0 to 1000"
+    wanted = r"x\.bed: a score of a BED is not an integer from 0 to 1000"
     with pytest.raises(ProductError, match=wanted):
         write_bed(table.assign(score=score), tmp_path / "x.bed", BED6)
 

@@ -62,7 +62,7 @@ def test_examples_shorter_than_a_seqlet_have_none():
         (np.ones((2, 4, 10)), r"got shape \(2, 4, 10\)"),
         ([[1.0]], "got list"),
         (np.empty((0, 10)), r"no attributions: shape \(0, 10\)"),
-        (np.array([["a"]]), "not a number"),
+        (np.array([["a"]]), "not numeric"),
     ],
 )
 def test_a_wrong_input_is_refused(X, message):

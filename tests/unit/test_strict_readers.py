@@ -106,7 +106,7 @@ def test_cells_may_be_quoted_and_long(tmp_path):
         (">\nACGT\n", r"sequence 1 \(''\) has no name"),
         ("name\tsequence\n\tACGT\n", "has no name"),
         (">x\x01y\nACGT\n", r"has the letter '\\x01' in its name"),
-        (">x\0y\nACGT\n", "line 1: it is no text: there is a NUL"),
+        (">x\0y\nACGT\n", "line 1: it is not text: it contains a NUL byte"),
         ("name\tsequence\tsequence\nx\tA\tC\n", "names of columns stand twice: sequence"),
         (BOM_UTF8 * 2 + b"name\tsequence\nx\tA\n", "names of columns hold control letters"),
         ('name,sequence\n"x,ACGT\n', "cannot be read as a table at line 2"),
@@ -151,7 +151,7 @@ def test_letters_beyond_ascii_are_n():
 def test_numbers_of_a_column(tmp_path, cell):
     (tmp_path / "s").write_text(f"name\tsequence\tv\nx\tA\t{cell}\n")
     source, _ = read_sequences(tmp_path / "s")
-    with pytest.raises(GenomeError, match="of sequence x is no number"):
+    with pytest.raises(GenomeError, match="of sequence x is not a number"):
         source.column("v")
 
 
@@ -193,7 +193,7 @@ def test_places_of_a_located_fasta(tmp_path):
         ("chr1\t5\t9\ta\x0bb", r"line 2: chrom or name has the letter '\\x0b'"),
         ("ch\u2028r\t5\t9", r"line 2: chrom or name has the letter '\\u2028'"),
         ("\ufeffchr1\t5\t9", r"line 2: chrom or name has the letter '\\ufeff'"),
-        ("chr1\t5\t9\tna\0me", "line 2: it is no text: there is a NUL"),
+        ("chr1\t5\t9\tna\0me", "line 2: it is not text: it contains a NUL byte"),
     ],
 )
 def test_rows_of_bed_that_are_refused(tmp_path, row, message):
@@ -229,7 +229,9 @@ def test_the_key_of_an_absent_file_is_its_own(tmp_path):
     ],
 )  # fmt: skip
 def test_lines_that_are_no_prior(tmp_path, line):
-    fault = refused(read_priors, tmp_path / "p.tsv", f"# x\n{line}\n", ConfigError, "is no prior")
+    fault = refused(
+        read_priors, tmp_path / "p.tsv", f"# x\n{line}\n", ConfigError, "is not a prior"
+    )
     assert fault.where.endswith("p.tsv, line 2")
 
 
@@ -267,7 +269,7 @@ MEME = (
         ("version 4", "version ٤", "this is not a MEME file"),
         ("version 4", "version " + "4" * 5000, "MEME version 444"),
         ("MOTIF m", "MOTIF m\x01", r"line 5: a motif's name has the letter '\\x01'"),
-        ("MOTIF m", "MOTIF m\0", "line 5: it is no text: there is a NUL"),
+        ("MOTIF m", "MOTIF m\0", "line 5: it is not text: it contains a NUL byte"),
     ],
 )  # fmt: skip
 def test_meme_files_that_are_refused(tmp_path, old, new, message):

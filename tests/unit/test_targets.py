@@ -96,7 +96,7 @@ def test_unreduced_targets():
     both = [TargetConfig(name="a"), TargetConfig(name="b", head=1, tasks=[0])]
     track, scalar = TrackModule(Heads(TRACK, SCALARS), both)(X)
     assert torch.equal(track, TRACK) and scalar.tolist() == [0.0, 2.0]
-    with pytest.raises(ModelError, match=r"target 'a' has \(3, 4\) values a window"):
+    with pytest.raises(ModelError, match=r"target 'a' has \(3, 4\) values per window"):
         TargetModule(Heads(TRACK, SCALARS), both)(X)
 
 

@@ -80,7 +80,7 @@ def test_the_page_says_which_part(made):
     ("tile", "message"),
     [
         ({"start": 5, "end": 5}, "regions.tile.start 5 is not before end 5"),
-        ({"start": 9_000}, "regions.tile: start 9000 lies behind the end of every chromosome"),
+        ({"start": 9_000}, "regions.tile: start 9000 is beyond the end of every chromosome"),
         ({"start": -1}, "regions.tile.start: .*greater than or equal to 0"),
         ({"end": 0}, "regions.tile.end: .*greater than or equal to 1"),
     ],

@@ -48,7 +48,7 @@ def test_all_bytes_but_the_letters_are_refused():
         if byte in letters:
             tokenize(bytes([byte]))
         else:
-            with pytest.raises(SequenceError, match="no letter of a nucleotide"):
+            with pytest.raises(SequenceError, match="not a letter of a nucleotide"):
                 tokenize(bytes([byte]))
 
 

@@ -99,7 +99,7 @@ def test_negatives_share_of_an_epoch():
 
 
 def test_strand_swap_must_be_a_permutation():
-    with pytest.raises(TrainingError, match=r"strand_swap \(0, 0\) is no permutation of 2"):
+    with pytest.raises(TrainingError, match=r"strand_swap \(0, 0\) is not a permutation of 2"):
         signal_data(reverse_complement=True, strand_swap=(0, 0))
 
 
@@ -150,8 +150,8 @@ def test_fasta_beside_values(tmp_path):
         ("sequence\tx\nACGT\t1\n", "no column y.*the header has sequence, x"),
         ("sequence\ty\n", "the table has no rows"),
         ("sequence\ty\nACGT\t1\nACGT\thigh\n", r"table.tsv, row 3: 1 values of column 'y'.*'high'"),
-        ("sequence\ty\nACGT\tinf\n", "are no numbers, first 'inf'"),
-        ("sequence\ty\nACGT\t1\nACZT\t1\n", r"row 3: 'Z' is no letter.*position 2"),
+        ("sequence\ty\nACGT\tinf\n", "are not numbers, first 'inf'"),
+        ("sequence\ty\nACGT\t1\nACZT\t1\n", r"row 3: 'Z' is not a letter.*position 2"),
     ],
 )
 def test_bad_tables_say_what_and_where(tmp_path, text, message):

@@ -131,7 +131,10 @@ def test_a_damaged_checkpoint_is_not_gone_on_from(tmp_path, caplog, cut):
     (tmp_path / "b.pt").write_bytes(content[: len(content) // 2] if cut else content)
     result = train(again, CONFIG, tmp_path / "b.pt")
     assert result.resumed_from == 0 and equal(undisturbed, again)
-    assert "b.pt: its bytes are not those that were written; starting anew" in caplog.text
+    assert (
+        "b.pt: its bytes are not those that were written; training starts from the beginning"
+        in caplog.text
+    )
 
 
 def test_early_stopping_and_plateau():

@@ -173,7 +173,7 @@ def test_a_model_says_what_is_known_against_it(resources):
         ModelConfig.model_validate(data | {"quality": {"targets": {"ctcf": {"value": 1.0}}}})
     # A target that was renamed must not lose what is known against it.
     other = {"targets": {"renamed": {"metric": "auroc"}}}
-    with pytest.raises(ValidationError, match="quality names renamed, which is no target"):
+    with pytest.raises(ValidationError, match="quality names renamed, which is not a target"):
         ModelConfig.model_validate(data | {"quality": other})
 
 

@@ -599,7 +599,7 @@ def test_filters_are_found_in_the_sequences_and_matched():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"task": "profile"}, "task profile needs data of kind signal"),
+        ({"task": "profile"}, "task profile and data of kind signal need each other"),
         ({"folds": [{"validation": ["chr1"], "test": ["chr2"]}]}, "folds need split.by regions"),
         ({"modul": "CNN"}, "modul"),
         ({"data": {"kind": "kmers", "k": 20}}, "less than or equal to 10"),

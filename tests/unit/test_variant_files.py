@@ -57,11 +57,11 @@ GOOD = ("chr1", 4, ".", "A", "G")
             "set steps.variants.contig_aliases: {MT: chrM}",
         ),
         (("chr1", 4, ".", "A", "."), "no_alt_allele", "ALT is missing"),
-        (("chr1", 4, ".", "A", "<NON_REF>"), "non_ref_allele", "names no sequence"),
-        (("chr1", 4, ".", "A", "<*>"), "non_ref_allele", "names no sequence"),
+        (("chr1", 4, ".", "A", "<NON_REF>"), "non_ref_allele", "is not a sequence"),
+        (("chr1", 4, ".", "A", "<*>"), "non_ref_allele", "is not a sequence"),
         (("chr1", 4, ".", "A", "*"), "star_allele", "another record"),
         (("chr1", 4, ".", "A", "<DEL>"), "symbolic_allele", "<DEL>"),
-        (("chr1", 4, ".", "A", "A[chr1:20["), "symbolic_allele", "names no sequence"),
+        (("chr1", 4, ".", "A", "A[chr1:20["), "symbolic_allele", "is not a sequence"),
         (("chr1", 4, ".", "A", "A" + "C" * 10), "allele_too_long", "11 bp, more than 10"),
         (("chr1", 4, ".", "A", "R"), "not_acgt", "ALT 'R'"),
         (("chr1", 21, ".", "N", "A"), "not_acgt", "REF 'N'"),
@@ -353,8 +353,8 @@ def test_a_bcf_that_is_cut_off_or_damaged(bcf):
         ("chr1\t1_0\tA\tG", "row 1: pos_1based '1_0' is not a whole number from 1"),
         ("chr1\t" + "9" * 30 + "\tA\tG", "is not a whole number from 1"),
         ("chr1\t4\tÄ€\tG", "1 of 1 variants cannot be scored (1 not_acgt)"),
-        ("chr1\t4\tA", "row 1: the row has not the cells that the header names"),
-        ("chr1\t4\tA\tG\tT", "row 1: the row has not the cells that the header names"),
+        ("chr1\t4\tA", "row 1: the row does not have a cell for each column of the header"),
+        ("chr1\t4\tA\tG\tT", "row 1: the row does not have a cell for each column of the header"),
         ('"chr1\n"\t4\tA\tG', r"row 1: chrom 'chr1\n' has the letter '\n'"),
     ],
 )
@@ -367,7 +367,7 @@ def test_rows_of_tables_that_are_refused(tmp_path, row, message):
 def test_a_column_that_stands_twice(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("chrom,pos_1based,ref,alt,alt\nchr1,4,A,G,T\n")
-    stops(path, "column 'alt' stands twice")
+    stops(path, "column 'alt' occurs twice")
 
 
 def test_unreadable_files(tmp_path):
@@ -395,7 +395,7 @@ def test_unreadable_files(tmp_path):
 
 
 def test_a_sample_without_haplotypes_is_a_fault_of_the_config():
-    with pytest.raises(ValidationError, match="set haplotype: true"):
+    with pytest.raises(ValidationError, match="needs haplotype: true"):
         VariantsConfig(path="v.vcf", sample="s")
     with pytest.raises(ValidationError, match="n_nulls must be 0 with haplotype"):
         VariantsConfig(path="v.vcf", haplotype=True, n_nulls=1)

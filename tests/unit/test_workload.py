@@ -56,7 +56,9 @@ def test_small_jobs_are_told_with_the_key(root, made):
     work = 771 * 200 * wanted / 1e6
     assert f"{n} chunks of model ctcf_pu1 hold 6 windows on average" in said
     assert f"at most about {work / n:.1g} s of work" in said
-    assert "(a guess from their bases and as if steps.select took the most it may)" in said
+    assert (
+        "(a guess from their bases and for the most windows that steps.select may select)" in said
+    )
     ending = "chunk_bp: 12000000 gives at most about 1 (it is 100000)"
     assert said.endswith(ending) == (work < 60)
     # What it proposes is enough.
@@ -169,11 +171,12 @@ def test_the_costliest_model_and_a_bed_of_its_own_decide(root, made, with_model,
 def test_what_is_chosen_is_said(root, made):
     plan = Plan.from_config(made(None, {"tile": {"stride_bp": 10}}, select=None), root)
     assert chosen_notice(plan) == (
-        "chunk_bp 100,000 is chosen: 120 jobs a step, the costliest of some 8 minutes on one core "
+        "chunk_bp 100,000 is chosen: 120 jobs per step, the longest takes about 8 minutes on one "
+        "core "
         "(a guess, for a small network); set chunk_bp: 100000 to keep it"
     )
     assert small_chunks(plan, "ctcf_pu1") is None  # it concerns what the user has chosen
-    assert "1 job a step, the costliest of less than a minute" in chosen_notice(
+    assert "1 job per step, the longest takes less than a minute" in chosen_notice(
         Plan.from_config(made(chunk_bp=None), root)
     )
     assert chosen_notice(Plan.from_config(made(), root)) is None

@@ -81,7 +81,7 @@ def test_a_second_driver_is_refused_and_told_why(settings, tmp_path):
         while first.poll() is None and not jobs_of(first):
             time.sleep(0.2)
         said = run.finish(check=False)
-        told = f"cisweep: another run (process {first.pid}) is at work in results/small: wait for"
+        told = f"cisweep: another run (process {first.pid}) is at work in results/small: wait until"
         assert told in said and "cannot be locked" in said
         assert first.poll() is None
     finally:
@@ -89,7 +89,7 @@ def test_a_second_driver_is_refused_and_told_why(settings, tmp_path):
             process.kill()
         first.wait()
     said = run.finish(check=False)
-    assert f"cisweep: the run before (process {first.pid}) was killed: give the same" in said
+    assert f"cisweep: the run before (process {first.pid}) was killed: run the same" in said
 
 
 def test_a_disk_that_is_full_in_the_middle(undisturbed, settings, tmp_path):

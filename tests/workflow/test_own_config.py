@@ -99,7 +99,9 @@ def test_keys_that_took_the_demo_out_still_run_and_are_told(root, tmp_path, snak
         "steps": {"predict": {}, "select": None, "attribute": None},
     }
     done = snakemake(old, tmp_path, "-n")
-    told = re.findall("cisweep: (.*) is no longer needed: nothing of the demo lies", done.stdout)
+    told = re.findall(
+        "cisweep: (.*) is no longer needed: your file no longer inherits", done.stdout
+    )
     assert told == ["models.ctcf_pu1: null", "regions.tile: null", "genome: null"]
     new = {"run": "new", "sequences": old["sequences"], "models": {"m": path},
            "steps": {"predict": {}, "select": None}}  # fmt: skip

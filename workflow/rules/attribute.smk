@@ -63,7 +63,7 @@ rule attribute:
 
 
 rule attribute_track:
-    """Write one target's attributions as bigWig, one value a base."""
+    """Write one target's attributions as bigWig, one value per base."""
     input:
         h5=f"{RESULTS}/{{model}}/attributions.h5",
     output:

@@ -52,8 +52,7 @@ def begin(results: Path) -> list[str]:
     lines = []
     if removed:
         lines.append(
-            f"{len(removed)} half-written file(s) of jobs that were killed are removed: "
-            f"{_shown(removed)}"
+            f"{len(removed)} half-written file(s) of killed jobs were removed: {_shown(removed)}"
         )
     if kept:
         lines.append(
@@ -94,7 +93,7 @@ def after_failure(results: Path) -> list[str]:
     atexit.register(_start_again)
     kept = [path for path in new if Path(f"{path}.damaged").exists()]
     lines = [f"{path} was damaged on the disk and is made again" for path in new]
-    return [*lines, *(f"{path}.damaged is what it was" for path in kept)]
+    return [*lines, *(f"{path}.damaged is the damaged file" for path in kept)]
 
 
 def notice(results: Path) -> str | None:
@@ -108,10 +107,12 @@ def notice(results: Path) -> str | None:
     if host != this_host():
         return f"a run on {host} (process {pid}) holds {results}, or was killed there"
     if pid != os.getpid() and alive:
-        return f"another run (process {pid}) is at work in {results}: wait for its end, or stop it"
+        return (
+            f"another run (process {pid}) is at work in {results}: wait until it ends, or stop it"
+        )
     return (
-        f"the run before (process {pid}) was killed: give the same command with --unlock, then "
-        "without; what is complete is kept"
+        f"the run before (process {pid}) was killed: run the same command with --unlock, then "
+        "without; complete products are kept"
     )
 
 

@@ -65,7 +65,8 @@ def private_folder() -> tuple[Path, int]:
             continue
         return folder, found
     raise CisweepError(
-        f"there is no folder of this user alone for the locks of GPUs; tried {'; '.join(refused)}",
+        "no folder that belongs to this user alone was found for the locks of GPUs; tried "
+        f"{'; '.join(refused)}",
         where="device",
         mend="set XDG_RUNTIME_DIR to a folder of yours with mode 0700, or name one GPU in "
         "device: cuda:0",
@@ -86,7 +87,7 @@ def _candidates() -> Iterator[Path]:
 def _not_private(folder: int) -> str | None:
     found = os.fstat(folder)
     if found.st_uid != os.getuid():
-        return "it is another user's"
+        return "it belongs to another user"
     if stat.S_IMODE(found.st_mode) & 0o077:
         return f"its mode is {stat.S_IMODE(found.st_mode):04o}, not 0700"
     if not os.access(".", os.W_OK, dir_fd=folder):
@@ -102,7 +103,7 @@ def _open_lock(path: Path, folder: int, name: str) -> int:
         raise CisweepError(
             f"the lock of a GPU cannot be opened ({fault.strerror})",
             where=str(path / name),
-            mend="delete what stands there",
+            mend="delete what is at this path",
         ) from None
 
 

@@ -278,7 +278,7 @@ class Job:
         return ModelError(
             "the weights were replaced while the workflow was running",
             where=", ".join(path for path, *_ in self._stamps),
-            mend="run the workflow again: what was made with the old ones is made anew",
+            mend="run the workflow again: what was made with the old ones is made again",
         )
 
     def _check_inputs(self) -> None:
@@ -304,10 +304,13 @@ class Job:
         shown = ", ".join(map(str, damaged[:3]))
         more = f" and {len(damaged) - 3} more" if len(damaged) > 3 else ""
         if own == damaged:
-            mend = "it is taken away; this run, or the next, makes it anew"
+            mend = "it is removed; this run, or the next, makes it again"
         else:
             notes = ", ".join(str(note_path(path)) for path in damaged if path not in own)
-            mend = f"delete it and make it anew, or, if you changed it on purpose, delete {notes}"
+            mend = (
+                "delete it and run the workflow again, or, if you changed it on purpose, "
+                f"delete {notes}"
+            )
         raise ProductError(
             "its bytes are not those that were written", where=f"{shown}{more}", mend=mend
         )

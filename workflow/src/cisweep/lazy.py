@@ -33,7 +33,9 @@ def exports(
         try:
             return getattr(import_module(module), name)
         except AttributeError as fault:
-            raise ImportError(f"{module} does not give {name!r}: {fault}", name=module) from fault
+            raise ImportError(
+                f"{module} does not provide {name!r}: {fault}", name=module
+            ) from fault
 
     return getattr_, lambda: names, names
 

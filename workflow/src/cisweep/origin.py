@@ -141,7 +141,7 @@ def _mixture(path: Path, other: Path, what: str) -> ProductError:
     return ProductError(
         f"it was made with other {what} than {other}",
         where=str(path),
-        mend="delete the one that is out of date and run the workflow again, which makes it anew",
+        mend="delete the one that is out of date and run the workflow again, which makes it again",
     )
 
 

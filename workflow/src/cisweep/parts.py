@@ -15,7 +15,7 @@ _NO_ARRAYS = (
     *(OSError, ValueError, EOFError, KeyError, BadZipFile, ZlibError),
     *(NotImplementedError, AttributeError),  # a flipped method, or no archive
 )
-DAMAGED = "delete it and run the workflow again, which makes it anew"
+DAMAGED = "delete it and run the workflow again, which makes it again"
 
 
 def read_json(path: Path) -> Any:

@@ -18,9 +18,9 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\x85\u2028\u2029\ufeff]")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,15}")
 _GZIP = b"\x1f\x8b"
 EXPANSION_MAX = 100
-"""A compressed text may expand to so many times its size (coordinates and letters: 3 to 20) …"""
+"""A compressed text may expand to this many times its size (coordinates and letters: 3 to 20) …"""
 EXPANDED_MAX_BYTES = 64 << 20
-"""… or to so many bytes, whichever is more."""
+"""… or to this many bytes, whichever is more."""
 
 
 class _Bounded(gzip.GzipFile):
@@ -38,7 +38,8 @@ class _Bounded(gzip.GzipFile):
         if self._room < 0:
             raise OSError(
                 f"it expands to more than {EXPANSION_MAX} times its size and "
-                f"{EXPANDED_MAX_BYTES >> 20} MB, as no such text does; if it is one, decompress it"
+                f"{EXPANDED_MAX_BYTES >> 20} MB, more than such texts do; if the file is sound, "
+                "decompress it first"
             )
         return found
 
@@ -75,7 +76,9 @@ def read_lines(path: Path, error: type[CisweepError], mend: str | None = None) -
         text = file.read()
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise error("it is no text: there is a NUL", where=f"{path}, line {line}", mend=mend)
+        raise error(
+            "it is not text: it contains a NUL byte", where=f"{path}, line {line}", mend=mend
+        )
     # splitlines would also end a line at \x0b, \x1c, \x85 and other letters of a name.
     lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
@@ -99,7 +102,7 @@ def read_rows(
         raise error(
             f"cannot be read as a table at line {reader.line_num} ({fault})",
             where=str(path),
-            mend="a quote in a cell is written twice, and the cell in quotes",
+            mend="write a quote inside a cell twice, and put the cell in quotes",
         ) from None
 
 

@@ -22,8 +22,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-"""Names of runs, models and targets stand in paths: letters, digits, _, and - and . behind them."""
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=100)]
+"""Names of runs, models and targets are parts of file names, of which most systems take 255 bytes:
+letters, digits, _, and, after the first, - and . too."""
 
 
 def check_distinct(names: Iterable[str], what: str) -> None:
@@ -32,7 +33,7 @@ def check_distinct(names: Iterable[str], what: str) -> None:
     for name in names:
         if name.lower() in seen:
             other = seen[name.lower()]
-            how = "stands twice" if other == name else f"and {other} differ only in case"
+            how = "occurs twice" if other == name else f"and {other} differ only in case"
             raise ValueError(f"{what} must differ: {name} {how} (they name files)")
         seen[name.lower()] = name
 
@@ -57,7 +58,7 @@ def _check_arguments(value: dict[str, Any]) -> dict[str, Any]:
             if isinstance(number, float) and not math.isfinite(number):
                 raise ValueError(f"{name}: give a finite number, got {number}")
             if isinstance(number, int) and abs(number) > LARGEST:
-                raise ValueError(f"{name}: {number} is beyond {LARGEST:.0e}")
+                raise ValueError(f"{name}: {number} is larger than {LARGEST:.0e}")
     return value
 
 

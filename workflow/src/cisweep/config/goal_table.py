@@ -43,7 +43,7 @@ def with_goal_table(data: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{path}, line {line}: {error}") from None
     given, chosen = dict(data.get("goals") or {}), dict(data.get("region_goals") or {})
     if twice := sorted(set(given) & set(sets)):
-        raise ValueError(f"goals: {', '.join(twice)} stands in goals and in {path}")
+        raise ValueError(f"goals: {', '.join(twice)} is given in goals and in {path}")
     common = [*given, *(name for name, region in owner.items() if region == ALL)]
     common = list(chosen.setdefault(ALL, common))
     for name, region in owner.items():
@@ -64,7 +64,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     unknown, missing = set(names) - set(COLUMNS), set(NEEDED) - set(names)
     if unknown or missing or len(set(names)) < len(names):
         raise ValueError(
-            f"{path}, line {lines[0][0]}: the columns are {', '.join(names)}; give, by tabs, "
+            f"{path}, line {lines[0][0]}: the columns are {', '.join(names)}; give, separated by "
+            "tabs, "
             f"{', '.join(NEEDED)}, and where needed {', '.join(COLUMNS[len(NEEDED) :])}"
         )
     found = []
@@ -88,7 +89,7 @@ def _goal(row: Mapping[str, str]) -> dict[str, Any]:
         try:
             goal[name] = float(row[name])
         except ValueError:
-            raise ValueError(f"{name} {row[name]!r} is no number") from None
+            raise ValueError(f"{name} {row[name]!r} is not a number") from None
     if goal["kind"] in ("value", "change") and "value" not in goal:
         raise ValueError(f"a goal of kind {goal['kind']} needs a value")
     return goal

@@ -21,7 +21,7 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _models_at(model: type[BaseModel], loc: tuple) -> list[type[BaseModel]]:
-    """Return the config models that may stand at a place below `model`."""
+    """Return the config models that may stand at a path below `model`."""
     models = [model]
     for step in loc:
         fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
@@ -31,12 +31,12 @@ def _models_at(model: type[BaseModel], loc: tuple) -> list[type[BaseModel]]:
 
 
 def _keys_at(model: type[BaseModel], loc: tuple) -> list[str]:
-    """Return the keys that are known at a place below `model`."""
+    """Return the keys that are known at a path below `model`."""
     return list(dict.fromkeys(k for m in _models_at(model, loc) for k in m.model_fields))
 
 
 def _place(model: type[BaseModel], loc: tuple) -> tuple:
-    """Return a place below `model` as a user writes it, without the tags of unions."""
+    """Return a path below `model` as a user writes it, without the tags of unions."""
     kept, kinds = [], [model]
     for part in loc:
         tagged = [kind for kind in kinds if part in _tags(kind)] if len(kinds) > 1 else []
@@ -74,7 +74,7 @@ def _options(annotation: Any) -> list[Any]:
 
 
 def _meant(model: type[BaseModel], loc: tuple) -> str:
-    """Return ' (did you mean x?)' for the unknown key loc[-1] at its place below `model`, or ''."""
+    """Return ' (did you mean x?)' for the unknown key loc[-1] at its path below `model`, or ''."""
     close = get_close_matches(str(loc[-1]), _keys_at(model, loc[:-1]), n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
@@ -91,7 +91,10 @@ def messages(error: ValidationError, model: type[BaseModel], prefix: str = "") -
         if item["type"] == "extra_forbidden":
             text = "unknown key" + _meant(model, item["loc"])
         elif item["type"] == "string_pattern_mismatch" and item["ctx"]["pattern"] == NAME:
-            text = "letters, digits, _, - and . only, of which - and . not first (it names files)"
+            text = (
+                "use letters, digits, _, - and . only, and do not begin with - or . (it names "
+                "files)"
+            )
             text += f", got {item['input']!r}"
         elif item["type"] == "model_type":
             keys = ", ".join(_keys_at(model, item["loc"]))

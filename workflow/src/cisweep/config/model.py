@@ -43,13 +43,13 @@ def check_module(module: str) -> None:
         )
     if ":" in module and not _IMPORT_PATH.match(module):
         raise ValueError(
-            f"module: {module!r} is no import path package.module:Class (letters, digits, _ and . "
-            "before the colon, a name behind it)"
+            f"module: {module!r} is not an import path package.module:Class (letters, digits, _ "
+            "and . before the colon, a name after it)"
         )
 
 
 class InputConfig(Strict):
-    """A further input of the model beside the sequence (a control track, a constant, …)."""
+    """A further input of the model besides the sequence (a control track, a constant, …)."""
 
     name: Name
     """Name of the input."""
@@ -57,13 +57,13 @@ class InputConfig(Strict):
     """Where its values come from: zeros, one constant, bigWig signal of the window, or a column
     of the sequence table."""
     channels: int = Field(1, ge=1)
-    """Channels of a track input; the width of a `column` input is 1."""
+    """Number of channels of a track input; a `column` input has 1."""
     length_bp: int | None = Field(None, ge=1)
     """Length of a track input, centred on the window; null = window_bp."""
     value: float = 0.0
     """Value of a `constant` input."""
     paths: list[Path] = []
-    """bigWig files, one a channel."""
+    """bigWig files, one per channel."""
     column: str | None = None
     """Column of the sequence table."""
 
@@ -71,7 +71,7 @@ class InputConfig(Strict):
     def _check(self) -> Self:
         if self.kind == "bigwig" and len(self.paths) != self.channels:
             raise ValueError(
-                f"a bigwig input has one path a channel; {self.channels} channel(s), "
+                f"a bigwig input needs one path per channel; {self.channels} channel(s), "
                 f"{len(self.paths)} path(s)"
             )
         if self.kind == "column" and self.column is None:
@@ -99,7 +99,7 @@ class TargetConfig(Strict):
         "logit"
     )
     """Unit of the target; it decides how variants are reported. `value`: any other number (that of
-    a regression, a profile score), whose change is a difference and nothing more."""
+    a regression, a profile score); of its change only the difference is reported."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -112,7 +112,7 @@ class TargetConfig(Strict):
 
 
 def check_scalars(targets: Iterable[TargetConfig]) -> None:
-    """Raise ValueError for a target that is more than one number a window."""
+    """Raise ValueError for a target that is more than one number per window."""
     for i, target in enumerate(targets):
         tasks = target.tasks or []
         if len(tasks) > 1 and target.reduce in ("none", "center"):
@@ -134,9 +134,9 @@ class TrackConfig(Strict):
     counts: list[Name] = []
     """Targets that give the counts of the window: the track is then softmax(output) × counts. One
     target: the total of both strands, with one softmax over both (bpnet-lite, ChromBPNet); two: one
-    a strand, each with its own softmax. Empty: the output as it is."""
+    per strand, each with its own softmax. Empty: the output as it is."""
     bin_bp: int = Field(1, ge=1)
-    """Bases of a position."""
+    """Number of bases that one position of the output covers."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -170,9 +170,9 @@ class FoldConfig(Strict):
 
     weights: Path
     """File (or folder, for hf_lm) with the weights. For hf_lm also `hub:owner/name` or
-    `hub:owner/name@revision`, where there is a network or transformers' cache has it."""
+    `hub:owner/name@revision`, if there is a network or if the cache of transformers holds it."""
     test_chroms: list[str] = []
-    """Chromosomes that this fold has not seen; used by `fold_policy: held_out`."""
+    """Chromosomes that this fold was not trained on; used by `fold_policy: held_out`."""
     extra_weights: dict[str, Path] = {}
     """Further files of the fold, e.g. {bias: bias_model_scaled.h5} for the full ChromBPNet."""
 
@@ -191,31 +191,32 @@ class TargetQualityConfig(Strict):
     value: float | None = None
     """Its value; null where it is undefined."""
     n: int | None = None
-    """Rows that it was taken over."""
+    """Number of rows on which the metric was computed."""
     rows: str = ""
-    """Which rows: the negatives of a detection, the windows of a profile."""
+    """Which rows these are, for example the negatives of a detection or the windows of a
+    profile."""
     baseline: str | None = None
-    """What is simpler and did best on the same rows: a matrix, GC content, a k-mer ridge, …"""
+    """The simpler method that did best on the same rows: a matrix, GC content, a k-mer ridge, …"""
     baseline_value: float | None = None
     """Its value."""
     remarks: list[str] = []
-    """Why results that rest on this target deserve doubt; every step and the report repeat it."""
+    """Reasons to doubt results that rest on this target; every step and the report repeat them."""
 
 
 class QualityConfig(Strict):
     """How good a model is; the step `train` writes it, and it changes no result."""
 
     remarks: list[str] = []
-    """What concerns all targets: an odd best epoch."""
+    """Remarks on all targets, for example an odd best epoch."""
     targets: dict[Name, TargetQualityConfig] = {}
-    """Figures of each target."""
+    """Quality of each target."""
 
 
 class ModelConfig(Strict):
     """A trained model."""
 
     adapter: Literal[*ADAPTERS]
-    """How the files are read; one file an adapter in cisweep/models/adapters."""
+    """How the files of the model are read; each adapter is a file in cisweep/models/adapters."""
     module: str | None = None
     """Built-in module (Linear, CNN, BPNet, ChromBPNet) or import path `package.module:Class`."""
     module_args: Arguments = {}
@@ -223,7 +224,7 @@ class ModelConfig(Strict):
     key: str | None = None
     """Key of the state dict inside a checkpoint (Lightning: state_dict)."""
     strip_prefix: str = ""
-    """Prefix to take off each parameter's name (Lightning: `model.`)."""
+    """Prefix to remove from the name of each parameter (Lightning: `model.`)."""
     rename_prefix: dict[str, str] = {}
     """Old prefix of parameter names: new prefix, applied after strip_prefix."""
     trust_pickle: bool = False
@@ -241,7 +242,7 @@ class ModelConfig(Strict):
     rc: RcConfig = RcConfig()
     """Reverse complement."""
     folds: list[FoldConfig] = Field(min_length=1)
-    """Sets of weights; their targets are averaged."""
+    """Sets of weights, one per training; their targets are averaged."""
     fold_policy: Literal["mean", "held_out"] = "mean"
     """`held_out`: a window is read only by the folds whose test_chroms hold its chromosome, in
     every step. Runs on `sequences`, which have no chromosome, need `mean`."""
@@ -254,7 +255,9 @@ class ModelConfig(Strict):
         check_distinct(names, "names of targets and tracks")
         for name in names:
             if name.endswith(STRAND_ENDINGS):
-                raise ValueError(f"{name!r} ends as the file of a strand does; write it with _")
+                raise ValueError(
+                    f"{name!r} ends like the file name of a strand; write _ in place of its last ."
+                )
         check_scalars(self.targets)
         for track in self.tracks:
             self._check_track(track)
@@ -268,7 +271,9 @@ class ModelConfig(Strict):
         hubs = [fold.hub for fold in self.folds if fold.hub is not None]
         if hubs and not declared(self.adapter).reads_hub:
             able = " or ".join(adapters_that("reads_hub"))
-            raise ValueError(f"{HUB}{hubs[0]}: only models of adapter {able} can lie in a hub")
+            raise ValueError(
+                f"{HUB}{hubs[0]}: only models of adapter {able} can be taken from a hub"
+            )
         if self.fold_policy == "held_out":
             empty = [i for i, f in enumerate(self.folds) if not f.test_chroms]
             if empty:
@@ -278,7 +283,7 @@ class ModelConfig(Strict):
         judged = self.quality.targets if self.quality else {}
         unknown = sorted(set(judged) - {t.name for t in self.targets})
         if unknown:
-            raise ValueError(f"quality names {', '.join(unknown)}, which is no target")
+            raise ValueError(f"quality names {', '.join(unknown)}, which is not a target")
         permutation = self.rc.task_permutation
         if permutation is not None and sorted(permutation) != list(range(len(permutation))):
             raise ValueError(
@@ -291,11 +296,11 @@ class ModelConfig(Strict):
         for name in track.counts:
             if "counts" not in scales.get(name, ""):
                 raise ValueError(
-                    f"track {track.name}: counts names {name!r}, which is no target of scale "
+                    f"track {track.name}: counts names {name!r}, which is not a target of scale "
                     "counts, log_counts or log1p_counts"
                 )
         if len(track.counts) not in (0, 1, len(track.tasks)):
-            raise ValueError(f"track {track.name}: give one target of counts, or one a task")
+            raise ValueError(f"track {track.name}: give one target of counts, or one per task")
         permutation = self.rc.task_permutation
         swapped = [permutation[t] for t in track.tasks if permutation and t < len(permutation)]
         if not set(swapped) <= set(track.tasks):

@@ -41,7 +41,7 @@ def read_yaml(path: Path) -> Any:
         raise ConfigError(
             f"not readable YAML ({said})",
             where=str(path),
-            mend="correct the file at the place that is named",
+            mend="correct the file at that line and column",
         ) from None
     check_values(data, str(path))
     return data
@@ -71,13 +71,13 @@ def check_values(data: Any, where: str) -> None:
         place = ".".join(key)
         if n >= MAX_VALUES:
             raise ConfigError(
-                f"more than {MAX_VALUES:,} values, those behind YAML aliases counted each time",
+                f"more than {MAX_VALUES:,} values, counting those behind YAML aliases each time",
                 where=where,
                 mend="write the values that you need without aliases (*name)",
             )
         if not isinstance(value, _PLAIN + (Mapping, list)):
             raise ConfigError(
-                f"{place}: YAML's {type(value).__name__} is no value of a config",
+                f"{place}: YAML's {type(value).__name__} cannot be a value of a config",
                 where=where,
                 mend="give a text, a number, true or false, a list or a mapping",
             )
@@ -107,8 +107,8 @@ def _walk(value: Any, key: tuple[str, ...], where: str) -> Iterator[tuple[tuple[
 
 def _too_deep(path: Path, key: str = "") -> ConfigError:
     return ConfigError(
-        f"{key + ': ' if key else ''}lists and mappings stand more than {MAX_DEPTH} deep, or one "
-        "holds itself by an alias (*name)",
+        f"{key + ': ' if key else ''}lists and mappings are nested more than {MAX_DEPTH} deep, "
+        "or one contains itself through an alias (*name)",
         where=str(path),
         mend="write the values flat and without aliases",
     )
@@ -131,7 +131,7 @@ def _text(path: Path) -> str:
         text = file.read(MAX_LETTERS + 1)
     if len(text) > MAX_LETTERS:
         raise ConfigError(
-            f"has more than {MAX_LETTERS:,} letters, and no config is that long",
+            f"has more than {MAX_LETTERS:,} characters, and no config is that long",
             where=str(path),
             mend="give the path of a YAML file",
         )
@@ -158,7 +158,7 @@ def _check_keys(node: yaml.Node | None, path: Path) -> None:
                 first = lines.get((name.tag, name.value))
                 if first is not None:
                     raise ConfigError(
-                        f"{'.'.join(below)}: the key stands twice, in lines {first} and {line}",
+                        f"{'.'.join(below)}: the key is given twice, in lines {first} and {line}",
                         where=str(path),
                         mend="keep one of them",
                     )

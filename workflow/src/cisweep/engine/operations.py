@@ -14,7 +14,7 @@ from cisweep.engine.policy import OPERATIONS, policy_of
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """Return torch.nn.functional.linear, with bits that do not depend on a row's place.
+    """Return torch.nn.functional.linear, with bits that do not depend on a row's position.
 
     A library's product of the same row can differ in the last bit from one row to the next. With
     sizes filled up to a multiple of 16 it does not, so a window's result does not depend on
@@ -88,7 +88,7 @@ REPLACED: dict[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.view.default: _view,
 }
 
-# Products of two tensors: which bits a row has can depend on its place in the batch.
+# Products of two tensors: which bits a row has can depend on its position in the batch.
 PRODUCTS = frozenset(
     {
         torch.matmul,

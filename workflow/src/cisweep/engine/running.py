@@ -22,7 +22,7 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     device = torch.device(device)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ModelError(
-            f"device {str(device)!r} is asked for, and this machine has no usable GPU",
+            f"device {str(device)!r} is requested, and this machine has no usable GPU",
             where="device",
             mend="use device cpu, or run on a machine with a GPU and a CUDA build of torch",
         )
@@ -99,7 +99,7 @@ def _marks(model: nn.Module) -> dict[str, tuple[int, str]]:
 
 @contextmanager
 def running(model: nn.Module, device: torch.device) -> Iterator[nn.Module]:
-    """Yield the model on the device in eval mode; its place and modes are restored at the end.
+    """Yield the model on the device in eval mode; its device and modes are restored at the end.
 
     Raises ModelError if the model was another one at the end, see `steady`.
     """

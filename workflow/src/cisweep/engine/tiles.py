@@ -1,7 +1,7 @@
-"""A recorded forward run on a tile: a stretch of many windows, without what they share.
+"""A recorded forward, run on a stretch of many windows without repeating what they share.
 
-Each convolution runs once over the tile, and what a model does with a whole window (a mean, a dense
-layer, an output) is done with the windows' parts of it.
+Each convolution runs once over the stretch, and what a model does with a whole window (a mean, a
+dense layer, an output) is done with the windows' parts of it.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ _LAYOUTS = frozenset({"flatten", "reshape", "view", "squeeze", "unsqueeze", "tra
 
 
 class Sliding:
-    """A model's forward that runs on tiles of windows.
+    """A model's forward that runs on a stretch of many windows.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Sliding:
         self.in_place = self._in_place()
 
     def _in_place(self) -> dict[int, int]:
-        """Return, for each step that may overwrite a tensor of the tile, that tensor's number."""
+        """Return the number of the tensor that each step may overwrite."""
 
         def is_new(index: int) -> bool:
             return isinstance(self.steps[index], Pointwise | Convolution)
@@ -135,7 +135,7 @@ class Sliding:
         return self._slide(call, step, values, longer)[0]
 
     def _slide(self, call: Call, step: Any, values: dict[int, Tensor], longer: int) -> list[Tensor]:
-        """Run an operation over a tile that is `longer` than a window."""
+        """Run an operation over a stretch that is `longer` than a window."""
         given = {}
         for i in call.inputs:
             if i in values:
@@ -160,4 +160,4 @@ class Sliding:
 
 
 def _not_sliding(why: str) -> FastPathOff:
-    return FastPathOff(f"the model cannot be run in tiles: {why}")
+    return FastPathOff(f"the model cannot run over a stretch of windows: {why}")

@@ -1,4 +1,4 @@
-"""Readers of genomes, loci, motifs and variants, and the plan of a run; no torch here.
+"""Readers of genomes, loci, motifs and variants; no torch here.
 
 Names are loaded when first used. What peers return as tensors comes as NumPy arrays;
 `torch.from_numpy` takes them without a copy.

@@ -38,7 +38,7 @@ class _Block:
             self._text += self._inflate.decompress(self._packed, wanted - len(self._text))
             self._packed = self._inflate.unconsumed_tail
             if len(self._text) < wanted:
-                raise zlib.error("it is shorter than it says")
+                raise zlib.error("it is shorter than its header says")
             if len(self._text) == self.size and zlib.crc32(self._text) != self._crc:
                 raise zlib.error("checksum")
         return self._text
@@ -79,7 +79,7 @@ class BgzipFile:
         pairs = np.frombuffer(raw, "<u8", offset=8).reshape(n, 2)
         pairs = np.concatenate([np.zeros((1, 2), np.uint64), pairs])
         if (pairs[1:] <= pairs[:-1]).any() or int(pairs[-1, 0]) >= self._size:
-            raise self._fault(f"its index {index.name} is of another file")
+            raise self._fault(f"its index {index.name} belongs to another file")
         return pairs[:, 0].astype(np.int64), pairs[:, 1].astype(np.int64)
 
     def _read_blocks(self, index: int) -> list[_Block]:
@@ -96,7 +96,7 @@ class BgzipFile:
                 len(head) == _HEADER and head[:4] == b"\x1f\x8b\x08\x04"
                 and head[10:16] == b"\x06\x00BC\x02\x00"
             ):  # fmt: skip
-                raise self._fault(f"no block of bgzip stands at byte {self._at[index]}")
+                raise self._fault(f"no bgzip block begins at byte {self._at[index]}")
             n_bytes = struct.unpack("<H", head[16:18])[0] + 1 - _HEADER
             data = self._file.read(max(n_bytes, 0))
             if len(data) != n_bytes or n_bytes < 8:
@@ -104,7 +104,7 @@ class BgzipFile:
             found.append(_Block(data))
         size = sum(block.size for block in found)
         if index + 1 < len(self._at) and size != self._starts[index + 1] - self._starts[index]:
-            raise self._fault("its index .gzi is of another file")
+            raise self._fault("its index .gzi belongs to another file")
         return found
 
     def _damaged(self, index: int, why: object) -> GenomeError:

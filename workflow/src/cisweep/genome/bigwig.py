@@ -124,7 +124,7 @@ class BigWig:
 
     def _error(self, error: Exception, place: str = "") -> GenomeError:
         if isinstance(error, OSError):
-            what = f"is no readable bigWig ({error.strerror or error})"
+            what = f"is not a readable bigWig ({error.strerror or error})"
         elif isinstance(error, zlib.error):
             what = f"is damaged: a block of values{place} cannot be unpacked ({error})"
         else:
@@ -148,7 +148,7 @@ class BigWig:
         if magic == _BIGBED.to_bytes(4, "little"):
             raise _Damage("is a bigBed, not a bigWig")
         if magic != _BIGWIG.to_bytes(4, "little"):
-            raise _Damage("is no readable bigWig (it does not begin like one)")
+            raise _Damage("is not a readable bigWig (it does not begin like one)")
         _, version, n_zooms, tree, data, index, _, _, _, summary, buffer, _ = self._unpack(
             _HEADER, 0
         )
@@ -226,7 +226,7 @@ class BigWig:
         while places:
             at = places.pop()
             if at in seen:
-                raise _Damage("is damaged: its index leads to one place twice")
+                raise _Damage("is damaged: its index points to the same block of the index twice")
             seen.add(at)
             node = self._node(at)
             rows = slice(node.last.searchsorted(first, "right"), node.first.searchsorted(last))
@@ -236,7 +236,9 @@ class BigWig:
                 for block, size in zip(node.at[rows].tolist(), node.size[rows].tolist()):
                     taken += size
                     if taken > self._size:
-                        raise _Damage("is damaged: its index leads to one block many times")
+                        raise _Damage(
+                            "is damaged: its index points to one block of values many times"
+                        )
                     yield block, size
 
     def _fill(self, at: int, size: int, number: int, start: int, end: int, out: int | None) -> int:
@@ -264,8 +266,8 @@ def _numbered(
     try:
         rows = [(i, name.split(b"\0")[0].decode(), bp) for i, name, bp in sorted(found)]
     except UnicodeDecodeError:
-        raise _Damage("has a damaged list of chromosomes (a name is no text)") from None
+        raise _Damage("has a damaged list of chromosomes (a name is not text)") from None
     ids, lengths = {name: i for i, name, _ in rows}, {name: bp for _, name, bp in rows}
     if not len(rows) == n_chroms == len(ids) == len(set(ids.values())):
-        raise _Damage("has a damaged list of chromosomes (some are absent, or there twice)")
+        raise _Damage("has a damaged list of chromosomes (some are missing or occur twice)")
     return ids, lengths

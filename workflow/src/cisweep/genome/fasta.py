@@ -199,7 +199,7 @@ class NamedSequences:
             value = decimal_number(text)
             if value is None:
                 raise GenomeError(
-                    f"{text!r} of sequence {sequence} is no number", where=f"sequences, {name}"
+                    f"{text!r} of sequence {sequence} is not a number", where=f"sequences, {name}"
                 )
             found[sequence] = np.float32(value)
         return found
@@ -256,14 +256,14 @@ def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     names = [name for name, _ in pairs]
     twice = next((n for n, count in Counter(names).items() if count > 1), None)
     if twice is not None:
-        raise GenomeError(f"sequence name {twice!r} stands twice", where=str(path))
+        raise GenomeError(f"sequence name {twice!r} occurs twice", where=str(path))
     return NamedSequences({name: tokens_of_text(seq) for name, seq in pairs}, columns), names
 
 
 def name_fault(name: str) -> tuple[str, str] | None:
     """Return what is wrong with a sequence's name and how to mend it, or None."""
     if not name:
-        return "has no name", "give each sequence a name of its own"
+        return "has no name", "give each sequence a different name"
     letter = control_letter(name)
     return letter and (f"has the letter {letter} in its name", "take it out")
 

@@ -102,7 +102,7 @@ def check_index(fasta: Path, rows: dict[str, FaiRow], names: Iterable[str]) -> N
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise GenomeError(
-            f"the index {fasta.name}.fai is not that of the file ({'; '.join(faults[:_SHOWN])}"
+            f"the index {fasta.name}.fai does not belong to the file ({'; '.join(faults[:_SHOWN])}"
             f"{more})",
             where=str(fasta),
             mend=f"rm {fasta}.fai{f' {fasta}.gzi' if compressed else ''}; samtools faidx {fasta}",
@@ -118,13 +118,13 @@ def _mismatch(file: _Bytes, name: str, row: FaiRow) -> str | None:
         or before[1:].split()[:1] != [name.encode()]
     ):
         told = before[:40].decode("latin-1").rstrip()
-        return f"before byte {row.offset} stands {told!r}, not its header line"
+        return f"before byte {row.offset} there is {told!r}, not its header line"
     if not row.length_bp:
         return None
     if row.length_bp > row.line_bases:
         ends = file.read(row.offset + row.line_bases - 1, row.offset + row.line_bytes)
         if ends[:1].isspace() or ends[1:] not in (b"\n", b"\r\n"):
-            return f"its first line has not {row.line_bases} bases"
+            return f"its first line does not have {row.line_bases} bases"
     last = row.length_bp - 1
     end = row.offset + last // row.line_bases * row.line_bytes + last % row.line_bases
     tail = file.read(end, end + 16)

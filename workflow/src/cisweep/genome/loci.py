@@ -58,7 +58,7 @@ def extract_loci(
     in_window, out_window, max_jitter: bp; windows are centred on start + (end - start) // 2 and
         widened by max_jitter on both sides; an odd window reaches one base further to the right.
     min_counts, max_counts: limits, both included, of the sum of signals[target_idx].
-    n_loci: at most so many are kept.
+    n_loci: the largest number that is kept.
     summits: centre on start + column 10 instead.
     exclusion_lists: like loci; windows that touch a 100-bp chunk that these touch are left out.
     return_mask: also say which of the loci (after `chroms`) were kept.

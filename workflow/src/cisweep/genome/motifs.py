@@ -110,7 +110,7 @@ def load_motifs(path: str | Path, n_motifs: int | None = None) -> list[Motif]:
             reader.fail(
                 f"motif {motif.name} was already read at line {seen[motif.name]}",
                 line_number,
-                "give each motif an identifier of its own (the first word after MOTIF)",
+                "give each motif a different identifier (the first word after MOTIF)",
             )
         seen[motif.name] = line_number
         motifs.append(motif)
@@ -122,7 +122,7 @@ def load_motifs(path: str | Path, n_motifs: int | None = None) -> list[Motif]:
 
 
 class _MemeReader:
-    """A cursor over the lines of one MEME file that can name the place of a fault."""
+    """A cursor over the lines of one MEME file that can name the line of a fault."""
 
     def __init__(self, path: Path):
         self.path = path

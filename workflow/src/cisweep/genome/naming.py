@@ -36,7 +36,11 @@ def renaming(names: Iterable[str], lengths: Iterable[str], most: int = 20) -> st
     """Return how to mend names that differ by naming only: what each is in the genome, or ""."""
     pairs = [f"{name} is {contig}" for name, contig in contig_aliases(names, lengths).items()]
     more = ", …" if len(pairs) > most else ""
-    return f"give it the genome's names ({', '.join(pairs[:most])}{more})" if pairs else ""
+    return (
+        f"rename its chromosomes as in the genome ({', '.join(pairs[:most])}{more})"
+        if pairs
+        else ""
+    )
 
 
 def _bare(contig: str) -> str:

@@ -90,7 +90,7 @@ def _opened_bam(path: Path, lengths: dict[str, int]) -> Iterator[tuple[Any, dict
     except (OSError, ValueError) as error:
         if isinstance(error, GenomeError):
             raise
-        raise GenomeError(f"no readable BAM ({error})", where=str(path)) from None
+        raise GenomeError(f"not a readable BAM ({error})", where=str(path)) from None
     finally:
         pysam.set_verbosity(verbosity)
 
@@ -153,7 +153,7 @@ def _fragment_ends(path: Path, lengths: dict[str, int], counting: EndCounting) -
                     yield seen[-1], 0, counts
                 if chrom in seen:
                     raise GenomeError(
-                        f"chromosome {chrom} stands in two places of the file",
+                        f"chromosome {chrom} stands in two separate parts of the file",
                         where=f"{path}, row {part.index[0] + 1}",
                         mend="sort it: sort -k1,1 -k2,2n",
                     )
@@ -214,7 +214,7 @@ def _check_chromosomes(path: Path, found: dict[str, int], lengths: dict[str, int
         raise GenomeError(
             f"has no chromosome of the genome (it has {', '.join(list(found)[:5])} …)",
             where=str(path),
-            mend=renaming(found, lengths) or "use one naming of chromosomes",
+            mend=renaming(found, lengths) or "use the genome's names of chromosomes",
         )
     other = [c for c in found if c in lengths and found[c] not in (0, lengths[c])]
     if other:

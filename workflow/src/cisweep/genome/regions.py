@@ -22,7 +22,7 @@ DROPPED_COLUMNS = ["chrom", "start", "end", "strand", "name", "reason", "detail"
 
 @dataclass(frozen=True)
 class Regions:
-    """Regions as given: parallel arrays, one row a region, 0-based half-open.
+    """Regions as given: parallel arrays, one row per region, 0-based half-open.
 
     centre: (N,) int64, (start + end) // 2, or start + column 10 for narrowPeak; row: (N,) line
     numbers (1-based, for messages).
@@ -97,7 +97,7 @@ def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") 
             f"start {start[i]} and end {end[i]} of {fields[i][0]} are not 0 <= start < end"
             + (f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""),
             where=f"{path}, line {number[i]}",
-            mend="BED is 0-based half-open: the end lies behind the start",
+            mend="BED is 0-based half-open: the end must be larger than the start",
         )
     return Regions(
         chrom=np.array([r[0] for r in fields], dtype=object),
@@ -155,7 +155,7 @@ def _strands(fields: list[list[str]], number: np.ndarray, path: Path) -> np.ndar
             raise RegionError(
                 f"strand {value!r} (column 6) is not + - or .",
                 where=f"{path}, line {n}",
-                mend="a file whose column 6 means something else: keep its columns 1 to 4",
+                mend="where column 6 means something else, keep columns 1 to 4 only",
             )
     return np.array([s if s in ("+", "-") else "." for s in strand], dtype=object)
 
@@ -288,7 +288,7 @@ def to_windows(
         mark(~known[code], "unknown_chromosome", "not in the genome's index")
         mark(~wanted[code], "excluded_chromosome", f"does not match chroms {policy.chroms}")
         outside = (regions.centre < 0) | (regions.centre >= length[code])
-        mark(outside, "off_chromosome_end", "its centre lies beyond the chromosome")
+        mark(outside, "off_chromosome_end", "its centre is beyond the end of the chromosome")
         if policy.edge == "drop":
             leaves = (windows.start < 0) | (windows.end > length[code])
             mark(leaves, "off_chromosome_end", f"a window of {policy.window_bp} bp leaves it")
@@ -304,7 +304,10 @@ def to_windows(
     key = np.stack([rank[code], windows.start, strand_rank], axis=1)[order]
     if len(order):
         again = np.r_[False, (key[1:] == key[:-1]).all(axis=1)]
-        reason[order[again]], detail[order[again]] = "duplicate", "the same window stands before it"
+        reason[order[again]], detail[order[again]] = (
+            "duplicate",
+            "an earlier region has the same window",
+        )
         order = order[~again]
     return windows.take(order), dropped_table(windows, regions, reason, detail)
 
@@ -370,7 +373,7 @@ def check_dropped(
         raise RegionError(
             f"no region lies on a chromosome of the genome (for example {example!r})",
             where=where,
-            mend=renamed or "use one naming for both (chr20 or 20)",
+            mend=renamed or "use the same chromosome names in both (chr20 or 20)",
         )
     share = len(dropped) / n_regions
     if share > max_dropped:

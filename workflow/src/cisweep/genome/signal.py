@@ -32,14 +32,14 @@ def _check(path: Path, chroms: Collection[str], thoroughly: bool) -> None:
                 f"has no chromosome {next(iter(chroms))!r} (it has "
                 f"{', '.join(list(file.chroms)[:5]) or 'none'} …)",
                 where=str(path),
-                mend=renaming(file.chroms, chroms) or "use one naming of chromosomes",
+                mend=renaming(file.chroms, chroms) or "use the genome's names of chromosomes",
             )
         if thoroughly:
             file.check_index()
             shared = [c for c in chroms if c in file.chroms]
             if shared and not any(file.has_value(c) for c in shared):
                 raise GenomeError(
-                    "has no value on any chromosome of the run (NaN is none)",
+                    "has no value on any chromosome of the run (NaN does not count)",
                     where=str(path),
                     mend=MEND,
                 )

@@ -1,4 +1,4 @@
-"""What the rules run: one module a step, one function a rule, without Snakemake.
+"""What the rules run: one module per step, one function per rule, without Snakemake.
 
 Each function takes, in this order: its scope (cisweep.scope) where it needs the plan; what it
 reads; the device; what it writes. More than two kinds of inputs, or more than three products, are

@@ -65,7 +65,7 @@ def attribute_chunk(
 def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path) -> None:
     """Merge the attributions of all chunks; check that they add up to the predictions.
 
-    summary: TSV, one row a target. Raises AttributionError where the attributions miss more than
+    summary: TSV, one row per target. Raises AttributionError where the attributions miss more than
     steps.attribute.max_delta, unless on_incomplete is "warn".
     """
     step = of.plan.step_config("attribute")
@@ -82,7 +82,7 @@ def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path)
 
 
 def attribute_track(of: TargetScope, h5: Path, bw: Path) -> None:
-    """Write one target's merged attributions as bigWig, one value a base."""
+    """Write one target's merged attributions as bigWig, one value per base."""
     blocks = track_blocks(h5, f"attributions/{of.target}")
     write_bigwig(bw, of.plan.source.lengths, blocks)
 

@@ -38,7 +38,7 @@ from cisweep.scope import RunScope
 def design_chunk(of: RunScope, chunk: str, device: str, table: Path, history: Path) -> None:
     """Design the windows of one chunk by all models of the step.
 
-    Writes one row a design, model and target as Parquet, and the histories of the losses and
+    Writes one row per design, model and target as Parquet, and the histories of the losses and
     edits as HDF5 (outputs/designs.py).
     """
     from cisweep.analysis.sequence_design.chunk import DesignModels, Templates
@@ -105,7 +105,7 @@ def design(
 
 
 def _figures(of: RunScope, table: pd.DataFrame, own: pd.DataFrame, history: Path) -> DesignFigures:
-    """Return what the figures are drawn from; own: one row a design."""
+    """Return what the figures are drawn from; own: one row per design."""
     plan = of.plan
     motifs = read_meme(plan.config.motifs) if plan.config.motifs else {}
     threshold = plan.step_config("design").motif_threshold

@@ -148,7 +148,7 @@ def ablate_chunk(of: ChunkScope, chosen: ChosenHits, device: str, table: Path) -
 def ablate(of: ModelScope, chunks: Iterable[Path], hits: Path, table: Path, figure: Path) -> None:
     """Join what is lost with each hit; compare it with random spans; rank the motifs.
 
-    Writes one row a hit and one a motif, as Parquet, and the ranks as SVG.
+    Writes one row per hit and one per motif, as Parquet, and the ranks as SVG.
     """
     from cisweep.analysis.perturbation.ablations import ablation_table, judged_hits
 

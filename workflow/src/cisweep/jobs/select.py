@@ -91,6 +91,6 @@ def _say(row: Any, with_null: bool) -> None:
     )
     if row.n_needed > 1 and not row.n_above_chance:
         print(
-            f"  with this null at least {row.n_needed} must stand above all of it for any to "
-            "pass: raise steps.select.null_windows"
+            f"  with this much shuffled sequence, at least {row.n_needed} must be higher than "
+            "all of its maxima for any to pass: raise steps.select.null_windows"
         )

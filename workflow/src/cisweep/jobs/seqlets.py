@@ -38,7 +38,7 @@ def seqlets_null_size(
         with open_rows(path) as file:
             n += n_rows(file)
     size = NullSize.of(n, step.fdr, step.null_windows)
-    print(f"{n} windows: {size.draws} shuffles of a share of {size.fraction}")
+    print(f"{n} windows: {size.draws} shuffles of each window in a share of {size.fraction}")
     null_size.write_text(json.dumps(asdict(size), sort_keys=True) + "\n")
 
 

@@ -183,7 +183,7 @@ def _known_values(
 
 
 def _draw_volcano(targets: Sequence[str], table: pd.DataFrame, figure: Path) -> None:
-    """Draw the strongest effects of each target, one panel a target."""
+    """Draw the strongest effects of each target, one panel per target."""
     from matplotlib.figure import Figure
 
     drawn = Figure(figsize=(5.8 * len(targets), 4.2), layout="constrained")

@@ -33,7 +33,7 @@ def zero_shot_chunk(
     """Score the blocks of pairs of one chunk by a DNA language model.
 
     selected: the variants that can be scored, where the step names no files of pairs. Writes one
-    row of scores a pair as TSV, and both sequences' embeddings as Parquet.
+    row of scores per pair as TSV, and both sequences' embeddings as Parquet.
     """
     from cisweep.analysis.language_model.embedding import EmbeddingOptions
     from cisweep.analysis.language_model.zero_shot import (

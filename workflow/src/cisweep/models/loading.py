@@ -104,7 +104,7 @@ def check_model(model: nn.Module, config: ModelConfig) -> None:
         value = read_target(output, target)
         if value.shape[0] != 2:
             raise ModelError(
-                f"the model made {value.shape[0]} examples of 2 windows",
+                f"the model returned {value.shape[0]} rows for 2 windows",
                 where=f"targets.{target.name}",
                 mend="the first axis of each output must be the batch",
             )
@@ -112,7 +112,7 @@ def check_model(model: nn.Module, config: ModelConfig) -> None:
         length = read_counts_track(output, track, config.targets).shape[2] * track.bin_bp
         if length > config.window_bp or (config.window_bp - length) % 2:
             raise ModelError(
-                f"the track covers {length} bp, which cannot stand in the middle of a window of "
+                f"the track covers {length} bp, which cannot be the middle of a window of "
                 f"{config.window_bp} bp",
                 where=f"tracks.{track.name}",
                 mend="set tracks.bin_bp to the bases of one position of the output",

@@ -1,7 +1,7 @@
 """Targets: the scalars of a model's outputs that analyses explain.
 
 An output ("head") is (N,), (N, tasks) or (N, tasks, positions). A target picks a head, tasks
-and positions, and reduces them to one value a window.
+and positions, and reduces them to one value per window.
 """
 
 from collections.abc import Callable, Sequence
@@ -82,7 +82,9 @@ def track(output: Output, target: TargetConfig) -> Tensor:
         head = head.unsqueeze(1)
     if head.ndim > 3:
         raise target_error(
-            target, f"reads head {target.head} of shape {tuple(head.shape)}; 1 to 3 axes can be"
+            target,
+            f"reads head {target.head} of shape {tuple(head.shape)}, which does not have 1 to 3 "
+            "axes",
         )
     if target.tasks is not None:
         wrong = [t for t in target.tasks if not 0 <= t < head.shape[1]]
@@ -142,7 +144,9 @@ def read_target(output: Output, target: TargetConfig) -> Tensor:
         value = part.flatten(1).squeeze(1) if part[0].numel() == 1 else part
     elif target.reduce == "center" and (part.ndim != 3 or part.shape[1] != 1):
         raise target_error(
-            target, f"reads the centre of {tuple(part.shape[1:])} values; give one task of a track"
+            target,
+            f"reads the centre of {tuple(part.shape[1:])} values; set tasks to one task of the "
+            "track",
         )
     else:
         value = _REDUCE[target.reduce](part)
@@ -174,7 +178,7 @@ class TargetModule(nn.Module):
             if value.ndim != 1:
                 raise target_error(
                     target,
-                    f"has {tuple(value.shape[1:])} values a window, and this step needs one; "
+                    f"has {tuple(value.shape[1:])} values per window, and this step needs one; "
                     "give it `reduce` or one task",
                 )
         return torch.stack(values, dim=1)

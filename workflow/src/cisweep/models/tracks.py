@@ -25,7 +25,7 @@ def read_counts_track(
     """Return a track (N, strands, positions): softmax × counts, or the output as it is.
 
     Source: bpnet-lite 1.1 and ChromBPNet (one softmax over both strands, one total), BPNet
-    (Avsec et al. 2021; one softmax and one count a strand).
+    (Avsec et al. 2021; one softmax and one count per strand).
     """
     where = TargetConfig(name=config.name, head=config.head, tasks=config.tasks)
     part = track(output, where)

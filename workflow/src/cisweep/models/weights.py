@@ -17,9 +17,9 @@ from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 
 EXPANSION_MAX = 4
-"""A compressed archive of weights may expand to so many times its size …"""
+"""A compressed archive of weights may expand to this many times its size …"""
 EXPANDED_MAX_BYTES = 256 << 20
-"""… or to so many bytes, whichever is more."""
+"""… or to this many bytes, whichever is more."""
 HEADER_MAX_BYTES = 16 << 20
 """Names and shapes of a safetensors file; a tensor takes about a hundred bytes."""
 _SHOWN = 6
@@ -123,7 +123,7 @@ def check_expansion(path: Path) -> None:
             f"the archive expands from {path.stat().st_size:,} to {expanded:,} bytes, more than "
             f"{EXPANSION_MAX} times its size",
             where=str(path),
-            mend="save the model with torch.save or as safetensors, which compress nothing",
+            mend="save the model with torch.save or as safetensors, which do not compress",
         )
 
 
@@ -202,7 +202,7 @@ def state_of(content: Any, path: Path, config: ModelConfig) -> dict[str, Tensor]
         content = content[config.key]
     if not isinstance(content, Mapping) or not content or not _all_tensors(content):
         raise ModelError(
-            f"the file holds no state dict at its top; it has {_keys(content)}",
+            f"the file holds no state dict at its top level; it has {_keys(content)}",
             where=str(path),
             mend="set `key` to the one that holds the state dict (Lightning: state_dict)",
         )

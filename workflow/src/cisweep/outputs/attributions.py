@@ -90,7 +90,7 @@ def targets_of(file: h5py.File) -> list[str]:
 
 
 def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
-    """Return one row a target: windows, mean |f(window) - f(reference)|, deltas and their share."""
+    """Return a row per target: windows, mean |f(window) - f(reference)|, deltas and their share."""
     found = []
     with open_rows(path) as file:
         for target in targets:

@@ -26,7 +26,7 @@ DESIGN_SCHEMA = pa.schema(
      ("curve_predictions", pa.list_(_REAL)), ("sequence_before", _TEXT),
      ("sequence_after", _TEXT), ("sequence_pruned", _TEXT), ("fault", _TEXT)]
 )  # fmt: skip
-"""Columns of designs.parquet. One row a design (or baseline: `method`) and target of any model;
+"""Columns of designs.parquet. One row per design (or baseline: `method`) and target of any model;
 `role` is goal, other or judge. Sequences and edits are in + orientation; edits are 0-based in the
 window. `curve_*`: edits kept and prediction as edits are taken back one by one."""
 
@@ -61,7 +61,7 @@ def one_row_a_design(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_fasta(table: pd.DataFrame, path: Path) -> None:
-    """Write the pruned sequence of each design; N in it was N in a frozen place."""
+    """Write the pruned sequence of each design; N in it was N at a frozen position."""
     with open(path, "w") as handle:
         for row in one_row_a_design(table).itertuples():
             state = "reached" if row.reached else "not_reached"

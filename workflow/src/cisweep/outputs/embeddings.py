@@ -1,4 +1,4 @@
-"""Embeddings as Parquet: one row a sequence, its vector as a list of float32."""
+"""Embeddings as Parquet: one row per sequence, its vector as a list of float32."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""HDF5 products: one row a window, in genome order, written and merged block by block.
+"""HDF5 products: one row per window, in genome order, written and merged block by block.
 
 Layout (schema version 1): `regions/{chrom,start,end,strand,name}`, `tokens` uint8 (N, L) in +
 orientation, then one dataset a target. HDF5 chunks of 32 rows, shuffle, gzip 1. Rows are appended
@@ -33,7 +33,7 @@ _REGION_COLUMNS = {
 
 @dataclass(frozen=True)
 class Column:
-    """A dataset with one row a window: its path in the file, shape of a row, dtype."""
+    """A dataset with one row per window: its path in the file, shape of a row, dtype."""
 
     path: str
     shape: tuple[int, ...]

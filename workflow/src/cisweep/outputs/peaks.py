@@ -13,7 +13,7 @@ _PLACE = ["chrom", "start", "end", "strand"]
 
 
 def write_peaks(path: Path, windows: pd.DataFrame, peaks: pd.DataFrame) -> None:
-    """Write BED6, a row a window of `PeakTables`: name is its targets, joined by a comma.
+    """Write BED6, a row per window of `PeakTables`: name is its targets, joined by a comma.
 
     score: of each target the lowest selected prediction is 0 and the highest 1000; of several
     targets the highest score. The predictions themselves stand in peaks.tsv.

@@ -75,7 +75,7 @@ def counts_blocks(
 ) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield the spans that a track covers, in the middle of its windows, and its values.
 
-    Values are (N, strands, bases), or (N, bases) of one strand, one a base (a bin's value is
+    Values are (N, strands, bases), or (N, bases) of one strand, one per base (a bin's value is
     repeated), as write_bigwig takes them.
     """
     for windows, values in prediction_blocks(path, track.name, TRACK_ROWS):

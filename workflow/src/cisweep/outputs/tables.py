@@ -147,7 +147,7 @@ def append_bed_rows(table: pd.DataFrame, handle: TextIO) -> None:
         score = table["score"]
         if not pd.api.types.is_integer_dtype(score) or not score.between(0, 1000).all():
             raise ProductError(
-                "a score of a BED is no integer from 0 to 1000",
+                "a score of a BED is not an integer from 0 to 1000",
                 where=where,
                 mend="scale it by cisweep.outputs.tables.bed_scores",
             )

@@ -83,7 +83,7 @@ class VcfWriter:
         """Add the rows of variants, all targets of a variant one after the other."""
         n = len(self.targets)
         if len(table) % n:
-            raise ProductError(f"{len(table)} rows do not hold {n} targets a variant")
+            raise ProductError(f"{len(table)} rows do not hold {n} targets per variant")
         first = table.iloc[::n]
         values = {c: table[c].to_numpy().reshape(-1, n) for c in self.columns}
         for i, row in enumerate(first.itertuples(index=False)):

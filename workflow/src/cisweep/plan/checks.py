@@ -67,7 +67,7 @@ def _check_names(plan: Plan) -> None:
 
 def _refuse_braces(key: str, path: Path) -> None:
     raise ConfigError(
-        f"{path} has a brace, and Snakemake takes what stands in braces for a wildcard",
+        f"{path} has a brace, and Snakemake takes text in braces for a wildcard",
         where=key,
         mend="rename the file or folder, or link to it by another name (ln -s)",
     )
@@ -89,7 +89,7 @@ def _check_lengths(plan: Plan) -> None:
     for name, model in plan.models.items():
         if lengths and max(lengths.values()) < model.window_bp:
             raise RegionError(
-                f"the longest chromosome that is taken has {max(lengths.values())} bp, and a "
+                f"the longest chromosome of the run has {max(lengths.values())} bp, and a "
                 f"window of model {name} {model.window_bp} bp: every tile leaves its chromosome",
                 where="regions.tile",
                 mend="set regions.edge: pad, or use another model or genome",

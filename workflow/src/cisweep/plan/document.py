@@ -39,22 +39,22 @@ _INTRO = """# Configuration
 Made by `python -m cisweep.plan.document` (`make docs`) from the config models; do not edit.
 
 `config.yaml` is a template: copy it, fill in the paths, and run `snakemake --configfile my.yaml`.
-What holds is your file and the defaults below, nothing else. Without a config the demo runs
-([demo.yaml](demo.yaml)); `--config key=value` alone changes keys of the demo, beside `--configfile`
-those of your file. A step that is not named, or null, is off. Unknown keys are errors, and all
-errors are listed at once. A relative path is relative to the folder in which snakemake runs;
-`{workflow}` at its beginning stands for the folder of this workflow. Paths in a model.yaml are
-relative to that file.
+A run uses your file and the defaults below, and nothing else. Without a config the demo runs
+([demo.yaml](demo.yaml)); `--config key=value` alone changes a key of the demo, and together with
+`--configfile` a key of your file. A step that is not named, or is null, is off. Unknown keys are
+errors, and all errors are listed at once. A relative path is relative to the folder in which
+snakemake runs; `{workflow}` at its beginning stands for the folder of this workflow. Paths in a
+model.yaml are relative to that file.
 
-A default of *required* means that the key must be given. `[]` behind a key stands for each item of
-a list, `<name>` for each name of a mapping. Whole files are in [examples](examples).
+A default of *required* means that the key must be given. `[]` after a key stands for each item of
+a list, `<name>` for each name of a mapping. Complete files are in [examples](examples).
 """
 
 _TEMPLATE_INTRO = """# The config of a run: copy this file, put your own paths in, and run
 #   snakemake --configfile my.yaml --cores 8
-# What stands behind a # is optional and shows the default, or a value to begin with: take the # and
-# the space behind it away to set it. README.md beside this file says all of every key; whole
-# configs are in examples/.
+# Keys after a # are optional and show the default, or a value to begin with. To set one, remove the
+# # and the space after it. README.md in this folder describes every key; examples/ holds complete
+# configs.
 # Relative paths are relative to the folder in which snakemake runs.
 # Made by `python -m cisweep.plan.document` (`make docs`) from the config models.
 """

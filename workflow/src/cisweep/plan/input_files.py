@@ -53,5 +53,6 @@ def check_names(names: Iterable[str], lengths: Iterable[str], path: Path, key: s
             f"none of its chromosomes ({shown}) is in the genome ({', '.join([*lengths][:5])}, …), "
             f"so that {key} has no effect",
             where=str(path),
-            mend=renaming(names, lengths) or f"use one naming for both, or leave {key} out",
+            mend=renaming(names, lengths)
+            or f"use the same chromosome names in both, or leave {key} out",
         )

@@ -201,7 +201,7 @@ class Plan:
             tile = self.config.regions.tile
             longest = max(bp for name, bp in self.source.lengths.items() if self.wanted(name))
             raise ConfigError(
-                f"start {tile.start} lies behind the end of every chromosome that is taken (the "
+                f"start {tile.start} is beyond the end of every chromosome of the run (the "
                 f"longest has {longest} bp)",
                 where="regions.tile",
                 mend="correct regions.tile.start or regions.chroms",

@@ -37,7 +37,7 @@ class GenomeConfig(Strict):
     """The genome."""
 
     fasta: Path = Field(examples=["my_genome.fa"])
-    """FASTA, plain or bgzip, with its .fai (and .gzi) beside it."""
+    """FASTA, plain or bgzip, with its .fai (and .gzi) in the same folder."""
 
 
 class TileConfig(Strict):
@@ -46,11 +46,11 @@ class TileConfig(Strict):
     stride_bp: int = Field(ge=1, examples=[100])
     """Distance between the starts of two tiles."""
     start: int = Field(0, ge=0)
-    """Only tiles whose centre lies from here on, 0-based, on every chromosome that
-    `regions.chroms` takes."""
+    """Only tiles whose centre is at this position or after it (0-based) are used, on every
+    chromosome that `regions.chroms` matches."""
     end: int | None = Field(None, ge=1)
-    """Only tiles whose centre lies before this base (half-open: 20:0-1000000 has end 1000000); null
-    = to the end of the chromosome."""
+    """Only tiles whose centre is before this position are used (half-open: 20:0-1000000 has end
+    1000000); null = to the end of the chromosome."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -65,20 +65,21 @@ class TileConfig(Strict):
 
 
 class RegionsConfig(Strict):
-    """Which stretches of the genome, and what makes one unusable."""
+    """Which regions of the genome are analysed, and what makes one unusable."""
 
     tile: TileConfig | None = Field(None, examples=[{"stride_bp": 100, "start": 0, "end": None}])
     """Tile the genome."""
     bed: Path | None = Field(None, examples=["my_peaks.narrowPeak"])
-    """BED3 to BED12 or narrowPeak, plain or gzip; windows are centred on its rows."""
+    """BED3 to BED12 or narrowPeak, plain or gzip; a window is centred on each row
+    (narrowPeak: on its summit)."""
     edge: Literal["drop", "pad"] = "drop"
-    """A window that leaves its chromosome is dropped, or padded with N."""
+    """Drop a window that reaches beyond its chromosome, or pad it with N."""
     chroms: str = ".*"
     """Regular expression that the whole name of a chromosome must match."""
     max_n: float = Field(0.1, ge=0, le=1)
     """Largest share of N in a window."""
     blacklist: list[Path] = []
-    """BED files; windows that touch them are dropped."""
+    """BED files; windows that overlap them are dropped."""
     max_dropped: float = Field(0.5, ge=0, le=1)
     """The run fails if a larger share of regions is dropped."""
 
@@ -112,7 +113,7 @@ class RunConfigBase(Strict):
     """A run of cisweep."""
 
     run: Name = Field(examples=["my_run"])
-    """Name of the run; products lie in results/<run>."""
+    """Name of the run; its products are in results/<run>."""
     genome: GenomeConfig | None = Field(None, examples=[{"fasta": "my_genome.fa"}])
     """The genome (or give `sequences`); a run that only trains needs neither."""
     regions: RegionsConfig = Field(RegionsConfig(), examples=[{"bed": "my_peaks.narrowPeak"}])
@@ -120,16 +121,18 @@ class RunConfigBase(Strict):
     sequences: Path | None = Field(None, examples=["my_sequences.fa"])
     """Instead of genome and regions: a FASTA file, or a table with columns name and sequence."""
     models: dict[Name, Path | None] = Field({}, examples=[{"my_model": "models/my_model.yaml"}])
-    """Id of a model: its model.yaml. Each id becomes a folder under results/<run>."""
+    """For each model, its id and its model.yaml. Each id becomes a folder under results/<run>."""
     motifs: Path | None = Field(None, examples=["my_motifs.meme"])
     """Motif file in MEME format; needed by seqlets, hits and experiments with motifs."""
     chunk_bp: int | None = Field(None, ge=100)
     """Bases of the genome (or of all sequences) whose regions one job handles; null = chosen from
-    the regions and the models' windows, so that a job takes minutes, and said at the start."""
+    the regions and the models' windows so that a job takes minutes. The chosen number is printed at
+    the start."""
     seed: int = Field(0, ge=0, lt=2**64)
     """Seed of the run."""
     device: str = "cpu"
-    """cpu, cuda (a free GPU is taken), or cuda:N. There is no silent fall-back."""
+    """cpu, cuda (a free GPU is taken), or cuda:N. A job that gets no GPU fails; it never continues
+    on the CPU."""
     deterministic: bool = True
     """Use torch's deterministic algorithms."""
     tf32: bool = False
@@ -271,7 +274,7 @@ def needless_nulls(config: Any) -> list[str]:
         keys.append("regions.tile")
     if "genome" in config.model_fields_set and config.genome is None:
         keys.append("genome")
-    why = "is no longer needed: nothing of the demo lies under your file"
+    why = "is no longer needed: your file no longer inherits values from the demo"
     return [f"{key}: null {why}" for key in keys]
 
 
@@ -282,7 +285,10 @@ def _check_inputs(config: Any, models: dict[str, ModelConfig]) -> list[str]:
         for item in model.inputs:
             where = f"models.{model_id}: input {item.name!r}"
             if item.kind == "bigwig" and config.genome is None:
-                found.append(f"{where}: needs a genome; sequences have no place on a bigWig")
+                found.append(
+                    f"{where}: needs a genome: a bigWig holds positions in a genome, and "
+                    "sequences have none"
+                )
             if item.kind == "column" and config.sequences is None:
                 found.append(f"{where}: is a column of a table of sequences, and the run has none")
         if config.genome is None and model.fold_policy == "held_out":

@@ -67,13 +67,15 @@ def small_chunks(plan: "Plan", model: str) -> str | None:
     n_good = max(1, ceil(total / BASES_A_SECOND / GOOD_SECONDS))
     selecting = _selecting_step(plan, model)
     most = "" if selecting is None else "at most "
-    why = "" if selecting is None else f" and as if steps.{selecting} took the most it may"
+    why = (
+        "" if selecting is None else f" and for the most windows that steps.{selecting} may select"
+    )
     all_bp = sum(plan.source.lengths.values())
     return (
         f"{n_chunks} chunks of model {model} hold {n_windows / n_chunks:,.0f} windows on average, "
         f"which is {most}about {seconds:.1g} s of work for a small network (a guess from their "
-        f"bases{why}), "
-        "and a job costs several seconds beyond its work. Larger chunks are faster: chunk_bp: "
+        f"bases{why}), and each job takes several seconds to start and to end. Larger chunks are "
+        "faster: chunk_bp: "
         f"{_rounded(all_bp / n_good)} gives {most}about {n_good} (it is {plan.config.chunk_bp})"
     )
 
@@ -153,9 +155,10 @@ def chosen_notice(plan: "Plan") -> str | None:
     n = max(len(plan.chunks(model)) for model in plan.models)
     seconds = max(load.seconds(min(plan.chunk_bp, load.over_bp)) for load in loads)
     jobs = "1 job" if n == 1 else f"{n:,} jobs"
-    minutes = "less than a minute" if seconds < 60 else f"some {seconds / 60:.0f} minutes"
+    minutes = "less than a minute" if seconds < 60 else f"about {seconds / 60:.0f} minutes"
     return (
-        f"chunk_bp {plan.chunk_bp:,} is chosen: {jobs} a step, the costliest of {minutes} on one "
+        f"chunk_bp {plan.chunk_bp:,} is chosen: {jobs} per step, the longest takes {minutes} on "
+        "one "
         f"core (a guess, for a small network); set chunk_bp: {plan.chunk_bp} to keep it"
     )
 

@@ -20,7 +20,7 @@ class FoundLogo:
 
 
 def save_found_logos(logos: Sequence[FoundLogo], path: Path, *, n: int = 30) -> None:
-    """Write a row a motif (the first n): attributions and bits, forward and reverse complement.
+    """Write a row per motif (the first n): attributions and bits, forward and reverse complement.
 
     A figure without motifs says so.
     """

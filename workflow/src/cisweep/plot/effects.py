@@ -139,7 +139,7 @@ def plot_ranked(
 
 
 def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -> None:
-    """Write one panel a target: the n motifs that rank first, with their intervals.
+    """Write one panel per target: the n motifs that rank first, with their intervals.
 
     table: columns motif, name, target, n, effect, ci_low, ci_high, rank; losses: a table of
     ablations, whose differences from random spans (difference, difference_ci_low,
@@ -164,7 +164,7 @@ def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -
 
 
 def spacing_figure(table: Any, path: Any) -> None:
-    """Write one panel a target and pair: effect over distance, with bands of confidence.
+    """Write one panel per target and pair: effect over distance, with bands of confidence.
 
     table: columns motif_a, name_a, motif_b, name_b, orientation, distance_bp, target, effect,
     ci_low, ci_high.

@@ -50,7 +50,7 @@ OUTLINES: dict[str, list[tuple[Any, ...]]] = {
 
 
 class Letters(NamedTuple):
-    """The letters of a logo, one row a letter.
+    """The letters of a logo, one row per letter.
 
     index: row of the matrix. position: column. bottom, height: in the unit of the matrix, height
     positive. below: whether the letter hangs upside down under the axis.

@@ -54,7 +54,7 @@ def plot_logo(
     X_attr: array or tensor (letters, length)
         Attributions, projected or hypothetical; negative letters hang below the axis.
     ax: matplotlib axes, or None for the current ones
-    color: None, a color, {letter: color}, or one color or number a position of `X_attr`
+    color: None, a color, {letter: color}, or one color or number per position of `X_attr`
         Numbers go through `color_cmap` between `color_vmin` and `color_vmax`.
     annotations: table with columns start and end, 0-based half-open in `X_attr`
         The name is column motif_name, or the first one. Those that touch the span are drawn,
@@ -177,7 +177,7 @@ def _position_colors(
 
 
 def _letter_colors(letters: Letters, alphabet: Sequence[str], color: Any, first: int) -> np.ndarray:
-    """Return (n, 4) RGBA colors, one a letter."""
+    """Return (n, 4) RGBA colors, one per letter."""
     from matplotlib.colors import to_rgba_array
 
     if isinstance(color, np.ndarray):

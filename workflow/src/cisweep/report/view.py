@@ -147,9 +147,8 @@ _REASONS = {
 def counted_reasons(dropped: pd.DataFrame) -> tuple[int, str]:
     """Return how many regions were dropped, and how many for which reason."""
     counts = dropped["reason"].value_counts()
-    text = ", ".join(
-        f"{_REASONS.get(reason, reason.replace('_', ' '))}: {n:,}" for reason, n in counts.items()
-    )
+    words = {reason: _REASONS.get(reason, reason.replace("_", " ")) for reason in counts.index}
+    text = ", ".join(f"{words[reason]}: {n:,}" for reason, n in counts.items())
     return len(dropped), (f"{text} (each one: dropped_regions.tsv)" if text else "none")
 
 

@@ -1,6 +1,6 @@
 """Sequences as tokens: uint8 arrays, 0 1 2 3 = A C G T and 4 = N, without torch.
 
-One byte a base is what is read, stored and shuffled; one-hot is made on the device.
+One byte per base is what is read, stored and shuffled; one-hot is made on the device.
 """
 
 import ctypes
@@ -47,7 +47,7 @@ def tokenize(text: bytes | bytearray | memoryview | str | Sequence[bytes | str])
     Raises
     ------
     SequenceError
-        A character is no letter of a nucleotide (its 0-based position is named), or the
+        A character is not a letter of a nucleotide (its 0-based position is named), or the
         sequences of a list differ in length.
 
     Examples
@@ -75,7 +75,7 @@ def _ascii(text: bytes | bytearray | memoryview | str) -> bytes | bytearray | me
 def _raise_foreign(text: bytes | bytearray | memoryview | str, position: int, where: str) -> None:
     character = text[position] if isinstance(text, str) else chr(text[position])
     raise SequenceError(
-        f"{character!r} is no letter of a nucleotide",
+        f"{character!r} is not a letter of a nucleotide",
         where=where,
         mend="use A C G T N or the IUPAC letters R Y S W K M B D H V, in either case",
     )

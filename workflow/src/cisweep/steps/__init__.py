@@ -1,4 +1,4 @@
-"""The registry of steps: one file a step, found by being here."""
+"""The registry of steps: one file per step, found by being here."""
 
 from functools import cache
 from importlib import import_module
@@ -18,6 +18,6 @@ def all_steps() -> dict[str, Step]:
 
 
 def step_of(rule: str) -> Step | None:
-    """Return the step of a rule, which is called as the step, or so with `_` and more behind it."""
+    """Return the step of a rule, whose name is the step's, or begins with it and `_`."""
     names = [name for name in all_steps() if f"{rule}_".startswith(f"{name}_")]
     return all_steps()[max(names, key=len)] if names else None

@@ -11,15 +11,16 @@ class AblateConfig(StepConfig):
     motifs: list[str] | None = None
     """Identifiers or names of the motifs to use; null = all that have hits."""
     n_shuffles: int = Field(20, ge=1)
-    """Shuffles of each hit."""
+    """Number of shuffles of each hit."""
     n_controls: int = Field(5, ge=1)
-    """Random spans, as long as the hit and in its window, with which each hit is compared. Each is
-    shuffled n_shuffles / n_controls times, so that all of them cost as much as the hit."""
+    """Number of random spans with which each hit is compared. They are as long as the hit and lie
+    in its window. Each is shuffled n_shuffles / n_controls times, so that all of them together cost
+    as much as the hit."""
     max_hits: int = Field(50, ge=1)
-    """Hits of each motif that are ablated: of those inside a region the ones with the lowest
-    p-values that do not overlap."""
+    """Largest number of hits of each motif that are ablated: of the hits inside a region, those
+    with the lowest p-values that do not overlap."""
     min_hits: int = Field(5, ge=2)
-    """Motifs with fewer ablated hits are listed without rank and q-value."""
+    """A motif with fewer ablated hits is listed without rank and q-value."""
     batch_size: int = Field(256, ge=1)
     """Windows that go to the device at once."""
 

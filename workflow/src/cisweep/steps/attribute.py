@@ -14,33 +14,35 @@ class AttributeConfig(StepConfig):
     method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient", "ism"] = (
         "deep_lift_shap"
     )
-    """How bases are given their share of the prediction. The gradient methods are for models of
-    hundreds of kilobases; they do not add up exactly, so set on_incomplete: warn. `ism`: every
-    substitution is predicted; a base's value is its prediction less the mean over the four bases.
-    It needs no references, and there is no sum to which it would add up."""
+    """How the prediction is attributed to the bases. The gradient methods are for models of
+    hundreds of kilobases; their attributions do not add up exactly, so set on_incomplete: warn.
+    `ism`: every substitution is predicted; the value of a base is its prediction minus the mean
+    over the four bases. It needs no references, and there is no sum to which its values would add
+    up."""
     references: str = Field(
         "dinucleotide", pattern=r"^(dinucleotide|shuffle|zeros|uniform|[\w.]+:\w+)$"
     )
-    """Background sequences: shuffles of the window that keep dinucleotides or bases, all zeros,
-    0.25 everywhere, or the user's function as package.module:function, which is given tokens
-    (N, L) uint8 and seeds (N, n) uint64 and returns tokens (N, n, L)."""
+    """Reference sequences: shuffles of the window that keep dinucleotides or bases, all zeros, 0.25
+    everywhere, or your own function as package.module:function, which is given tokens (N, L) uint8
+    and seeds (N, n) uint64 and returns tokens (N, n, L)."""
     references_span_bp: tuple[int, int] | None = None
-    """Replace only [start, end) of the window; null = all of it."""
+    """Only positions [start, end) of the window differ in a reference; null = all positions."""
     n_references: int = Field(20, ge=1)
-    """References a window (zeros and uniform need one)."""
+    """Number of references per window (zeros and uniform need one)."""
     batch_size: int = Field(16, ge=1)
     """Windows that are explained at once."""
     hypothetical: bool = True
-    """Store the attributions of all four bases too (float16, scaled per region)."""
+    """Store the hypothetical attributions too, those of all four bases (float16, scaled per
+    region)."""
     save_bp: int = Field(1000, ge=1)
-    """Central bases whose hypothetical attributions are stored."""
+    """Number of central bases whose hypothetical attributions are stored."""
     max_delta: float = Field(1e-3, gt=0)
-    """Largest convergence delta, as a share of the mean |f(window) - f(reference)| of its chunk's
-    target. Above it the attribution does not add up to the prediction."""
+    """Largest convergence delta, as a share of the mean |f(window) - f(reference)| of the target in
+    the chunk. Above it the attributions do not add up to the prediction."""
     on_incomplete: Literal["fail", "warn"] = "fail"
-    """What to do above max_delta."""
+    """What to do above max_delta: fail, or warn."""
     tracks: bool = True
-    """Write one bigWig a target (genome source only)."""
+    """Write one bigWig per target (not for `sequences`)."""
     export: bool = True
     """Write ChromBPNet's H5 layout and a narrowPeak file for tf-modiscolite and finemo (needs
     hypothetical)."""

@@ -14,17 +14,19 @@ class DesignGoal(Strict):
     """What one target of one model should become."""
 
     model: Name
-    """Id of the model; it is an oracle of the design."""
+    """Id of the model, which becomes an oracle of the design."""
     target: Name
     """Name of its target."""
     kind: Literal["value", "change", "keep", "maximise", "minimise"] = "value"
-    """An absolute value, a change against the unedited window, to stay as it is, or no end."""
+    """What the prediction should do: reach a value, change by a value from that of the unedited
+    window, keep that of the unedited window, or become as large or as small as possible."""
     value: float | None = None
-    """The value or change, in the target's scale; for maximise and minimise when it is enough."""
+    """The value or the change, in the target's scale; for maximise and minimise, the value that is
+    enough."""
     weight: float = Field(1.0, ge=0)
     """Weight of the goal in the loss."""
     tolerance: float = Field(0.5, ge=0)
-    """Distance from the goal that still counts as reached."""
+    """Distance from the goal at which it still counts as reached."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -37,24 +39,26 @@ class DesignConfig(StepConfig):
     """Ledidi designs of each region for each set of goals."""
 
     regions: Path | None = None
-    """BED of the regions to design; null = the run's regions. Windows are centred on its rows."""
+    """BED of the regions to design; null = the run's regions. A window is centred on each row."""
     goals: dict[Name, list[DesignGoal]] = Field(default={}, validate_default=True)
-    """Name: goals that hold together. Several names are a catalogue: a design of each region for
-    each of them."""
+    """For each name, the goals that one design must reach together. With several names, a region
+    has one design for each name."""
     region_goals: dict[str, list[Name]] = {}
-    """Name of a region in the BED: names of its goals; regions not named get those of `*`, or all
-    of them if `*` is not given."""
+    """For each region of the BED, by its name, the names of its goals. Regions that are not listed
+    have the goals of `*`, or all of them if `*` is not given."""
     goals_table: Path | None = None
     """TSV with the columns region (`*` = all), model, target, kind, and where needed value, weight,
-    tolerance and goal (a name; rows of one name and region hold together). Added to goals."""
+    tolerance and goal (a name; rows with the same name and region are reached together). Added to
+    goals."""
     judges: list[Name] = []
-    """Models that take no part in the design; their predictions stand beside it."""
+    """Models that take no part in the design; their predictions are reported beside those of the
+    oracles."""
     frozen: Path | None = None
     """BED of positions that keep their base."""
     priors: Path | None = None
     """TSV without header: chrom, start, end, base (A, C, G, T, or `*` for each edit), weight. The
-    weight is added to the logit by which the base is drawn: about 9 makes a base as likely as
-    the genome's, -inf forbids it."""
+    weight is added to the logit from which the base is drawn: about 9 makes a base as likely as the
+    base of the genome, -inf forbids it."""
     max_edits: int | None = Field(None, ge=0)
     """Largest number of edits."""
     min_distance_bp: int = Field(1, ge=1)
@@ -64,43 +68,44 @@ class DesignConfig(StepConfig):
     forbidden_motifs: Path | None = None
     """MEME file of motifs that no design may hold."""
     required_motifs: Path | None = None
-    """MEME file of motifs of which every design holds a hit."""
+    """MEME file of motifs that every design must hold, at least one hit of each."""
     motif_threshold: float = Field(1e-4, gt=0, lt=1)
-    """p-value of a hit of these motifs, and of the hits gained and lost; of uniform bases (0.25),
-    as designs are sequences of their own. A p-value of the step hits is one of the run's
-    background, so that the same site may have another."""
+    """Largest p-value of a hit of these motifs, and of the hits that are gained and lost. It is
+    computed from uniform base frequencies (0.25), because a designed sequence is not one of the
+    genome. The step hits uses the run's background, so it may give another p-value to the same
+    site."""
     l: float = Field(0.1, ge=0)
-    """Cost of an edit in the loss."""
+    """Weight of the number of edits in the loss."""
     tau: float = Field(1.0, gt=0)
     """Temperature of the Gumbel-softmax."""
     lr: float = Field(1.0, gt=0)
     """Learning rate."""
     samples: int = Field(16, ge=1)
-    """Samples of each region in an iteration (Ledidi's batch_size)."""
+    """Number of samples of each region in an iteration (Ledidi's batch_size)."""
     max_iter: int = Field(1000, ge=1)
     """Largest number of iterations."""
     early_stopping_iter: int = Field(100, ge=1)
     """Iterations without improvement after which a region stops."""
     n_repeats: int = Field(1, ge=1)
-    """Runs with other noise, of which the best design is kept."""
+    """Number of runs with different noise; the best design is kept."""
     prune: bool = True
-    """Take back edits, one by one, as long as the goals stay reached (or, where they are not, as
-    long as the predictions move by less than prune_threshold)."""
+    """Take back edits one by one, as long as the goals stay reached (or, where they are not
+    reached, as long as the predictions move by less than prune_threshold)."""
     swaps: int = Field(10, ge=0)
-    """Edits that are swapped, after pruning and one by one, for others nearer to the goals;
-    0 = none."""
+    """Number of edits that, after pruning, are exchanged one by one for others that come nearer to
+    the goals; 0 = none."""
     prune_threshold: float = Field(1.0, ge=0)
-    """Limit of the drift, Σ over goals of |change|, where goals are not reached."""
+    """Limit of the drift, Σ over goals of |change|, where the goals are not reached."""
     baselines: list[Literal["greedy_motif", "beam", "random"]] = ["random"]
-    """Simpler methods in the same table, with the pruned design's number of edits; greedy_motif
-    puts in the motifs of `motifs` and is slow with many."""
+    """Simpler methods in the same table, with as many edits as the pruned design; greedy_motif
+    inserts the motifs of `motifs` and is slow with many."""
     n_references: int = Field(20, ge=0)
-    """Shuffles for the attributions before and after; 0 = none."""
+    """Number of shuffles for the attributions before and after; 0 = no attributions."""
     composition: Path | None = None
-    """BED of regions of usual composition, such as the peaks that the model was trained on; designs
-    beyond them in GC or k-mers are marked off_distribution. null = the run's regions."""
+    """BED of regions of usual composition, such as the peaks that the model was trained on; null =
+    the run's regions. Designs with unusual GC or k-mers are marked off_distribution."""
     regions_per_batch: int = Field(32, ge=1)
-    """Regions under optimisation at a time."""
+    """Number of regions that are optimised at once."""
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +127,7 @@ class DesignConfig(StepConfig):
             raise ValueError(f"region_goals: no goals of the name {', '.join(sorted(unknown))}")
         oracles = {g.model for goals in self.goals.values() for g in goals}
         if both := sorted(oracles & set(self.judges)):
-            raise ValueError(f"judges: {', '.join(both)} takes part in the design")
+            raise ValueError(f"judges: {', '.join(both)} is an oracle of the design too")
         if self.gc_range and not 0 <= self.gc_range[0] <= self.gc_range[1] <= 1:
             raise ValueError("gc_range: give 0 <= low <= high <= 1")
         return self

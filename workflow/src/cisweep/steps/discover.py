@@ -14,25 +14,27 @@ class DiscoverConfig(StepConfig):
     several regions cover gives one seqlet."""
 
     window_bp: int = Field(400, ge=40)
-    """Central bases of each region in which seqlets are called. What lies around them, as far as a
-    motif grows (40 bp on both sides), is read too, if attribute's save_bp stores it."""
+    """Number of central bases of each region in which seqlets are called. The bases around them, as
+    far as a motif grows (40 bp on each side), are read too, if attribute's save_bp stores them."""
     max_regions: int = Field(20_000, ge=1)
-    """Regions that are searched; of more, a sample drawn by their coordinates. With a window of
-    400 bp 20,000 of them take 1 GB."""
+    """Largest number of regions that are searched; if there are more, a sample is drawn by their
+    coordinates. With a window of 400 bp, 20,000 regions take 1 GB."""
     min_seqlets: int = Field(100, ge=20)
-    """Seqlets of a sign without which no motifs of this sign are sought."""
+    """With fewer seqlets of one sign, no motifs of this sign are searched for."""
     max_seqlets: int = Field(10_000, ge=20)
-    """Seqlets of a sign that are clustered; each takes about 0.1 s and 0.15 MB."""
+    """Largest number of seqlets of one sign that are clustered; each takes about 0.1 s and 0.15
+    MB."""
     target_fdr: float = Field(0.05, gt=0, lt=1)
-    """Share of false seqlets that is accepted, against a Laplace null."""
+    """Accepted share of false seqlets, against a Laplace null."""
     n_leiden_runs: int = Field(2, ge=1)
-    """Runs of the clustering, of which the best is taken; their seeds are fixed."""
+    """Number of runs of the clustering; the best is kept, and their seeds are fixed."""
     nearest: int = Field(3, ge=1)
-    """Closest motifs of the motif file that Tomtom lists for each found one."""
+    """Number of closest motifs of the motif file that Tomtom lists for each discovered one."""
     name_rate: float = Field(0.05, gt=0, lt=1)
-    """Share of random patterns (as certain as the found one, of sequence drawn from the regions;
-    and its own columns shuffled) that get a name: a found motif has the name of the closest known
-    one if no more have one as close."""
+    """Largest share of random patterns that may have a name. A discovered motif has the name of the
+    closest known motif if at most this share of random patterns has one as close. Random patterns
+    are as certain as the motif and made of sequence drawn from the regions, or are the motif with
+    its columns shuffled."""
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:

@@ -16,17 +16,17 @@ class HitsConfig(StepConfig):
     threshold: float = Field(1e-4, gt=0, lt=1)
     """Largest p-value of a hit."""
     pseudocount: float = Field(1e-4, gt=0)
-    """Added to each probability of a matrix."""
+    """Number that is added to each probability of a matrix."""
     bin_size: float = Field(0.1, ge=1e-3, le=1)
-    """Resolution of the score, bits."""
+    """Resolution of the score, in bits."""
     background: Literal["genome", "uniform", "markov1"] | list[float] = "genome"
-    """What a match is compared with: base frequencies A C G T of the genome (both strands), 0.25
-    each, or as given; `markov1` keeps the genome's dinucleotides too (a chain of order 1), so that
-    its p-values hold where CG is rare and AA is frequent."""
+    """Base frequencies A C G T with which a match is compared: those of the genome (both strands),
+    0.25 each, or as given. `markov1` keeps the genome's dinucleotides too (a chain of order 1), so
+    that p-values hold where CG is rare and AA is frequent."""
     null_copies: int = Field(50, ge=2)
-    """Column-shuffled copies of each matrix. The mean attribution of a motif is ranked among those
-    of all copies of all motifs: with n copies a single motif reaches a q-value of little more than
-    1 / n."""
+    """Number of column-shuffled copies of each matrix. The mean attribution of a motif is ranked
+    among those of all copies of all motifs: with n copies, the q-value of a single motif can fall
+    to a little more than 1 / n."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -14,16 +14,17 @@ class IsmConfig(StepConfig):
     """BED3 to BED12 or narrowPeak of the regions to mutate; null = the selected peaks, or all
     regions of the run if the step select is off."""
     top_n: int | None = Field(20, ge=1)
-    """Of the selected peaks, the strongest of each target that overlap none stronger; null = all of
-    these. Not used with bed."""
+    """Number of selected peaks per target, the strongest ones that do not overlap a stronger one;
+    null = all of these. Not used with bed."""
     span_bp: int | None = Field(None, ge=1)
-    """Central bases that are mutated; null = the whole window."""
+    """Number of central bases that are mutated; null = the whole window."""
     batch_size: int = Field(32, ge=1)
     """Mutants that go to the device at once."""
     top_figures: int = Field(5, ge=0)
-    """Regions a target, those with the highest predictions, drawn as heat map and logo."""
+    """Number of regions per target, those with the highest predictions, that are drawn as heat map
+    and logo."""
     tracks: bool = True
-    """Write one bigWig a target (genome source only)."""
+    """Write one bigWig per target (not for `sequences`)."""
 
 
 def _products(config: IsmConfig, model) -> list[str]:

@@ -14,10 +14,11 @@ class SignalConfig(Strict):
     """Observed signal that predictions are compared with."""
 
     paths: list[Path] = Field(min_length=1)
-    """bigWig files; for a track of two strands plus and minus, else their signal is summed."""
+    """bigWig files; for a track of two strands plus and minus, otherwise their signals are
+    summed."""
     width_bp: int | None = Field(None, ge=1)
-    """For a target: the bases around the window's centre whose signal is summed; null = the
-    window. A track is compared over the bases that it covers."""
+    """For a target: length of the span around the window's centre over which the signal is summed;
+    null = the window. A track is compared over the bases that it covers."""
 
 
 class PredictConfig(StepConfig):
@@ -26,9 +27,10 @@ class PredictConfig(StepConfig):
     batch_size: int = Field(256, ge=1)
     """Windows that go to the device at once."""
     tracks: bool = True
-    """Write one bigWig a target and one a strand of a track (genome source only)."""
+    """Write one bigWig per target, and one per strand of a track (not for `sequences`)."""
     signal: dict[Name, SignalConfig] = {}
-    """Name of a target or track: its observed signal, for metrics.tsv (genome source only)."""
+    """For each target or track, by its name, the observed signal for metrics.tsv (not for
+    `sequences`)."""
 
     def signal_of(self, model: ModelConfig) -> dict[str, SignalConfig]:
         """Return the signal that this model's targets and tracks are compared with."""
@@ -52,7 +54,10 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
         return []
     found = []
     if run.genome is None:
-        found.append("steps.predict.signal: needs a genome; sequences have no place on a bigWig")
+        found.append(
+            "steps.predict.signal: needs a genome: a bigWig holds positions in a genome, and "
+            "sequences have none"
+        )
     strands = {t.name: len(t.tasks) for m in models.values() for t in m.tracks if step.tracks}
     known = {name for m in models.values() for name in m.target_names} | set(strands)
     for name, signal in step.signal.items():

@@ -18,16 +18,16 @@ class HubConfig(Strict):
     """UCSC's name of the genome: hg38, sacCer3. The IGV session uses it too, in place of the
     FASTA."""
     email: str = Field(pattern=r"^\S+@\S+$", examples=["me@my.org"])
-    """Whom users of the hub may ask; UCSC wants it."""
+    """Address for questions of the hub's users; UCSC requires it."""
 
 
 class ReportConfig(StepConfig):
     """The page results/<run>/report.html, and igv_session.xml for a genome browser."""
 
     top_regions: int = Field(8, ge=0)
-    """Regions a target shown as track, logo, seqlets and hits."""
+    """Number of regions per target that are shown with track, logo, seqlets and hits."""
     top_motifs: int = Field(10, ge=1)
-    """Motif families a target in the ranking."""
+    """Number of motif families per target in the ranking."""
     explorer_mb: float = Field(4.0, ge=0, le=100, allow_inf_nan=False)
     """MB of tracks in the page's explorer; a larger run shows its strongest regions. 0: no
     explorer."""
@@ -37,7 +37,10 @@ class ReportConfig(StepConfig):
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     if run.genome is None and run.steps.report.hub:
-        return ["steps.report.hub: needs a genome; sequences have no place at UCSC"]
+        return [
+            "steps.report.hub: needs a genome: a track hub shows positions in a genome, and "
+            "sequences have none"
+        ]
     return []
 
 

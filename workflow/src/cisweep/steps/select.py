@@ -17,21 +17,21 @@ class SelectConfig(StepConfig):
     """
 
     fdr: float | None = Field(FDR, gt=0, lt=1)
-    """Largest false discovery rate of each target's peaks, against peaks that the model predicts
-    on dinucleotide-shuffled sequence; null = the peaks are chosen by top_n and threshold alone,
-    and their rate is only told."""
+    """Largest false discovery rate of each target's peaks. They are compared with the peaks that
+    the model predicts on dinucleotide-shuffled sequence. null = peaks are chosen by top_n and
+    threshold alone, and their rate is only reported."""
     top_n: int | None = Field(None, ge=1)
-    """Keep the strongest n peaks of each target (of those at the rate, where fdr is given)."""
+    """Keep the strongest n peaks of each target (of those that pass fdr, where it is given)."""
     threshold: float | None = None
-    """Keep peaks with a prediction of at least this (in the target's unit)."""
+    """Keep peaks whose prediction is at least this, in the target's unit."""
     min_distance_bp: int | None = Field(None, ge=1)
     """A peak is the highest window within this distance; null = window_bp."""
     targets: list[str] | None = None
     """Targets whose peaks are wanted; null = all."""
     null_windows: int = Field(100_000, ge=0)
-    """Most windows of shuffled sequence that are predicted. Where the run has more windows,
-    stretches are drawn from all over it; where it has fewer, each is shuffled up to 1 / fdr times
-    (10 times without fdr). 0 = no shuffled sequence and no rates (needs fdr: null)."""
+    """Largest number of windows of shuffled sequence that are predicted. If the run has more
+    windows, stretches are drawn from all over it; if it has fewer, each is shuffled up to 1 / fdr
+    times (10 times without fdr). 0 = no shuffled sequence and no rates (needs fdr: null)."""
 
     @property
     def draws(self) -> int:

@@ -12,7 +12,7 @@ class SeqletsConfig(StepConfig):
     place that several windows cover counts once, in the window in which it is most central."""
 
     fdr: float = Field(0.2, gt=0, lt=1)
-    """Share of false calls that is accepted, per target and sign (0.2 as in TF-MoDISco), given the
+    """Accepted share of false calls, per target and sign (0.2 as in TF-MoDISco), given the
     selection of the windows."""
     threshold: float = Field(0.01, gt=0, lt=1)
     """p-value that every sub-span of a seqlet must pass (recursive_seqlets)."""
@@ -25,18 +25,18 @@ class SeqletsConfig(StepConfig):
     negative: bool = True
     """Call spans of negative attribution too."""
     null_windows: int = Field(20_000, ge=1)
-    """Most shuffled windows that are explained too, as the null of the FDR: of more windows as many
-    are drawn. Each drawn window is shuffled once, and of fewer than 40 / fdr windows each as often
-    as it takes to have that many."""
+    """Largest number of shuffled windows that are explained as the null of the FDR. If the run has
+    more windows, this many are drawn and shuffled once each; if it has fewer than 40 / fdr, each is
+    shuffled as often as needed to have 40 / fdr."""
     clip: float = Field(1e-4, ge=0, lt=0.5)
-    """Share of positions at either end of the attributions that is clipped, so that one outlier
-    does not flatten the background."""
+    """Share of positions at each end of the distribution of attributions that is clipped, so that
+    one outlier does not flatten the background."""
     nearest: int = Field(3, ge=1)
-    """Closest motifs that Tomtom names for each seqlet."""
+    """Number of closest motifs that Tomtom lists for each seqlet."""
     name_rate: float = Field(0.05, gt=0, lt=1)
-    """Share of random spans, of the same lengths in the same windows, that get a name: a seqlet is
-    called by its closest motif, or a match over it and its neighbour, if no more are named as
-    well."""
+    """Largest share of random spans, of the same lengths in the same windows, that may have a name.
+    A seqlet has the name of its closest motif, or of a match over it and its neighbour, if at most
+    this share of random spans is named as well."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -44,9 +44,9 @@ class KmersData(Strict):
     k: int = Field(8, ge=3, le=10)
     """Length of the sequences, bp."""
     letters: dict[Literal["A", "C", "G", "T"], float] = {"A": 20, "C": 17, "G": 14, "T": 11}
-    """The score is the mean of these over the letters, …"""
+    """The score of a k-mer is the mean of these numbers over its letters, …"""
     words: dict[str, float] = {"TAT": 10, "GCG": -10}
-    """… plus this for each word that occurs, however often."""
+    """… plus this number for each word that occurs in it, however often."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -62,7 +62,8 @@ class TableData(Strict):
     """Tables of sequences with measured values."""
 
     kind: Literal["table"]
-    """TSV or CSV files (plain or gzip) with a header, or FASTA files beside a table of values."""
+    """TSV or CSV files (plain or gzip) with a header, or FASTA files together with a table of
+    values."""
     paths: list[Path] = Field(min_length=1)
     """Tables, joined row by row; all need the same columns."""
     sequence: str = "sequence"
@@ -70,7 +71,7 @@ class TableData(Strict):
     values: list[str] = Field(min_length=1)
     """Columns of the values; for multiclass one column of class names."""
     group: str | None = None
-    """Column of the split's groups."""
+    """Column of the groups for split.by: group."""
     chrom: str | None = None
     """Column of the chromosome, for a split by chromosome."""
     fasta: Path | None = None
@@ -78,18 +79,19 @@ class TableData(Strict):
     name: str = "name"
     """Column that names a sequence of `fasta`."""
     hold_out_from: list[Path] = []
-    """Only rows of these tables may be held out, with their near-duplicates; empty: all."""
+    """Only rows of these tables, with their near-duplicates, may be held out; empty: of all
+    tables."""
     conditions: dict[str, Name] = {}
-    """Tables that were measured under different conditions: name of a table (its file name up to
-    the first dot): name of its condition. Each condition has outputs of its own, which share all
-    layers but the last; empty: all tables are alike."""
+    """Tables that were measured under different conditions: for a table, by its file name up to the
+    first dot, the name of its condition. Each condition has its own outputs, which share all layers
+    but the last; empty: all tables are alike."""
     standardize: bool = True
     """Train on (value − mean) / SD of the training rows; undone in the saved weights."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if strange := [path for path in self.hold_out_from if path not in self.paths]:
-            raise ValueError(f"hold_out_from: {strange[0]} is none of the tables in paths")
+            raise ValueError(f"hold_out_from: {strange[0]} is not one of the tables in paths")
         tables = [path.name.split(".")[0] for path in self.paths]
         unnamed = [name for name in tables if self.conditions and name not in self.conditions]
         if unnamed:
@@ -111,20 +113,20 @@ class NegativesConfig(Strict):
 
 
 class ValidationNegativesConfig(Strict):
-    """Negatives for validation. What is left open is drawn as an epoch of training has it."""
+    """Negatives for validation. What is not given is drawn as in an epoch of training."""
 
     stretches: list[Stretch] = Field(min_length=1)
     """Chromosomes, or chrom:start-end, to draw from."""
     uniform: int | None = Field(None, ge=0)
     """Windows drawn uniformly; null = as many per positive as an epoch of training shows."""
     gc_matched: float | None = Field(None, ge=0)
-    """Windows with the GC content of the part's positives, per positive; null likewise."""
+    """Windows with the GC content of the part's positives, per positive; null: the same."""
     shuffled: float | None = Field(None, ge=0)
-    """Dinucleotide shuffles of positives, per positive; null likewise."""
+    """Dinucleotide shuffles of positives, per positive; null: the same."""
 
 
 class PeaksData(Strict):
-    """Peaks of several factors against background: a multi-label task."""
+    """Peaks of several factors against negatives: a multi-label task."""
 
     kind: Literal["peaks"]
     """BED files, or FASTA files whose headers are chrom:start-end."""
@@ -135,21 +137,21 @@ class PeaksData(Strict):
     window_bp: int = Field(ge=4)
     """Length of the sequences; a peak is centred in it."""
     same_within_bp: int = Field(50, ge=0)
-    """Peaks of two factors whose centres are this close have both labels. A window that holds
-    another factor's peak farther off, up to half of window_bp, has no label for that factor:
-    neither training nor judging counts it."""
+    """If the centres of peaks of two factors are at most this far apart, both are labelled. A
+    window with another factor's peak farther away, up to half of window_bp, has no label for that
+    factor: neither training nor evaluation counts it."""
     train: NegativesConfig
     """Negatives for training."""
     validation: ValidationNegativesConfig
     """Negatives for validation."""
     test: NegativesConfig
-    """Negatives for the held-out metrics, each kind judged on its own."""
+    """Negatives for the held-out metrics; each kind is evaluated separately."""
     negative_ratio: float | None = Field(None, gt=0)
     """Negatives drawn for each epoch, per positive; null = all in every epoch."""
     matrices: Path | None = None
-    """MEME file whose best matrix score is a baseline, …"""
+    """MEME file of matrices, whose best score in a sequence is a baseline, …"""
     matrix_of: dict[Name, str] = {}
-    """… task: id or name of its matrix."""
+    """… and for each task, the id or name of its matrix."""
 
     @field_validator("peaks")
     @classmethod
@@ -164,17 +166,17 @@ class TilesConfig(Strict):
     stride_bp: int = Field(ge=1)
     """Distance between the starts of two windows."""
     min_reads: float = Field(20, ge=0)
-    """Least sum of the signal, …"""
+    """Smallest sum of the signal that makes a window usable, …"""
     min_reads_over: Literal["output", "window"] = "output"
-    """… over the output of a window, or over all of it: then some outputs have few reads, and the
-    counts to predict a wider range."""
+    """… over the output of the window, or over the whole window: then some outputs have few reads,
+    and the counts to predict have a wider range."""
 
 
 class ReadsConfig(Strict):
     """How BAM and fragment files become counts of 5' ends."""
 
     stranded: bool = False
-    """Two tracks for each file, plus and minus strand, instead of one with both."""
+    """Make two tracks of each file, plus and minus strand, instead of one with both."""
     plus_shift_bp: int = 0
     """Added to the 5' end of a plus read and to a fragment's start; 4 for unshifted ATAC."""
     minus_shift_bp: int = 0
@@ -189,34 +191,34 @@ class SignalData(Strict):
     """Base-resolution counts from bigWigs, for BPNet."""
 
     kind: Literal["signal"]
-    """Signal in windows."""
+    """bigWigs of counts, BAM or fragment files, for profiles."""
     genome: Path
     """FASTA of the genome."""
     signal: list[Path] = Field(min_length=1)
     """bigWigs of counts; two = plus and minus strand. Or BAM (with its index) or fragment files
     (.tsv, .bed, plain or .gz), whose 5' ends are counted first; see reads."""
     controls: list[Path] = []
-    """Control tracks, likewise."""
+    """Control tracks, in the same formats."""
     reads: ReadsConfig = ReadsConfig()
     """How BAM and fragment files are counted."""
     peaks: Path | None = None
-    """BED or narrowPeak; windows are centred on it."""
+    """BED or narrowPeak; a window is centred on each row."""
     tiles: TilesConfig | None = None
-    """Or windows from the signal."""
+    """Windows from the signal, in place of peaks."""
     window_bp: int = Field(2114, ge=4)
     """Length of the sequences."""
     output_bp: int = Field(1000, ge=1)
     """Length of the profile, in the middle of the window."""
     jitter_bp: int = Field(128, ge=0)
-    """Peaks move by up to this much while training."""
+    """Peaks are shifted by up to this much while training."""
     negatives: float = Field(0, ge=0)
-    """Windows that train the counts only, per peak: GC-matched ones without a peak; with tiles,
+    """Windows that train only the counts, per peak: GC-matched ones without a peak; with tiles,
     those with fewer reads."""
     negative_ratio: float = Field(0.333, ge=0)
-    """Negatives drawn for each epoch, per peak, and once for validation; 0: they stand in the
-    held-out metrics alone."""
+    """Negatives drawn for each epoch, per peak, and once for validation; 0: only for the
+    metrics."""
     outlier_quantile: float = Field(0.99, gt=0, le=1)
-    """Peaks with more reads than outlier_factor × this quantile are dropped, with a row each."""
+    """Peaks with more reads than outlier_factor × this quantile are dropped (dropped.tsv)."""
     outlier_factor: float | None = Field(1.2, gt=0)
     """See outlier_quantile; null keeps all."""
     strand_swap: list[int] = [1, 0]
@@ -225,7 +227,7 @@ class SignalData(Strict):
     """Weight λ of the count loss; null = mean count of the training peaks, both strands together
     (bpnet-lite's command line takes the mean of one strand)."""
     metrics_min_reads: float = Field(0, ge=0)
-    """Held-out profile metrics are over windows with at least so many reads."""
+    """Held-out profile metrics are over windows with at least this many reads."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -242,11 +244,12 @@ class SplitConfig(Strict):
     """Which rows are held out."""
 
     by: Literal["random", "group", "near_duplicates", "regions"] = "random"
-    """Rows, groups of a column, clusters that share a 20-mer, or chromosomes and stretches."""
+    """What is held out together: single rows, groups of a column, clusters of sequences that share
+    a k-mer, or chromosomes and stretches."""
     validation: float | list[str] = 0.16
     """A fraction, or group labels, chromosomes or stretches (chrom:start-end)."""
     test: float | list[str] = 0.2
-    """Likewise; for `regions` with folds the folds say it."""
+    """The same for the test rows; with `regions` and folds, the folds give it."""
     kmer: int = Field(20, ge=8, le=31)
     """Length of the k-mer that makes two sequences near-duplicates."""
 
@@ -268,7 +271,7 @@ class SplitConfig(Strict):
             raise ValueError(f"validation {self.validation:g} and test {self.test:g} leave no row")
         lists = [set(part) for part in parts.values() if isinstance(part, list)]
         if len(lists) == 2 and (both := sorted(lists[0] & lists[1])):
-            raise ValueError(f"test: {', '.join(both)} stands in validation too")
+            raise ValueError(f"test: {', '.join(both)} is in validation too")
         return self
 
 
@@ -287,13 +290,13 @@ class OptimizerConfig(Strict):
     epochs: int = Field(50, ge=1)
     """Largest number of epochs."""
     batch_size: int = Field(64, ge=1)
-    """Examples of one step."""
+    """Number of examples in one step of the optimiser."""
     learning_rate: float = Field(1e-3, gt=0)
-    """Of the first epoch."""
+    """Learning rate of the first epoch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
     """AdamW decays weights by weight_decay."""
     weight_decay: float = Field(0.01, ge=0)
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     schedule: Literal["plateau", "cosine", "constant"] = "plateau"
     """plateau: × plateau_factor after plateau_patience epochs without a better monitor."""
     plateau_factor: float = Field(0.5, gt=0, lt=1)
@@ -303,12 +306,12 @@ class OptimizerConfig(Strict):
     gradient_clip: float | None = Field(1.0, gt=0)
     """Largest norm of the gradient; null for none."""
     early_stopping: int | None = Field(10, ge=1)
-    """Stop after so many epochs without a better one; null = never."""
+    """Stop after this many epochs without a better one; null = never."""
     monitor: Literal["metric", "loss"] = "metric"
-    """What tells on the validation rows which epoch's weights are kept. metric: a mean over
-    targets, of AUPRC for classes, of Pearson's r for values, of r of profiles (median over windows)
+    """What decides, on the validation rows, which epoch's weights are kept. `metric`: the mean over
+    targets of AUPRC for classes, of Pearson's r for values, of r of profiles (median over windows)
     and counts. An epoch is better where its metric is higher in 97.5 % of 200 resampled sets of the
-    rows; among epochs that differ by less the one with the lowest loss is kept. loss: the lowest
+    rows; among epochs that differ by less, the one with the lowest loss is kept. `loss`: the lowest
     loss alone. The loss of classes is weighted to the base rates of training."""
     mixed_precision: bool = True
     """bfloat16 autocast on a GPU."""
@@ -320,7 +323,7 @@ class Recipe(Strict):
     data: Annotated[KmersData | TableData | PeaksData | SignalData, Field(discriminator="kind")]
     """What to learn from."""
     task: Literal["regression", "multilabel", "multiclass", "profile"]
-    """regression: squared error; multilabel: one logit a task; multiclass: cross entropy;
+    """regression: squared error; multilabel: one logit per task; multiclass: cross entropy;
     profile: BPNet's profile and counts."""
     module: str
     """Built-in module (Linear, CNN, BPNet) or import path `package.module:Class`."""
@@ -329,11 +332,11 @@ class Recipe(Strict):
     split: SplitConfig = SplitConfig()
     """Which rows are held out."""
     folds: list[FoldSplit] = []
-    """Train one model a fold, each as its own job; empty: one model by `split`."""
+    """Train one model per fold, each in its own job; empty: one model by `split`."""
     reverse_complement: bool = True
-    """Show half of the examples reverse-complemented; averaged over both when judged."""
+    """Show half of the examples reverse-complemented; evaluation averages over both strands."""
     jitter_bp: int = Field(0, ge=0)
-    """Table and peak sequences move by up to this much while training."""
+    """Table and peak sequences are shifted by up to this much while training."""
     fit: OptimizerConfig = OptimizerConfig()
     """The optimiser."""
     seed: int = Field(0, ge=0, lt=2**64)
@@ -352,7 +355,7 @@ class Recipe(Strict):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if (self.data.kind == "signal") != (self.task == "profile"):
-            raise ValueError("task profile needs data of kind signal, and that needs it")
+            raise ValueError("task profile and data of kind signal need each other")
         if self.data.kind == "peaks" and (self.task != "multilabel" or self.split.by != "regions"):
             raise ValueError("data of kind peaks needs task multilabel and split.by regions")
         if self.folds and self.split.by != "regions":
@@ -362,7 +365,7 @@ class Recipe(Strict):
         self._check_split()
         for sequence in self.spot_check:
             if not sequence or set(sequence.upper()) - set("ACGTN"):
-                raise ValueError(f"spot_check: {sequence!r} is no sequence of A C G T N")
+                raise ValueError(f"spot_check: {sequence!r} is not a sequence of A C G T N")
         return self
 
     def _check_split(self) -> None:
@@ -395,7 +398,8 @@ class TrainConfig(StepConfig):
     """Train models before the other steps of the run."""
 
     models: dict[Name, Recipe] = Field(min_length=1)
-    """Id of a model: its recipe. Weights go to results/<run>/train/<id>/, beside a model.yaml."""
+    """For each model, its id and its recipe. Weights go to results/<run>/train/<id>/, with a
+    model.yaml."""
     threads: int = Field(1, ge=1)
     """Threads of each training."""
 

@@ -13,35 +13,36 @@ class VariantsConfig(StepConfig):
     """Effects of variants, each in a window centred on it."""
 
     path: Path = Field(examples=["my_variants.vcf.gz"])
-    """VCF, VCF.gz, BCF, or a table with columns chrom, pos_1based, ref, alt and, if wanted, id and
+    """VCF, VCF.gz, BCF, or a table with columns chrom, pos_1based, ref, alt and optionally id and
     group (.tsv, .txt, .csv, also .gz)."""
     contig_aliases: dict[str, str] = {}
-    """Name of a contig in the file: its name in the genome."""
+    """For a contig in the file, by its name, the name in the genome."""
     group_info: str | None = None
-    """INFO field of a VCF that gives a variant's group."""
+    """INFO field of a VCF that gives the group of a variant."""
     max_allele_bp: int = Field(1000, ge=1)
     """Longer alleles are dropped with a reason; so are those longer than half the window."""
     max_dropped: float = Field(0.5, ge=0, le=1)
     """The run fails if a larger share of the variants cannot be scored. Reference blocks of a gVCF
-    (<NON_REF>, <*>) and * are not counted. A file of at most 5000 alleles is judged before any
+    (<NON_REF>, <*>) and * are not counted. A file of at most 5000 alleles is checked before any
     job."""
     trim: Literal["left", "right", "centre"] = "right"
-    """Where an indel's window loses bases or takes new ones in: on the right (its first base
-    stays), on the left (its last base stays), or so that the allele's middle stays. Tracks that
-    the model reads (bigWig) are cut in the same way; an inserted base has the value on its left."""
+    """Where the window of an indel loses or gains bases: on the right (its first base stays), on
+    the left (its last base stays), or on both sides (the allele's middle stays in the centre).
+    Tracks that the model reads (bigWig) are cut in the same way; an inserted base has the value on
+    its left."""
     haplotype: bool = False
-    """Put the other variants of a window into the alternate allele too: all that fit together, or
-    with `sample` those on the same haplotype."""
+    """Put the other variants of a window into the alternate allele too: all that fit together, or,
+    with `sample`, those on the same haplotype."""
     sample: str | None = None
-    """Sample of a VCF whose genotypes say which variants stand on one haplotype (`0|1`, phase sets
-    PS). What it does not carry is left out. Where variants of a window are heterozygous and not
+    """Sample of a VCF whose genotypes tell which variants are on one haplotype (`0|1`, phase sets
+    PS). Variants that it does not carry are left out. If heterozygous variants of a window are not
     phased to each other, the variant is dropped with the reason `unphased`. Needs haplotype."""
     n_nulls: int = Field(0, ge=0)
-    """Draws of shuffled flanks a variant, for empirical p- and q-values; 0 for none."""
+    """Number of draws of shuffled flanks per variant, for empirical p- and q-values; 0 for none."""
     max_nulls: int = Field(100_000, ge=100)
-    """Draws that are kept in all; the smallest p-value is 1 / (this + 1)."""
+    """Number of draws that are kept over all variants; the smallest p-value is 1 / (this + 1)."""
     top_n: int = Field(10, ge=0)
-    """Variants a target whose alleles are shown: attributions, hits gained and lost."""
+    """Number of variants per target whose alleles are shown: attributions, hits gained and lost."""
     batch_size: int = Field(128, ge=1)
     """Windows that go to the device at once."""
 
@@ -50,7 +51,9 @@ class VariantsConfig(StepConfig):
         if self.haplotype and self.n_nulls:
             raise ValueError("n_nulls must be 0 with haplotype: nulls shuffle the flanks")
         if self.sample is not None and not self.haplotype:
-            raise ValueError("sample says which variants share a haplotype: set haplotype: true")
+            raise ValueError(
+                "sample tells which variants share a haplotype, so it needs haplotype: true"
+            )
         return self
 
 

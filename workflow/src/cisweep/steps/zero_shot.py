@@ -17,7 +17,7 @@ class PairFiles(Strict):
     ref: Path
     """Reference sequences."""
     alt: Path
-    """Alternate sequences; names need not match."""
+    """Alternate sequences, in the order of the reference sequences; names need not match."""
     group: str = ""
     """Group of all pairs of these files (exon, intron, …)."""
 
@@ -30,20 +30,22 @@ class ZeroShotConfig(StepConfig):
     scores: list[
         Literal["l2", "cosine", "inner_product", "likelihood_ratio", "masked_token_ratio"]
     ] = ["l2"]
-    """Distances of embeddings, log-likelihood ratio (pseudo for a masked model), or the ratio at
-    the masked base (masked models of single-base tokens). The first one is drawn and tested."""
+    """Distances of embeddings, log-likelihood ratio (pseudo-likelihood for a masked model), or the
+    ratio at the masked base (masked models with single-base tokens). The first score is drawn and
+    tested."""
     space: Literal["hidden", "logits"] = "hidden"
-    """What is pooled: the last hidden states, or the logits."""
+    """What is pooled into the embedding: the last hidden states, or the logits."""
     pooling: Literal["mean", "max"] = "mean"
     """How the tokens of a sequence become one vector."""
     special_tokens: bool = False
-    """Pool BOS, CLS, EOS and the like too. Padding never counts."""
+    """Pool special tokens (BOS, CLS, EOS and the like) too. Padding is never pooled."""
     both_strands: bool = False
     """Average the score over both strands."""
     limit: int | None = Field(None, ge=1)
     """Score only the first pairs (of each pair of files)."""
     rank_edits: bool = False
-    """Rank each deletion among all of its length, each substitution among all single ones."""
+    """Rank each deletion among all deletions of its length, and each substitution among all single
+    ones."""
     batch_size: int = Field(32, ge=1)
     """Sequences that go to the device at once."""
 

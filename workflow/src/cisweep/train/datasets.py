@@ -203,7 +203,7 @@ class SignalDataset:
             tracks = 0 if array is None else array.shape[1]
             if self.reverse_complement and tracks > 1 and sorted(swap) != list(range(tracks)):
                 raise TrainingError(
-                    f"{name} {tuple(swap)} is no permutation of {tracks} tracks",
+                    f"{name} {tuple(swap)} is not a permutation of {tracks} tracks",
                     where="train data",
                     mend="name the track that each one becomes on the other strand, e.g. [1, 0]",
                 )

@@ -142,7 +142,10 @@ def fit(
     state = _fresh_state(model, config)
     result = FitResult()
     if checkpoint is not None and checkpoint.exists() and not is_whole(checkpoint):
-        _log.warning(f"{checkpoint}: its bytes are not those that were written; starting anew")
+        _log.warning(
+            f"{checkpoint}: its bytes are not those that were written; training starts from the "
+            "beginning"
+        )
         checkpoint.unlink()
     if checkpoint is not None and checkpoint.exists():
         _load(state, checkpoint, config)
@@ -350,7 +353,7 @@ def _load(state: _State, path: Path, config: FitConfig) -> None:
         raise TrainingError(
             "the checkpoint was written with another training configuration",
             where=str(path),
-            mend="delete it to start anew, or restore the configuration",
+            mend="delete it to start from the beginning, or restore the configuration",
         )
     state.model.load_state_dict(content["model"])
     state.optimizer.load_state_dict(content["optimizer"])

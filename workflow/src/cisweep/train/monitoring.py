@@ -27,7 +27,7 @@ Scorer = Callable[[np.ndarray], np.ndarray]
 class Metric:
     """What ranks epochs.
 
-    name: auprc or pearson. read: (outputs of the model, batch) -> arrays with one row an example.
+    name: auprc or pearson. read: (outputs of the model, batch) -> arrays with one row per example.
     scorers: the arrays of all examples -> one Scorer a target that has what its metric needs.
     """
 
@@ -197,7 +197,7 @@ def _of_known(
 
 
 def _columns(function: Callable) -> Callable[[tuple[np.ndarray, ...]], list[Scorer]]:
-    """Return the scorers of tables: a column a target, NaN labels left out."""
+    """Return the scorers of tables: a column per target, NaN labels left out."""
 
     def scorers(arrays: tuple[np.ndarray, ...]) -> list[Scorer]:
         predicted, observed = arrays

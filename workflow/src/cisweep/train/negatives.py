@@ -1,4 +1,4 @@
-"""Negatives from the genome: uniform background and windows of matched GC content."""
+"""Negatives from the genome: windows drawn uniformly, and windows of matched GC content."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Examples of a multi-label task: peaks of several factors against background."""
+"""Examples of a multi-label task: peaks of several factors against negatives."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -46,7 +46,7 @@ def quality_of(recipe: Recipe, tasks: list[str], records: list[dict[str, Any]]) 
 
 
 def epoch_remarks(summaries: list[dict[str, Any]]) -> list[str]:
-    """Return what is odd about the epochs whose weights were kept, one line a fold."""
+    """Return what is odd about the epochs whose weights were kept, one line per fold."""
     remarks = []
     for fold, summary in enumerate(summaries):
         best, n = summary["best_epoch"], summary["epochs"]

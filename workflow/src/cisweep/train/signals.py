@@ -20,7 +20,7 @@ _BLOCK_BP = 4_000_000
 
 
 class SignalTracks:
-    """bigWigs of counts, one a track; what has no value is 0.
+    """bigWigs of counts, one per track; what has no value is 0.
 
     lengths: chromosomes that every track has, with the length on which all agree.
     """

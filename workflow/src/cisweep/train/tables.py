@@ -159,7 +159,7 @@ def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
     bad = np.flatnonzero((np.isnan(numbers) & ~missing.to_numpy()) | np.isinf(numbers))
     if len(bad):
         raise TrainingError(
-            f"{len(bad)} values of column {column!r} are no numbers, first "
+            f"{len(bad)} values of column {column!r} are not numbers, first "
             f"{table[column][bad[0]]!r}",
             where=_where(table, bad[0]),
             mend="write a number, or leave the cell empty for a missing value",

@@ -161,7 +161,7 @@ def deep_lift_shap(
     target: a column of the output or a function of the output; of a list of them all come from
         one forward pass, and the result has a first axis for them.
     references: a tensor (N, n, 4, L) or a function, see `draw_references`.
-    n_shuffles: references an example, where they are drawn.
+    n_shuffles: references per example, where they are drawn.
     return_references: also return the references (N, n, 4, L).
     hypothetical: give all four bases their value, not only the observed one.
     warning_threshold: convergence delta above which a RuntimeWarning is given.
@@ -173,7 +173,14 @@ def deep_lift_shap(
 
     Returns
     -------
-    The attributions, or a named tuple (attributions[, references][, deltas]).
+    The attributions, in the unit of the target, or a named tuple (attributions[, references]
+    [, deltas]). Above 0 the base raises the target beyond its value for the references.
+
+    Raises
+    ------
+    AttributionError: as `attribute`; or references that are not (N, n, 4, L).
+
+    Source: as `attribute`.
     """
     drawn = draw_references(X, references, n_shuffles, random_state)
     found = attribute(
@@ -216,7 +223,9 @@ def integrated_gradients(
 ) -> Any:
     """Return integrated gradients (N, 4, L), the mean over references; see `deep_lift_shap`.
 
-    n_steps: Gauss-Legendre nodes of the path from each reference to the example.
+    n_steps: Gauss-Legendre nodes of the path from each reference to the example. Attributions are
+    in the unit of the target. Raises AttributionError for X or references of another shape, and
+    for a target without a gradient. Source: Sundararajan et al. 2017.
     """
     drawn = draw_references(X, references, n_shuffles, random_state)
     method = partial(attribute_along_path, n_steps=n_steps)
@@ -238,7 +247,12 @@ def input_x_gradient(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
 ) -> Tensor:
-    """Return the gradient at the observed bases (N, 4, L); `hypothetical`: at all four."""
+    """Return the gradient at the observed bases (N, 4, L); `hypothetical`: at all four.
+
+    Arguments as in `deep_lift_shap`; in the unit of the target. Raises AttributionError for X of
+    another shape, and for a target without a gradient. Source: Shrikumar et al. 2017, where it is
+    compared with DeepLIFT.
+    """
     found = attribute_by_gradient(
         model, X, None, _as_list(target), args=args, batch_size=batch_size, device=device,
         dtype=dtype,

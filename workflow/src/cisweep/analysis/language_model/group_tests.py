@@ -31,7 +31,7 @@ def compare_groups(
     *,
     score: str = "score",
 ) -> pd.DataFrame:
-    """Return one row a pair of groups (in order of appearance) with COMPARISON_COLUMNS.
+    """Return one row per pair of groups (in order of appearance) with COMPARISON_COLUMNS.
 
     values: (N,), NaN left out; groups: N names; names: N names of the scored pairs.
 

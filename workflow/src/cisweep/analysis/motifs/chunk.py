@@ -48,7 +48,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class ChunkHits:
-    """table: one row a hit; cell_counts, n_tests: for q-values; null: target -> sums of copies."""
+    """table: one row per hit; cell_counts, n_tests for q-values; null: target -> sums of copies."""
 
     table: pd.DataFrame
     cell_counts: np.ndarray

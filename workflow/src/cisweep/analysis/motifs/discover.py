@@ -235,7 +235,7 @@ def _central(
         )
     if shapes[0][2] < options.window_size + 2 * options.flank:
         raise AttributionError(
-            f"sequences of {shapes[0][2]} bp have no room for a seqlet of "
+            f"sequences of {shapes[0][2]} bp are too short for a seqlet of "
             f"{options.window_size} + 2 x {options.flank} bp",
             mend="store more of each window (steps.attribute.save_bp)",
         )

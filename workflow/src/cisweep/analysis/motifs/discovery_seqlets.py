@@ -108,10 +108,11 @@ def seqlet_row(
     elif not n_seqlets:
         grown = options.initial_flank_to_add
         short = int(((used["start"] < grown) | (used["end"] + grown > length)).sum())
-        note = f"the {len(used)} {word} seqlets form no group of 20 that is like itself"
+        note = f"the {len(used)} {word} seqlets do not form a cluster of 20 similar ones"
         if short:
             note += (
-                f"; around {short} of them, {grown} bp more on both sides leave the {length} bp "
+                f"; around {short} of them, {grown} bp more on each side reach beyond the "
+                f"{length} bp "
                 "that are stored (steps.attribute.save_bp)"
             )
     row = (

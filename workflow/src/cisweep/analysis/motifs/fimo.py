@@ -1,4 +1,4 @@
-"""Motif scanning (FIMO) with exact p-values on tokens, in tiles, or as memelite calls it."""
+"""Motif scanning (FIMO) with exact p-values on tokens, piece by piece, or as memelite calls it."""
 
 import ctypes
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def scan_tokens(
     """Return the hits of one stretch of sequence, ordered by start, motif, strand.
 
     Parameters: `tokens` (L,) uint8, 0-3 = A C G T, anything else N; `own`, the half-open range of
-    starts within `tokens` whose hits are wanted (None: all), so that tiles which overlap by
+    starts within `tokens` whose hits are wanted (None: all), so that pieces which overlap by
     `model.overlap_bp` give each hit once; `offset`, the coordinate of tokens[0]; `n_threads`;
     `portable`, True keeps to the code without AVX2 (the result is the same).
     Returns a structured array HIT: motif_idx, strand, start and end (0-based half-open, + frame,
@@ -82,9 +82,9 @@ def scan_tokens(
     first, last = (0, len(tokens)) if own is None else own
     if not 0 <= first <= last <= len(tokens):
         raise SequenceError(
-            f"own is [{first}, {last}), the tile has {len(tokens)} positions",
+            f"own is [{first}, {last}), the tokens have {len(tokens)} positions",
             where="scan_tokens",
-            mend="give a range within the tile",
+            mend="give a range within the tokens",
         )
     bounds = [(a, min(a + THREAD_BLOCK, last)) for a in range(first, last, THREAD_BLOCK)]
     if n_threads > 1 and len(bounds) > 1:
@@ -140,7 +140,7 @@ def count_tests(
     """Return (M,) int64, how many (position, strand) `scan_tokens` tests of each motif.
 
     `tokens` and `own` are those of `scan_tokens`; windows with an N are not tests. Counts of
-    tiles that own disjoint starts are merged by adding them.
+    pieces that own disjoint starts are merged by adding them.
     """
     first, last = (0, len(tokens)) if own is None else own
     known = np.concatenate([[0], (tokens < 4).astype(np.int8), [0]])

@@ -70,7 +70,7 @@ def rank_motifs(
     target: str = "",
     min_hits: int = 5,
 ) -> pd.DataFrame:
-    """Return one row a motif, best first, of what its hits contribute to a target.
+    """Return one row per motif, best first, of what its hits contribute to a target.
 
     Parameters: `motifs` (M); `sums`, those of the motifs' hits; `null_sums`, those of n
     column-shuffled copies each, motif by motif (M * n); `families` (M,) from `motif_families`;
@@ -120,7 +120,7 @@ def _check_lengths(
             f"{n} motifs, sums of {len(sums.count)}, null sums of {len(null_sums.count)}, "
             f"families of {len(families)}",
             where="rank_motifs",
-            mend="give one entry a motif, and the same number of copies of each",
+            mend="give one entry per motif, and the same number of copies of each",
         )
     if copies < 2:
         raise MotifError(
@@ -196,7 +196,7 @@ def hit_cosines(
         rows = rows[inside[rows]]
         matrix = centred_information(motifs[m].pwm)
         spans = track[:, start[rows, None] + np.arange(motifs[m].width)]
-        # One row a hit: its sum runs in the same order however many hits there are.
+        # One row per hit: its sum runs in the same order however many hits there are.
         flat = np.ascontiguousarray(spans.transpose(1, 0, 2)).reshape(len(rows), matrix.size)
         minus = (hits["strand"][rows] == "-")[:, None]
         dot = (flat * np.where(minus, matrix[::-1, ::-1].ravel(), matrix.ravel())).sum(axis=1)

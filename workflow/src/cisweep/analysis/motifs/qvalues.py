@@ -66,7 +66,7 @@ class CellQValues:
 def cell_qvalues(model: ScoreModel, cell_counts: np.ndarray, n_tests: np.ndarray) -> CellQValues:
     """Return the q-values of every cell from merged `count_hits` and `count_tests`.
 
-    Parameters: `cell_counts` (cells,), `n_tests` (M,), each the sum over all tiles.
+    Parameters: `cell_counts` (cells,), `n_tests` (M,), each the sum over all chunks.
     """
     per_motif = np.empty(len(model.p_value))
     for motif, (a, b) in enumerate(zip(model.cell_offset[:-1], model.cell_offset[1:])):

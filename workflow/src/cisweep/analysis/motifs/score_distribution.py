@@ -89,7 +89,7 @@ class ScoreModel:
 
     @property
     def overlap_bp(self) -> int:
-        """Return how far tiles must overlap so that each window lies in one: longest - 1."""
+        """Return how far pieces must overlap so that each match lies within one: longest - 1."""
         return max(int(self.widths.max(initial=1)) - 1, 0)
 
     @property
@@ -107,7 +107,7 @@ def background_from_counts(base_counts: Sequence[int]) -> np.ndarray:
     """Return the (4,) float64 background of strand-blind base counts (A C G T).
 
     Complementary letters share their mean, as a scan of both strands sees them. Raises
-    MotifError when a letter never occurs. Counts of tiles are merged by adding them:
+    MotifError when a letter never occurs. Counts of pieces are merged by adding them:
     `np.bincount(tokens, minlength=5)[:4]`.
     """
     counts = np.asarray(base_counts, dtype=np.float64)

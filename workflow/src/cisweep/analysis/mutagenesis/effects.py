@@ -112,7 +112,8 @@ def deletion_effect(
         raise SequenceError(
             f"all {X.shape[-1]} bases of an example are deleted",
             where="deletions",
-            mend="X must be longer than the model's window by the most deletions of an example",
+            mend="make X longer than the model's window by the largest number of deletions in "
+            "one example",
         )
     # The positions of the kept bases come first, in order.
     order = torch.argsort(~kept, dim=1, stable=True)

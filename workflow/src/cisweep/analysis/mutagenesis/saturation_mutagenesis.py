@@ -99,7 +99,7 @@ def saturation_mutagenesis(
                 raw.append((y0, y_hat))
             elif not single:
                 raise ModelError(
-                    f"the model returns {len(y0)} outputs, of which an effect takes one",
+                    f"the model returns {len(y0)} outputs, and an effect is computed from one",
                     mend="pass raw_outputs=True, or a func or wrapper that picks one",
                 )
             else:
@@ -123,7 +123,7 @@ def _checked_span(start: int, end: int, length: int) -> int:
     stop = length + 1 + end if end < 0 else end
     if not 0 <= start < stop <= length:
         raise SequenceError(
-            f"start {start} and end {end} are no span of {length} bp",
+            f"start {start} and end {end} are not a span within {length} bp",
             mend="use 0 <= start < end <= length; end −1 is the length",
         )
     return stop

@@ -136,7 +136,7 @@ def _changes(
 def effects_of_hits(
     hits: pd.DataFrame, found: Ablations | None, targets: Sequence[str], n_controls: int
 ) -> pd.DataFrame:
-    """Return one row a hit and target: the columns of `hits` (H rows), target, effect, judged and
+    """Return one row per hit and target: the columns of `hits` (H rows), target, effect, judged and
     control_0, control_1, … of each random span. found: None if there are no hits."""
     rows = hits.loc[hits.index.repeat(len(targets))].reset_index(drop=True)
     none = np.zeros(0)
@@ -178,7 +178,7 @@ def judged_hits(effects: pd.DataFrame) -> pd.DataFrame:
 
 
 def ablation_table(effects: pd.DataFrame, min_hits: int = 2) -> pd.DataFrame:
-    """Return one row a motif and target: what ablating its hits changes, beside random spans.
+    """Return one row per motif and target: what ablating its hits changes, beside random spans.
 
     effects: rows of `effects_of_hits`. Columns: motif, name, target; n, effect, effect_sd, ci_low,
     ci_high over hits; control, mean effect of the random spans; difference = effect - control, with

@@ -66,7 +66,7 @@ def summarise(effects: np.ndarray) -> dict[str, np.ndarray]:
 def marginal_effects(
     predict: Predict, backgrounds: Backgrounds, motifs: Sequence[Motif], targets: Sequence[str]
 ) -> pd.DataFrame:
-    """Return one row a motif and target: its effect when its consensus stands in the middle.
+    """Return one row per motif and target: its effect when its consensus stands in the middle.
 
     Columns: motif, name, target, n, effect, effect_sd, ci_low, ci_high, mean_before, mean_after.
     Motifs wider than the window are an error.
@@ -102,7 +102,7 @@ def spacing_effects(
     orientations: Sequence[str],
     targets: Sequence[str],
 ) -> pd.DataFrame:
-    """Return one row a pair, orientation, distance and target.
+    """Return one row per pair, orientation, distance and target.
 
     The pair is centred, motif_a on the left, `distance_bp` bases between the two; orientations are
     the strands of both, such as "+-". `effect` is that of the pair; `interaction` (with its own

@@ -33,7 +33,7 @@ class PeakRules:
     """Which local maxima of a target are selected.
 
     min_distance_bp: a maximum is the highest window within it; fdr: largest q-value, None where no
-    rate decides; top_n: at most so many, the strongest; threshold: smallest prediction.
+    rate decides; top_n: the number of the strongest that is kept; threshold: smallest prediction.
     """
 
     min_distance_bp: int
@@ -46,9 +46,9 @@ class PeakRules:
 class PeakTables:
     """The peaks of all targets, in genome order.
 
-    windows: one row a window, columns WINDOWS: name is its targets, joined by a comma, score the
-    highest of their predictions. peaks: one row a window and target, columns PEAKS; p_value and
-    q_value are NaN without a null. summary: one row a target, columns SUMMARY.
+    windows: one row per window, columns WINDOWS: name is its targets, joined by a comma, score the
+    highest of their predictions. peaks: one row per window and target, columns PEAKS; p_value and
+    q_value are NaN without a null. summary: one row per target, columns SUMMARY.
     """
 
     windows: pd.DataFrame

@@ -118,7 +118,7 @@ def _check(X: Tensor, args: Sequence[Tensor] | None, batch_size: int) -> None:
         if each.shape[0] != X.shape[0]:
             raise ModelError(
                 f"args[{i}] has {each.shape[0]} rows and X has {X.shape[0]}",
-                mend="give every input one row a window",
+                mend="give every input one row per window",
             )
 
 

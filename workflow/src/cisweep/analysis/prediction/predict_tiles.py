@@ -1,8 +1,8 @@
 """Regular windows of a long sequence by a fully convolutional model, without their overlaps.
 
-Neighbouring windows share most of what convolutions compute. A tile is a stretch of many
-windows; each convolution runs once over the tile, and what a model does with a whole window (a
-mean, a dense layer, an output) is done with the windows' parts of it.
+Neighbouring windows share most of what convolutions compute. So each convolution runs once over a
+stretch of many windows, and what a model does with a whole window (a mean, a dense layer, an
+output) is done with the windows' parts of it.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,11 +36,11 @@ def predict_tiles(
     device: str | torch.device | None = None,
     verbose: bool = False,
 ) -> Tensor | list[Tensor]:
-    """Return what `predict` returns for the windows of a long sequence, computed in long tiles.
+    """Return what `predict` returns for the windows of a long sequence, computed over stretches.
 
     Window i is X at [i · stride_bp, i · stride_bp + window_bp), as many as fit. The values are
-    those of windowed prediction to rounding (1e-6 of the largest); the last bits depend on where
-    in a tile a window lies. Some of the first tile's are compared with the model's own.
+    those of windowed prediction to rounding (1e-6 of the largest); the last bits depend on where in
+    its stretch a window lies. Some of the first stretch are compared with the model's own.
 
     A model that does not slide along the sequence predicts windows, and the log says why: an
     operation mixes positions otherwise than by convolution with stride 1, or padding at a
@@ -52,8 +52,8 @@ def predict_tiles(
     X: tokens uint8 (length,), 4 = N, or a one-hot sequence (4, length).
     window_bp: length that the model reads.
     stride_bp: distance of window starts. The gain grows with the overlap.
-    func: applied to the model's output of each tile's windows.
-    tile_bp: length of a tile; it bounds the memory. 8 kb are best on a CPU.
+    func: applied to the model's output for the windows of each stretch.
+    tile_bp: length of a stretch; it bounds the memory. 8 kb are best on a CPU.
     dtype: in which to compute; None for the model's.
     device: None for the GPU if there is one, else the CPU.
     verbose: whether to show a progress bar.
@@ -61,6 +61,9 @@ def predict_tiles(
     Raises
     ------
     SequenceError: X is shorter than a window, or of another shape.
+    ModelError: as `predict`.
+
+    Source: `predict` of the same windows, which the tests compare it with.
     """
     X = _checked(X, window_bp, stride_bp)
     windows = X.unfold(-1, window_bp, stride_bp)
@@ -101,12 +104,12 @@ def _tiles(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Iterator[tuple[int, Any]]:
-    """Yield each tile's first window and the model's output of its `per_tile` windows."""
+    """Yield each stretch's first window and the model's output of its `per_tile` windows."""
     window_bp, stride_bp = window_and_stride
     n_windows = (X.shape[-1] - window_bp) // stride_bp + 1
     sliding = Sliding(model, _one_hot(X[..., :window_bp], dtype, device), stride_bp)
     for first in range(0, n_windows, per_tile):
-        # The last tile begins earlier, so that all have one shape.
+        # The last stretch begins earlier, so that all have one shape.
         first = min(first, n_windows - per_tile)
         start = first * stride_bp
         tile = X[..., start : start + (per_tile - 1) * stride_bp + window_bp]
@@ -116,7 +119,7 @@ def _tiles(
 def _check(
     found: list[Tensor], windows: Tensor, plain: Callable[..., Any], tolerance: float
 ) -> None:
-    """Check the outputs of a tile's first and last window; raises FastPathOff."""
+    """Check the outputs of a stretch's first and last window; raises FastPathOff."""
     rows = compared_rows(len(windows), 2)
     expected = tensors_in(plain(windows[rows]))
     check_agreement([y.cpu()[rows] for y in found], expected, tolerance, "values in tiles")

@@ -117,7 +117,7 @@ def _tomtom() -> Callable[..., Any]:
         from memelite import tomtom
     except RuntimeError as fault:
         raise MotifError(
-            f"numba cannot keep what it compiles ({fault})",
+            f"numba cannot store what it compiles ({fault})",
             where="memelite",
             mend="set NUMBA_CACHE_DIR to a writable folder",
         ) from fault

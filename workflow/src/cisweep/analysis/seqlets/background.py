@@ -1,6 +1,6 @@
 """Seqlets of a set that is cut into chunks: summarise, merge, call.
 
-    map     summary = summarise(attributions)                one small file a chunk
+    map     summary = summarise(attributions)                one small file per chunk
     gather  background = merge(summaries)                    a page of JSON
     map     calls = call(attributions, background)           and the same for shuffled sequences
     gather  q-values and the cut at an FDR: see `seqlet_fdr`

@@ -1,7 +1,7 @@
 """Seqlets: spans of high attribution, called on the attributions of one set of sequences.
 
-For a set that is cut into chunks see `seqlet_background` (summaries, merge, calls) and
-`seqlet_fdr` (q-values against attributions of shuffled sequences).
+For a set that is cut into chunks see `background` (summaries, merge, calls) and
+`fdr` (q-values against attributions of shuffled sequences).
 """
 
 import warnings
@@ -28,7 +28,7 @@ from cisweep.analysis.seqlets.tfmodisco_seqlets import (
 )
 from cisweep.errors import AttributionError
 
-# tf-modiscolite fits thresholds on so many windows, drawn with this seed.
+# tf-modiscolite fits thresholds on this many windows, drawn with this seed.
 _SAMPLE, _SAMPLE_SEED = 1_000_000, 1234
 
 # The thresholds at which a control is counted: four a decade.

@@ -193,7 +193,7 @@ def as_attributions(values: object, name: str) -> np.ndarray:
         )
     if values.dtype not in (np.float32, np.float64):
         if values.dtype.kind not in "fiu":
-            raise AttributionError(f"dtype {values.dtype} is not a number", where=name)
+            raise AttributionError(f"dtype {values.dtype} is not numeric", where=name)
         values = values.astype(np.float32 if values.dtype == np.float16 else np.float64)
     values = np.ascontiguousarray(values)
     if values.size and not np.isfinite(values.min() + values.max()):

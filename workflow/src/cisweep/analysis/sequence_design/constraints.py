@@ -41,7 +41,7 @@ class Constraints:
             raise DesignError(f"min_distance_bp must be at least 1, not {self.min_distance_bp}")
         if self.gc_range is not None and not 0 <= self.gc_range[0] <= self.gc_range[1] <= 1:
             raise DesignError(
-                f"gc_range {self.gc_range} is no range", mend="give 0 <= low <= high <= 1"
+                f"gc_range {self.gc_range} is not a range", mend="give 0 <= low <= high <= 1"
             )
         both = {r.name for r in self.forbidden} & {r.name for r in self.required}
         if both:

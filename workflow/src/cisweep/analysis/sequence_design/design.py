@@ -304,7 +304,7 @@ def _per_region(
         return list(rows)
     if rows[0].numel() != y_start.shape[1]:
         raise DesignError(
-            f"y_bar has {rows[0].numel()} values a region, the oracle gives {y_start.shape[1]}",
+            f"y_bar has {rows[0].numel()} values per region, the oracle gives {y_start.shape[1]}",
             mend="set `target`, or give one value for each output",
         )
     return [plain_objective(row) for row in rows]

@@ -95,7 +95,8 @@ def goal_objective(goals: Sequence[Goal], y_start: torch.Tensor) -> Objective:
         if goal.output in seen:
             raise DesignError(
                 f"two goals for output {goal.output} contradict each other",
-                mend="give one goal per output; several goals for one region are a catalogue",
+                mend="give one goal per output; to design a region for each of several goals, "
+                "pass a catalogue",
             )
         seen.add(goal.output)
         y_bar[goal.output] = wanted(goal, float(y_start[goal.output]))

@@ -86,7 +86,7 @@ def greedy_pruning(
     threshold : limit of the drift, exclusive; 0 takes nothing back, infinity everything.
     target : output to slice out; None = the sum over all outputs.
     verbose : print each edit taken back.
-    constraints : bound `Constraints` that a pruned design still fulfils; a list has one a design.
+    constraints : bound `Constraints` that a pruned design still fulfils; a list has one per design.
     device : where to compute; None = where X_hat is. The model must be there.
     windows_per_call : windows of each call of the model; None as in `design`.
 

@@ -38,7 +38,7 @@ class MotifRule:
 
     name: str
     strands: tuple[tuple[np.ndarray, int], ...]
-    """Loss (width, 4) int32 and limit, one entry a strand."""
+    """Loss (width, 4) int32 and limit, one entry per strand."""
 
     @property
     def width(self) -> int:
@@ -100,7 +100,9 @@ def motif_rules(
 def _word_rule(word: str, reverse_complement: bool) -> MotifRule:
     letters = word.upper()
     if not letters or any(letter not in IUPAC for letter in letters):
-        raise MotifError(f"{word!r} is no IUPAC word of DNA", mend=f"use {''.join(IUPAC)}")
+        raise MotifError(
+            f"{word!r} is not a DNA word in IUPAC letters", mend=f"use {''.join(IUPAC)}"
+        )
     loss = np.array(
         [[base not in IUPAC[letter] for base in "ACGT"] for letter in letters], np.int32
     )
@@ -120,8 +122,8 @@ def hit_changes(
     (mean over designs), decoys (the same for `N_DECOYS` copies of the matrix with its columns
     shuffled, so that a gain by composition alone shows there too).
 
-    Parameters: `designs` one row a design, of designs.parquet; `motifs` name -> (4, width); `seed`
-    orders the columns of the decoys.
+    Parameters: `designs` one row per design, of designs.parquet; `motifs` name -> (4, width);
+    `seed` orders the columns of the decoys.
     """
     columns = ["motif", "gained", "lost", "change", "decoys"]
     counts = {

@@ -18,7 +18,7 @@ ALLELE_HIT_COLUMNS = [
 
 
 def allele_hits(alleles: AlleleWindows, model: ScoreModel, motifs: Sequence[Motif]) -> pd.DataFrame:
-    """Return one row a hit over the variant that differs between the alleles.
+    """Return one row per hit over the variant that differs between the alleles.
 
     pos: of the variant, 0-based; the file has pos_1based (outputs/variants.py).
     change: `lost` (only the reference has it), `gained` (only the alternate), or `changed` (both,

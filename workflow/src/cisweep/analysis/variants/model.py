@@ -49,7 +49,7 @@ class EffectReadout(nn.Module):
         for target, value in zip(self.targets, scalars):
             if value.ndim != 1:
                 raise ModelError(
-                    f"target {target.name!r} has {tuple(value.shape[1:])} values a window, and "
+                    f"target {target.name!r} has {tuple(value.shape[1:])} values per window, and "
                     "variants need one",
                     where=f"targets.{target.name}",
                     mend="give it `reduce` or one task",

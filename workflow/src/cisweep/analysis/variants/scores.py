@@ -19,7 +19,7 @@ EFFECT_COLUMNS = [
     *("n_joined", "haplotype", "target", "scale", "prediction_ref", "prediction_alt", "delta"),
     *("delta_sd", "log2fc", "delta_probability", *PROFILE_COLUMNS.values()),
 ]
-"""Columns of the table of effects in memory, one row a variant and target; pos is 0-based, of
+"""Columns of the table of effects in memory, one row per variant and target; pos is 0-based, of
 `ref`. Files have pos_1based in its place (outputs/variants.py)."""
 
 LOG_SCALES = ("log_counts", "log1p_counts")

@@ -55,7 +55,7 @@ class VariantEffects:
         return self.alt - self.ref
 
     def table(self) -> pd.DataFrame:
-        """Return one row a variant and target, variants in their order.
+        """Return one row per variant and target, variants in their order.
 
         start, end: span of the trimmed reference allele, 0-based half-open (equal for an
         insertion). haplotype: those of the sample that the row shows, "" without a sample. log2fc,

@@ -197,7 +197,7 @@ class Sum(LocalStep):
 
 
 class Scaled(LocalStep):
-    """The change is multiplied by a number or by one number a channel (None: by 1)."""
+    """The change is multiplied by a number or by one number per channel (None: by 1)."""
 
     def __init__(self, call: Call, number: int, scale: Any = None, shift: int = 0):
         super().__init__(call, {number: (shift, shift)})

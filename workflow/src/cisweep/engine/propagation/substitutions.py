@@ -38,7 +38,7 @@ def side_by_side(X: Tensor, rows: Tensor, device: torch.device) -> list[list[Gro
     """Return batches of sequences, those that change at the same positions together; None where
     batches would be too empty to pay.
 
-    X: (N, 4, length) one-hot. rows: (K, 3): example, position, new base; at most one an example.
+    X: (N, 4, length) one-hot. rows: (K, 3): example, position, new base; at most one per example.
     """
     size = _fitting(_BASES, device, X)
     position = {example: p for example, p, _ in rows.tolist()}

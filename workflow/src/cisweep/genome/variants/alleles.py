@@ -10,7 +10,7 @@ filled up:
 
 What comes in is the genome's sequence; beyond the chromosome it is N. A track that the model reads
 beside the sequence (bigWig) is cut in the same way: each base of the alternate window brings the
-value of its own place in the genome, and an inserted base that of the base on its left.
+value of its own position in the genome, and an inserted base that of the base on its left.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ from cisweep.genome.variants.reading import Variant
 Trim = Literal["left", "right", "centre"]
 
 _INSERTED = np.iinfo(np.int64).min
-"""Place of a base that the genome does not have; real places may be negative under edge `pad`."""
+"""Position of a base that the genome does not have; real ones may be negative under edge `pad`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class WindowPlan:
 
 @dataclass(frozen=True)
 class AlleleWindows:
-    """Windows of V variants; those at one place share one of R reference windows.
+    """Windows of V variants; those at one position share one of R reference windows.
 
     variants: V, each with the haplotype that its row shows (a variant on two haplotypes that differ
     in its window has two rows); windows: R, strand "."; ref: (R, W) uint8; ref_idx: (V,) row of

@@ -36,7 +36,7 @@ class Edit:
         return begin < self.pos + self.n_ref and self.pos < end
 
     def overlaps(self, other: "Edit") -> bool:
-        """Do both change the same bases, or insert at the same place?"""
+        """Do both change the same bases, or insert at the same position?"""
         if self.n_ref == other.n_ref == 0:
             return self.pos == other.pos
         first, second = sorted((self, other), key=lambda e: (e.pos, e.n_ref))

@@ -96,7 +96,7 @@ def _check_phase(mine: Genotype, hets: list[tuple[Variant, Genotype]]) -> None:
     """Raise NoHaplotype if the phase of heterozygous variants of a window is not known."""
     for v, genotype in hets:
         if not genotype.phased:
-            raise NoHaplotype("unphased", f"{v.key} stands in its window, of unknown phase")
+            raise NoHaplotype("unphased", f"{v.key} is in its window, with unknown phase")
         if not mine.phased:
             raise NoHaplotype("unphased", f"its phase to {v.key} in its window is unknown")
     blocks = {g.block: v for v, g in hets}
@@ -104,4 +104,4 @@ def _check_phase(mine: Genotype, hets: list[tuple[Variant, Genotype]]) -> None:
         blocks.setdefault(mine.block, hets[0][0])
     if len(blocks) > 1:
         other = next(v for v, g in hets if g.block != mine.block or not mine.is_het)
-        raise NoHaplotype("unphased", f"{other.key} in its window is of another phase set")
+        raise NoHaplotype("unphased", f"{other.key} in its window belongs to another phase set")

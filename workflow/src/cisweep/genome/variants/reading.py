@@ -352,14 +352,16 @@ def _table_records(path: Path, separator: str) -> Iterator[Variant]:
 def _check_header(names: Iterable[str], path: Path) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise VariantError(f"column {twice[0]!r} stands twice", where=str(path))
+        raise VariantError(f"column {twice[0]!r} occurs twice", where=str(path))
 
 
 def _check_row(line: dict[str | None, Any], where: str) -> None:
     """Raise VariantError for a cell too many, one that is wanting, or one that cannot be."""
     if None in line or None in [line[name] for name in _NEEDED]:
         raise VariantError(
-            "the row has not the cells that the header names", where=where, mend="complete the row"
+            "the row does not have a cell for each column of the header",
+            where=where,
+            mend="complete the row",
         )
     position = line["pos_1based"].strip()
     if not re.fullmatch(r"0*[1-9][0-9]{0,14}", position):
@@ -412,11 +414,11 @@ def _bad_alleles(variant: Variant, max_allele_bp: int) -> tuple[str, str] | None
     if alt in (".", ""):
         return "no_alt_allele", "ALT is missing"
     if alt in BLOCK_ALLELES:
-        return "non_ref_allele", f"ALT {alt} names no sequence"
+        return "non_ref_allele", f"ALT {alt} is not a sequence"
     if alt == "*":
         return "star_allele", "ALT * is a deletion that another record describes"
     if alt[0] == "<" or "[" in alt or "]" in alt:
-        return "symbolic_allele", f"ALT {alt} names no sequence"
+        return "symbolic_allele", f"ALT {alt} is not a sequence"
     if max(len(ref), len(alt)) > max_allele_bp:
         return "allele_too_long", f"{max(len(ref), len(alt))} bp, more than {max_allele_bp}"
     for name, allele in (("REF", ref), ("ALT", alt)):

@@ -148,7 +148,8 @@ def _model(stub: _Stub, path: Path) -> nn.Module:
         raise ModelError(
             f"the file holds a {name} around the model",
             where=str(path),
-            mend="save the model itself (wrapper.model); targets take the wrapper's part",
+            mend="save the model itself (wrapper.model); targets in model.yaml do what the "
+            "wrapper did",
         )
     if name == "ChromBPNet" and {"accessibility", "bias"} <= set(parts):
         return ChromBPNet(_model(parts["accessibility"], path), _model(parts["bias"], path))

@@ -131,9 +131,11 @@ def _check_readable(path: Path, size: int, _: int) -> None:
     command = [sys.executable, "-c", _READER, str(path), str(limit), str(_SECONDS)]
     ended = subprocess.run(command, capture_output=True).returncode
     if ended == -signal.SIGXCPU:
-        raise broken(path, f"the HDF5 library reads it for more than {_SECONDS} s without an end")
+        raise broken(
+            path, f"the HDF5 library reads it for more than {_SECONDS} s without reaching its end"
+        )
     if ended < 0:
-        raise broken(path, f"the HDF5 library ends the process that reads it, signal {-ended}")
+        raise broken(path, f"the HDF5 library crashed the process that read it, signal {-ended}")
 
 
 def _check_size(item: Any, path: Path) -> None:
@@ -144,7 +146,7 @@ def _check_size(item: Any, path: Path) -> None:
             f"{item.name} would take {item.nbytes:,} bytes, more than {EXPANSION_MAX} times the "
             "file",
             where=str(path),
-            mend="save the model again with Keras, which compresses nothing",
+            mend="save the model again with Keras, without compression",
         )
 
 

@@ -136,7 +136,7 @@ def _check_graph(path: Path, value: Any) -> None:
     elif isinstance(value, dict):
         size = value.get("expr_str")
         if isinstance(size, str) and not _is_arithmetic(size):
-            raise _refused(path, f"a size is {size!r}")
+            raise _refused(path, f"a size is {size!r}, which is not arithmetic")
         target = value.get("target")
         if "inputs" in value and isinstance(target, str) and not target.startswith(_OPERATIONS):
             raise _refused(path, f"it calls {target}")

@@ -283,7 +283,7 @@ class _explained:
         first = str(error).strip().split("\n")[0]
         if "trust_remote_code" in str(error):
             raise ModelError(
-                "the model runs code of its own, which is refused",
+                "the model needs to run its own code, which is refused",
                 where=self.name,
                 mend="read that code, and if you trust it set trust_remote_code: true",
             ) from None

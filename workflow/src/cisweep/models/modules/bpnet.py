@@ -20,7 +20,7 @@ class BPNet(nn.Module):
 
     A mean over all positions knows nothing of where in the window a feature lies. Where windows
     are tiles, of which some hold half of a promoter, the counts depend on that: with `count_bins`
-    above 1 the count head reads the means of so many stretches, each with weights of its own, and
+    above 1 the count head reads the means of this many stretches, each with weights of its own, and
     with `count_trimming` also stretches beyond the output. (Peers have neither.)
 
     Parameters

@@ -84,7 +84,7 @@ def _check(first_width: int, width: int, pooling: str, length_bp: int | None) ->
         )
     if pooling == "flatten" and length_bp is None:
         raise ModelError(
-            "CNN with pooling 'flatten' reads sequences of one length only, and none is given",
+            "CNN with pooling 'flatten' reads sequences of one length only, and no length is given",
             where="module_args.length_bp",
             mend="set module_args.length_bp to the length of the sequences",
         )

@@ -57,7 +57,7 @@ def random_windows(
                 break
         if best is None:
             raise RegionError(
-                f"{_TRIES} random windows of {window_bp} bp hold none without N",
+                f"{_TRIES} random windows of {window_bp} bp all contain N",
                 mend="set steps.marginalize.backgrounds or steps.space.backgrounds: shuffled, or "
                 "take more chromosomes",
             )

@@ -86,7 +86,7 @@ def notices(plan: Plan) -> list[str]:
     mend = renaming(unknown, plan.source.lengths)
     names = ", ".join(list(dict.fromkeys(unknown))[:5])
     return [
-        f"{step.priors}: {len(unknown)} priors lie on chromosomes that the genome has not "
+        f"{step.priors}: {len(unknown)} priors lie on chromosomes that the genome lacks "
         f"({names}) and have no effect{f'; {mend}' if mend else ''}"
     ]
 
@@ -145,12 +145,14 @@ def design_windows(plan: Plan) -> tuple[Windows, pd.DataFrame]:
     unknown = set(step.region_goals) - {ALL} - set(windows.name) - set(dropped["name"])
     if unknown:
         raise ConfigError(
-            f"no region is named {', '.join(sorted(unknown))}", where="steps.design.region_goals"
+            f"no region is named {', '.join(sorted(unknown))}",
+            where="steps.design.region_goals",
+            mend=f"use names of {where}, such as {', '.join(list(windows.name)[:3]) or 'none'}",
         )
     aimless = [str(name) for name in windows.name if not step.goals_of(str(name))]
     if aimless:
         raise ConfigError(
-            f"no goals for {len(aimless)} region(s), {aimless[0]!r} the first",
+            f"no goals for {len(aimless)} region(s), the first is {aimless[0]!r}",
             where="steps.design.goals_table",
             mend="give them a row each, or rows of region *",
         )
@@ -241,7 +243,7 @@ def read_priors(path: Path) -> list[tuple[str, int, int, str, float]]:
         row = _prior(line.split("\t"))
         if row is None:
             raise ConfigError(
-                f"{line!r} is no prior",
+                f"{line!r} is not a prior",
                 where=f"steps.design.priors, {path}, line {n}",
                 mend="give chrom, start, end, base (A, C, G, T or *), weight, separated by tabs",
             )

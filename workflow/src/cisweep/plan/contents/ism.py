@@ -74,7 +74,7 @@ class IsmRegions:
         """Return chunk -> windows of the BED, and the dropped rows."""
         if not self.plan.is_genome:
             raise ConfigError(
-                "the run has sequences, in which a BED has no place",
+                "the run has sequences and no genome, and a BED gives positions in a genome",
                 where="steps.ism.bed",
                 mend="leave steps.ism.bed out: all sequences are mutated",
             )

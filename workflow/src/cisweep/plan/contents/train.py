@@ -62,7 +62,7 @@ def _check_header(place: str, data: TableData, path: Path) -> None:
         raise ConfigError(
             f"the table has no column {named}",
             where=str(path),
-            mend=f"its header has {', '.join(header[:20]) or 'no column'}",
+            mend=f"use one of its columns: {', '.join(header[:20]) or 'it has none'}",
         )
 
 
@@ -166,7 +166,7 @@ def _check_matrices(place: str, data: PeaksData, matrices: Path) -> None:
 
 
 def _training_checks(data: Any, key: str) -> list[Check]:
-    """Return the checks of the files of a recipe that have places in a genome of its own."""
+    """Return the checks of the files of a recipe that hold positions in a genome of its own."""
     fasta = getattr(data, "genome", None)
     if fasta is None or not fasta.is_file():
         return []
@@ -196,7 +196,7 @@ def _again(error: CisweepError) -> None:
 
 
 def _check_peaks(path: Path, lengths: Iterable[str], key: str) -> None:
-    """As check_intervals; a FASTA, whose headers are places, is read as it is trained."""
+    """As check_intervals; a FASTA, whose headers are positions, is read as it is trained."""
     with open_text(path, RegionError) as handle:
         is_fasta = handle.read(1) == ">"
     if not is_fasta:

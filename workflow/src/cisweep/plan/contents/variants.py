@@ -41,7 +41,7 @@ def checks(plan: Plan) -> list[Check]:
 
 def _refuse_alias(old: str, new: str, known: list[str]) -> None:
     raise VariantError(
-        f"{new!r} is no chromosome of the genome",
+        f"{new!r} is not a chromosome of the genome",
         where=f"steps.variants.contig_aliases.{old}",
         mend=f"name one of {', '.join(known[:8])}{' …' if len(known) > 8 else ''}",
     )

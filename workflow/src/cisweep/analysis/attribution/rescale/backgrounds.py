@@ -50,10 +50,12 @@ def references_by_name(
     name: shuffles that keep dinucleotides or bases, all zeros, or 0.25 everywhere. N stays N.
     span: positions [start, end) that the references change; None for all. Outside it they are
         the example, whose attributions are then 0 there.
+
+    Raises AttributionError for another name and, when it is called, for a span beyond X.
     """
     if name not in (*_SHUFFLES, "zeros", "uniform"):
         raise AttributionError(
-            f"references {name!r} are unknown", mend="dinucleotide, shuffle, zeros or uniform"
+            f"references {name!r} are unknown", mend="use dinucleotide, shuffle, zeros or uniform"
         )
 
     def references(X: Tensor, n: int = 20, random_state: int | None = None) -> Tensor:

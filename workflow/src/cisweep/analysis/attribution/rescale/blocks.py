@@ -115,7 +115,9 @@ def _check(X: Tensor, references: Tensor, only_warn: bool) -> None:
     if X.ndim != 3 or len(X) == 0:
         raise AttributionError(f"X has shape {tuple(X.shape)}, not (N, 4, length) with N > 0")
     if not (((X == 0) | (X == 1)).all() and (X.sum(dim=1) <= 1).all()):
-        error = AttributionError("X is not one-hot", mend="give 0 and 1, one 1 a position at most")
+        error = AttributionError(
+            "X is not one-hot", mend="give 0 and 1 only, at most one 1 per position"
+        )
         if not only_warn:
             raise error
         warnings.warn(str(error), RuntimeWarning, stacklevel=4)
@@ -125,7 +127,7 @@ def _check(X: Tensor, references: Tensor, only_warn: bool) -> None:
             f"references have shape {tuple(references.shape)}, not ({', '.join(map(str, wanted))})"
         )
     if references.shape[1] == 0:
-        raise AttributionError("there are no references", mend="give at least one an example")
+        raise AttributionError("there are no references", mend="give at least one for each example")
 
 
 def _place(model: nn.Module, device: Any, dtype: Any) -> tuple[torch.device, torch.dtype]:
@@ -137,7 +139,7 @@ def _place(model: nn.Module, device: Any, dtype: Any) -> tuple[torch.device, tor
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
     device = first.device if device is None else torch.device(device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise AttributionError(f"device {str(device)!r} is not there", mend="give device='cpu'")
+        raise AttributionError(f"device {str(device)!r} is not available", mend="give device='cpu'")
     return device, dtype or first.dtype
 
 
@@ -210,12 +212,12 @@ def _check_finite(ready: Pairs, found: Tensor, y: Tensor, delta_y: Tensor) -> No
     """Raise AttributionError for outputs or attributions that are infinite or no number."""
     if not y.isfinite().all() or (ready.complete and not delta_y.isfinite().all()):
         raise AttributionError(
-            "the model's output is infinite or no number for an example or a reference",
-            mend="give a target that is finite for every sequence (a constant beside what a "
-            "logarithm or a quotient is taken of)",
+            "the model's output is infinite or NaN for an example or a reference",
+            mend="give a target that is finite for every sequence (add a small constant inside a "
+            "logarithm, or to a divisor)",
         )
     if not found.isfinite().all():
         raise AttributionError(
-            "the attributions are infinite or no numbers though the outputs are finite",
+            "the attributions are infinite or NaN although the outputs are finite",
             mend=ready.unbounded,
         )

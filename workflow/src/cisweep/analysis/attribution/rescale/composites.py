@@ -201,7 +201,7 @@ def attention(
 ) -> Any:
     """Return scaled dot-product attention, written out; a boolean mask is True where seen."""
     if dropout:
-        raise AttributionError("attention with dropout is random", mend="put dropout to 0")
+        raise AttributionError("attention with dropout is random", mend="set dropout to 0")
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     if query.ndim > 3 and query.shape[-3] != key.shape[-3]:  # heads that share keys
         share = query.shape[-3] // key.shape[-3]

@@ -220,7 +220,7 @@ def _scalar(output: Any, target: Target, rows: int) -> Tensor:
         value = target(output)
         if not isinstance(value, Tensor) or value.shape not in ((rows,), (rows, 1)):
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise AttributionError(f"the target function gave {shape}, not one value a window")
+            raise AttributionError(f"the target function gave {shape}, not one value per window")
         return value.reshape(rows)
     if not isinstance(output, Tensor):
         raise AttributionError(

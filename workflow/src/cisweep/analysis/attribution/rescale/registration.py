@@ -105,7 +105,7 @@ def _handler(key: Any, rule: Any) -> Handler:
     if callable(rule):
         return _function_rule(rule)
     raise AttributionError(
-        f"{rule!r} is no rule",
+        f"{rule!r} is not a rule",
         where=f"additional_nonlinear_ops[{key!r}]",
         mend="give 'rescale', 'linear' or a function (module, grad_input, grad_output)",
     )
@@ -122,7 +122,7 @@ def _operation_name(key: Any) -> str:
         if candidate and hasattr(torch.ops.aten, candidate):
             return f"aten.{candidate}"
     raise AttributionError(
-        f"{key!r} is no ATen operation",
+        f"{key!r} is not an ATen operation",
         where="additional_nonlinear_ops",
         mend="give the name in the error message, a torch function, or a module's class",
     )

@@ -75,10 +75,10 @@ def refuse(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     integers = any(not (t.is_floating_point() or t.is_complex()) for t in tracked_in(args, kwargs))
     if func._schema.name.removeprefix("aten::") in PLACES or integers:
         raise AttributionError(
-            f"operation {name} gives or takes places (integers) chosen by activations, which have "
-            "no multiplier",
+            f"operation {name} returns or reads positions (integers) that depend on activations, "
+            "and a position has no multiplier",
             where=calling_line(),
-            mend="take the values at these places by max, sort or topk, or weigh all of them by "
+            mend="take the values at these positions by max, sort or topk, or weigh all of them by "
             f"a softmax; where they are letters, {DIFFERENTIABLE}",
         )
     raise AttributionError(
