@@ -3,12 +3,14 @@
 import base64
 import gzip
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
 from cisweep.contracts import Windows
-from cisweep.report.explorer import _counted, _motifs, _packed, _ranks
+from cisweep.report.explorer import _packed, _ranks
+from cisweep.report.sections import hits, variants
 
 
 def _windows(*spans):
@@ -24,6 +26,10 @@ def _parquet(rows, path):
     return path
 
 
+def _view(folder, *targets):
+    return SimpleNamespace(folder=folder, targets=[SimpleNamespace(name=t) for t in targets])
+
+
 def test_a_window_ranks_by_its_best_target_and_own_peaks_come_first():
     strengths = {"a": np.array([1.0, 5, 3, np.nan]), "b": np.array([9.0, 1, 2, 3])}
     assert _ranks(strengths, {}, 4).tolist() == [0, 0, 1, 1]
@@ -35,7 +41,7 @@ def test_a_window_ranks_by_its_best_target_and_own_peaks_come_first():
 def test_motifs_of_a_window_are_its_best_matches_that_raise_a_target(tmp_path):
     windows = _windows(("c1", 0, 100), ("c1", 50, 150), ("c2", 0, 100))
     match = dict(chrom="c1", start=60, end=70, best_a=True)
-    hits = [
+    rows = [
         match | {"name": "TWICE", "attribution_a": 2.0},
         match | {"name": "STRONG", "attribution_a": 3.0},
         match | {"name": "LOWERS", "attribution_a": -9.0},
@@ -43,16 +49,19 @@ def test_motifs_of_a_window_are_its_best_matches_that_raise_a_target(tmp_path):
         match | {"name": "LEAVES", "attribution_a": 9.0, "start": 145, "end": 155},
         match | {"name": "SECOND", "attribution_a": 1.0, "start": 140, "end": 150},
     ]
-    path = _parquet(hits, tmp_path / "hits.parquet")
-    assert _motifs(path, windows, ["a", "absent"]) == ["STRONG, TWICE", "STRONG, TWICE, SECOND", ""]
+    _parquet(rows, tmp_path / "hits.parquet")
+    found = hits.columns(_view(tmp_path, "a", "absent"), windows)
+    assert found == {"motifs": ["STRONG, TWICE", "STRONG, TWICE, SECOND", ""]}
 
 
 def test_a_variant_counts_once_in_each_window_that_holds_it(tmp_path):
     windows = _windows(("c1", 0, 100), ("c1", 50, 150), ("c2", 0, 100))
-    at = [("c1", 60, 61, "A"), ("c1", 60, 61, "A"), ("c1", 60, 61, "C"), ("c1", 149, 151, "A")]
-    rows = [dict(zip(("chrom", "start", "end", "alt"), row)) for row in at]
-    path = _parquet(rows, tmp_path / "variants.parquet")
-    assert _counted(path, windows).tolist() == [2, 2, 0]
+    # The third has both of its bases in the first window alone.
+    at = [("c1", 61, "G", "A"), ("c1", 61, "G", "A"), ("c1", 61, "G", "C"), ("c1", 50, "GC", "G")]
+    rows = [dict(zip(("chrom", "pos_1based", "ref", "alt"), row)) for row in at]
+    _parquet(rows, tmp_path / "variants.parquet")
+    found = variants.columns(_view(tmp_path), windows)["variants"]
+    assert found.tolist() == [3, 2, 0]
 
 
 def test_a_packed_table_has_all_its_values():

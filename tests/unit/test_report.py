@@ -37,8 +37,8 @@ def test_numbers_read_well(value, want):
 def test_signs_places_and_nouns():
     assert (signed(2.0), signed(-2.5), signed(0)) == ("+2", "−2.50", "0")
     assert signed(float("nan")) == "–"
-    assert place("chr1", 1000, 2000) == "chr1:1,000–2,000"
-    assert place("chr1", 0, 5, "-") == "chr1:0–5 −"
+    assert place("chr1", 1000, 2000) == "chr1:1,001-2,000"
+    assert place("chr1", 0, 5, "-") == "chr1:1-5 −"
     assert (plural(1, "design"), plural(1200, "design")) == ("1 design", "1,200 designs")
 
 
@@ -63,7 +63,7 @@ def test_drawings_stay_inside_and_name_themselves():
     ]
     assert circles == sorted(circles) and circles[0] == 4 and circles[-1] == 216
     drawn = edit_map([("one", [(0, "A", "C"), (1, "G", "T")])], 10, label="edits")
-    assert "A0C" in drawn and "G1T" in drawn and 'class="base-T"' in drawn
+    assert "A1C" in drawn and "G2T" in drawn and 'class="base-T"' in drawn
 
 
 def test_labels_end_at_the_right_edge():
@@ -159,7 +159,7 @@ def figure(path: Path) -> None:
 def run(tmp_path, monkeypatch):
     """A run with predictions and the experiments, its products written by hand."""
     monkeypatch.chdir(tmp_path)
-    steps = {"predict": {}, "marginalize": {}, "space": {"pairs": [[MOTIF, MOTIF]]}}
+    steps = {"predict": {"tracks": False}, "marginalize": {}, "space": {"pairs": [[MOTIF, MOTIF]]}}
     plan = Plan.from_config(config(steps), Path())
     folder = Path("results/small/m")
     folder.mkdir(parents=True)
@@ -213,7 +213,7 @@ class Reader(HTMLParser):
             self.nameless = given  # its first child must be its title
         if re.fullmatch(r"h\d", tag):
             self.headings.append(int(tag[1]))
-        if tag in ("script", "link", "iframe"):
+        if tag in ("link", "iframe"):
             self.faults.append(tag)
         for name in ("src", "href"):
             if str(given.get(name, "")).startswith(("http", "//")):
@@ -234,11 +234,11 @@ def test_the_page_of_a_run(run):
             assert link[1:] in reader.ids, link
     assert [c.title for c in page.chapters] == ["Model m"]
     titles = [p.title for p in page.chapters[0].parts]
-    order = [s.title for s in all_steps().values()]
-    assert titles == sorted(titles, key=order.index) and len(titles) == 3
+    assert titles == ["Marginal effects of motifs", "Spacing of motifs", "Predictions"]
+    assert page.methods[0].startswith("The model's outputs")  # in the order of the run
     assert any("CTCF raises ctcf most: +8.25 logit" in line for _, line in page.headlines)
     assert not any("raises pu1" in line for _, line in page.headlines)  # its effect is -1.5
-    for words in ("+0.750", "too many n 1", "+8.25", "predict_chunk", "+7.75 to +8.75", "50"):
+    for words in ("+0.750", "too many N: 1", "+8.25", "predict_chunk", "+7.75 to +8.75", "50"):
         assert words in html, words
 
 

@@ -224,7 +224,7 @@ def test_designs(folder):
     ]
     assert "1 design of 2 has an unusual composition" in texts(section)
     drawing = section.blocks[2].drawing
-    assert drawing.count("A0C") == 2 and "C5A" not in drawing  # pruned: it is not kept
+    assert drawing.count("A1C") == 2 and "C6A" not in drawing  # pruned: it is not kept
     rows = cells(section)
     first = ["chr20:0", "up", "m ctcf", "−1", "value 5", "6", "5.50", "yes", "2 of 4"]
     assert rows[0][:9] == first and "CTCF, Spi1" in rows[0][9]
@@ -444,7 +444,7 @@ def test_peaks_with_their_rate(folder):
     section = section_of(seen)
     row = cells(section)[0]
     assert row[:7] == ["ctcf", "3", "0.060", "3", "0.020", "9", "7"]
-    assert row[7].startswith("chr20:0–200, chr20:1,000–1,200")
+    assert row[7].startswith("chr20:1-200, chr20:1,001-1,200")
     assert cells(section)[1] == ["pu1", "0", "–", "0", "0.34", "–", "–", ""]
     assert section.counts[0][:2] == ("selected", 3)
     assert section.warnings == [

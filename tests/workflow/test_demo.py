@@ -183,7 +183,7 @@ def test_the_page_says_it_all_and_needs_no_internet(demo):
     html = (demo / "report.html").read_text()
     for part in (
         "What was run", "Motif families that drive ctcf", "seqlets of ctcf", "Run time",
-        "too many n", "MA0139.2", "predict_chunk", "At a glance", "drives ctcf most",
+        "too many N", "MA0139.2", "predict_chunk", "Summary", "Methods", "drives ctcf most",
     ):  # fmt: skip
         assert part in html, part
     for outside in ("<script src", "<link", "@import", "url(http"):

@@ -7,7 +7,6 @@ It opens from a file without network, so the tracks are in the page: whole where
 import gzip
 import json
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,18 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cisweep.contracts import Windows
 from cisweep.outputs.browser import BrowserTrack, browser_tracks
-from cisweep.outputs.h5 import blocks, open_rows, prediction_blocks, read_windows
-from cisweep.outputs.tables import read_tsv
 from cisweep.plan.plan import Plan
+from cisweep.report.sections import hook_of
 from cisweep.report.slices import Places, bigwig_uri, reference_uri, rows_uri
-from cisweep.report.view import UNITS, parquet_blocks
+from cisweep.report.view import UNITS, Motifs, View
 
 MAX_ROWS = 200_000
 """Regions in the table; of more, the strongest."""
-MAX_TARGETS = 12
-"""Targets with columns of their own, in all models together."""
 FLANK_BP = 100
 """Bases shown beside a region whose tracks are cut out."""
 _LIBRARIES = ("igv.min.js", "igv.LICENSE", "tabulator.min.js", "tabulator.LICENSE",
@@ -115,9 +110,8 @@ def _note(table: pd.DataFrame, n_shown: int, is_whole: bool) -> str:
 def region_table(plan: Plan) -> pd.DataFrame | None:
     """Return one row a window of a model, the strongest first; None if no model has any.
 
-    Columns: model, chrom, start, end, strand; `prediction: T` and `attribution: T` (sum over the
-    window) of each target T; motifs (names of the strongest matches, most attribution first);
-    variants (number in the window).
+    Columns: model (of several), chrom, start, end, strand, and those that the sections of the steps
+    add: a number for each target T is called `what: T`.
     """
     parts = [part for model in plan.models if (part := _rows_of(plan, model)) is not None]
     if not parts:
@@ -131,12 +125,13 @@ def region_table(plan: Plan) -> pd.DataFrame | None:
 
 
 def _rows_of(plan: Plan, model: str) -> pd.DataFrame | None:
-    folder = Path(plan.results, model)
-    targets = [t.name for t in plan.models[model].targets][:MAX_TARGETS]
-    source = _source(plan, model, folder)
-    if source is None:
+    steps = sorted(plan.steps.values(), key=lambda step: -step.order)
+    views = [v for s in steps if (v := View(plan, s, model, Motifs(None))).products]
+    # The last step that has windows tells which: attributions are of those of the predictions.
+    found = (regions(view) for view in views if (regions := hook_of(view, "regions")))
+    windows = next((w for w in found if w is not None), None)
+    if windows is None or not len(windows):
         return None
-    windows, attributions = source
     table = pd.DataFrame(
         {
             "model": model,
@@ -146,135 +141,40 @@ def _rows_of(plan: Plan, model: str) -> pd.DataFrame | None:
             "strand": windows.strand,
         }
     )
-    strengths = {}
-    if plan.is_on("predict"):
-        rows = {key: i for i, key in enumerate(windows.keys())}
-        for target in targets:
-            table[f"prediction: {target}"] = strengths[target] = _predicted(folder, target, rows)
-    for target in targets:
-        if target in attributions:
-            table[f"attribution: {target}"] = attributions[target]
-            strengths.setdefault(target, attributions[target])
-    table["rank"] = _ranks(strengths, _own(plan, folder, windows), len(table))
-    if plan.is_on("hits") and attributions:
-        table["motifs"] = _motifs(folder / "hits.parquet", windows, targets)
-    if plan.is_on("variants"):
-        table["variants"] = _counted(folder / "variants.parquet", windows)
+    first: dict[str, np.ndarray] = {}
+    for view in reversed(views):
+        if columns := hook_of(view, "columns"):
+            for name, values in columns(view, windows).items():
+                table[name] = values
+        if chosen := hook_of(view, "chosen"):
+            first = chosen(view, windows)
+    table["rank"] = _ranks(_strengths(table), first, len(table))
     return table
 
 
-def _source(plan: Plan, model: str, folder: Path) -> tuple[Windows, dict[str, np.ndarray]] | None:
-    """Return the windows of the table, and the summed attribution of each target."""
-    if plan.is_on("attribute") and model in plan.models_of("attribute"):
-        with open_rows(folder / "attributions.h5") as file:
-            names = list(file["attributions"])
-            paths = [f"attributions/{name}" for name in names]
-            sums: dict[str, list[np.ndarray]] = {name: [] for name in names}
-            for _, rows in blocks(file, paths):
-                for name, path in zip(names, paths):
-                    sums[name].append(rows[path].sum(axis=1))
-            windows = read_windows(file)
-        if not len(windows):
-            return None
-        return windows, {name: np.concatenate(parts) for name, parts in sums.items()}
-    if not plan.is_on("predict") or model not in plan.models_of("predict"):
-        return None
-    with open_rows(folder / "predictions.h5") as file:
-        windows = read_windows(file)
-    return (windows, {}) if len(windows) else None
-
-
-def _predicted(folder: Path, target: str, rows: dict[str, int]) -> np.ndarray:
-    """Return the prediction of each window, NaN where there is none."""
-    found = np.full(len(rows), np.nan, np.float32)
-    for block, values in prediction_blocks(folder / "predictions.h5", target):
-        for key, value in zip(block.keys(), values):
-            if key in rows:
-                found[rows[key]] = value
+def _strengths(table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Return what ranks the windows of each target: the first column of it."""
+    found: dict[str, np.ndarray] = {}
+    for name in table:
+        what, _, target = str(name).partition(": ")
+        if target:
+            found.setdefault(target, table[name].to_numpy(dtype=float))
     return found
 
 
-def _own(plan: Plan, folder: Path, windows: Windows) -> dict[str, np.ndarray]:
-    """Return, of each target with selected peaks, which windows are its peaks."""
-    if not plan.is_on("select"):
-        return {}
-    keys = windows.keys()
-    found = {}
-    for target, peaks in read_tsv(folder / "peaks.tsv").groupby("target"):
-        columns = (peaks[c].tolist() for c in ("chrom", "start", "end", "strand"))
-        own = set(Windows.build(*columns).keys())
-        found[target] = np.array([key in own for key in keys])
-    return found
+def _ranks(strengths: dict[str, np.ndarray], first: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Return each window's best rank among those of any target.
 
-
-def _ranks(strengths: dict[str, np.ndarray], own: dict[str, np.ndarray], n: int) -> np.ndarray:
-    """Return each window's best rank among those of any target; a target's own peaks come first."""
+    first: target -> (n,) bool: windows that stand before the others of the target, its peaks.
+    """
     best = np.full(n, n, dtype=np.int64)
     for target, values in strengths.items():
-        is_own = own.get(target, np.ones(n, dtype=bool))
-        order = np.lexsort((-np.nan_to_num(values, nan=-np.inf), ~is_own))
+        is_first = first.get(target, np.ones(n, dtype=bool))
+        order = np.lexsort((-np.nan_to_num(values, nan=-np.inf), ~is_first))
         ranks = np.empty(n, dtype=np.int64)
         ranks[order] = np.arange(n)
         best = np.minimum(best, ranks)
     return best if strengths else np.arange(n)
-
-
-class _Overlaps:
-    """Finds the windows that hold a span."""
-
-    def __init__(self, windows: Windows):
-        self._chroms: dict[str, tuple[np.ndarray, np.ndarray, int]] = {}
-        starts = np.asarray(windows.start)
-        for chrom in dict.fromkeys(windows.chrom):
-            rows = np.flatnonzero(windows.chrom == chrom)
-            rows = rows[np.argsort(starts[rows], kind="stable")]
-            widest = int((windows.end[rows] - starts[rows]).max())
-            self._chroms[chrom] = rows, starts[rows], widest
-        self._end = np.asarray(windows.end)
-
-    def of(self, chrom: str, start: int, end: int) -> Iterator[int]:
-        if chrom not in self._chroms:
-            return
-        rows, starts, widest = self._chroms[chrom]
-        low = np.searchsorted(starts, end - widest)
-        for i in rows[low : np.searchsorted(starts, start, side="right")]:
-            if self._end[i] >= end:
-                yield int(i)
-
-
-def _motifs(path: Path, windows: Windows, targets: Iterable[str]) -> list[str]:
-    """Return the names of up to four motifs of each window: matches that are the best of their
-    place for a target and raise it, the most attribution first."""
-    overlaps = _Overlaps(windows)
-    found: list[dict[str, float]] = [{} for _ in range(len(windows))]
-    for block in parquet_blocks(path):
-        for target in targets:
-            if f"best_{target}" not in block:
-                continue
-            values = block[f"attribution_{target}"]
-            kept = block[block[f"best_{target}"] & (values > 0)]
-            rows = zip(
-                kept["chrom"], kept["start"], kept["end"], kept["name"],
-                kept[f"attribution_{target}"],
-            )  # fmt: skip
-            for chrom, start, end, name, value in rows:
-                for i in overlaps.of(chrom, start, end):
-                    found[i][name] = max(found[i].get(name, 0), value)
-    return [", ".join(sorted(f, key=lambda name: (-f[name], name))[:4]) for f in found]
-
-
-def _counted(path: Path, windows: Windows) -> np.ndarray:
-    """Return how many variants of a table lie in each window."""
-    overlaps, counts = _Overlaps(windows), np.zeros(len(windows), np.int64)
-    seen: set[tuple[str, int, str]] = set()
-    for block in parquet_blocks(path, ["chrom", "start", "end", "alt"]):
-        for row in block.itertuples(index=False):
-            key = (row.chrom, row.start, row.alt)
-            if key not in seen:
-                seen.add(key)
-                for i in overlaps.of(row.chrom, row.start, row.end):
-                    counts[i] += 1
-    return counts
 
 
 def _columns(plan: Plan, table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -282,7 +182,7 @@ def _columns(plan: Plan, table: pd.DataFrame) -> list[dict[str, Any]]:
     scales = {t.name: UNITS[t.scale] for model in plan.models for t in plan.models[model].targets}
     shown = [{"field": "locus", "title": "region", "kind": "locus"}]
     # What a reader looks for first stands first: the place, and what was found in it.
-    for name in sorted(table.columns, key=lambda c: c not in ("model", "motifs", "variants")):
+    for name in sorted(table.columns, key=lambda c: ": " in c):
         if name in ("chrom", "start", "end", "strand", "shown"):
             continue
         what, _, target = name.partition(": ")
@@ -291,7 +191,7 @@ def _columns(plan: Plan, table: pd.DataFrame) -> list[dict[str, Any]]:
             shown.append({"field": name, "title": target, "group": f"{what}", "unit": unit,
                           "kind": "number"})  # fmt: skip
         else:
-            kind = "count" if name == "variants" else "text"
+            kind = "count" if table[name].dtype.kind == "i" else "text"
             shown.append({"field": name, "title": name, "kind": kind})
     return shown
 

@@ -20,7 +20,7 @@ from cisweep.report.blocks import Check, Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
 from cisweep.report.explorer import Explorer, explorer
 from cisweep.report.figures import share_bar
-from cisweep.report.sections import methods_of, section_of
+from cisweep.report.sections import hook_of, section_of
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import Motifs, View, counted_reasons
 from cisweep.steps import all_steps
@@ -150,8 +150,13 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
                 view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
             ]
             anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
-            found.append(Part(anchor, view.step.title, section, files, methods_of(view)))
+            found.append(Part(anchor, view.step.title, section, files, _methods(view)))
     return found
+
+
+def _methods(view: View) -> str:
+    tell = hook_of(view, "methods")
+    return tell(view) if tell else ""
 
 
 def _checks(

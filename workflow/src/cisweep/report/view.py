@@ -19,6 +19,9 @@ from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import Figure, embedded
 from cisweep.steps import Step
 
+MAX_TARGETS = 12
+"""Targets with columns of their own in a table of regions."""
+
 UNITS = {
     "logit": "logit",
     "probability": "probability",

@@ -1,15 +1,20 @@
 """The parts of the page, one file a step: its name is the step's.
 
 A file has `of_model(view)`, called for each model, or `of_run(view)`, called once; both return a
-Section, or None where there is nothing to say, and may have `methods(view)`, which says what was
-done in the words of a paper. A step without a file has a part that shows its figures and lists its
-products.
+Section, or None where there is nothing to say. A step without a file has a part that shows its
+figures and lists its products.
+
+A file may also have, for a model: `methods(view)`, what was done in the words of a paper; and for
+the table of the explorer `regions(view)`, windows that it can list, `columns(view, windows)`, name
+-> values of them (`what: T` for a number of target T), `chosen(view, windows)`, target -> which
+windows stand before the others.
 """
 
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
+from typing import Any
 
 from cisweep.report.blocks import Section
 from cisweep.report.view import View
@@ -30,12 +35,11 @@ def section_of(view: View) -> Section | None:
     return maker(view) if maker is not None and view.products else None
 
 
-def methods_of(view: View) -> str:
-    """Return what a step did, with its sources; "" if its file does not say."""
-    if view.step.name not in _NAMES:
-        return ""
-    tell = getattr(import_module(f"{__name__}.{view.step.name}"), "methods", None)
-    return tell(view) if tell is not None and view.products else ""
+def hook_of(view: View, name: str) -> Callable[..., Any] | None:
+    """Return what a step's file has under this name, None if it has not or has no product."""
+    if view.step.name not in _NAMES or not view.products:
+        return None
+    return getattr(import_module(f"{__name__}.{view.step.name}"), name, None)
 
 
 def _plain(view: View) -> Section:

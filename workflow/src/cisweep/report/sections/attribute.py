@@ -28,7 +28,7 @@ from cisweep.report.blocks import (
 )
 from cisweep.report.figures import Span, bars, spans
 from cisweep.report.sections.select import read_peaks
-from cisweep.report.view import View, parquet_blocks
+from cisweep.report.view import MAX_TARGETS, View, parquet_blocks
 
 ZOOM_BP = 100
 _ADDS_UP = 0.01  # a hundredth of the mean change is below what a logo shows
@@ -290,3 +290,29 @@ def methods(view: View) -> str:
         "Attributions are gradient times input (Shrikumar et al. 2016, arXiv:1605.01713) against "
         f"{config.n_references} {config.references} references a window."
     )
+
+
+def regions(view: View) -> Windows:
+    """Return the attributed windows."""
+    with open_rows(view.folder / "attributions.h5") as file:
+        return read_windows(file)
+
+
+def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
+    """Return the summed attribution of each target, NaN where a window has none."""
+    rows = {key: i for i, key in enumerate(windows.keys())}
+    with open_rows(view.folder / "attributions.h5") as file:
+        own = read_windows(file)
+        paths = [f"attributions/{name}" for name in list(file["attributions"])[:MAX_TARGETS]]
+        sums: dict[str, list[np.ndarray]] = {path: [] for path in paths}
+        for _, values in h5_blocks(file, paths):
+            for path in paths:
+                sums[path].append(values[path].sum(axis=1))
+    at = np.array([rows.get(key, -1) for key in own.keys()])  # noqa: SIM118
+    found = {}
+    for path, parts in sums.items():
+        column = np.full(len(windows), np.nan, np.float32)
+        if parts:
+            column[at[at >= 0]] = np.concatenate(parts)[at >= 0]
+        found[f"attribution: {path.partition('/')[2]}"] = column
+    return found

@@ -3,6 +3,7 @@
 import pandas as pd
 from markupsafe import Markup, escape
 
+from cisweep.contracts import Windows
 from cisweep.report.blocks import (
     Block,
     Column,
@@ -14,6 +15,7 @@ from cisweep.report.blocks import (
     number,
     signed,
 )
+from cisweep.report.inside import Inside
 from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
 
@@ -128,3 +130,23 @@ def methods(view: View) -> str:
         f"are ranked by the attribution of their hits against {config.null_copies} copies of each "
         "matrix with shuffled columns."
     )
+
+
+def columns(view: View, windows: Windows) -> dict[str, list[str]]:
+    """Return the names of up to four motifs of each window: matches that are the best of their
+    place for a target and raise it, the most attribution first."""
+    inside = Inside(windows)
+    found: list[dict[str, float]] = [{} for _ in range(len(windows))]
+    for block in parquet_blocks(view.folder / "hits.parquet"):
+        for target in (t.name for t in view.targets):
+            if f"best_{target}" not in block:
+                continue
+            value = f"attribution_{target}"
+            kept = block[block[f"best_{target}"] & (block[value] > 0)]
+            for chrom, start, end, name, v in zip(
+                *(kept[c] for c in ("chrom", "start", "end", "name", value))
+            ):
+                for i in inside.of(chrom, start, end):
+                    found[i][name] = max(found[i].get(name, 0), v)
+    names = [", ".join(sorted(f, key=lambda name: (-f[name], name))[:4]) for f in found]
+    return {"motifs": names} if any(names) else {}

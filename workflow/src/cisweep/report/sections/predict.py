@@ -4,11 +4,12 @@ import h5py
 import numpy as np
 from markupsafe import Markup
 
-from cisweep.outputs.h5 import n_rows, open_rows, read_windows
+from cisweep.contracts import Windows
+from cisweep.outputs.h5 import n_rows, open_rows, prediction_blocks, read_windows
 from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, place
 from cisweep.report.figures import histogram
 from cisweep.report.sections.select import read_peaks
-from cisweep.report.view import View
+from cisweep.report.view import MAX_TARGETS, View
 
 FEW = 20
 
@@ -116,3 +117,22 @@ def methods(view: View) -> str:
             "the Jensen-Shannon distance (Endres and Schindelin 2003, IEEE Trans Inf Theory 49)."
         )
     return text
+
+
+def regions(view: View) -> Windows:
+    """Return the predicted windows."""
+    with open_rows(view.folder / "predictions.h5") as file:
+        return read_windows(file)
+
+
+def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
+    """Return the prediction of each target, NaN where a window has none."""
+    rows = {key: i for i, key in enumerate(windows.keys())}
+    found = {}
+    for target in view.targets[:MAX_TARGETS]:
+        column = found[f"prediction: {target.name}"] = np.full(len(rows), np.nan, np.float32)
+        for block, values in prediction_blocks(view.folder / "predictions.h5", target.name):
+            for key, value in zip(block.keys(), values):
+                if key in rows:
+                    column[rows[key]] = value
+    return found

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cisweep.contracts import Windows
 from cisweep.outputs.tables import read_tsv
 from cisweep.report.blocks import Column, Note, Section, Table, listed, number, place, plural
 from cisweep.report.view import View
@@ -200,3 +201,15 @@ def methods(view: View) -> str:
         else ""
     )
     return f"Peaks are local maxima of the prediction: {rule}.{null}"
+
+
+def chosen(view: View, windows: Windows) -> dict[str, np.ndarray]:
+    """Return of each target which windows are its peaks."""
+    keys, peaks = windows.keys(), read_peaks(view)
+    found = {}
+    for target in peaks.summary.index:
+        rows = peaks.of(target)
+        spans = (rows[c].tolist() for c in ("chrom", "start", "end", "strand"))
+        own = set(Windows.build(*spans).keys())
+        found[target] = np.array([key in own for key in keys], dtype=bool)
+    return found

@@ -1,7 +1,9 @@
 """Variants: what each of them changes, the strongest first."""
 
+import numpy as np
 import pandas as pd
 
+from cisweep.contracts import Windows
 from cisweep.report.blocks import (
     Block,
     Column,
@@ -13,7 +15,8 @@ from cisweep.report.blocks import (
     plural,
     signed,
 )
-from cisweep.report.view import View, largest
+from cisweep.report.inside import Inside
+from cisweep.report.view import View, largest, parquet_blocks
 
 SHOWN = 10
 LONGEST = 12  # bases of an allele that are written out
@@ -170,3 +173,19 @@ def methods(view: View) -> str:
             "variant), q follows Benjamini and Hochberg (1995)."
         )
     return text
+
+
+def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
+    """Return how many variants lie in each window."""
+    inside, counts = Inside(windows), np.zeros(len(windows), np.int64)
+    seen: set[tuple[str, int, str]] = set()
+    for block in parquet_blocks(
+        view.folder / "variants.parquet", ["chrom", "pos_1based", "ref", "alt"]
+    ):
+        for chrom, pos_1based, ref, alt in block.itertuples(index=False):
+            key = (chrom, pos_1based, alt)
+            if key not in seen:
+                seen.add(key)
+                for i in inside.of(chrom, pos_1based - 1, pos_1based - 1 + len(ref)):
+                    counts[i] += 1
+    return {"variants": counts}
