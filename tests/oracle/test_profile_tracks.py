@@ -86,7 +86,8 @@ def test_tracks_are_softmax_times_counts(config, folds, data, average):
     found = predict_windows(model, windows, tokens, [], batch_size=4)
     for i in range(len(windows)):
         want = by_hand(folds, tokens[i], average, windows.strand[i] == "-")
-        np.testing.assert_allclose(found.tracks["starts"][i], want, rtol=2e-4, atol=1e-6)
+        # float32 against float64: a hundred roundings, all in one direction.
+        np.testing.assert_allclose(found.tracks["starts"][i], want, rtol=100 * 2.0**-24)
     scalars = Ensemble.load(ModelConfig.model_validate(config), "cpu")
     alone = predict_windows(scalars, windows, tokens, [], batch_size=4)
     np.testing.assert_array_equal(found.mean, alone.mean)

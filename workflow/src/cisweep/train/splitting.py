@@ -160,8 +160,8 @@ def near_duplicate_groups(tokens: np.ndarray, k: int = 20, max_share: float = 0.
 
     The relation is closed transitively, on the given strand. What all constructs share must not
     join them: k-mers that touch a constant column (flanks: one base in more than 90 % of the
-    rows), that hold N, or that occur in more than `max_share` of the sequences (and in
-    more than two) do not count.
+    rows), that hold N, or that occur in more than `max_share` of the sequences, and in more than
+    two, do not count.
     Two random 80-mers share a 20-mer with probability 3e-9, whereas two copies with up to three
     mutations in 80 bp always do.
 
