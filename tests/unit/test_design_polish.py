@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cisweep.analysis.sequence_design import choice
 from cisweep.analysis.sequence_design.baselines import BaselineTask
 from cisweep.analysis.sequence_design.choice import (
     CONSIDERED,
@@ -216,3 +217,12 @@ def test_the_edits_that_the_gradient_likes_are_ordered_by_what_they_change():
     }  # fmt: skip
     best = sorted(gains, key=lambda place: -gains[place])[:CONSIDERED]
     assert list(zip(base.tolist(), at.tolist())) == best
+
+
+def test_of_a_design_before_and_after_its_swaps_the_better_one_is_kept(monkeypatch):
+    """As many edits, and a larger loss: C among the first five should have stayed away."""
+    template, sample = np.zeros(LENGTH, np.uint8), with_c(range(10, 14))
+    goals = [Goal(0, "value", 5.0, tolerance=1.0), Goal(1, "keep", tolerance=9.0)]
+    monkeypatch.setattr(choice, "polish", lambda *_: with_c([1, 2, 3, 10]))
+    first, _ = choices(chooser_of(goals, prune=True, swaps=1), template, sample)
+    assert first.score == (False, 4, pytest.approx(0.5)) and (first.pruned == sample).all()
