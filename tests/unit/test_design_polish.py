@@ -160,6 +160,16 @@ def test_where_none_reaches_the_goals_loss_and_edits_decide(penalty, repeat):
     assert first.repeat == repeat and first.score[0]
 
 
+@pytest.mark.parametrize(("penalty", "edits"), [(0.1, 4), (20.0, 0)])
+def test_after_pruning_too_loss_and_edits_decide_where_none_reaches_the_goals(penalty, edits):
+    """Losses (9 - n)^2 / 2: unedited 40.5, of 4 C 12.5; an edit may not cost more than 7 each."""
+    goals = [Goal(0, "value", 9.0), Goal(1, "keep", tolerance=9.0)]
+    template = np.zeros(LENGTH, np.uint8)
+    chooser = replace(chooser_of(goals, l=penalty, prune=True), threshold=0.0)
+    first, _ = choices(chooser, template, template, with_c(range(10, 14)), with_c([10]))
+    assert first.score[0] and (first.pruned != template).sum() == edits
+
+
 def test_letters_in_place_of_n_are_no_edits():
     template = with_c(range(20, 26), 4)
     filled = with_c([10, 11], 2, of=with_c(range(20, 26), 1))
