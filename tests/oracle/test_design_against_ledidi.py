@@ -151,6 +151,9 @@ def test_full_designs_are_no_worse_than_ledidis_in_the_median():
             loss = ((model(X_hat).detach() - y_bar) ** 2).mean()
             found.append((float(loss), float((X_hat != X).sum()) / 2 / len(X_hat)))
     ours, theirs = np.median(ours, 0), np.median(theirs, 0)
+    # Chosen, not derived: both begin alike (above), and roundings drive them apart, so that medians
+    # of 20 differ by chance. A failure alone is no fault: compare more seeds. Half an edit is what
+    # one sample of two changes by an edit.
     total = ours[0] + 0.1 * ours[1], theirs[0] + 0.1 * theirs[1]
     assert total[0] <= total[1] * 1.05
     assert ours[1] <= theirs[1] * 1.1 + 0.5

@@ -88,9 +88,11 @@ def test_the_largest_ctcf_effect_in_a_peak(effects, shared_data):
     assert len(inside) == 6
     largest = max(inside, key=lambda p: abs(inside[p]))
     assert largest == 937267
-    # A regression check of the frozen weights: the span lies around the effect that was measured,
-    # wider than any rounding and narrower than the change to another window or allele.
-    assert 3.3 <= abs(inside[largest]) <= 3.9
+    # A regression check of the frozen weights: what was measured, within more than the rounding of
+    # the loop above. Another value means other weights, another window or another allele.
+    assert inside[largest] == pytest.approx(3.672, abs=1e-3)
+    snv = [i for i, v in enumerate(found.alleles.variants) if v.kind == "snv"]
+    assert np.abs(found.delta[snv, 0]).max() == inside[largest]
 
 
 def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects, resources):
@@ -105,11 +107,11 @@ def test_effects_agree_with_the_matrix_where_a_strong_hit_changes(effects, resou
     hits = allele_hits(found.alleles, prepare_motifs(motifs, threshold=1e-3), motifs)
     delta = {v.key: d for v, d in zip(found.alleles.variants, found.delta[:, 0])}
     strong = hits[hits[["p_ref", "p_alt"]].min(axis=1) < 1e-5]
-    assert len(strong) >= 2
+    assert len(strong) == 2
     agree = []
     for row in strong.itertuples():
         key = f"{row.chrom}:{row.pos + 1}:{row.ref}:{row.alt}"
         change = np.nan_to_num(row.score_alt, nan=-99) - np.nan_to_num(row.score_ref, nan=-99)
         agree.append(np.sign(change) == np.sign(delta[key]))
-    # As in test_effects_against_matrix; with so few hits this asks nearly all of them to agree.
-    assert np.mean(agree) >= 0.9, (sum(agree), len(agree))
+    # Both; of more hits test_effects_against_matrix asks for nine in ten.
+    assert all(agree)

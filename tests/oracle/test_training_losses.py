@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from cisweep.errors import TrainingError
 from cisweep.train import losses
+from cisweep.train.datasets import Batch
 
 
 def test_multinomial_nll_is_the_multinomial_distribution_over_both_strands():
@@ -68,6 +69,49 @@ def test_cross_entropy_reads_class_numbers_from_one_column():
     classes = torch.tensor([[0.0], [2], [1], [1]])
     expected = F.cross_entropy(logits, torch.tensor([0, 2, 1, 1]))
     torch.testing.assert_close(losses.cross_entropy_loss(logits, classes), expected)
+
+
+def test_weighted_losses_are_weighted_means_over_known_labels():
+    generator = torch.Generator().manual_seed(4)
+    outputs = torch.randn(5, 3, generator=generator)
+    weights = torch.rand(5, 3, generator=generator)
+    labels = torch.randint(0, 2, (5, 3), generator=generator).float()
+    labels[1, 2] = labels[4, 0] = float("nan")
+    known = ~torch.isnan(labels)
+    y, f, w = labels[known], outputs[known], weights[known]
+    classes = torch.tensor([[0.0], [2], [1], [1], [2]])
+    log_p = torch.log_softmax(outputs, 1)[torch.arange(5), classes[:, 0].long()]
+    by_hand = {
+        "regression": (w * (f - y) ** 2).sum() / w.sum(),
+        "multilabel": (w * (torch.log1p(f.exp()) - y * f)).sum() / w.sum(),
+        "multiclass": -(weights[:, 0] * log_p).sum() / weights[:, 0].sum(),
+    }
+    for task, expected in by_hand.items():
+        targets = {"values": labels, "weights": weights}
+        if task == "multiclass":
+            targets = {"values": classes, "weights": weights[:, :1]}
+        batch = Batch(torch.zeros(5, 4), targets=targets)
+        objective = losses.scalar_objective(task)
+        found = objective.means(objective.sums([outputs], batch))
+        assert list(found) == ["loss"]
+        torch.testing.assert_close(found["loss"], expected)
+    torch.testing.assert_close(losses.bce_loss(outputs, labels, weights), by_hand["multilabel"])
+    torch.testing.assert_close(
+        losses.cross_entropy_loss(outputs, classes, weights[:, :1]), by_hand["multiclass"]
+    )
+
+
+def test_the_objective_of_profiles_is_their_loss():
+    generator = torch.Generator().manual_seed(5)
+    profile, log_counts = torch.randn(4, 2, 10, generator=generator), torch.randn(4, 1)
+    counts = torch.randint(0, 4, (4, 2, 10), generator=generator).float()
+    peak = torch.tensor([True, False, True, True])
+    objective = losses.profile_objective(3.0)
+    batch = Batch(torch.zeros(4, 4), targets={"counts": counts, "is_peak": peak})
+    found = objective.means(objective.sums([profile, log_counts], batch))
+    expected = losses.profile_count_loss(profile, log_counts, counts, peak, 3.0)
+    for name, value in zip(("loss", "profile_loss", "count_loss"), expected):
+        torch.testing.assert_close(found[name], value)
 
 
 def test_unknown_task_lists_the_known_ones():

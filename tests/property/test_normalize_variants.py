@@ -1,5 +1,6 @@
 """Left-normalisation against brute force: all spellings of a haplotype, the leftmost one wins."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,3 +62,11 @@ def test_a_shift_through_a_repeat_longer_than_a_block():
     source = NamedSequences({"c": tokens_of_text(genome)})
     assert normalize(source, "c", 1198, "ACA", "A") == (0, "GCA", "G", 1198)
     assert normalize(source, "c", 1199, "CA", "CACA") == (0, "G", "GCA", 1200)
+
+
+@pytest.mark.parametrize("pos", [1, 2, 256, 257])
+def test_the_bases_of_a_shift_to_the_first_base_are_all_counted(pos):
+    """Of a run of A the first one goes, wherever the file says so."""
+    source = NamedSequences({"c": tokens_of_text("A" * 300 + "T")})
+    # The file deletes the base behind its anchor at pos.
+    assert normalize(source, "c", pos, "AA", "A") == (0, "AA", "A", pos + 1)

@@ -207,6 +207,8 @@ def test_windows_shifted_over_a_site_give_one_seqlet(shifts):
     span = 200 + max(shifts) - min(shifts)
     assert tally.n_positions == tally.n_null_positions == span * len(sites)
     strong = calls[(calls["sign"] == "+") & (calls["p_value"] <= found["p_value"].max())]
+    # So that there was something to count once: each of the windows calls the site (n_windows).
+    # Chosen: one call in ten may lie just below the weakest one that is kept.
     assert len(strong) > 0.9 * len(shifts) * len(sites)
 
 
@@ -248,4 +250,5 @@ def test_decoys_count_where_seqlets_do():
     calls, tally = call_chunk("t", real, real, tokens, background, 0.01, ("+", "-"))
     fields = tally.to_dict()
     assert [fields[f"seqlets{s}"] for s in "+-"] == [fields[f"decoys{s}"] for s in "+-"]
+    # Four windows call a place that counts once, a quarter; half is where each counts twice.
     assert tally.seqlets["+"].n < 0.5 * (calls["sign"] == "+").sum()

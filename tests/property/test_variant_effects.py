@@ -8,6 +8,7 @@ import torch
 from cisweep.analysis.variants.model import EffectModel, EffectReadout
 from cisweep.analysis.variants.variant_effects import EFFECT_COLUMNS, _NullDraws, variant_effects
 from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
+from cisweep.contracts import Windows
 from cisweep.errors import ModelError, VariantError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.variants.alleles import WindowPlan, allele_windows
@@ -164,6 +165,8 @@ def test_profiles_of_indels_are_aligned(data):
     target = TargetConfig(name="p", head=1, reduce="profile")
     model = EffectModel.of_module(net, [target], W)
     assert model.profile_offset(target) == 10
+    part = TargetConfig(name="p", head=1, reduce="profile", positions=(5, 35))
+    assert EffectModel.of_module(net, [part], W).profile_offset(part) == 15
     found = variant_effects(model, variants, source)
     from scipy.spatial.distance import jensenshannon
 
@@ -182,6 +185,43 @@ def test_profiles_of_indels_are_aligned(data):
             expected = jensenshannon(p[:, :n].ravel(), q[:, :n].ravel(), base=2)
             # A distance is a root: a rounding of 4e-8 of its square (float32) is 2e-4 near 0.
             assert found.profiles["p"].jsd[i] == pytest.approx(expected, abs=2e-4)
+
+
+def test_effects_do_not_depend_on_the_variants_beside(data):
+    """Several at a place, which share a window, and some outside of theirs."""
+    genome, source, variants = data
+    target = TargetConfig(name="p", head=1, reduce="profile")
+    model = EffectModel.of_module(Net(profile=True), [target], W)
+    place = variants[0].pos
+    snvs = [Variant("c", place, genome[place], b) for b in "ACGT" if b != genome[place]]
+    chosen = [variants[1], *snvs, *variants[2:6]]
+    starts = np.array([v.pos - 25 for v in chosen])
+    starts[[0, 5]] += 300
+    whole = variant_effects(model, chosen, source, starts=starts)
+    for i, variant in enumerate(chosen):
+        alone = variant_effects(model, [variant], source, starts=starts[i : i + 1])
+        assert whole.delta[i] == pytest.approx(alone.delta[0], abs=1e-6)
+        for field in ("jsd", "max_signed", "max_abs"):
+            mine, other = (getattr(x.profiles["p"], field) for x in (whole, alone))
+            assert mine[i] == pytest.approx(other[0], abs=1e-6)
+
+
+def test_profiles_are_means_of_probabilities_over_the_folds_that_read_a_window(data):
+    genome, source, variants = data
+    target = TargetConfig(name="p", head=1, reduce="profile")
+    config = ModelConfig(
+        adapter="python", module="x:y", window_bp=W, targets=[target], rc=RcConfig(average=False),
+        folds=[{"weights": "w", "test_chroms": [c]} for c in "ccd"], fold_policy="held_out",
+    )  # fmt: skip
+    nets = [Net(seed, profile=True) for seed in range(3)]
+    tokens = tokens_of_text(genome[: 2 * W]).reshape(2, W)
+    windows = Windows.build(["c", "d"], [0, W], [W, 2 * W])
+    found = joined_model(nets, config).predict(windows, tokens, 8).profiles["p"]
+    with torch.no_grad():
+        each = [n(encoded(genome[a : a + W]))[1].flatten().softmax(0).view(2, 40)
+                for n, a in zip(nets, (0, 0, W))]  # fmt: skip
+    assert found[0] == pytest.approx(((each[0] + each[1]) / 2).numpy(), abs=1e-6)
+    assert found[1] == pytest.approx(each[2].numpy(), abs=1e-6)
 
 
 def test_nulls_share_flanks_and_depend_on_nothing_but_the_variant(data):
@@ -279,6 +319,11 @@ def test_the_table_has_one_row_a_variant_and_target(data):
     assert list(table.columns) == EFFECT_COLUMNS
     assert len(table) == 10 and table["target"].tolist() == ["a", "b"] * 5
     assert table["delta"].to_numpy() == pytest.approx(found.delta.ravel())
+    edits = [trim(v.pos, v.ref, v.alt) for v in variants[:5]]
+    assert len({(len(ref), len(alt)) for _, ref, alt in edits}) > 1
+    assert table["start"].tolist() == [pos for pos, _, _ in edits for _ in "ab"]
+    assert table["end"].tolist() == [pos + len(ref) for pos, ref, _ in edits for _ in "ab"]
+    assert table["pos"].tolist() == [v.pos for v in variants[:5] for _ in "ab"]
     b = table[table["target"] == "b"]
     assert b["log2fc"].to_numpy() == pytest.approx(b["delta"].to_numpy() / np.log(2), rel=1e-5)
     assert table["log2fc"][0::2].isna().all() and table["profile_jsd"].isna().all()
@@ -355,6 +400,32 @@ def test_nulls_with_tracks(data, signal):
              for s in (slice(0, 7), slice(7, 20))]  # fmt: skip
     merged = parts[0].merge(parts[1:])
     assert len(whole.keys) == 40 and (whole.deltas == merged.deltas).all()
+
+
+def test_nulls_are_the_change_of_the_prediction_with_the_tracks_of_the_place(data, signal):
+    """Only letters are shuffled: either allele has the track that it has in the genome."""
+    genome, source, variants = data
+    path, values = signal
+    seen = []
+
+    class Recording(Tracked):
+        def forward(self, X, track):
+            y = super().forward(X, track)
+            seen.append((track[0, 0].numpy(), y[0].detach().numpy()))
+            return y
+
+    model = EffectModel.of_module(Recording(), TARGETS, W, tracked(path, average=False))
+    for variant in variants[:12]:
+        seen.clear()
+        nulls = variant_effects(model, [variant], source, n_nulls=1, batch_size=1).nulls
+        (ref_track, ref_y), (alt_track, alt_y) = seen[:2]
+        assert nulls.deltas[0] == pytest.approx(alt_y - ref_y, abs=1e-6)
+        pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
+        paired, first = min(len(ref), len(alt)), pos + len(ref) // 2 - W // 2 + 10
+        extra = np.full(len(alt) - paired, values[pos + paired - 1], np.float32)
+        changed = np.concatenate([values[: pos + paired], extra, values[pos + len(ref) :]])
+        assert (ref_track == values[first : first + 40]).all()
+        assert (alt_track == changed[first : first + 40]).all()
 
 
 def test_inputs_that_an_allele_does_not_have(signal):

@@ -6,6 +6,7 @@ reader may do with the outcome: return, or raise a CisweepError, soon and within
 tries random changes for so long and prints each new fault with a small input that shows it.
 """
 
+import faulthandler
 import gzip
 import itertools
 import json
@@ -531,6 +532,8 @@ def _apart(parser: Parser, path: Path) -> str | None:
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + EXTRA_BYTES, used + EXTRA_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        # A process that dies is told by its parent: pytest's own dump of it would only alarm.
+        faulthandler.disable()
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1), os.dup2(quiet, 2)
         os.write(writing, (_here(parser, path) or "").encode()[:4000])

@@ -58,6 +58,22 @@ def test_an_insertion_gains_a_hit_and_the_shifted_ones_are_no_change():
     assert not (table["motif"] == "m1").any()  # m1 moves in the window, and is the same
 
 
+def test_a_hit_beside_an_insertion_is_not_over_it():
+    for pos, ref in ((15, "T"), (23, "A")):  # before the first base, and behind the last one
+        assert not (hits_of(Variant("c", pos, ref, ref + "GG"))["motif"] == "m1").any()
+
+
+def test_each_hit_in_inserted_bases_is_gained():
+    source = NamedSequences({"c": tokens_of_text("T" * 200)})
+    alleles = allele_windows(
+        [Variant("c", 100, "T", "T" + "GATTACCAGATTACCA")], source, WindowPlan(60)
+    )
+    table = allele_hits(alleles, MODEL, MOTIFS)
+    gained = table[(table["motif"] == "m1") & (table["strand"] == "+")]
+    assert gained["change"].tolist() == ["gained", "gained"]
+    assert (gained[["start", "end"]] == 101).all(axis=None)  # none of the reference's bases
+
+
 def test_a_deletion_makes_and_breaks_hits():
     assert "lost" in hits_of(Variant("c", 17, "ATT", "A"))["change"].tolist()
     other = NamedSequences({"c": tokens_of_text(GENOME.replace("GATTACCA", "GATTGGACCA"))})

@@ -62,6 +62,8 @@ def test_known_motifs_keep_their_names(tokens, jaspar):
     known = jaspar[::5]
     mine = known[:40]
     found = name_motifs([0.8 * m.pwm + 0.05 for m in mine], known, tokens, nearest=2)
+    # Chosen: four of 40 may be told less well, as simple ones are, or have a sister among the known
+    # ones that is as close after dulling. A name by chance comes in one of twenty.
     assert found.is_named(RATE).mean() >= 0.9
     assert (found.matches.motif_idx[:, 0] == np.arange(40)).mean() >= 0.9
     assert found.matches.motif_idx.shape == (40, 2)

@@ -258,7 +258,9 @@ def test_weights_give_validation_the_base_rates_of_training():
     np.testing.assert_array_equal(batch.targets["weights"], weighted.weights[:7])
     assert at_base_rates(validation, train, "regression").weights is None
     only = validation.take(np.flatnonzero(validation.values[:, 0] == 1))
-    assert (at_base_rates(only, train, "multilabel").weights[:, 0] == 1).all()
+    # Also where an epoch of training shows no row of this kind.
+    for shown in (train, train.take(np.flatnonzero(train.values[:, 0] == 0))):
+        assert (at_base_rates(only, shown, "multilabel").weights[:, 0] == 1).all()
 
 
 def test_weights_count_negatives_as_often_as_an_epoch_draws_them():
@@ -278,8 +280,11 @@ def test_weights_of_classes():
     train = TableDataset(np.zeros((10, 4), np.uint8), np.repeat([0.0, 1, 2], [5, 3, 2])[:, None])
     held = TableDataset(np.zeros((6, 4), np.uint8), np.repeat([0.0, 1], [2, 4])[:, None])
     weights = at_base_rates(held, train, "multiclass").weights[:, 0]
-    # Of the two classes that validation has, training has 5 : 3.
-    assert weights[:2].sum() / weights.sum() == pytest.approx(5 / 8)
+    # Of the two classes that validation has, training has 5 : 3, validation 2 : 4.
+    np.testing.assert_allclose(weights, np.repeat([5 / 8 / (2 / 6), 3 / 8 / (4 / 6)], [2, 4]))
+    # At 0.4 negatives for each of the five others an epoch shows two rows of the class 0: 2 : 3.
+    weights = at_base_rates(held, replace(train, negative_ratio=0.4), "multiclass").weights[:, 0]
+    np.testing.assert_allclose(weights, np.repeat([2 / 5 / (2 / 6), 3 / 5 / (4 / 6)], [2, 4]))
 
 
 def test_validation_loss_is_the_weighted_mean_over_known_labels_whatever_the_batches():

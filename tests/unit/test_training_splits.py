@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from cisweep.train.splitting import (
     near_duplicate_groups,
     split,
     split_regions,
+    touches,
     without_leaks,
 )
 
@@ -63,6 +66,43 @@ def test_windows_on_a_border_belong_to_the_held_out_part():
         split_regions(chrom, start, start + 10, validation=["chr1:x"], test=["chr1"])
 
 
+def test_a_window_is_held_out_where_it_shares_a_base_with_a_stretch():
+    """By sets of bases, of windows that touch a stretch at neither, one or both of its ends."""
+    start = np.arange(80, 220)
+    for low, high in ((100, 200), (105, 106), (118, 131)):
+        found = touches(f"chr1:{low}-{high}", np.full(140, "chr1"), start, start + 20)
+        shared = [bool({*range(s, s + 20)} & {*range(low, high)}) for s in start]
+        assert found.tolist() == shared
+    assert touches("chr1", np.array(["chr1", "chr11"]), start[:2], start[:2] + 20).tolist() == [
+        True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("n", [2, 6, 19, 20, 39, 60])
+def test_two_copies_are_joined_among_few_rows_too(n):
+    """In a table of few rows a pair of copies is more than `max_share` of it."""
+    tokens = np.random.default_rng(n).integers(0, 4, (n, 40), dtype=np.uint8)
+    tokens[1, 5:35] = tokens[0, 5:35]
+    groups = near_duplicate_groups(tokens)
+    assert groups[0] == groups[1] and len(set(groups)) == n - 1
+
+
+def test_words_that_many_rows_share_and_flanks_join_nothing():
+    tokens = np.random.default_rng(0).integers(0, 4, (100, 60), dtype=np.uint8)
+    tokens[:7, 30:55] = tokens[0, 30:55]  # a word of seven rows, at 0.05 of five at most
+    # Beside it N: else two rows of the seven share the base beside it by chance, and so a k-mer.
+    tokens[:7, [29, 55]] = 4
+    assert len(set(near_duplicate_groups(tokens))) == 100
+    assert len(set(near_duplicate_groups(tokens, max_share=0.07))) == 94
+    # One base in more than nine of ten rows is a flank; in eight of ten it is none.
+    for share, n_groups in ((0.95, 100), (0.8, 21)):
+        tokens = np.random.default_rng(1).integers(0, 4, (100, 60), dtype=np.uint8)
+        rows = int(100 * share)
+        tokens[:rows, 30:55] = tokens[0, 30:55]
+        tokens[:, [29, 55]] = 4
+        assert len(set(near_duplicate_groups(tokens, max_share=1.0))) == n_groups
+
+
 def test_near_duplicates_are_joined_in_spite_of_mutations_and_flanks():
     generator = np.random.default_rng(0)
     parents = generator.integers(0, 4, (30, 80), dtype=np.uint8)
@@ -102,3 +142,4 @@ def test_leaks_are_found_and_removed():
     assert pairs == [(0, 2)]
     np.testing.assert_array_equal(clean.train, [1])
     check_leak(tokens, clean)
+    assert without_leaks(tokens, replace(parts, validation=parts.test, test=np.array([3])))[1]

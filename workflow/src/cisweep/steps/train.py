@@ -485,7 +485,7 @@ def data_files(recipe: Recipe) -> list[str]:
 
 STEP = Step(
     name="train",
-    version=5,
+    version=6,
     order=0,
     config=TrainConfig,
     title="Training",

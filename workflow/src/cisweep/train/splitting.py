@@ -160,7 +160,8 @@ def near_duplicate_groups(tokens: np.ndarray, k: int = 20, max_share: float = 0.
 
     The relation is closed transitively, on the given strand. What all constructs share must not
     join them: k-mers that touch a constant column (flanks: one base in more than 90 % of the
-    rows), that hold N, or that occur in more than `max_share` of the sequences do not count.
+    rows), that hold N, or that occur in more than `max_share` of the sequences, and in more than
+    two, do not count.
     Two random 80-mers share a 20-mer with probability 3e-9, whereas two copies with up to three
     mutations in 80 bp always do.
 
@@ -184,7 +185,7 @@ def near_duplicate_groups(tokens: np.ndarray, k: int = 20, max_share: float = 0.
     kmers, column = np.unique(codes[~muted], return_inverse=True)
     edges = np.unique(row * len(kmers) + column) if len(kmers) else np.zeros(0, np.int64)
     row, column = edges // max(len(kmers), 1), edges % max(len(kmers), 1)
-    rare = np.bincount(column, minlength=len(kmers)) <= max(max_share * n, 1)
+    rare = np.bincount(column, minlength=len(kmers)) <= max(max_share * n, 2)
     keep = rare[column]
     # Sequences and k-mers are the two sides of one graph; its components are the groups.
     size = n + len(kmers)

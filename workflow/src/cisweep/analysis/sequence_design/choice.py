@@ -40,8 +40,9 @@ class Choice:
     pruned: np.ndarray
     """The sample without the edits that are not needed."""
     path: PruningPath
-    score: tuple[bool, int, float] = (True, 0, 0.0)
-    """Not reached, edits kept, loss: the lower the better."""
+    score: tuple[bool, float, float] = (True, 0.0, 0.0)
+    """Not reached; edits kept, or, where the goals are not reached, loss + l × edits, as in the
+    optimisation; loss: the lower the better."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ class Chooser:
             left = self._steps_back(before, path)
             pruned, gone, y = full.copy(), path.positions[:left], path.predictions[left]
             pruned[gone] = template[gone]
-            score = (not self._reach(before, y), path.n_edits - left,
-                     float(self._loss(before, y[None])[0]))  # fmt: skip
+            loss, n_edits = float(self._loss(before, y[None])[0]), path.n_edits - left
+            good = self._reach(before, y)
+            score = (not good, n_edits if good else loss + self.l * n_edits, loss)
             rated.append(Choice(repeat, full, pruned, path, score))
         return rated
 
@@ -212,7 +214,7 @@ def _swaps(task: BaselineTask, window: np.ndarray) -> np.ndarray:
     gone = np.repeat(edits, len(at))
     made[rows, gone] = task.template[gone]
     made[rows, np.tile(at, len(edits))] = np.tile(base, len(edits))
-    return made[task.n_edits(made) <= len(edits)]
+    return made
 
 
 def _liked(task: BaselineTask, window: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
