@@ -242,6 +242,16 @@ def test_the_page_of_a_run(run):
         assert words in html, words
 
 
+def test_the_page_says_when_the_libraries_of_the_explorer_are_missing(run, monkeypatch):
+    from cisweep.report import explorer
+
+    none = pd.DataFrame({"step": [], "model": [], "reason": []})
+    monkeypatch.setattr(explorer, "_VENDOR", Path("nowhere"))
+    render(read_page(run, none, PROVENANCE), Path("page.html"))
+    html = Path("page.html").read_text()
+    assert "no explorer of tracks" in html and "make web" in html and 'id="explorer"' not in html
+
+
 def test_a_step_without_a_section_shows_its_figures(run, monkeypatch):
     from cisweep.report import sections
 

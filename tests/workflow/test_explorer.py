@@ -16,6 +16,7 @@ from support import demo_config
 from cisweep.outputs.tables import read_tsv
 from cisweep.parts import read_json
 from cisweep.plan.plan import Plan
+from cisweep.report.explorer import missing_libraries
 from cisweep.report.page import read_page, render
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -25,6 +26,7 @@ READY = "#explorer[data-ready]"
 
 @pytest.fixture(scope="module")
 def chromium(has_chromium):
+    assert missing_libraries() == [], "make web"
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=has_chromium, args=["--no-sandbox"])
         yield browser

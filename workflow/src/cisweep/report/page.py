@@ -18,12 +18,11 @@ from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Check, Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
-from cisweep.report.explorer import Explorer, explorer
+from cisweep.report.explorer import Explorer, explorer, missing_libraries
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import hook_of, section_of
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import Motifs, View, counted_reasons
-from cisweep.steps import all_steps
 from cisweep.steps.base import About
 
 FEW_DROPPED = 0.1
@@ -33,13 +32,14 @@ FEW_DROPPED = 0.1
 @dataclass(frozen=True)
 class Part:
     """A step's section on the page: its anchor, title and files (path relative to the page), and
-    what was done, for the methods."""
+    what was done, for the methods; order: the step's place in the run."""
 
     anchor: str
     title: str
     section: Section
     files: list[str]
     methods: str = ""
+    order: int = 0
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page is made of."""
+    """What the page is made of; missing: libraries without which it has no explorer."""
 
     run: str
     settings: dict[str, str]
@@ -64,6 +64,7 @@ class Page:
     provenance: dict[str, Any]
     files: list[str]
     explorer: Explorer | None = None
+    missing: list[str] = field(default_factory=list)
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
@@ -86,8 +87,7 @@ class Page:
     @property
     def methods(self) -> list[str]:
         """What was done, a step a sentence or two, in the order of the run."""
-        order = {step.title: step.order for step in all_steps().values()}
-        parts = sorted((p for p in self._parts if p.methods), key=lambda p: order[p.title])
+        parts = sorted((p for p in self._parts if p.methods), key=lambda p: p.order)
         return list(dict.fromkeys(p.methods for p in parts))
 
     @property
@@ -117,7 +117,11 @@ def read_page(
         counts = [
             ("regions", n_regions(plan, model), _source(plan)),
             ("dropped", *counted_reasons(swept[swept["model"] == model])),
-            *(row for part in chapter.parts for row in part.section.counts),
+            *(
+                row
+                for part in sorted(chapter.parts, key=lambda p: p.order)
+                for row in part.section.counts
+            ),
         ]
         chapter.counts = _counts(counts)
         chapter.checks = _checks(plan, model, counts, swept)
@@ -136,6 +140,7 @@ def read_page(
         provenance,
         list(files),
         explorer(plan),
+        missing_libraries() if plan.is_genome else [],
     )
 
 
@@ -150,7 +155,8 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
                 view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
             ]
             anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
-            found.append(Part(anchor, view.step.title, section, files, _methods(view)))
+            step = view.step
+            found.append(Part(anchor, step.title, section, files, _methods(view), step.order))
     return found
 
 
