@@ -56,8 +56,11 @@ def marginalize_chunk(of: ChunkScope, backgrounds: Path, device: str, table: Pat
 
     backgrounds: of `experiment_backgrounds`. Writes the effects as Parquet.
     """
-    from cisweep.analysis.perturbation.experiments import Backgrounds, marginal_effects
-    from cisweep.analysis.perturbation.windows import predictor
+    from cisweep.analysis.perturbation.windows import (
+        Backgrounds,
+        marginal_effects,
+        predictor,
+    )
 
     plan, motifs = of.plan, marginals.marginal_motifs(of.plan)
     effects = marginal_effects(
@@ -73,7 +76,7 @@ def marginalize(
     chunks: Iterable[Path], origin: Mapping[str, Any], table: Path, figure: Path
 ) -> None:
     """Join and rank what each motif does to each target; origin: metadata of the table."""
-    from cisweep.analysis.perturbation.experiments import rank_motifs
+    from cisweep.analysis.perturbation.gather import rank_motifs
 
     ranked = rank_motifs(pd.concat(experiment_blocks(chunks), ignore_index=True))
     print(ranked[ranked["rank"] <= 3].to_string(index=False))
@@ -86,7 +89,7 @@ def ablate_select(of: ModelScope, hits: Path, peaks: Path | None, selected: Path
 
     hits: merged hits; peaks: peaks.bed, the regions, or all. Writes a Parquet.
     """
-    from cisweep.analysis.perturbation.experiments import hits_in_windows
+    from cisweep.analysis.perturbation.ablations import hits_in_windows
 
     plan, step = of.plan, of.plan.step_config("ablate")
     motifs = {m.name for m in choose_motifs(plan.known_motifs, step.motifs)}
@@ -150,7 +153,7 @@ def ablate(of: ModelScope, chunks: Iterable[Path], hits: Path, table: Path, figu
 
     Writes one row a hit and one a motif, as Parquet, and the ranks as SVG.
     """
-    from cisweep.analysis.perturbation.ablations import ablation_table, judged_hits
+    from cisweep.analysis.perturbation.gather import ablation_table, judged_hits
 
     # At most max_hits hits of each motif: this fits in memory for any genome.
     parts = [read_parquet(path).to_pandas() for path in chunks]
@@ -168,8 +171,11 @@ def space_chunk(of: ChunkScope, backgrounds: Path, device: str, table: Path) -> 
 
     backgrounds: of `experiment_backgrounds`. Writes the effects as Parquet.
     """
-    from cisweep.analysis.perturbation.experiments import Backgrounds, spacing_effects
-    from cisweep.analysis.perturbation.windows import predictor
+    from cisweep.analysis.perturbation.windows import (
+        Backgrounds,
+        predictor,
+        spacing_effects,
+    )
 
     plan, step, pairs = of.plan, of.plan.step_config("space"), spacings.spaced_pairs(of.plan)
     effects = spacing_effects(
