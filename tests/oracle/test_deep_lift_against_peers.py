@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis.attribution.deep_lift_shap import attribute, deep_lift_shap, input_x_gradient
-from cisweep.analysis.attribution.rescale import ties
+from cisweep.analysis.attribution.rescale.rules import ties
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from trained_like import trained_like

@@ -20,7 +20,7 @@ from cisweep.textfile import (
     read_rows,
     whole_number,
 )
-from cisweep.train.peaks import read_located_fasta
+from cisweep.train.data.peaks import read_located_fasta
 
 LATIN, BINARY = "name\tsequence\nä\tACGT\n".encode("latin-1"), bytes(range(256))
 

@@ -12,10 +12,10 @@ from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.sequence.tokens import shuffle_tokens, tokenize
 from cisweep.steps.train import NegativesConfig, PeaksData, Recipe, ValidationNegativesConfig
 from cisweep.textfile import open_text, whole_number
-from cisweep.train.datasets import TableDataset
-from cisweep.train.examples import Examples, hashes
-from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
-from cisweep.train.splitting import PARTS, Split, region_parts
+from cisweep.train.data.datasets import TableDataset
+from cisweep.train.data.examples import Examples, hashes
+from cisweep.train.data.negatives import Background, gc_matched_windows, uniform_windows
+from cisweep.train.data.splitting import PARTS, Split, region_parts
 
 
 @dataclass(frozen=True)
