@@ -18,7 +18,7 @@ from cisweep.analysis.attribution.deep_lift_shap import (
     integrated_gradients,
 )
 from cisweep.config.model import TargetConfig
-from cisweep.errors import AttributionError
+from cisweep.errors import AttributionError, ModelError
 from cisweep.models.targets import TargetModule, centered_logits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -452,7 +452,7 @@ def test_errors_say_what_and_where(change, message):
 
 def test_no_silent_fall_back_to_the_cpu():
     if not torch.cuda.is_available():
-        with pytest.raises(AttributionError, match="device 'cuda' is not there"):
+        with pytest.raises(ModelError, match="this machine has no usable GPU"):
             attribute(Net(), X, REFERENCES, device="cuda")
 
 
