@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.common import compare
 from cisweep.models.modules import BPNet
-from cisweep.train.datasets import SignalDataset
+from cisweep.train.data.datasets import SignalDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import profile_objective
 

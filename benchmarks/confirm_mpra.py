@@ -17,9 +17,9 @@ import yaml
 from cisweep.sequence.tokens import decode_tokens
 from cisweep.steps.train import Recipe
 from cisweep.train import metrics
-from cisweep.train.baselines import KmerRidge
-from cisweep.train.examples import Examples
-from cisweep.train.loading import load_examples
+from cisweep.train.data.examples import Examples
+from cisweep.train.data.loading import load_examples
+from cisweep.train.judging.baselines import KmerRidge
 from cisweep.train.products import markdown
 
 

@@ -22,9 +22,9 @@ from cisweep.plan.run_config import read_model_config
 from cisweep.sequence.tokens import reverse_complement_tokens
 from cisweep.steps.train import Recipe
 from cisweep.train import metrics
-from cisweep.train.baselines import kmer_counts
-from cisweep.train.evaluation import Predicting, predict_dataset
-from cisweep.train.loading import load_examples
+from cisweep.train.data.loading import load_examples
+from cisweep.train.judging.baselines import kmer_counts
+from cisweep.train.judging.evaluation import Predicting, predict_dataset
 from cisweep.train.products import markdown
 
 LEFT_OUT = "chrXIII"

@@ -23,9 +23,9 @@ import yaml
 
 from cisweep.engine.convolution.training import fast_training
 from cisweep.steps.train import Recipe
-from cisweep.train.datasets import SignalDataset
-from cisweep.train.evaluation import Predicting, predict_dataset, profile_rows
-from cisweep.train.loading import load_examples
+from cisweep.train.data.datasets import SignalDataset
+from cisweep.train.data.loading import load_examples
+from cisweep.train.judging.evaluation import Predicting, predict_dataset, profile_rows
 from cisweep.train.products import markdown
 
 

@@ -1,7 +1,7 @@
 """Shuffle the chosen hits of one chunk out of their windows, and random spans beside them."""
 
 from cisweep.job import Job
-from cisweep.jobs.perturb import ChosenHits, ablate_chunk
+from cisweep.jobs.ablate import ChosenHits, ablate_chunk
 
 with Job(snakemake) as job:  # noqa: F821
     chosen = ChosenHits.read(job.of_chunk, job.given("selected"))

@@ -1,7 +1,7 @@
 """Draw the backgrounds of an experiment and predict them as they are."""
 
 from cisweep.job import Job
-from cisweep.jobs.perturb import experiment_backgrounds
+from cisweep.jobs.backgrounds import experiment_backgrounds
 
 with Job(snakemake) as job, job.product("backgrounds") as path:  # noqa: F821
     experiment, peaks = job.wildcards.experiment, job.given_or_none("peaks")

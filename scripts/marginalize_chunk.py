@@ -1,7 +1,7 @@
 """Put a block of motifs into the background windows."""
 
 from cisweep.job import Job
-from cisweep.jobs.perturb import marginalize_chunk
+from cisweep.jobs.marginalize import marginalize_chunk
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:

@@ -1,7 +1,7 @@
 """Put a block of pairs of motifs into background windows over a range of distances."""
 
 from cisweep.job import Job
-from cisweep.jobs.perturb import space_chunk
+from cisweep.jobs.space import space_chunk
 
 with Job(snakemake) as job, job.reuse(leave_out=("motifs",)) as unchanged:  # noqa: F821
     if not unchanged:

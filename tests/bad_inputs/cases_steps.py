@@ -333,6 +333,12 @@ OTHERS = [
         ("motifs ({dir}/m.meme): motif wide has 210 positions", "model ctcf_pu1 reads 200 bp"),
     ),
     Case(
+        "a motif wider than a window, put into it",
+        {"m.meme": WIDE},
+        {"motifs": "{dir}/m.meme", "steps": {"hits": None, "marginalize": {}}},
+        ("steps.marginalize.motifs: motif wide has 210 positions", "model ctcf_pu1 reads 200 bp"),
+    ),
+    Case(
         "a sequence without bases",
         {"s.fa": ">a\n>b\nACGT\n"},
         {"genome": None, "regions": None, "sequences": "{dir}/s.fa", "steps": {"select": None}},

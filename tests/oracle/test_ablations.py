@@ -6,24 +6,26 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
+import torch
 
 from cisweep.analysis.motifs.fimo import scan_tokens
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.perturbation.ablations import (
-    ablation_table,
     control_shuffles,
     control_spans,
     effects_of_hits,
     hit_ablations,
-    judged_hits,
-    permutation_p,
 )
+from cisweep.analysis.perturbation.gather import ablation_table, judged_hits, permutation_p
+from cisweep.analysis.perturbation.perturb import WindowShuffle, ablate
 from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.contracts import Windows
+from cisweep.errors import SequenceError
 from cisweep.genome.fasta import load_fasta, window_tokens
 from cisweep.genome.motifs import load_motifs
 from cisweep.models.ensemble import Ensemble
 from cisweep.plan.run_config import read_model_config
+from cisweep.sequence.encoding import one_hot_tokens, tokens_of
 
 W, N = 40, 7
 WEIGHTS = np.random.default_rng(4).normal(size=(2, 5, W)) * [[[1], [1], [1], [1], [0]]]
@@ -131,6 +133,38 @@ def test_numbers_of_a_hit_do_not_depend_on_the_others_and_shared_spans_are_predi
         np.testing.assert_array_equal(getattr(part, name), getattr(found, name)[rows])
     assert sum(predicted) == 2 * (1 + 6 + 6)  # hits and random spans cost the same
     assert control_shuffles(20, 5) == 4 and control_shuffles(3, 5) == 1
+
+
+def test_the_step_is_ablate_with_the_shuffles_of_windows_to_the_bit(places):
+    windows, tokens = places
+    found = hit_ablations(model, windows, tokens, SPANS, n_shuffles=6, n_controls=3, seed=1)
+
+    def func(predictor, X, args=None):
+        X = X if X.ndim == 2 else tokens_of(X)
+        return torch.from_numpy(predictor(range(len(X)), X.numpy()).astype(np.float64))
+
+    for i, (start, end) in enumerate(SPANS):
+        rows = torch.from_numpy(tokens[i : i + 1])
+        shuffle = WindowShuffle(windows.take([i]))
+        for X in (rows, one_hot_tokens(rows, torch.int8)):
+            options = {"n": 6, "shuffle_fn": shuffle, "random_state": 1, "func": func}
+            before, after = ablate(model, X, int(start), int(end), **options)
+            assert (found.effect[i] == (after[0] - before).numpy().mean(0)).all()
+    assert np.abs(found.effect[:3]).min() > 0
+    before, after = ablate(model, rows, 0, W, n=3, random_state=0, func=func)  # one-hot's too
+    again = ablate(model, one_hot_tokens(rows), 0, W, n=3, random_state=0, func=func)
+    assert torch.equal(after, again.y_after) and after.shape == (1, 3, 2)
+
+
+def test_shuffles_of_windows_refuse_what_is_no_seed_place_or_span(places):
+    windows, tokens = places
+    X, shuffle = torch.from_numpy(tokens), WindowShuffle(windows)
+    with pytest.raises(SequenceError, match="random_state is None. Mend: give the run's seed"):
+        shuffle(X, 0, 9, 2)
+    with pytest.raises(SequenceError, match="X has 2 sequences, and there are 7 windows"):
+        shuffle(X[:2], 0, 9, 2, 1)
+    with pytest.raises(SequenceError, match=r"\[30, 41\) is no span of 40 bp"):
+        shuffle(X, 30, 41, 2, 1)
 
 
 def test_the_permutation_test_against_all_choices():

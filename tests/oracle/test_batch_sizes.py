@@ -227,7 +227,7 @@ def test_tiles_are_taken(name):
 def test_gradients(model, monkeypatch):
     monkeypatch.setattr(design_oracle, "RECORDED_BP", range(80, 100))
     X, like = tokens(6, 90).numpy(), torch.zeros(0).double()
-    with frozen([model]):
+    with frozen([model], torch.device("cpu")):
         plain = Oracle(deepcopy(model), None, like, 4)  # a kept state is that of another batch
         expected, slope = plain.gradients(X, lambda y, _: y.sum(1))
         fast = Oracle(model, None, like, 4, recorded=True)

@@ -14,7 +14,7 @@ from cisweep.analysis.attribution.deep_lift_shap import (
     input_x_gradient,
     integrated_gradients,
 )
-from cisweep.analysis.attribution.rescale import ties
+from cisweep.analysis.attribution.rescale.rules import ties
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from trained_like import trained_like

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis.attribution.deep_lift_shap import attribute
-from cisweep.analysis.attribution.rescale.elementwise import rounding_of, secant
+from cisweep.analysis.attribution.rescale.rules.elementwise import rounding_of, secant
 
 LENGTH, ODD = 12, 3
 LIMITS = [(torch.float32, 1e-4), (torch.float64, 1e-9)]

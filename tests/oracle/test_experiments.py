@@ -8,15 +8,14 @@ import pytest
 import scipy.stats
 import torch
 
-from cisweep.analysis.perturbation.experiments import (
-    Backgrounds,
-    hits_in_windows,
-    marginal_effects,
-    rank_motifs,
-    spacing_effects,
-    summarise,
-)
+from cisweep.analysis.perturbation.ablations import hits_in_windows
+from cisweep.analysis.perturbation.gather import rank_motifs, summarise
 from cisweep.analysis.perturbation.perturb import marginalize, space
+from cisweep.analysis.perturbation.windows import (
+    Backgrounds,
+    marginal_effects,
+    spacing_effects,
+)
 from cisweep.analysis.prediction.predict import predict
 from cisweep.bases import gc_share
 from cisweep.contracts import Windows
@@ -121,6 +120,28 @@ def test_marginal_effects_equal_marginalize(backgrounds):
     pd.testing.assert_frame_equal(table, pd.concat(parts, ignore_index=True), check_exact=True)
 
 
+def test_steps_are_marginalize_and_space_of_the_same_tokens_to_the_bit(backgrounds):
+    X, (a, b) = torch.from_numpy(backgrounds.tokens), MOTIFS[:2]
+
+    def func(predictor, X):
+        return torch.from_numpy(predictor(backgrounds.windows, X.numpy()).astype(np.float64))
+
+    before, after = marginalize(model, X, a.consensus, func=func)
+    rows = marginal_effects(model, backgrounds, [a], ["x", "y"])
+    assert (rows["effect"] == (after - before).numpy().mean(0)).all()
+    assert (rows["mean_after"] == after.numpy().mean(0)).all() and rows["effect"].abs().min() > 0
+    first, distances = a.reverse_complement().consensus, [0, 7]
+    before, afters = space(model, X, [first, b.consensus], [[d] for d in distances], func=func)
+    rows = spacing_effects(model, backgrounds, [(a, b)], distances, ["-+"], ["x", "y"])
+    mean = (afters - before[:, None]).numpy().mean(0)
+    assert (rows["effect"].to_numpy().reshape(2, 2) == mean).all()
+    alone = [
+        marginalize(model, X, m, start=s, func=func) for m, s in ((first, 14), (b.consensus, 21))
+    ]
+    joint = (afters[:, 0] - before - sum(y - x for x, y in alone)).numpy().mean(0)
+    np.testing.assert_allclose(rows["interaction"][:2], joint, rtol=1e-12)
+
+
 def test_ranks_are_those_of_the_near_end_of_the_interval():
     rows = [("a", 9, 5.0, 4.0), ("a", 2, 9.0, -3.0), ("a", 9, 4.5, 4.2), ("a", 1, 99, np.nan)]
     table = pd.DataFrame(rows, columns=["target", "n", "effect", "ci_low"])
@@ -156,7 +177,7 @@ def test_spacing_effects_equal_space(backgrounds):
             assert rows["interaction"].to_numpy() == pytest.approx(joint.mean(0), abs=1e-5)
     with pytest.raises(MotifError, match="m1 and m2 at 30 bp take 42 bp, and the window has 40"):
         spacing_effects(model, backgrounds, [(a, b)], [30], ["++"], ["a", "b"])
-    with pytest.raises(MotifError, match="motif wide: it has 41 positions"):
+    with pytest.raises(MotifError, match="motif wide has 41 positions, and the window has 40 bp"):
         marginal_effects(model, backgrounds, [motif("wide", "A" * 41)], ["a", "b"])
 
 

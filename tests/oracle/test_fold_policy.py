@@ -19,12 +19,13 @@ from cisweep.analysis.attribution.references import make_references, shuffled_wi
 from cisweep.analysis.attribution.windows import attribute_windows
 from cisweep.analysis.mutagenesis.windows import mutate_windows
 from cisweep.analysis.perturbation.ablations import control_shuffles, hit_ablations
-from cisweep.analysis.perturbation.experiments import (
+from cisweep.analysis.perturbation.windows import (
     Backgrounds,
+    make_backgrounds,
     marginal_effects,
+    predictor,
     spacing_effects,
 )
-from cisweep.analysis.perturbation.windows import make_backgrounds, predictor
 from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.analysis.seqlets.fdr import NullSize
 from cisweep.analysis.sequence_design.chunk import DesignModels, Templates, design_chunk

@@ -121,7 +121,7 @@ def test_an_oracle_of_long_windows_gives_a_window_the_same_bits_wherever_it_stan
     model = Padded((500, 700)).eval()
     tokens = np.random.default_rng(1).integers(0, 4, (9, 1200)).astype(np.uint8)
     oracle = Oracle(model, None, torch.zeros(0), 4, recorded=True)
-    with frozen([model]):
+    with frozen([model], torch.device("cpu")):
         with require("gradients of the design"):
             y, gradients = oracle.gradients(tokens, lambda y, _: y.sum(1))
         assert torch.equal(oracle.predict(tokens), y)

@@ -15,7 +15,7 @@ from cisweep.models import BPNet
 from cisweep.models.ensemble import Ensemble
 from cisweep.models.tracks import read_counts_track
 from cisweep.outputs.predictions import PredictionWriter, counts_blocks
-from cisweep.train.prediction_metrics import target_rows, track_rows
+from cisweep.train.judging.prediction_metrics import target_rows, track_rows
 
 W, L = 64, 24  # window and output
 ARGS = {"n_filters": 4, "n_layers": 2, "first_width": 7, "profile_width": 9, "trimming": 20}

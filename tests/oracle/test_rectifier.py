@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cisweep.analysis.attribution.rescale.rectifier import rectified
+from cisweep.analysis.attribution.rescale.rules.rectifier import rectified
 
 
 def pair(shape=(3, 5, 70), channels_last=True):

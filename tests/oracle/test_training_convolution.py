@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from cisweep.engine.convolution.training import conv1d, fast_training
 from cisweep.models.modules import CNN, BPNet
-from cisweep.train.datasets import SignalDataset
+from cisweep.train.data.datasets import SignalDataset
 from cisweep.train.losses import profile_objective
 
 

@@ -8,8 +8,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn import metrics as sk
 
 from cisweep.train import metrics
-from cisweep.train.datasets import SignalDataset, TableDataset
-from cisweep.train.evaluation import (
+from cisweep.train.data.datasets import SignalDataset, TableDataset
+from cisweep.train.judging.evaluation import (
     Detection,
     Predicting,
     detection_rows,

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cisweep.train import metrics
-from cisweep.train.datasets import Batch
+from cisweep.train.data.datasets import Batch
 from cisweep.train.losses import profile_objective, scalar_objective
 from cisweep.train.monitoring import (
     DRAWS,

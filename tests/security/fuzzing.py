@@ -121,7 +121,7 @@ def _read_pairs(path: Path) -> None:
 
 
 def _read_located(path: Path) -> None:
-    from cisweep.train.peaks import read_located_fasta
+    from cisweep.train.data.peaks import read_located_fasta
 
     read_located_fasta(path)
 
@@ -212,7 +212,7 @@ def _bigwig(folder: Path) -> list[bytes]:
 
 def _read_bigwig(path: Path) -> None:
     from cisweep.genome.signal import check_signal, read_signal
-    from cisweep.train.signals import SignalTracks
+    from cisweep.train.data.signals import SignalTracks
 
     check_signal([path], ["chr1", "chr2"], thoroughly=True)
     windows = Windows.build(["chr1", "chr2"], np.array([-2, 3]), np.array([18, 23]))
@@ -235,7 +235,7 @@ TABLE = b"name\tsequence\tvalue\tgroup\na\tACGTACGT\t0.5\tx\nb\tAC\t\ty\nc\tNNNN
 
 
 def _read_table(path: Path) -> None:
-    from cisweep.train.tables import TableColumns, read_table
+    from cisweep.train.data.tables import TableColumns, read_table
 
     read_table([path], TableColumns(["value"], labels=("group",)))
 

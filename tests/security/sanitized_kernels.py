@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from cisweep import kernels
-from cisweep.analysis.attribution.rescale import rectifier, ties
-from cisweep.analysis.attribution.rescale import windows as pooling
+from cisweep.analysis.attribution.rescale.rules import rectifier, ties
+from cisweep.analysis.attribution.rescale.rules import window_maxima as pooling
 from cisweep.analysis.motifs.fimo import has_avx2, scan_tokens
 from cisweep.analysis.motifs.markov_background import MarkovBackground
 from cisweep.analysis.motifs.score_distribution import prepare_motifs

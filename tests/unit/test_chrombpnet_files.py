@@ -11,6 +11,7 @@ from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 from cisweep.models import load_model
 from cisweep.models.adapters import chrombpnet
+from cisweep.models.ensemble import Ensemble
 from cisweep.models.modules import ChromBPNet
 
 LENGTH = 300
@@ -62,17 +63,21 @@ def write(path, weights, groups=lambda name: f"{name}/{name}", crops=None, root=
             file.attrs["model_config"] = json.dumps({"config": {"layers": cropping}})
 
 
-def load(path, **extra):
+def config_of(path, **extra):
     fold = {"weights": path, "extra_weights": extra}
-    config = ModelConfig.model_validate(
+    return ModelConfig.model_validate(
         {
             "adapter": "chrombpnet",
             "window_bp": LENGTH,
             "targets": [{"name": "counts", "head": 1}],
             "folds": [fold],
+            "rc": {"average": False},
         }
     )
-    return load_model(config)
+
+
+def load(path, **extra):
+    return load_model(config_of(path, **extra))
 
 
 @pytest.fixture
@@ -178,6 +183,20 @@ def test_a_file_at_which_the_hdf5_library_ends_the_process(weights, tmp_path, mo
     monkeypatch.setattr(chrombpnet, "_READER", "import os; os.kill(os.getpid(), 11)")
     with pytest.raises(ModelError, match=r"m\.h5: .*crashed the process that read it, signal 11"):
         load(tmp_path / "m.h5")
+    with pytest.raises(ModelError, match=r"m\.h5: .*signal 11"):  # each file of the fold
+        chrombpnet.check(config_of(tmp_path / "m.h5", bias=tmp_path / "m.h5").folds[0])
+
+
+def test_what_prepare_has_read_is_read_without_another_process(weights, tmp_path, monkeypatch):
+    write(tmp_path / "m.h5", weights[0])
+    X = torch.zeros(1, 4, LENGTH)
+    _, expected = load(tmp_path / "m.h5")(X)
+    monkeypatch.setattr(chrombpnet, "_READER", "import os; os.kill(os.getpid(), 11)")
+    config = config_of(tmp_path / "m.h5")
+    assert torch.equal(load_model(config, prepared=True)(X)[1], expected)
+    assert torch.equal(Ensemble.load(config).folds[0](X)[:, :1], expected)
+    with pytest.raises(ModelError, match="signal 11"):
+        load_model(config)
 
 
 def test_weights_that_are_one_number(weights, tmp_path):

@@ -14,7 +14,7 @@ from cisweep.analysis.attribution.deep_lift_shap import (
     attribute_along_path,
     attribute_by_gradient,
 )
-from cisweep.analysis.attribution.rescale import rules
+from cisweep.analysis.attribution.rescale.rules import table as rules
 from cisweep.analysis.attribution.rescale.tracing import bare
 from cisweep.config.model import TargetConfig
 from cisweep.errors import AttributionError

@@ -17,8 +17,11 @@ from cisweep.analysis.attribution.deep_lift_shap import (
     input_x_gradient,
     integrated_gradients,
 )
+from cisweep.analysis.attribution.rescale import reruns
 from cisweep.config.model import TargetConfig
-from cisweep.errors import AttributionError
+from cisweep.engine.executor import execute
+from cisweep.engine.policy import off
+from cisweep.errors import AttributionError, ModelError
 from cisweep.models.targets import TargetModule, centered_logits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -450,9 +453,27 @@ def test_errors_say_what_and_where(change, message):
         attribute(call.pop("model"), call.pop("X"), call.pop("references"), call.pop("targets"))
 
 
+def test_calls_of_a_reference_run_in_the_engines_loop_and_leave_no_value(monkeypatch):
+    ran = []
+
+    def watched(program, values, run):
+        execute(program, values, run)
+        ran.append((len(program.calls), [cell.value for cell in values.cells]))
+
+    monkeypatch.setattr(reruns, "execute", watched)
+    with off():
+        expected = attribute(Net(), X, REFERENCES, batch_size=5)
+    assert not ran
+    found = attribute(Net(), X, REFERENCES, batch_size=5)
+    torch.testing.assert_close(found.hypothetical, expected.hypothetical, rtol=0, atol=1e-6)
+    assert len(ran) >= 4 and all(n > 5 for n, _ in ran)
+    # What is left at the end is what a target reads, and what the model made itself.
+    assert all(sum(value is not None for value in left) <= 1 for _, left in ran)
+
+
 def test_no_silent_fall_back_to_the_cpu():
     if not torch.cuda.is_available():
-        with pytest.raises(AttributionError, match="device 'cuda' is not available"):
+        with pytest.raises(ModelError, match="this machine has no usable GPU"):
             attribute(Net(), X, REFERENCES, device="cuda")
 
 

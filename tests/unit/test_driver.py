@@ -1,11 +1,13 @@
 """The driver: leftovers of dead processes, who holds a folder, starting again after damage."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from snakemake.cli import parse_config
 
 from cisweep import driver
 from cisweep.temporary import this_host
@@ -159,3 +161,14 @@ def test_what_is_damaged_twice_is_not_made_a_third_time(folder):
 def test_a_later_run_forgets_the_damage_of_an_earlier_one(folder):
     assert start(folder, "a.h5", "a.h5").returncode == 1
     assert start(folder, "a.h5").returncode == 0
+
+
+def test_the_command_that_repeats_a_run_has_its_configs_and_what_config_overrides(folder):
+    files = [folder / "config" / "a b.yaml", Path("/elsewhere/own.yaml")]
+    values = ["run=it's one", "seed=7", "motifs=", 'steps={"hits": {"threshold": 1e-4}, "ism": {}}']
+    given = parse_config(values)
+    words = shlex.split(driver.repeat_command(files, given, folder))
+    assert words[:3] == ["snakemake", "--cores", "1"]
+    assert words[3:7] == ["--configfile", "config/a b.yaml", "own.yaml", "--config"]
+    assert parse_config(words[7:]) == given and given["seed"] == 7 and given["motifs"] is None
+    assert driver.repeat_command([], {}, folder) == "snakemake --cores 1"

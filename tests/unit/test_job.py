@@ -16,6 +16,7 @@ from cisweep.config.model import QualityConfig
 from cisweep.errors import ConfigError, RegionError
 from cisweep.job import Job
 from cisweep.origin import note_path
+from cisweep.plan.page import page_key
 from cisweep.temporary import (
     FOREIGN_SECONDS,
     atomic,
@@ -344,4 +345,4 @@ def test_what_is_known_against_a_model_changes_no_result(root, tmp_path):
     for step in ("predict", "attribute", "hits"):
         assert plan.settings(step, "ctcf_pu1") == doubted.settings(step, "ctcf_pu1")
     # The page shows it.
-    assert plan.page_key("report") != doubted.page_key("report")
+    assert page_key(plan, "report") != page_key(doubted, "report")

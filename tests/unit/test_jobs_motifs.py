@@ -17,7 +17,16 @@ from cisweep.analysis.motifs.discovery_seqlets import SEQLET_COLUMNS
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.genome.motifs import load_motifs
-from cisweep.jobs import design, discover, perturb, variants, variants_logos
+from cisweep.jobs import (
+    ablate,
+    backgrounds,
+    design,
+    discover,
+    marginalize,
+    space,
+    variants,
+    variants_logos,
+)
 from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
 from cisweep.outputs.tables import read_parquet
@@ -135,7 +144,7 @@ def text_of(tokens) -> str:
 
 
 def backgrounds_of(small_run, plan, experiment, path):
-    perturb.experiment_backgrounds(small_run.of_model(plan), experiment, None, "cpu", path)
+    backgrounds.experiment_backgrounds(small_run.of_model(plan), experiment, None, "cpu", path)
     windows, tokens, before = read_backgrounds(path)
     texts = [text_of(row) for row in tokens]
     np.testing.assert_allclose(before, small_run.logits(texts), atol=1e-4)
@@ -150,9 +159,9 @@ def test_marginal_effects_are_those_of_a_consensus_in_the_middle(
     texts, before = backgrounds_of(small_run, experiments, "marginalize", tmp_path / "b.npz")
     part = tmp_path / "m.parquet"
     of = small_run.of_chunk(experiments)
-    perturb.marginalize_chunk(of, tmp_path / "b.npz", "cpu", part)
+    marginalize.marginalize_chunk(of, tmp_path / "b.npz", "cpu", part)
     out = tmp_path / "t.parquet", tmp_path / "t.svg"
-    perturb.marginalize([part], {"seed": 0}, *out)
+    marginalize.marginalize([part], {"seed": 0}, *out)
     table = read_parquet(out[0]).to_pandas().set_index(["name", "target"])
     for name, motif in motifs.items():
         word = consensus(motif)
@@ -167,9 +176,9 @@ def test_marginal_effects_are_those_of_a_consensus_in_the_middle(
 def test_the_effect_of_a_pair_is_that_of_both_words(small_run, experiments, motifs, tmp_path):
     texts, before = backgrounds_of(small_run, experiments, "space", tmp_path / "b.npz")
     part = tmp_path / "s.parquet"
-    perturb.space_chunk(small_run.of_chunk(experiments), tmp_path / "b.npz", "cpu", part)
+    space.space_chunk(small_run.of_chunk(experiments), tmp_path / "b.npz", "cpu", part)
     out = tmp_path / "t.parquet", tmp_path / "t.svg"
-    perturb.space(small_run.of_model(experiments), [part], *out)
+    space.space(small_run.of_model(experiments), [part], *out)
     row = read_parquet(out[0]).to_pandas().set_index("target").loc["ctcf"]
     left, right = (consensus(motifs[name]) for name in ("CTCF", "Spi1"))
     right = right.translate(TURN)[::-1]
@@ -201,23 +210,23 @@ def test_the_planted_hits_are_chosen_and_their_loss_lowers_the_prediction(
     selected, peaks = tmp_path / "selected.parquet", tmp_path / "peaks.bed"
     peaks.write_text("c1\t920\t1120\tctcf\t1\t.\nc2\t820\t1020\tctcf\t1\t.\n")
     of = small_run.of_model(experiments)
-    perturb.ablate_select(of, tmp_path / "hits.parquet", peaks, selected)
+    ablate.ablate_select(of, tmp_path / "hits.parquet", peaks, selected)
     parts, sizes = [], []
     for chunk in ("c000000", "c000001"):
         own = small_run.of_chunk(experiments, chunk)
-        chosen = perturb.ChosenHits.read(own, selected)
+        chosen = ablate.ChosenHits.read(own, selected)
         sizes.append(len(chosen))
         parts.append(tmp_path / f"{chunk}.parquet")
-        perturb.ablate_chunk(own, chosen, "cpu", parts[-1])
+        ablate.ablate_chunk(own, chosen, "cpu", parts[-1])
     assert sizes == [1, 1]
     out = [tmp_path / name for name in ("a.hits.parquet", "a.parquet", "a.svg")]
-    perturb.ablate(of, parts, *out)
+    ablate.ablate(of, parts, *out)
     rows = read_parquet(out[0]).to_pandas()
     assert set(rows["chrom"]) == {"c1", "c2"}
     mine = rows[rows["target"] == "ctcf"]
     assert (mine["effect"] < -1).all() and mine["start"].tolist() == [1000, 900]
-    empty = perturb.ChosenHits(chosen.hits[:0], chosen.windows.take(slice(0)), chosen.spans[:0])
-    perturb.ablate_chunk(own, empty, "no such device", tmp_path / "none.parquet")
+    empty = ablate.ChosenHits(chosen.hits[:0], chosen.windows.take(slice(0)), chosen.spans[:0])
+    ablate.ablate_chunk(own, empty, "no such device", tmp_path / "none.parquet")
     assert read_parquet(tmp_path / "none.parquet").num_rows == 0
 
 

@@ -27,7 +27,7 @@ def test_the_packages_with_a_table_are_found():
 @pytest.mark.parametrize("name", PACKAGES)
 def test_every_exported_name_is_there(name):
     package = importlib.import_module(name)
-    modules = getattr(package, "_MODULES", set())
+    modules = {path.rpartition(".")[2] for path in getattr(package, "_MODULES", ())}
     for public, module in package._MODULE_OF.items():
         found = getattr(package, public)
         assert not isinstance(found, types.ModuleType), f"{name}.{public} is hidden by a module"

@@ -14,7 +14,7 @@ from cisweep.outputs.browser import browser_tracks, hub_text, track_db_text
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, info_names, read_info
 from cisweep.plan.run_config import RESERVED, load_config
 from cisweep.steps.train import PeaksData, TrainConfig
-from cisweep.train.quality import target_names
+from cisweep.train.judging.quality import target_names
 
 GOOD = ["CTCF", "K562", "S1", "ctcf_pu1", "K562-v1.2", "_x", "1", "a.b-c_d"]
 BAD = ["", ".", "..", "-x", ".x", "a b", "a/b", "é", "a:b", "a%", "a\n", "x*"]

@@ -82,6 +82,32 @@ def test_motif_batches_must_fit(X):
         sequence.substitute(X, "ACGT", start=37)
 
 
+def test_substitutes_of_tokens_are_those_of_one_hot(X):
+    tokens = tokens_of(X)
+    tokens[1, 3:30] = 4
+    one_hot = sequence.one_hot_tokens(tokens, torch.int8)
+    each = sequence.random_one_hot((3, 4, 5), random_state=1)
+    each[2, :, 1] = 0
+    for motif, start in (("GATNACA", None), ("ACGT", 36), (each, 4)):
+        found = sequence.substitute(tokens, motif, start=start)
+        assert torch.equal(found, tokens_of(sequence.substitute(one_hot, motif, start=start)))
+        assert found.dtype == torch.uint8 and not torch.equal(found, tokens)
+    found = sequence.multisubstitute(tokens, ["ACG", each], 7)
+    assert torch.equal(found, tokens_of(sequence.multisubstitute(one_hot, ["ACG", each], 7)))
+    found = sequence.shuffle(tokens, 2, 30, n=2, random_state=0)
+    expected = sequence.shuffle(one_hot, 2, 30, n=2, random_state=0).flatten(0, 1)
+    assert torch.equal(found.flatten(0, 1), tokens_of(expected))
+
+
+def test_substitutes_of_tokens_name_what_is_no_token(X):
+    tokens = tokens_of(X)
+    tokens[2, 9] = 7
+    with pytest.raises(SequenceError, match="example 2, position 9: X has the token 7"):
+        sequence.substitute(tokens, "ACGT")
+    with pytest.raises(SequenceError, match="motif has a batch of 2 where X has 3"):
+        sequence.substitute(tokens_of(X), X[:2])
+
+
 def test_insert_can_append(X):
     longer = sequence.insert(X, "ACGT", start=40)
     assert torch.equal(longer[:, :, :40], X)

@@ -20,7 +20,7 @@ from cisweep.textfile import (
     read_rows,
     whole_number,
 )
-from cisweep.train.peaks import read_located_fasta
+from cisweep.train.data.peaks import read_located_fasta
 
 LATIN, BINARY = "name\tsequence\nä\tACGT\n".encode("latin-1"), bytes(range(256))
 
@@ -175,6 +175,23 @@ def test_places_of_a_located_fasta(tmp_path):
             read_located_fasta, tmp_path / "l.fa", f">{place}\nAC\n", CisweepError,
             "is not chrom:start-end",
         )  # fmt: skip
+    text = "AC\n>c:1-3\nAC\n"
+    message = "line 1: a FASTA file begins with >"
+    refused(read_located_fasta, tmp_path / "l.fa", text, CisweepError, message)
+    (tmp_path / "l.fa").write_text(">c:1-5 peak\nAC\n\n gT \n>d:0-4\r\nTTTT")
+    windows, tokens = read_located_fasta(tmp_path / "l.fa")
+    assert windows.keys() == ["c:1-5(.)", "d:0-4(.)"]
+    assert tokens.tolist() == [[0, 1, 2, 3], [3] * 4]
+
+
+def test_one_reader_of_fasta_takes_indents_of_the_first_header_alone(tmp_path):
+    path = tmp_path / "i.fa"
+    path.write_text("\n >a b\nAC\n GT \n>b\nT\n")
+    assert list(read_fasta(path)) == [("a", "ACGT"), ("b", "T")]
+    assert list(read_sequences(path)[0].lengths.items()) == [("a", 4), ("b", 1)]
+    path.write_text(">a\nAC\n >b\nT\n")
+    for read in (lambda p: list(read_fasta(p)), read_sequences):
+        refused(read, path, path.read_bytes(), CisweepError, "has the letter '>' at position 2")
 
 
 # ---- BED ---------------------------------------------------------------------------------

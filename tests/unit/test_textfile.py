@@ -21,8 +21,8 @@ from cisweep.plan.contents.design import read_priors
 from cisweep.plan.contents.zero_shot import read_fasta
 from cisweep.plan.run_config import read_model_config
 from cisweep.textfile import open_text, read_lines
-from cisweep.train.peaks import read_located_fasta
-from cisweep.train.tables import TableColumns, read_table
+from cisweep.train.data.peaks import read_located_fasta
+from cisweep.train.data.tables import TableColumns, read_table
 
 MEME = (
     "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF m one\n"

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from cisweep.analysis.attribution.deep_lift_shap import attribute
-from cisweep.analysis.attribution.rescale import ties
-from cisweep.analysis.attribution.rescale.ties import (
+from cisweep.analysis.attribution.rescale.rules import ties
+from cisweep.analysis.attribution.rescale.rules.ties import (
     TiedShares,
     compiled_multipliers,
     multipliers,

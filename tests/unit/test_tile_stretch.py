@@ -6,6 +6,7 @@ import yaml
 
 from cisweep.errors import ConfigError
 from cisweep.plan.accounting import n_regions
+from cisweep.plan.page import summary
 from cisweep.plan.plan import Plan
 
 LENGTHS = {"chr1": 9_000, "chr2": 4_000, "other": 9_000}
@@ -70,10 +71,10 @@ def test_the_part_determines_the_chunks_key(made):
 
 
 def test_the_page_says_which_part(made):
-    assert made().summary()["regions"] == "tiles every 70 bp"
-    said = made(start=1_000, end=3_000).summary()["regions"]
+    assert summary(made())["regions"] == "tiles every 70 bp"
+    said = summary(made(start=1_000, end=3_000))["regions"]
     assert said == "tiles every 70 bp from 1,000 to 3,000 of chr.*"
-    assert made(start=5).summary()["regions"].endswith("from 5 to the end of chr.*")
+    assert summary(made(start=5))["regions"].endswith("from 5 to the end of chr.*")
 
 
 @pytest.mark.parametrize(

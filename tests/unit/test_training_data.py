@@ -3,8 +3,8 @@ import pytest
 
 from cisweep.errors import TrainingError
 from cisweep.sequence.tokens import reverse_complement_tokens, tokenize
-from cisweep.train.datasets import SignalDataset, TableDataset
-from cisweep.train.tables import TableColumns, all_kmers, check_labels, read_table
+from cisweep.train.data.datasets import SignalDataset, TableDataset
+from cisweep.train.data.tables import TableColumns, all_kmers, check_labels, read_table
 
 
 def test_batches_are_one_hot_with_empty_n():

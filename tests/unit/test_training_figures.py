@@ -8,7 +8,7 @@ import pytest
 
 from cisweep.plot.interactive import parity_page
 from cisweep.plot.training import draw_loss, save_calibration, save_loss, save_parity
-from cisweep.train.calibration import calibration_rows
+from cisweep.train.judging.calibration import calibration_rows
 
 
 def labels(n=4000):

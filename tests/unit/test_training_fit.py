@@ -13,7 +13,7 @@ from torch import nn
 from cisweep.errors import TrainingError
 from cisweep.models.modules import CNN, Linear
 from cisweep.train import fitting
-from cisweep.train.datasets import TableDataset
+from cisweep.train.data.datasets import TableDataset
 from cisweep.train.fitting import FitConfig, fit
 from cisweep.train.losses import scalar_objective
 

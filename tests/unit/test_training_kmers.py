@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from cisweep.steps.train import Recipe, TrainConfig
-from cisweep.train.filters import consensus
+from cisweep.train.judging.filters import consensus
 from cisweep.train.recipes import TrainedFold, train_fold
 
 

@@ -5,8 +5,8 @@ from scipy.stats import chisquare
 from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
 from cisweep.genome.fasta import NamedSequences
-from cisweep.train.metrics import gc_content
-from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
+from cisweep.train.data.negatives import Background, gc_matched_windows, uniform_windows
+from cisweep.train.judging.metrics import gc_content
 
 
 @pytest.fixture

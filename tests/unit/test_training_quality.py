@@ -16,11 +16,11 @@ from cisweep.report.blocks import Heading, Section
 from cisweep.report.doubts import doubt
 from cisweep.steps.train import Recipe
 from cisweep.train import metrics
-from cisweep.train.datasets import TableDataset
+from cisweep.train.data.datasets import TableDataset
+from cisweep.train.data.weighting import at_base_rates
 from cisweep.train.fitting import FitConfig, fit
+from cisweep.train.judging.quality import epoch_remarks, quality_of
 from cisweep.train.losses import scalar_objective
-from cisweep.train.quality import epoch_remarks, quality_of
-from cisweep.train.weighting import at_base_rates
 
 
 def recipe(task="multilabel", **more):

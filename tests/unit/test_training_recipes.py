@@ -17,10 +17,10 @@ from cisweep.plan.run_config import read_model_config
 from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe, TrainConfig, data_files
 from cisweep.train import fitting, metrics
-from cisweep.train.datasets import TableDataset
-from cisweep.train.filters import consensus, filter_matrices, match_filters
-from cisweep.train.loading import load_examples
-from cisweep.train.peaks import _nearest
+from cisweep.train.data.datasets import TableDataset
+from cisweep.train.data.loading import load_examples
+from cisweep.train.data.peaks import _nearest
+from cisweep.train.judging.filters import consensus, filter_matrices, match_filters
 from cisweep.train.products import card_text, fold_record, train_model
 from cisweep.train.recipes import RunOptions, train_fold
 

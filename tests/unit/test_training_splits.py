@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cisweep.errors import TrainingError
-from cisweep.train.splitting import (
+from cisweep.train.data.splitting import (
     Split,
     check_leak,
     near_duplicate_groups,

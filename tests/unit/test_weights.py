@@ -175,6 +175,6 @@ def test_prepare_looks_and_the_jobs_behind_it_do_not(cnn, tmp_path):
     """The pass over all weights costs 0.2 s for 50 million; what prepare has seen is the same."""
     cnn.output.bias.data[0] = torch.nan
     config = from_safetensors(cnn, tmp_path)
-    load_model(config, finite=False)
+    load_model(config, prepared=True)
     with pytest.raises(ModelError, match="numbers that are NaN or infinite"):
         prepare(ModelScope(plan=SimpleNamespace(models={"m": config}), model="m"), tmp_path / "p")

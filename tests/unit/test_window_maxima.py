@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis.attribution.deep_lift_shap import attribute, references_by_name
-from cisweep.analysis.attribution.rescale import ties, windows
-from cisweep.analysis.attribution.rescale.ties import reach_of
+from cisweep.analysis.attribution.rescale.rules import ties, window_maxima
+from cisweep.analysis.attribution.rescale.rules.ties import reach_of
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_tied_maxima import CASES, LAYOUTS, plainly, tied
@@ -45,8 +45,8 @@ SIDES = {
 def table_of(name: str) -> torch.Tensor:
     func, settings, shape = POOLS[name]
     made = func(torch.zeros(1, 1, *shape), *settings)[0].shape[2:]
-    named = windows._named(func, settings, {})
-    return windows._table(named, tuple(shape), tuple(made), torch.device("cpu"))
+    named = window_maxima._named(func, settings, {})
+    return window_maxima._table(named, tuple(shape), tuple(made), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("name", POOLS)
@@ -71,10 +71,10 @@ def test_the_kernels_give_the_values_of_the_formula(case, pool, layout, threads,
     table = table_of(pool)
     x_e, x = (LAYOUTS[layout](each) for each in SIDES[case])
     gradient = torch.randn(*x.shape[:2], len(table), generator=torch.Generator().manual_seed(5))
-    multipliers = windows.multipliers_of(x, x_e, table)
-    wanted = windows.sums_of(multipliers, gradient, table, x.shape)
-    compiled = windows.compiled_multipliers(x, x_e, table)
-    found = windows.compiled_sums(compiled, gradient, table, x.shape)
+    multipliers = window_maxima.multipliers_of(x, x_e, table)
+    wanted = window_maxima.sums_of(multipliers, gradient, table, x.shape)
+    compiled = window_maxima.compiled_multipliers(x, x_e, table)
+    found = window_maxima.compiled_sums(compiled, gradient, table, x.shape)
     assert multipliers.isfinite().all() and (multipliers >= 0).all() and (multipliers <= 1).all()
     turned = compiled.view(3, -1, *compiled.shape[1:]).movedim(-1, 1).reshape(multipliers.shape)
     assert (turned - multipliers).abs().max() <= 1e-6 * multipliers.abs().max()
@@ -92,7 +92,7 @@ def test_multipliers_are_the_plain_rule_window_by_window(case, pool, dtype):
     gradient = torch.randn(1, 4, len(table), generator=torch.Generator().manual_seed(5)).to(dtype)
     leaf = x.clone().requires_grad_()
     values = F.pad(x, (0, 1), value=-torch.inf)[..., table].amax(-1)
-    explained = windows.WindowShares.apply(leaf, values, table, x_e)
+    explained = window_maxima.WindowShares.apply(leaf, values, table, x_e)
     (found,) = torch.autograd.grad(explained, leaf, gradient)
     wanted = torch.zeros(x.shape, dtype=torch.float64)
     for channel in range(4):
@@ -169,7 +169,7 @@ def test_without_near_ties_the_winner_has_the_difference():
     draw = torch.Generator().manual_seed(4)
     x_e, x = (torch.randperm(160, generator=draw).double().view(1, 4, 40) + 1 for _ in range(2))
     table = table_of("1d")
-    found = windows.multipliers_of(x, x_e, table)
+    found = window_maxima.multipliers_of(x, x_e, table)
     parts_e, parts = x_e[..., table], x[..., table]
     rise = parts_e.amax(-1, keepdim=True) - parts.amax(-1, keepdim=True)
     winner = torch.where(rise > 0, parts_e.argmax(-1, True), parts.argmax(-1, True))
@@ -181,23 +181,23 @@ def test_without_near_ties_the_winner_has_the_difference():
 
 def test_the_kernel_is_taken_where_it_can_be_and_refuses_the_rest():
     (x_e, x), table = SIDES["random"], table_of("1d")
-    assert windows.compiled_multipliers(x, x_e, table) is not None
-    assert windows.compiled_multipliers(x.double(), x_e.double(), table) is None
-    assert windows.compiled_multipliers(x, LAYOUTS["channels last"](x_e), table) is None
+    assert window_maxima.compiled_multipliers(x, x_e, table) is not None
+    assert window_maxima.compiled_multipliers(x.double(), x_e.double(), table) is None
+    assert window_maxima.compiled_multipliers(x, LAYOUTS["channels last"](x_e), table) is None
     first = LAYOUTS["positions first"]
-    assert windows.compiled_multipliers(first(x), first(x_e), table) is None
+    assert window_maxima.compiled_multipliers(first(x), first(x_e), table) is None
 
 
 @pytest.mark.parametrize("pool", POOLED)
 def test_deep_lift_of_a_network_takes_the_kernel(pool, monkeypatch):
     taken = []
-    compiled = windows.compiled_multipliers
+    compiled = window_maxima.compiled_multipliers
 
     def watched(*sides):
         taken.append(compiled(*sides))
         return taken[-1]
 
-    monkeypatch.setattr(windows, "compiled_multipliers", watched)
+    monkeypatch.setattr(window_maxima, "compiled_multipliers", watched)
     explained(pool, 0.0, torch.float32)
     assert taken and all(each is not None for each in taken)
 
@@ -208,4 +208,4 @@ def test_the_reach_is_that_of_a_maximum_over_an_axis(monkeypatch):
     whole = torch.arange(12)[None]
     sides = [(e, top, reach_of(e, top)) for e in (x, x_e) for top in [e.amax(-1, keepdim=True)]]
     wanted = ties.multipliers(*sides)
-    torch.testing.assert_close(windows.multipliers_of(x, x_e, whole)[:, :, 0], wanted)
+    torch.testing.assert_close(window_maxima.multipliers_of(x, x_e, whole)[:, :, 0], wanted)

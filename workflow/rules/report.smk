@@ -51,6 +51,6 @@ rule report_page:
         runtime=60,
     params:
         root=root_folder,
-        settings=PLAN.page_key("report"),
+        settings=page_key(PLAN, "report"),
     script:
         "../../scripts/report_page.py"

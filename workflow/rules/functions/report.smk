@@ -1,6 +1,7 @@
 """Functions of the rules of report."""
 
 from cisweep.outputs.browser import browser_tracks
+from cisweep.plan.page import page_key
 from cisweep.steps.report import HUB_FILES
 
 

@@ -13,10 +13,9 @@ def recipe_key(wildcards):
 
 def repeat_command():
     """Return the command that makes the run again, its configs named from the workflow's folder."""
-    files = [Path(file).resolve() for file in workflow.overwrite_configfiles]
-    root = Path(ROOT).resolve()
-    shown = [str(f.relative_to(root)) if f.is_relative_to(root) else f.name for f in files]
-    return " ".join(["snakemake --cores 1", *(["--configfile", *shown] if shown else [])])
+    return driver.repeat_command(
+        workflow.overwrite_configfiles, workflow.config_settings.config, Path(ROOT)
+    )
 
 
 def counted_recipe(model):

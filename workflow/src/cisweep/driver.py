@@ -11,10 +11,13 @@ its planning and its start, Snakemake ends at once, without its hooks.
 
 import atexit
 import contextlib
+import json
 import os
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cisweep.origin import key_path, note_path
 from cisweep.temporary import is_alive, remove_leftovers, this_host
@@ -114,6 +117,26 @@ def notice(results: Path) -> str | None:
         f"the run before (process {pid}) was killed: run the same command with --unlock, then "
         "without; complete products are kept"
     )
+
+
+def repeat_command(configfiles: Iterable[Path], given: Mapping[str, Any], root: Path) -> str:
+    """Return the command that makes a run again, to be started in the workflow's folder.
+
+    configfiles: those of --configfile, named from `root`, the workflow's folder; given: the keys
+    and values of --config, as Snakemake has read them.
+    """
+    root, files = root.resolve(), [Path(file).resolve() for file in configfiles]
+    shown = [str(f.relative_to(root)) if f.is_relative_to(root) else f.name for f in files]
+    words = ["snakemake", "--cores", "1", *(["--configfile", *shown] if shown else [])]
+    values = [f"{key}={_config_text(value)}" for key, value in given.items()]
+    return shlex.join([*words, *(["--config", *values] if values else [])])
+
+
+def _config_text(value: Any) -> str:
+    """Return what Snakemake reads as this value: in --config nothing is null, YAML a mapping."""
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 def _is_part(path: Path) -> bool:

@@ -16,17 +16,17 @@ def exports(
     """Return __getattr__, __dir__ and __all__ of `package`.
 
     module_of: public name -> the submodule that defines it; modules: submodules that are public
-    themselves.
+    themselves, by the last part of their path ("data.datasets": `datasets`).
 
     A name whose module fails is an ImportError that tells what failed: of an AttributeError the
     statement `from package import name` would say no more than "cannot import name".
     """
-    public = frozenset(modules)
+    public = {path.rpartition(".")[2]: path for path in modules}
     names = sorted({*module_of, *public})
 
     def getattr_(name: str) -> Any:
         if name in public:
-            return import_module(f"{package}.{name}")
+            return import_module(f"{package}.{public[name]}")
         if name not in module_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = f"{package}.{module_of[name]}"

@@ -23,6 +23,7 @@ _MODULE_OF = {
     "marginalize": "perturbation.perturb",
     "ablate": "perturbation.perturb",
     "space": "perturbation.perturb",
+    "WindowShuffle": "perturbation.perturb",
     "substitution_effect": "mutagenesis.effects",
     "deletion_effect": "mutagenesis.effects",
     "insertion_effect": "mutagenesis.effects",

@@ -1,4 +1,4 @@
-"""Goals of designs from a table: one row a goal, for one region or for all of them."""
+"""Goals of designs from a table: one row per goal, for one region or for all of them."""
 
 import csv
 import re

@@ -6,7 +6,7 @@ operation itself, on a part of its inputs, in place, of a change) is given with 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
@@ -19,15 +19,25 @@ Leaving = Callable[[int, Tensor], None]
 """Gets a tensor's number and the tensor before its last reader runs."""
 
 
+class Values(Protocol):
+    """What stands for tensors' numbers while calls run, such as a dict."""
+
+    def __getitem__(self, number: int, /) -> Any: ...
+    def __setitem__(self, number: int, value: Any, /) -> None: ...
+    def pop(self, number: int, default: None, /) -> Any:
+        """Let go of a tensor."""
+
+
 @dataclass(frozen=True)
 class Program:
     """Calls in the order in which they run, with the tensors that leave after each.
 
-    `lines` are each call's outputs and the tensors that no later one reads, `last` the index of the
-    last call that reads a tensor.
+    `calls` are those of a recording, or whatever else `Run` is given the index of; `lines` are each
+    call's outputs and the tensors that no later one reads, `last` the index of the last call that
+    reads a tensor.
     """
 
-    calls: Sequence[Call]
+    calls: Sequence[Any]
     lines: list[tuple[list[int], tuple[int, ...]]]
     last: dict[int, int]
 
@@ -87,7 +97,7 @@ class Program:
 
 def execute(
     program: Program,
-    values: dict[int, Any],
+    values: Values,
     run: Run,
     leaving: Leaving | None = None,
     made: Callable[[int, Any], None] | None = None,

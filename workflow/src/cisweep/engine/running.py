@@ -13,6 +13,8 @@ from cisweep.errors import ModelError
 def resolve_device(device: str | torch.device | None) -> torch.device:
     """Return the device; None is the GPU if there is one, else the CPU.
 
+    That is what `device=None` means in every function: the model is moved there, and back.
+
     Raises
     ------
     ModelError: a GPU is asked for and there is none. There is no silent fall-back.

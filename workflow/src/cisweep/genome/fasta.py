@@ -5,7 +5,7 @@ Nothing is written beside inputs: a missing index stops with the samtools comman
 
 import mmap
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from cisweep.contracts import TOKEN_N, digest
-from cisweep.errors import GenomeError
+from cisweep.errors import CisweepError, GenomeError
 from cisweep.genome.fasta_index import check_index, read_fai
 from cisweep.textfile import control_letter, decimal_number, read_lines, read_rows
 
@@ -244,7 +244,8 @@ def read_sequences(path: Path) -> tuple[NamedSequences, list[str]]:
     lines = read_lines(path, GenomeError)
     columns: dict[str, list[str]] = {}
     if next((line for line in lines if line.strip()), "").lstrip().startswith(">"):
-        pairs = _fasta_pairs(lines)
+        records = fasta_records(lines, path, GenomeError)
+        pairs = [(header_name(header), sequence) for header, sequence in records]
     else:
         pairs, columns = _table_pairs(lines, path)
     if not pairs:
@@ -287,14 +288,34 @@ def letter_fault(sequence: str) -> tuple[str, str] | None:
     return f"has the letter {sequence[place]!r} at position {place} (0-based)", mend
 
 
-def _fasta_pairs(lines: list[str]) -> list[tuple[str, str]]:
-    pairs: list[tuple[str, list[str]]] = []
-    for line in lines:
-        if line.lstrip().startswith(">") and (line.startswith(">") or not pairs):
-            pairs.append(((line.lstrip()[1:].split() or [""])[0], []))
-        elif pairs:
-            pairs[-1][1].append(line.strip())
-    return [(name, "".join(parts)) for name, parts in pairs]
+def fasta_records(
+    lines: Iterable[str], path: Path, error: type[CisweepError]
+) -> Iterator[tuple[str, str]]:
+    """Yield (header without its >, letters) of each record of a FASTA, one record in memory.
+
+    lines: of the file at `path`, from `open_text`, which says what cannot be read. What is read in
+    parts, by an index, is `Genome`'s. (pysam's reader takes what is no FASTA for the end of the
+    file, and tells no line.) Raises `error` for text before the first >.
+    """
+    header: str | None = None
+    parts: list[str] = []
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if text.startswith(">") and (header is None or line.startswith(">")):
+            if header is not None:
+                yield header, "".join(parts)
+            header, parts = text[1:], []
+        elif header is not None:
+            parts.append(text)
+        elif text:
+            raise error("a FASTA file begins with >", where=f"{path}, line {number}")
+    if header is not None:
+        yield header, "".join(parts)
+
+
+def header_name(header: str) -> str:
+    """Return the name in a FASTA's header, its first word; "" where there is none."""
+    return (header.split() or [""])[0]
 
 
 def _table_pairs(

@@ -65,7 +65,7 @@ def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:
 
 def predict_metrics(of: ModelScope, h5: Path, table: Path) -> None:
     """Compare merged predictions with the observed signal that the step names; writes a TSV."""
-    from cisweep.train.prediction_metrics import METRIC_COLUMNS, target_rows, track_rows
+    from cisweep.train.judging.prediction_metrics import METRIC_COLUMNS, target_rows, track_rows
 
     signal = of.plan.step_config("predict").signal_of(of.config)
     rows = []

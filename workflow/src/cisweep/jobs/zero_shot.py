@@ -52,7 +52,7 @@ def zero_shot_chunk(
     with EmbeddingWriter(embeddings, of.origin) as writer:
         write_tsv(empty_scores(options, step.rank_edits), table)
         for pairs in map(list, blocks):
-            model = model or load_model(of.config, device=device, finite=False)
+            model = model or load_model(of.config, device=device, prepared=True)
             for k, (rows, ref, alt) in enumerate(score_pairs(model, pairs, options)):
                 if step.rank_edits:
                     own = pairs[k * PAIRS_OF_BLOCK : (k + 1) * PAIRS_OF_BLOCK]

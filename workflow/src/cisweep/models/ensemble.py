@@ -58,7 +58,8 @@ class Ensemble:
 
     @classmethod
     def load(cls, config: ModelConfig, device: str = "cpu", *, tracks: bool = False) -> Self:
-        """Return the loaded folds; raises ModelError with file and mend.
+        """Return the loaded folds of a model of a run, which its rule prepare has loaded before;
+        raises ModelError with file and mend.
 
         tracks: whether the model's tracks are read too.
         """
@@ -66,7 +67,7 @@ class Ensemble:
         readout = cls.readout(wanted)
         folds = [
             strand_mean(
-                load_model(config, fold, device, finite=False), readout, config.targets, config.rc
+                load_model(config, fold, device, prepared=True), readout, config.targets, config.rc
             )
             for fold in range(len(config.folds))
         ]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from cisweep.config.model import InputConfig, ModelConfig
 from cisweep.errors import ModelError
-from cisweep.models.adapters import adapter
+from cisweep.models.adapters import adapter, check_files
 from cisweep.models.targets import heads_of, read_target
 from cisweep.models.tracks import read_counts_track
 from cisweep.models.weights import check_finite
@@ -54,7 +54,7 @@ def load_model(
     device: str | torch.device = "cpu",
     *,
     check: bool = True,
-    finite: bool = True,
+    prepared: bool = False,
 ) -> nn.Module:
     """Return a trained model: eval mode, gradients off, on the device.
 
@@ -68,8 +68,9 @@ def load_model(
     fold: index of the set of weights.
     device: where the model goes.
     check: whether to run one window of A's, which shows that window, inputs and targets fit.
-    finite: whether to look for NaN and infinite weights. The rule prepare does, so that the jobs
-        behind it, which read the same bytes, need not.
+    prepared: whether the rule prepare has loaded these bytes, as the jobs behind it know by their
+        hash: files that the adapter must look at first (`check`), and NaN and infinite weights, are
+        then not looked for again.
 
     Raises
     ------
@@ -84,8 +85,10 @@ def load_model(
             mend="count folds from 0",
         )
     weights = config.folds[fold]
+    if not prepared:
+        check_files(config.adapter, weights)
     model = adapter(config.adapter)(config, weights)
-    if finite:
+    if not prepared:
         check_finite(
             model, map(str, (weights.hub or weights.weights, *weights.extra_weights.values()))
         )

@@ -410,44 +410,6 @@ class Plan:
         """Hash of the whole config, as provenance.json has it."""
         return digest(self.config.model_dump(mode="json"))
 
-    def page_key(self, step_name: str) -> str:
-        """Return a hash of what the page, a step's product, shows beside other products."""
-        step, config = all_steps()[step_name], self.step_config(step_name)
-        doubts = [line for model in self.models.values() for line in model.weaknesses()]
-        parts = [self.summary(), step.version, *doubts]
-        return "" if config is None else digest(*parts, step.settings(config))
-
-    def summary(self) -> dict[str, str]:
-        """Return label -> value: what was run, for a reader."""
-        config = self.config
-        found = {"genome": str(config.genome.fasta.name)} if config.genome else {}
-        if config.sequences:
-            found["sequences"] = config.sequences.name
-        if config.regions.tile:
-            tile = config.regions.tile
-            found["regions"] = f"tiles every {tile.stride_bp} bp"
-            if tile.start or tile.end is not None:
-                end = "the end" if tile.end is None else f"{tile.end:,}"
-                found["regions"] += f" from {tile.start:,} to {end} of {config.regions.chroms}"
-        elif config.regions.bed:
-            found["regions"] = config.regions.bed.name
-        for name, model in self.models.items():
-            targets = ", ".join(model.target_names)
-            folds = f", {len(model.folds)} folds" if len(model.folds) > 1 else ""
-            both = ", both strands averaged" if model.rc.average else ""
-            found[f"model {name}"] = f"{model.window_bp} bp windows; targets {targets}{both}{folds}"
-        if config.motifs:
-            found["motifs"] = config.motifs.name
-        for name, step in self.steps.items():
-            if step.in_report:
-                options = step.settings(self.step_config(name)).items()
-                found[step.title.lower()] = ", ".join(
-                    f"{k.replace('_', ' ')} {_words(v)}"
-                    for k, v in options
-                    if v not in (None, [], {})
-                )
-        return found
-
     # ---- paths ---------------------------------------------------------------------------
 
     @property
@@ -483,17 +445,3 @@ class Plan:
 
 def _missing(where: str, path: Path) -> None:
     raise ConfigError(f"no such file {path}", where=where, mend="correct the path in the config")
-
-
-def _words(value: Any) -> str:
-    """Return a setting as a reader wants it: files by their names, no brackets where one can do."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        inner = (
-            f"{k} {_words(v)}".strip() for k, v in value.items() if v not in (None, "", [], {})
-        )
-        return f"({', '.join(inner)})"
-    if isinstance(value, list):
-        return " ".join(_words(v) for v in value)
-    return Path(value).name if isinstance(value, str) and "/" in value else str(value)

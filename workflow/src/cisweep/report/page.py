@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from cisweep.plan.accounting import n_regions, swept_by
+from cisweep.plan.page import summary
 from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Check, Column, Section, Table, number, plural
@@ -134,7 +135,7 @@ def read_page(
             (first if step.makes_weights else last).append(Chapter(part.anchor, part.title, [part]))
     return Page(
         plan.config.run,
-        plan.summary(),
+        summary(plan),
         [*first, *chapters, *last],
         _times(run_times(Path(plan.results))),
         provenance,

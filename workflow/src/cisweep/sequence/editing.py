@@ -1,7 +1,8 @@
 """Edit one-hot sequences: substitute, insert and delete, as tangermeme 1.6 defines them.
 
 Every function returns a new tensor in the dtype and on the device of `X`. A motif is a string,
-a one-hot tensor (1, 4, m) for all sequences, or (batch, 4, m) with one motif a sequence.
+a one-hot tensor (1, 4, m) for all sequences, or (batch, 4, m) with one motif a sequence. What
+substitutes takes tokens, uint8 (batch, length), too.
 """
 
 from collections.abc import Sequence
@@ -9,7 +10,15 @@ from collections.abc import Sequence
 import torch
 
 from cisweep.errors import SequenceError
-from cisweep.sequence.encoding import ACGT, check_one_hot, one_hot_encode
+from cisweep.sequence.encoding import (
+    ACGT,
+    check_one_hot,
+    check_sequences,
+    is_tokens,
+    one_hot_encode,
+)
+
+_N = 4  # the token
 
 
 def substitute(
@@ -23,11 +32,11 @@ def substitute(
 
     Parameters
     ----------
-    X: torch.Tensor, one-hot (batch, characters, length), N allowed
+    X: torch.Tensor, one-hot (batch, characters, length), or tokens uint8 (batch, length), N allowed
     motif: str, or one-hot torch.Tensor (1 or batch, characters, m)
         A column of zeros, or a letter of `ignore`, leaves the sequence as it is there.
     start: int, 0-based position of the motif's first base
-        None centres it: length // 2 - m // 2.
+        None centres it (`centred_start`).
     alphabet, ignore: how a string motif is read, see `one_hot_encode`
 
     Returns
@@ -46,15 +55,15 @@ def substitute(
     >>> characters(substitute(X, "GNC"))
     'AAAGACAA'
     """
-    check_one_hot(X, "X")
-    motif = _motif_like(motif, X, alphabet, ignore, allow_N=True)
+    check_sequences(X, "X")
+    motif, known = _motif_and_known(motif, X, alphabet, ignore)
     length, width = X.shape[-1], motif.shape[-1]
     if width > length:
         raise SequenceError(
             f"Motif cannot be longer than sequence: it has {width} bases, the sequence {length}"
         )
     if start is None:
-        start = length // 2 - width // 2
+        start = centred_start(length, width)
     if start < 0 or start > length - width:
         raise SequenceError(
             f"Provided start falls off the end of the sequence: {start} with a motif of {width} "
@@ -62,9 +71,14 @@ def substitute(
             mend=f"use 0 to {length - width}",
         )
     edited = X.clone()
-    span = edited[:, :, start : start + width]
-    span.copy_(torch.where(motif.any(dim=1, keepdim=True), motif, span))
+    span = edited[..., start : start + width]
+    span.copy_(torch.where(known, motif, span))
     return edited
+
+
+def centred_start(length: int, width: int) -> int:
+    """Return where `width` bases begin whose middle stands on the middle of `length` bases."""
+    return length // 2 - width // 2
 
 
 def multisubstitute(
@@ -79,7 +93,7 @@ def multisubstitute(
 
     Parameters
     ----------
-    X: torch.Tensor, one-hot (batch, characters, length), N allowed
+    X: torch.Tensor, one-hot (batch, characters, length), or tokens uint8 (batch, length), N allowed
     motifs: list of motifs as `substitute` takes them
     spacing: int, or a list of len(motifs) - 1 ints
         Bases between the end of one motif and the start of the next.
@@ -103,13 +117,13 @@ def multisubstitute(
     >>> characters(multisubstitute(X, ["CC", "GG"], spacing=2, start=1))
     'ACCAAGGAAA'
     """
-    check_one_hot(X, "X")
+    check_sequences(X, "X")
     if len(motifs) == 0:
         raise SequenceError("motifs is empty", mend="give at least one motif")
     widths = [len(motif) if isinstance(motif, str) else motif.shape[-1] for motif in motifs]
     spacings = _spacings(spacing, len(motifs), X.shape[-1])
     if start is None:
-        start = X.shape[-1] // 2 - (sum(spacings) + sum(widths)) // 2
+        start = centred_start(X.shape[-1], sum(spacings) + sum(widths))
         if start < 0:
             raise SequenceError(
                 "Sum of motif lengths and spacing cannot be larger than the sequence being "
@@ -217,6 +231,20 @@ def delete(X: torch.Tensor, start: int, end: int) -> torch.Tensor:
     return torch.cat([X[:, :, :start], X[:, :, end:]], dim=-1)
 
 
+def _motif_and_known(
+    motif: torch.Tensor | str, X: torch.Tensor, alphabet: Sequence[str], ignore: Sequence[str]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the motif as X is encoded, and where it has a base and not N."""
+    if not is_tokens(X):
+        motif = _motif_like(motif, X, alphabet, ignore, allow_N=True)
+        return motif, motif.any(dim=1, keepdim=True)
+    if isinstance(motif, str):
+        motif = one_hot_encode(motif, alphabet=alphabet, ignore=ignore).unsqueeze(0)
+    codes = check_one_hot(motif, "motif", n_characters=4).to(X.device)
+    _check_batch(codes, X)
+    return codes, codes != _N
+
+
 def _motif_like(
     motif: torch.Tensor | str,
     X: torch.Tensor,
@@ -228,9 +256,13 @@ def _motif_like(
     if isinstance(motif, str):
         motif = one_hot_encode(motif, alphabet=alphabet, ignore=ignore).unsqueeze(0)
     check_one_hot(motif, "motif", n_characters=X.shape[1], allow_N=allow_N)
+    _check_batch(motif, X)
+    return motif.to(dtype=X.dtype, device=X.device)
+
+
+def _check_batch(motif: torch.Tensor, X: torch.Tensor) -> None:
     if len(motif) not in (1, len(X)):
         raise SequenceError(
             f"motif has a batch of {len(motif)} where X has {len(X)}",
             mend="give one motif for all sequences or one for each",
         )
-    return motif.to(dtype=X.dtype, device=X.device)

@@ -119,6 +119,25 @@ def check_one_hot(
     return codes
 
 
+def check_sequences(X: Any, name: str, n_characters: int | None = None) -> None:
+    """Raise a SequenceError unless X is one-hot (batch, characters, length), or tokens uint8
+    (batch, length)."""
+    if not is_tokens(X):
+        check_one_hot(X, name, n_characters)
+    elif X.numel() and X.max() > 4:
+        example, position = _first(X > 4)
+        raise SequenceError(
+            f"{name} has the token {int(X[example, position])}",
+            where=f"example {example}, position {position}",
+            mend="use 0 1 2 3 for A C G T, and 4 for N",
+        )
+
+
+def is_tokens(X: Any) -> bool:
+    """Return whether X is a tensor of tokens, uint8 (batch, length)."""
+    return isinstance(X, torch.Tensor) and X.ndim == 2 and X.dtype == torch.uint8
+
+
 def _raise_not_one_hot(X: torch.Tensor, name: str) -> None:
     wrong = ((X != 0) & (X != 1)).any(dim=1) | (X.sum(dim=1) > 1)
     example, position = _first(wrong)

@@ -8,7 +8,13 @@ import numpy as np
 import torch
 
 from cisweep.errors import SequenceError
-from cisweep.sequence.encoding import check_one_hot, encode_codes, one_hot_tokens, tokens_of
+from cisweep.sequence.encoding import (
+    check_one_hot,
+    check_sequences,
+    encode_codes,
+    one_hot_tokens,
+    tokens_of,
+)
 from cisweep.sequence.tokens import shuffle_seeds, shuffle_tokens
 
 UNIFORM = ((0.25, 0.25, 0.25, 0.25),)
@@ -138,7 +144,7 @@ def shuffle(
 
     Parameters
     ----------
-    X: torch.Tensor, one-hot (batch, characters, length), N allowed
+    X: torch.Tensor, one-hot (batch, characters, length), or tokens uint8 (batch, length), N allowed
     start, end: int, 0-based half-open
         A negative end counts from length + 1, so that -1 is the whole sequence.
     n: int, permutations
@@ -146,23 +152,23 @@ def shuffle(
 
     Returns
     -------
-    torch.Tensor, shape (batch, n, characters, length)
+    torch.Tensor, shape (batch, n, characters, length), or (batch, n, length) of tokens
 
     Raises
     ------
     SequenceError
         The span is empty or falls off an end.
     """
-    check_one_hot(X, "X")
+    check_sequences(X, "X")
     end = X.shape[-1] + 1 + end if end < 0 else end
     _check_span(start, end, X.shape[-1])
     random_state = _as_random_state(random_state)
-    shuffled = X.unsqueeze(1).repeat(1, n, 1, 1)
+    shuffled = X.unsqueeze(1).repeat_interleave(n, dim=1)
     for k in range(n):
         order = np.arange(end - start)
         random_state.shuffle(order)
         columns = torch.from_numpy(order).to(X.device) + start
-        shuffled[:, k, :, start:end] = X[:, :, columns]
+        shuffled[:, k, ..., start:end] = X[..., columns]
     return shuffled
 
 

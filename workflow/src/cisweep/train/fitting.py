@@ -19,7 +19,7 @@ from cisweep.engine.convolution.training import fast_training
 from cisweep.errors import TrainingError
 from cisweep.origin import is_whole, write_origin
 from cisweep.temporary import atomic
-from cisweep.train.datasets import Dataset
+from cisweep.train.data.datasets import Dataset
 from cisweep.train.losses import Objective, Sums, outputs_of
 from cisweep.train.monitoring import Choice, Judged, choose, judge
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cisweep.errors import TrainingError
-from cisweep.train.datasets import Batch
+from cisweep.train.data.datasets import Batch
 from cisweep.train.monitoring import Metric, profile_metric, scalar_metric
 
 Sums = dict[str, tuple[Tensor, Tensor]]

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cisweep.train.datasets import Batch
-from cisweep.train.metrics import profile_pearson
+from cisweep.train.data.datasets import Batch
+from cisweep.train.judging.metrics import profile_pearson
 
 DRAWS = 200
 """Resampled sets of validation examples; their 2.5 % and 97.5 % points are the interval."""

@@ -20,9 +20,9 @@ from cisweep.config.model import (
     file_sha256,
 )
 from cisweep.steps.train import Recipe, n_folds, read_files, with_tracks
-from cisweep.train.quality import default_targets, quality_of
+from cisweep.train.data.splitting import PARTS
+from cisweep.train.judging.quality import default_targets, quality_of
 from cisweep.train.recipes import DEFAULT_OPTIONS, RunOptions, TrainedFold, train_fold
-from cisweep.train.splitting import PARTS
 
 WEIGHTS = "fold{fold}.safetensors"
 """Name of the weights of a fold, beside model.yaml."""

@@ -17,11 +17,15 @@ from cisweep.genome.motifs import load_motifs
 from cisweep.models.building import module_class
 from cisweep.sequence.tokens import decode_tokens, tokenize
 from cisweep.steps.train import Recipe
-from cisweep.train import metrics
-from cisweep.train.baselines import KmerRidge
-from cisweep.train.calibration import calibration_rows
-from cisweep.train.datasets import SignalDataset, TableDataset
-from cisweep.train.evaluation import (
+from cisweep.train.data.datasets import SignalDataset, TableDataset
+from cisweep.train.data.examples import Examples
+from cisweep.train.data.loading import load_examples
+from cisweep.train.data.weighting import at_base_rates
+from cisweep.train.fitting import FitConfig, FitResult, fit
+from cisweep.train.judging import metrics
+from cisweep.train.judging.baselines import KmerRidge
+from cisweep.train.judging.calibration import calibration_rows
+from cisweep.train.judging.evaluation import (
     DEFAULT_PREDICTING,
     Detection,
     Predicting,
@@ -32,12 +36,8 @@ from cisweep.train.evaluation import (
     profile_rows,
     regression_rows,
 )
-from cisweep.train.examples import Examples
-from cisweep.train.filters import filter_matrices, first_convolution, match_filters
-from cisweep.train.fitting import FitConfig, FitResult, fit
-from cisweep.train.loading import load_examples
+from cisweep.train.judging.filters import filter_matrices, first_convolution, match_filters
 from cisweep.train.losses import profile_objective, scalar_objective
-from cisweep.train.weighting import at_base_rates
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ def attribute(
         args, further inputs of the model, N rows each, shared by an example's references;
         batch_size (32), the largest number of pairs that go through the model at once, on which
         the values do not depend, and on a CPU fewer go where sequences are long;
-        device, dtype, where and in which precision to compute, None for those of the model;
+        device, where to compute, None for the GPU if there is one, else the CPU; dtype, in which
+        precision, None for the model's;
         multipliers (False), whether to keep those of every pair; verbose; only_warn.
 
     Raises

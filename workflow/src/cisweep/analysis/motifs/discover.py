@@ -343,7 +343,7 @@ def found_table(
     one_hot: np.ndarray,
     rules: NameRules | None = None,
 ) -> pd.DataFrame:
-    """Return one row a pattern with FOUND_COLUMNS: what it is, and its name among known motifs.
+    """Return one row per pattern with FOUND_COLUMNS: what it is, and its name among known motifs.
 
     one_hot: (N, 4, L), the sequences in which the patterns were found. mean_attribution: the sum
     of the trimmed contributions, the mean over seqlets. motif to motif_strand are the closest of

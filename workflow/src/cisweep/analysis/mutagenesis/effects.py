@@ -1,7 +1,7 @@
 """Effects of edits on one-hot sequences: substitutions, deletions, insertions.
 
 Names, arguments, shapes and results are those of tangermeme 1.6.0. Windows cut from a genome with
-variants from a file are the matter of variant_effect.py.
+variants from a file are the matter of variant_effects.py.
 """
 
 from collections.abc import Callable, Sequence

@@ -5,20 +5,19 @@ therefore compared with spans of its own length at random places of its own wind
 same way. Under the null hypothesis the hit is one of them. No torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.motifs.qvalues import bh_qvalues
-from cisweep.analysis.perturbation.experiments import Predict, rank_motifs, summarise
 from cisweep.contracts import TOKEN_N, Windows, seed_of
 from cisweep.sequence.tokens import mono_shuffle_tokens
 
+Predict = Callable[[Windows, np.ndarray], np.ndarray]
+"""(windows, tokens (N, W) uint8 in + orientation) -> (N, T) predictions."""
+
 _AT_ONCE = 4096  # windows that are edited at once
-_GRID = 4096  # steps of the sums over hits whose distribution is written out
-_KEYS = ["motif", "name", "target"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +99,19 @@ def hit_ablations(
     )
 
 
+def shuffled_span(
+    tokens: np.ndarray, key: str, start: int, end: int, n: int, seed: int
+) -> np.ndarray:
+    """Return (n, end - start) uint8 shuffles of a span of one window.
+
+    tokens: (W,) of the window; key: of its place (`Windows.keys`). Shuffle k depends on the key,
+    the span, k and the seed alone. All permutations are equally likely, N stays.
+    """
+    seeds = [seed_of(seed, "ablate", f"{key}:{start}-{end}", k) for k in range(n)]
+    span = np.ascontiguousarray(tokens[None, start:end])
+    return mono_shuffle_tokens(span, np.array([seeds], np.uint64))[0]
+
+
 def _before(predict: Predict, windows: Windows, tokens: np.ndarray) -> np.ndarray:
     parts = [predict(windows.take(rows), tokens[rows]) for rows in windows.blocks(_AT_ONCE)]
     return np.concatenate(parts).astype(np.float64)
@@ -124,10 +136,9 @@ def _changes(
         for i, (key, (start, end)) in enumerate(
             zip(block.keys(), spans[begin : begin + per_block].tolist())
         ):
-            where = f"{key}:{start}-{end}"
-            seeds = [seed_of(seed, "ablate", where, k) for k in range(n_shuffles)]
-            span = np.ascontiguousarray(tokens[own[i] : own[i] + 1, start:end])
-            edited[i, :, start:end] = mono_shuffle_tokens(span, np.array([seeds], np.uint64))[0]
+            edited[i, :, start:end] = shuffled_span(
+                tokens[own[i]], key, start, end, n_shuffles, seed
+            )
         repeated = windows.take(np.repeat(own, n_shuffles))
         after = predict(repeated, edited.reshape(-1, tokens.shape[1]))
         yield after.astype(np.float64).reshape(len(own), n_shuffles, -1)
@@ -152,113 +163,36 @@ def effects_of_hits(
     return rows.assign(**controls)
 
 
-def judged_hits(effects: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of `effects_of_hits` with control, effect_p_value and effect_q_value in place
-    of the spans.
+def hits_in_windows(
+    hits: pd.DataFrame, windows: Windows
+) -> tuple[pd.DataFrame, Windows, np.ndarray]:
+    """Return the hits that lie inside a window, the window of each, and their spans in it.
 
-    control: mean of the hit's random spans. effect_p_value: two-sided, 2 (r + 1) / (N + 1), where r
-    of the N random spans of all hits of the motif change the target as much in that direction.
-    effect_q_value: of Benjamini & Hochberg over the hits of the motif. NaN without random spans.
-    (p_value is the match's, as in hits.parquet.)
+    hits: chrom, start, end; windows: of one width. Of several windows the one with the nearest
+    centre is taken (ties: the left one, or the first of those with one place). spans: (H, 2) int64,
+    0-based half-open.
     """
-    controls = _controls(effects)
-    p_value, q_value = (np.full(len(effects), np.nan) for _ in range(2))
-    for rows in effects.groupby(_KEYS, sort=False).indices.values():
-        rows = rows[np.isfinite(controls[rows, 0])]
-        null = np.sort(controls[rows].ravel())
-        judged = effects["judged"].to_numpy()[rows]
-        below = np.searchsorted(null, judged, side="right")
-        above = len(null) - np.searchsorted(null, judged, side="left")
-        p = np.minimum(2 * (np.minimum(below, above) + 1) / (len(null) + 1), 1)
-        p_value[rows], q_value[rows] = p, bh_qvalues(p, len(p))
-    names = [c for c in effects if str(c).startswith("control_")]
-    return effects.drop(columns=["judged", *names]).assign(
-        control=controls.mean(axis=1), effect_p_value=p_value, effect_q_value=q_value
-    )
-
-
-def ablation_table(effects: pd.DataFrame, min_hits: int = 2) -> pd.DataFrame:
-    """Return one row per motif and target: what ablating its hits changes, beside random spans.
-
-    effects: rows of `effects_of_hits`. Columns: motif, name, target; n, effect, effect_sd, ci_low,
-    ci_high over hits; control, mean effect of the random spans; difference = effect - control, with
-    difference_ci_low and difference_ci_high over hits (Student's t); p_value, q_value; rank.
-
-    p_value is two-sided and exact: where hits are random spans, each is any of its window's with
-    equal chance, so the sum over the hits has a distribution that can be written out (Pitman's
-    permutation test). q_value: Benjamini & Hochberg over the motifs with at least `min_hits` hits,
-    which are ranked by the end of the difference's interval that is nearer to no loss.
-    """
-    controls = _controls(effects)
-    groups = effects.groupby(_KEYS, sort=False).indices
-    targets = list(dict.fromkeys(effects["target"]))
-    rows = []
-    for key in sorted(groups, key=lambda k: (*k[:2], targets.index(k[2]))):
-        index = groups[key]
-        own, control = effects["effect"].to_numpy()[index], controls[index]
-        judged = effects["judged"].to_numpy()[index]
-        known = np.isfinite(control[:, 0])
-        against = _against(own[known] - control[known].mean(axis=1))
-        test = np.column_stack([judged, control])[known]
-        rows.append(
-            dict(zip(_KEYS, key))
-            | {k: v.item() for k, v in summarise(own[:, None]).items()}
-            | {"control": control[known].mean() if known.any() else np.nan}
-            | against
-            | {"p_value": permutation_p(test) if known.any() else np.nan}
-        )
-    columns = [*_KEYS, *summarise(np.zeros((2, 1))), "control", *_against(np.zeros(2)), "p_value"]
-    table = pd.DataFrame(rows, columns=columns)
-    return _ranked(table, min_hits)
-
-
-def _controls(effects: pd.DataFrame) -> np.ndarray:
-    names = [c for c in effects if str(c).startswith("control_")]
-    return effects[names].to_numpy(np.float64)
-
-
-def _against(differences: np.ndarray) -> dict[str, float]:
-    """Return the mean difference of hits from their random spans, and its interval."""
-    if not len(differences):
-        return dict.fromkeys(("difference", "difference_ci_low", "difference_ci_high"), np.nan)
-    found = summarise(differences[:, None])
-    return {
-        "difference": found["effect"].item(),
-        "difference_ci_low": found["ci_low"].item(),
-        "difference_ci_high": found["ci_high"].item(),
-    }
-
-
-def permutation_p(values: np.ndarray) -> float:
-    """Return the two-sided p-value of the sum of the first column of (n, K + 1) values.
-
-    Under the null hypothesis each row's first entry is any of its entries with equal chance,
-    independently of other rows. Values are rounded to a grid of 4096 steps over the range of the
-    sum, hits and spans alike, and on that grid the distribution is exact.
-    """
-    shifted = values - values.min(axis=1, keepdims=True)
-    reach = shifted.max(axis=1).sum()
-    if not reach > 0:
-        return 1.0
-    steps = np.rint(shifted * (_GRID / reach)).astype(np.int64)
-    chance = np.ones(1)
-    for row in steps:
-        size = len(chance)
-        spread = np.zeros(size + row.max())
-        for step in row.tolist():
-            spread[step : step + size] += chance
-        chance = spread / len(row)
-    observed = int(steps[:, 0].sum())
-    return float(min(1.0, 2 * min(chance[: observed + 1].sum(), chance[observed:].sum())))
-
-
-def _ranked(table: pd.DataFrame, min_hits: int) -> pd.DataFrame:
-    judged = (table["n"] >= min_hits) & table["p_value"].notna()
-    q_value = np.full(len(table), np.nan)
-    for rows in table[judged].groupby("target", sort=False).indices.values():
-        rows = np.flatnonzero(judged)[rows]
-        q_value[rows] = bh_qvalues(table["p_value"].to_numpy()[rows], len(rows))
-    names = {"difference_ci_low": "ci_low", "difference_ci_high": "ci_high"}
-    ends = table[["n", "target", *names]].rename(columns=names)
-    rank = rank_motifs(ends, losses=True, min_n=min_hits)["rank"]
-    return table.assign(q_value=q_value, rank=rank)
+    chosen = np.full(len(hits), -1)
+    middle = (hits["start"] + hits["end"]).to_numpy(np.int64)  # twice the centre
+    width = int(windows.end[0] - windows.start[0]) if len(windows) else 0
+    slack = width - (hits["end"] - hits["start"]).to_numpy(np.int64)
+    for chrom in set(hits["chrom"]):
+        mine = np.flatnonzero(windows.chrom == chrom)
+        own = np.flatnonzero(hits["chrom"] == chrom)
+        if not len(mine) or not len(own):
+            continue
+        centre = windows.start[mine] + windows.end[mine]
+        order = np.argsort(centre, kind="stable")
+        mine, centre = mine[order], centre[order]
+        after = np.searchsorted(centre, middle[own]).clip(0, len(mine) - 1)
+        # The first of those with one centre.
+        before = np.searchsorted(centre, centre[np.maximum(after - 1, 0)])
+        away = [np.abs(centre[k] - middle[own]) for k in (before, after)]
+        nearest = np.where(away[0] <= away[1], before, after)
+        # Windows are of one width: where the nearest centre's does not hold the hit, none does.
+        inside = np.abs(centre[nearest] - middle[own]) <= slack[own]
+        chosen[own[inside]] = mine[nearest[inside]]
+    rows = np.flatnonzero(chosen >= 0)
+    kept, own = hits.iloc[rows].reset_index(drop=True), windows.take(chosen[rows])
+    spans = np.stack([kept["start"] - own.start, kept["end"] - own.start], axis=1)
+    return kept, own, spans.astype(np.int64).reshape(-1, 2)

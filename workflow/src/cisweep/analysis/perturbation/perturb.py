@@ -1,12 +1,14 @@
 """What a model says before and after an edit: marginalize, ablate, space, and products.
 
-Names, arguments, shapes and results are those of tangermeme 1.6.0. Each experiment is an edit of
-cisweep.sequence between two calls of `func`, which may be `predict`, an attribution, or any
-function of (model, X, **kwargs).
+Names, arguments, shapes and results are those of tangermeme 1.6.0, and X may also be tokens uint8
+(N, length), as a run has them. Each experiment is an edit of cisweep.sequence between two calls of
+`func`, which may be `predict`, an attribution, or any function of (model, X, **kwargs). The steps
+marginalize, space and ablate edit by the same functions, ablate by the shuffles of `WindowShuffle`.
 """
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -15,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cisweep.analysis.perturbation.ablations import shuffled_span
 from cisweep.analysis.prediction.predict import predict
+from cisweep.contracts import Windows
 from cisweep.errors import SequenceError
-from cisweep.sequence import multisubstitute, shuffle, substitute
+from cisweep.sequence import multisubstitute, one_hot_tokens, shuffle, substitute, tokens_of
 
 Output = Tensor | list[Tensor]
 
@@ -71,7 +75,7 @@ def marginalize(
     Parameters
     ----------
     model: torch.nn.Module
-    X: (N, 4, length) one-hot backgrounds.
+    X: (N, 4, length) one-hot backgrounds, or tokens uint8 (N, length).
     motif: letters (N keeps the background's base), or one-hot (1 or N, 4, motif length).
     start: 0-based position of the motif's first base; None: its middle on the window's middle.
     alphabet: letters in the order of X's second axis.
@@ -126,10 +130,11 @@ def ablate(
     Parameters
     ----------
     model: torch.nn.Module
-    X: (N, 4, length) one-hot.
+    X: (N, 4, length) one-hot, or tokens uint8 (N, length).
     start, end: 0-based half-open span to shuffle.
     n: shuffles of each sequence.
-    shuffle_fn: function (X, start, end, n, random_state) -> (N, n, 4, length).
+    shuffle_fn: function (X, start, end, n, random_state) -> (N, n, …) of X's kind. The default
+        permutes the bases of all sequences alike; `WindowShuffle` shuffles as the step does.
     args: further inputs of the model, (N, …) each; repeated for the shuffles.
     random_state: seed of shuffle_fn, and of `func` if that takes a random_state which
         additional_func_kwargs do not give.
@@ -154,6 +159,41 @@ def ablate(
     before = func(model, X, args=args, **options)
     after = func(model, shuffled.flatten(0, 1), args=repeated, **options)
     return PerturbationResult(before, _map(lambda y: y.unflatten(0, shuffled.shape[:2]), after))
+
+
+@dataclass(frozen=True)
+class WindowShuffle:
+    """A `shuffle_fn` of `ablate`: the shuffles of the step ablate, for windows of the genome.
+
+    Each window is shuffled by itself, shuffle k by its place, the span, k and the seed alone.
+    windows: the places of the N sequences, in + orientation as the step reads them. The
+    random_state is the run's seed, a whole number.
+    """
+
+    windows: Windows
+
+    def __call__(self, X: Tensor, start: int, end: int, n: int, random_state: Any = None) -> Tensor:
+        """Return (N, n, …) shuffles of [start, end) of X, one-hot or tokens.
+
+        Raises SequenceError without a seed, for another number of windows, and for no such span.
+        """
+        length, is_tokens = X.shape[-1], X.ndim == 2
+        if not isinstance(random_state, int | np.integer):
+            raise SequenceError(
+                f"random_state is {random_state!r}", mend="give the run's seed, a whole number"
+            )
+        if len(self.windows) != len(X):
+            raise SequenceError(f"X has {len(X)} sequences, and there are {len(self.windows)} "
+                                "windows", mend="give the place of each sequence")  # fmt: skip
+        if not 0 <= start < end <= length:
+            raise SequenceError(f"[{start}, {end}) is no span of {length} bp",
+                                mend="use 0 <= start < end <= length")  # fmt: skip
+        tokens = (X if is_tokens else tokens_of(X)).numpy(force=True)
+        shuffled = np.repeat(tokens[:, None], n, axis=1)
+        for each, row, key in zip(shuffled, tokens, self.windows.keys()):
+            each[:, start:end] = shuffled_span(row, key, start, end, n, int(random_state))
+        found = torch.from_numpy(shuffled).to(X.device)
+        return found if is_tokens else one_hot_tokens(found, X.dtype)
 
 
 def ablate_annotations(
@@ -187,7 +227,7 @@ def space(
     Parameters
     ----------
     model: torch.nn.Module
-    X: (N, 4, length) one-hot backgrounds.
+    X: (N, 4, length) one-hot backgrounds, or tokens uint8 (N, length).
     motifs: letters or one-hot (1 or N, 4, length), from left to right.
     spacing: (spacings, motifs - 1) integers: bases between neighbours.
     start: 0-based position of the first motif; None: the whole arrangement is centred.

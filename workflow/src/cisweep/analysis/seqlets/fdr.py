@@ -198,7 +198,7 @@ def at_fdr(calls: pd.DataFrame, calibration: Calibration, fdr: float = 0.1) -> p
 
 
 def summarise_calls(tally: Tally, calibration: Calibration, fdr: float) -> pd.DataFrame:
-    """Return one row a sign: how many spans were called, in sequence and in shuffled sequence.
+    """Return one row per sign: how many spans were called, in sequence and in shuffled sequence.
 
     Columns: sign, n_called, n_decoys (spans whose sub-spans all pass the threshold), null_ratio
     (shuffled positions for each position), n_seqlets (called at `fdr`), lowest_rate (the lowest

@@ -99,7 +99,7 @@ class Chooser:
         paths = pruning_paths(
             self.oracle.models, one_hot(templates, like), one_hot(windows, like),
             constraints=[problems.bound[k] for k in owner],
-            windows_per_call=self.oracle.windows_per_call,
+            windows_per_call=self.oracle.windows_per_call, device=like.device,
         )  # fmt: skip
         rated = []
         for k, repeat, template, full, path in zip(owner, repeats, templates, windows, paths):

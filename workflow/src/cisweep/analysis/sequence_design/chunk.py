@@ -271,7 +271,7 @@ class _Batch:
             early_stopping_iter=step.early_stopping_iter, constraints=self.bound,
             input_mask=torch.from_numpy(self.given.frozen[self.rows]),
             initial_weights=None if priors is None else torch.from_numpy(priors[self.rows]),
-            regions_per_batch=step.regions_per_batch,
+            regions_per_batch=step.regions_per_batch, device=self.models.device,
         )  # fmt: skip
         n, length = templates.shape
         samples = tokens_of(samples.reshape(-1, 4, length)).reshape(
@@ -279,7 +279,7 @@ class _Batch:
         )
         histories = _by_repeat(histories, step.n_repeats, n)
         every = [*self.oracles, *self.judges]
-        with frozen(every):
+        with frozen(every, like.device):
             oracle = Oracle(every, None, like, call_size(like, length))
             before = oracle.predict(templates).numpy(force=True)
             # Judges and outputs without a goal have no say in which edits go.

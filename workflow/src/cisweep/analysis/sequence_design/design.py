@@ -25,6 +25,7 @@ from cisweep.analysis.sequence_design.oracle import (
     one_hot,
     tokens_of,
 )
+from cisweep.engine.running import resolve_device
 from cisweep.errors import DesignError
 
 Wanted = torch.Tensor | Sequence[Goal] | Sequence[Sequence[Goal]]
@@ -115,7 +116,7 @@ def design(
     n_repeats : designs of each region and goal, with other noise.
     n_samples : samples to draw from the learned distribution; None = the best batch.
     return_designer, return_history : append the `Designer` objects, the histories.
-    device : where to compute; None = where X is. The model must be there.
+    device : where to compute; None = the GPU if there is one, else the CPU.
     random_state : seed of the noise, by region if a sequence is given. Goal i and repeat j add
         i · n_repeats + j. A region gets the same design whichever others share the call.
     target : output to slice out; None = all of them.
@@ -153,13 +154,13 @@ def design(
     check_target(target)
     tokens = tokens_of(X)
     dtype = X.dtype if X.is_floating_point() else torch.float32
-    like = torch.empty(0, dtype=dtype, device=X.device if device is None else device)
+    like = torch.empty(0, dtype=dtype, device=resolve_device(device))
     size = windows_per_call or call_size(like, X.shape[-1])
     oracle = Oracle(model, target, like, size, recorded=True)
     shared = _Regions(tokens, input_mask, initial_weights, noise, constraints)
     catalogue = y_bar if isinstance(y_bar, list) and _all_tensors(y_bar) else [y_bar]
     seeds = _seeds(random_state, len(tokens))
-    with frozen(oracle.models):
+    with frozen(oracle.models, like.device):
         goals = [_per_region(goal, oracle, tokens, output_loss) for goal in catalogue]
         problems = [
             shared.problem(r, seeds[r] + i * n_repeats + j, goals[i][r], output_loss)

@@ -21,6 +21,7 @@ from cisweep.engine.propagation.changes import Plan
 from cisweep.engine.propagation.planning import make_plan
 from cisweep.engine.propagation.reverts import Reverts
 from cisweep.engine.recording import record
+from cisweep.engine.running import resolve_device
 from cisweep.engine.verify import PROPAGATED, check_agreement
 from cisweep.errors import DesignError
 
@@ -87,7 +88,7 @@ def greedy_pruning(
     target : output to slice out; None = the sum over all outputs.
     verbose : print each edit taken back.
     constraints : bound `Constraints` that a pruned design still fulfils; a list has one per design.
-    device : where to compute; None = where X_hat is. The model must be there.
+    device : where to compute; None = the GPU if there is one, else the CPU.
     windows_per_call : windows of each call of the model; None as in `design`.
 
     Raises
@@ -138,9 +139,9 @@ def pruning_paths(
     if len(rules) != len(designs):
         raise DesignError(f"{len(rules)} constraints for {len(designs)} designs")
     dtype = X_hat.dtype if X_hat.is_floating_point() else torch.float32
-    like = torch.empty(0, dtype=dtype, device=X_hat.device if device is None else device)
+    like = torch.empty(0, dtype=dtype, device=resolve_device(device))
     oracle = Oracle(model, target, like, windows_per_call or call_size(like, X.shape[-1]))
-    with frozen(oracle.models):
+    with frozen(oracle.models, like.device):
         short = designs.shape[1] < PROPAGATE_FROM_BP or like.device.type != "cpu"
         templates = np.broadcast_to(templates, designs.shape)
         if not short and all(rule is None for rule in rules):

@@ -16,32 +16,27 @@ import torch.nn.functional as F
 from cisweep.engine.gradient import GradientPass, gradient_pass_of
 from cisweep.engine.operations import fast_convolutions
 from cisweep.engine.policy import attempt, taken
-from cisweep.engine.running import DIFFERENTIABLE, steady
+from cisweep.engine.running import DIFFERENTIABLE, running
 from cisweep.errors import DesignError, ModelError
 
 Models = torch.nn.Module | Sequence[torch.nn.Module]
 
 
 @contextmanager
-def frozen(models: Sequence[torch.nn.Module]) -> Iterator[None]:
-    """Hold models in evaluation mode without parameter gradients; restore all of it afterwards.
+def frozen(models: Sequence[torch.nn.Module], device: torch.device) -> Iterator[None]:
+    """Hold models on a device, in evaluation mode, without parameter gradients; restore all of it.
 
     Raises ModelError if a model was another one at the end, see `steady`.
     """
-    modes = [(part, part.training) for model in models for part in model.modules()]
     wants = [(p, p.requires_grad) for model in models for p in model.parameters()]
     try:
-        for part, _ in modes:
-            part.training = False
         for parameter, _ in wants:
             parameter.requires_grad_(False)
-        with ExitStack() as checks:
+        with ExitStack() as held:
             for model in models:
-                checks.enter_context(steady(model))
+                held.enter_context(running(model, device))
             yield
     finally:
-        for part, mode in modes:
-            part.training = mode
         for parameter, want in wants:
             parameter.requires_grad_(want)
 

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +68,14 @@ def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
     return next(iter(models.values()))
 
 
+def check(fold: FoldConfig) -> None:
+    """Raise a ModelError for a file at which the HDF5 library ends the process, or never ends."""
+    for path in (fold.weights, fold.extra_weights.get("bias")):
+        if path is not None:
+            check_present(path)
+            _check_readable(path, path.stat().st_size)
+
+
 def _only(models: dict[str, BPNet], kind: str, path: Path) -> BPNet:
     if kind not in models:
         raise ModelError(
@@ -82,7 +89,6 @@ def _only(models: dict[str, BPNet], kind: str, path: Path) -> BPNet:
 def _read(path: Path) -> dict[str, BPNet]:
     """Return the networks of a file by kind: accessibility, bias."""
     check_present(path)
-    _check_readable(path, path.stat().st_size, path.stat().st_mtime_ns)
     import h5py
 
     arrays: dict[str, dict[str, Any]] = {}
@@ -120,13 +126,8 @@ def _read(path: Path) -> dict[str, BPNet]:
     return models
 
 
-@cache
-def _check_readable(path: Path, size: int, _: int) -> None:
-    """Raise a ModelError for a file at which the HDF5 library ends the process, or never ends.
-
-    Another process reads what _read does (half a second of the processor, once a file). size, _: of
-    the file, and the time of its change, so that a changed one is looked at again.
-    """
+def _check_readable(path: Path, size: int) -> None:
+    """Let another process read what _read does (half a second of the processor)."""
     limit = max(EXPANDED_MAX_BYTES, EXPANSION_MAX * size)
     command = [sys.executable, "-c", _READER, str(path), str(limit), str(_SECONDS)]
     ended = subprocess.run(command, capture_output=True).returncode

@@ -6,12 +6,11 @@ sets the size of all jobs.
 
 from functools import partial
 
-from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif
 from cisweep.plan.chunks import split_items
 from cisweep.plan.contents import Check
 from cisweep.plan.contents.backgrounds import check_backgrounds
-from cisweep.plan.contents.motifs import block_key, choose_motifs
+from cisweep.plan.contents.motifs import block_key, choose_motifs, refuse_wide
 from cisweep.plan.plan import Plan
 from cisweep.plan.workload import bases_of_job
 
@@ -21,13 +20,8 @@ def marginal_motifs(plan: Plan) -> list[Motif]:
     found = choose_motifs(plan.known_motifs, plan.step_config("marginalize").motifs,
                           "steps.marginalize.motifs")  # fmt: skip
     for name, model in plan.models.items():
-        wide = [m for m in found if m.width > model.window_bp]
-        if wide:
-            raise MotifError(
-                f"it has {wide[0].width} positions, and model {name} reads {model.window_bp} bp",
-                where=f"steps.marginalize: motif {wide[0].name}",
-                mend="leave the motif out (steps.marginalize.motifs)",
-            )
+        refuse_wide(found, model.window_bp, f"model {name} reads", where="steps.marginalize.motifs",
+                    mend="leave it out")  # fmt: skip
     return found
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cisweep.bases import BASES, text_of
 from cisweep.config.model import LANGUAGE_HEADS
 from cisweep.errors import ModelError, SequenceError
-from cisweep.genome.fasta import letter_fault, name_fault
+from cisweep.genome.fasta import fasta_records, header_name, letter_fault, name_fault
 from cisweep.genome.variants.alleles import AlleleWindows
 from cisweep.plan.chunks import split_items
 from cisweep.plan.contents import Check
@@ -38,29 +38,13 @@ def read_fasta(path: Path) -> Iterator[tuple[str, str]]:
     """
     if not path.is_file():
         raise SequenceError("no such FASTA file", where=str(path), mend="correct the path")
-    name: str | None = None
-    parts: list[str] = []
     with open_text(path, SequenceError) as handle:
-        for number, line in enumerate(handle, 1):
-            line = line.strip()
-            if line.startswith(">"):
-                if name is not None:
-                    yield _record(path, name, parts)
-                name, parts = (line[1:].split() or [""])[0], []
-            elif line and name is None:
-                raise SequenceError("a FASTA file begins with >", where=f"{path}, line {number}")
-            else:
-                parts.append(line)
-    if name is not None:
-        yield _record(path, name, parts)
-
-
-def _record(path: Path, name: str, parts: list[str]) -> tuple[str, str]:
-    sequence = "".join(parts)
-    # Pairs go by order, so that a name may be wanting.
-    if fault := (name_fault(name) if name else None) or letter_fault(sequence):
-        raise SequenceError(f"sequence {name!r} {fault[0]}", where=str(path), mend=fault[1])
-    return name, sequence.upper()
+        for header, sequence in fasta_records(handle, path, SequenceError):
+            name = header_name(header)
+            # Pairs go by order, so that a name may be wanting.
+            if fault := (name_fault(name) if name else None) or letter_fault(sequence):
+                raise SequenceError(f"sequence {name!r} {fault[0]}", where=str(path), mend=fault[1])
+            yield name, sequence.upper()
 
 
 def read_pairs(

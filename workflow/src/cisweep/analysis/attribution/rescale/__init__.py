@@ -2,6 +2,6 @@
 
 `tracing` intercepts operations below autograd, where a module, a function, a method, an operator
 and an exported graph all arrive as the same ATen call. `rules` says what is done with each of
-them, `linear` lists those that the gradient already treats exactly, `passes` runs a model over
-examples once and then over one reference each.
+them, `registration` what a user says of theirs, `passes` runs a model over examples once and then
+over one reference each.
 """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cisweep.analysis.attribution.rescale.agreement import Witness
-from cisweep.engine.running import keep_heap
+from cisweep.engine.running import keep_heap, resolve_device
 from cisweep.errors import AttributionError
 
 # On a CPU, tensors that stay in the cache are faster than large batches.
@@ -131,16 +131,13 @@ def _check(X: Tensor, references: Tensor, only_warn: bool) -> None:
 
 
 def _place(model: nn.Module, device: Any, dtype: Any) -> tuple[torch.device, torch.dtype]:
-    """Return device and dtype to compute in: those asked for, or else the model's own."""
+    """Return device and dtype to compute in: of None the GPU if there is one, the model's dtype."""
     first = next(
         (p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()),
         torch.empty(0, dtype=torch.get_default_dtype()),
     )
     dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    device = first.device if device is None else torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise AttributionError(f"device {str(device)!r} is not available", mend="give device='cpu'")
-    return device, dtype or first.dtype
+    return resolve_device(device), dtype or first.dtype
 
 
 def _blocks(

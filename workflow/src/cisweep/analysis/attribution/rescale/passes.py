@@ -17,7 +17,7 @@ from cisweep.analysis.attribution.rescale.agreement import HeldWeights, Witness,
 from cisweep.analysis.attribution.rescale.calls import eager, followed
 from cisweep.analysis.attribution.rescale.registration import registered_modules, rule_table
 from cisweep.analysis.attribution.rescale.reruns import EXAMPLES, REFERENCES, Rerun
-from cisweep.analysis.attribution.rescale.rules import handler_for
+from cisweep.analysis.attribution.rescale.rules.table import handler_for
 from cisweep.analysis.attribution.rescale.tracing import Trace, Tracked, tracked_in
 from cisweep.engine.operations import fast_convolutions
 from cisweep.engine.policy import attempt, taken

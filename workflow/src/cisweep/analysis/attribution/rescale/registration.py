@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cisweep.analysis.attribution.rescale.elementwise import elementwise
-from cisweep.analysis.attribution.rescale.rules import RULES, linear
+from cisweep.analysis.attribution.rescale.rules.elementwise import elementwise
+from cisweep.analysis.attribution.rescale.rules.table import RULES, linear
 from cisweep.analysis.attribution.rescale.tracing import Handler, Trace, Tracked, bare
 from cisweep.errors import AttributionError
 

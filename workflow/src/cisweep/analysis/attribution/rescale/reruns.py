@@ -4,15 +4,41 @@ Which calls these are is known from the first pass, so what wraps them (modules,
 tensors) need not run for each reference; values pass from call to call through the cells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from cisweep.analysis.attribution.rescale.tracing import Cell, Entry, Trace, Tracked
+from cisweep.engine.executor import Program, execute
 
 EXAMPLES, REFERENCES = "each pass over examples", "each pass over references"
+
+
+class _Cells:
+    """The cells of a pass as the values of the engine's loop: what looks at a cell sees them."""
+
+    def __init__(self) -> None:
+        self.cells: list[Cell] = []
+        self._number: dict[int, int] = {}
+
+    def number(self, cell: Cell) -> int:
+        """Return the cell's number, a new one for a new cell."""
+        found = self._number.setdefault(id(cell), len(self.cells))
+        if found == len(self.cells):
+            self.cells.append(cell)
+        return found
+
+    def __getitem__(self, number: int) -> Any:
+        return self.cells[number].value
+
+    def __setitem__(self, number: int, value: Any) -> None:
+        self.cells[number].value = value
+
+    def pop(self, number: int, default: None = None) -> None:
+        """Let go of a value."""
+        self.cells[number].value = None
 
 
 class Rerun:
@@ -33,25 +59,24 @@ class Rerun:
         self.witness: tuple[Tensor, list[Tensor]] | None = None
         self.examples_agree = False  # whether they gave what the model gives for other examples
         self.calls = [e for e in trace.entries if e.live and e.reference is not None]
-        self.drops = self._drops()
+        self.cells = _Cells()
+        self.program = self._program()
         self._clear()
 
-    def _drops(self) -> list[list[Cell]]:
-        """Return the cells whose value no call after this one reads, for each call."""
-        last: dict[int, tuple[int, Cell]] = {}
-        for index, entry in enumerate(self.calls):
-            made = [cell for cell in entry.outputs if cell is not None]
-            for cell in (*made, *entry.inputs):
-                last[id(cell)] = (index, cell)
+    def _program(self) -> Program:
+        """Return the calls with what each gives, and the cells that no later one reads."""
+        number = self.cells.number
+        made = [[number(c) for c in entry.outputs if c is not None] for entry in self.calls]
+        read = [[*own, *map(number, entry.inputs)] for own, entry in zip(made, self.calls)]
+        last = {n: index for index, numbers in enumerate(read) for n in numbers}
         # What the model made itself, and is no result of a call, stays as it is.
-        of_pass = {id(cell) for entry in self.calls for cell in entry.outputs}
-        of_pass.add(id(self.source.cell))
-        of_pass -= {id(y.cell) for y in self.results if isinstance(y, Tracked)}
-        drops: list[list[Cell]] = [[] for _ in self.calls]
-        for key, (index, cell) in last.items():
-            if key in of_pass:
-                drops[index].append(cell)
-        return drops
+        of_pass = {number(self.source.cell)}.union(*made)
+        of_pass -= {number(y.cell) for y in self.results if isinstance(y, Tracked)}
+        lines = [
+            (own, tuple(n for n in dict.fromkeys(numbers) if last[n] == i and n in of_pass))
+            for i, (own, numbers) in enumerate(zip(made, read))
+        ]
+        return Program(self.calls, lines, last)
 
     def _clear(self) -> None:
         """Let go of the values of a pass."""
@@ -84,15 +109,8 @@ class Rerun:
 
     def _run(self, x: Tensor, run: Callable[[Entry], Any]) -> list[Tensor]:
         self.source.cell.value = x
-        for entry, drops in zip(self.calls, self.drops):
-            value = run(entry)
-            if entry.writes is None:
-                values = value if isinstance(value, (list, tuple)) else (value,)
-                for cell, each in zip(entry.outputs, values):
-                    if cell is not None:
-                        cell.value = each
-            for cell in drops:
-                cell.value = None
+        calls = self.calls
+        execute(self.program, self.cells, lambda index: _tensors(calls[index], run(calls[index])))
         values = [y.inner if isinstance(y, Tracked) else y for y in self.results]
         for y in self.results:
             if isinstance(y, Tracked):
@@ -102,4 +120,14 @@ class Rerun:
     def forget(self) -> None:
         """Let go of everything, which holds itself in a circle otherwise."""
         self.trace.entries.clear()
-        self.calls, self.drops, self.results, self.witness = [], [], [], None
+        self.calls, self.results, self.witness = [], [], None
+        self.cells, self.program = _Cells(), Program([], [], {})
+
+
+def _tensors(entry: Entry, value: Any) -> Sequence[Any]:
+    """Return what a call gave for its cells; nothing where it wrote into a tensor."""
+    if entry.writes is not None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        return (value,) if entry.outputs[0] is not None else ()
+    return [each for cell, each in zip(entry.outputs, value) if cell is not None]

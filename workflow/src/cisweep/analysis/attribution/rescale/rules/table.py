@@ -8,31 +8,32 @@ from typing import Any
 
 import torch
 
-from cisweep.analysis.attribution.rescale import composites as write_out
-from cisweep.analysis.attribution.rescale.elementwise import (
+from cisweep.analysis.attribution.rescale.rules import composites as write_out
+from cisweep.analysis.attribution.rescale.rules.elementwise import (
     elementwise,
     elementwise_of_two,
     exponential,
     step_function,
 )
-from cisweep.analysis.attribution.rescale.linear import PRODUCTS, SHAPES, SUMS
-from cisweep.analysis.attribution.rescale.names import (
+from cisweep.analysis.attribution.rescale.rules.linear import PRODUCTS, SHAPES, SUMS
+from cisweep.analysis.attribution.rescale.rules.names import (
     COMPARISONS,
     CURVES,
     FACTORIES,
     PLACES,
     QUERIES,
 )
-from cisweep.analysis.attribution.rescale.pooling import (
+from cisweep.analysis.attribution.rescale.rules.pooling import (
     kth_value,
     maximum_of_two,
     maximum_over_axes,
     sort,
     topk,
 )
-from cisweep.analysis.attribution.rescale.products import choice, product
-from cisweep.analysis.attribution.rescale.rectifier import relu
-from cisweep.analysis.attribution.rescale.softmax import logsumexp, softmax
+from cisweep.analysis.attribution.rescale.rules.products import choice, product
+from cisweep.analysis.attribution.rescale.rules.rectifier import relu
+from cisweep.analysis.attribution.rescale.rules.softmax import logsumexp, softmax
+from cisweep.analysis.attribution.rescale.rules.window_maxima import max_pooling
 from cisweep.analysis.attribution.rescale.tracing import (
     Handler,
     Trace,
@@ -44,7 +45,6 @@ from cisweep.analysis.attribution.rescale.tracing import (
     settled,
     tracked_in,
 )
-from cisweep.analysis.attribution.rescale.windows import max_pooling
 from cisweep.engine.convolution.dispatch import fixed_conv1d
 from cisweep.engine.operations import steer_gradient
 from cisweep.engine.running import DIFFERENTIABLE

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from cisweep.analysis.attribution.rescale.elementwise import logarithmic_mean
+from cisweep.analysis.attribution.rescale.rules.elementwise import logarithmic_mean
 from cisweep.analysis.attribution.rescale.tracing import Trace
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from cisweep.bases import LETTERS
 from cisweep.errors import TrainingError
 from cisweep.steps.train import KmersData, Recipe, TableData
-from cisweep.train.datasets import TableDataset
-from cisweep.train.examples import Examples, hashes
-from cisweep.train.peaks import peak_examples
-from cisweep.train.signals import signal_examples
-from cisweep.train.splitting import (
+from cisweep.train.data.datasets import TableDataset
+from cisweep.train.data.examples import Examples, hashes
+from cisweep.train.data.peaks import peak_examples
+from cisweep.train.data.signals import signal_examples
+from cisweep.train.data.splitting import (
     Split,
     check_leak,
     near_duplicate_groups,
@@ -20,7 +20,13 @@ from cisweep.train.splitting import (
     touches,
     without_leaks,
 )
-from cisweep.train.tables import SequenceTable, TableColumns, all_kmers, check_labels, read_table
+from cisweep.train.data.tables import (
+    SequenceTable,
+    TableColumns,
+    all_kmers,
+    check_labels,
+    read_table,
+)
 
 
 def load_examples(recipe: Recipe, fold: int = 0, workspace: Path | None = None) -> Examples:

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from cisweep.analysis.attribution.rescale.elementwise import DETOUR
-from cisweep.analysis.attribution.rescale.linear import PRODUCTS
+from cisweep.analysis.attribution.rescale.rules.elementwise import DETOUR
+from cisweep.analysis.attribution.rescale.rules.linear import PRODUCTS
 from cisweep.analysis.attribution.rescale.tracing import Trace, Tracked, bare, reentrant
 from cisweep.errors import AttributionError
 

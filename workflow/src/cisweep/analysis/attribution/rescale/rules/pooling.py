@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from cisweep.analysis.attribution.rescale.ties import TiedShares, reach_of
+from cisweep.analysis.attribution.rescale.rules.ties import TiedShares, reach_of
 from cisweep.analysis.attribution.rescale.tracing import Trace, reentrant
 
 _SMALLER = frozenset({"min", "minimum", "fmin", "clamp_max"})

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from cisweep.train.datasets import TableDataset
+from cisweep.train.data.datasets import TableDataset
 
 
 def at_base_rates(validation: TableDataset, train: TableDataset, task: str) -> TableDataset:

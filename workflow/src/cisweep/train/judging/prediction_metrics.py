@@ -1,5 +1,5 @@
 """How predictions compare with observed signal, as tidy rows; the definitions are those of
-cisweep.train.metrics. No torch here.
+cisweep.train.judging.metrics. No torch here.
 
 Rows are tables of windows, gathered block by block; of a track only its counts and two numbers a
 window are kept.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from cisweep.contracts import Windows
-from cisweep.train import metrics
+from cisweep.train.judging import metrics
 
 METRIC_COLUMNS = ["name", "metric", "value", "n", "windows"]
 """Columns of metrics.tsv; windows: all, or held out (predicted by folds that did not see them)."""

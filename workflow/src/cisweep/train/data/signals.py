@@ -11,10 +11,10 @@ from cisweep.genome.bigwig import BigWig
 from cisweep.genome.fasta import Genome, window_tokens
 from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.steps.train import Recipe, SignalData
-from cisweep.train.datasets import SignalDataset
-from cisweep.train.examples import Examples, hashes
-from cisweep.train.negatives import Background, gc_matched_windows
-from cisweep.train.splitting import Split, region_parts
+from cisweep.train.data.datasets import SignalDataset
+from cisweep.train.data.examples import Examples, hashes
+from cisweep.train.data.negatives import Background, gc_matched_windows
+from cisweep.train.data.splitting import Split, region_parts
 
 _BLOCK_BP = 4_000_000
 

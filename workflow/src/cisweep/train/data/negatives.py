@@ -9,7 +9,7 @@ from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
 from cisweep.genome.fasta import SequenceSource, window_tokens
 from cisweep.genome.regions import merge_intervals, overlaps
-from cisweep.train.metrics import gc_content
+from cisweep.train.judging.metrics import gc_content
 
 
 @dataclass(frozen=True)

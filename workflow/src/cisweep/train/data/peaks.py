@@ -7,15 +7,15 @@ import numpy as np
 
 from cisweep.contracts import Windows, window_seeds
 from cisweep.errors import TrainingError
-from cisweep.genome.fasta import Genome, window_tokens
+from cisweep.genome.fasta import Genome, fasta_records, window_tokens
 from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.sequence.tokens import shuffle_tokens, tokenize
 from cisweep.steps.train import NegativesConfig, PeaksData, Recipe, ValidationNegativesConfig
 from cisweep.textfile import open_text, whole_number
-from cisweep.train.datasets import TableDataset
-from cisweep.train.examples import Examples, hashes
-from cisweep.train.negatives import Background, gc_matched_windows, uniform_windows
-from cisweep.train.splitting import PARTS, Split, region_parts
+from cisweep.train.data.datasets import TableDataset
+from cisweep.train.data.examples import Examples, hashes
+from cisweep.train.data.negatives import Background, gc_matched_windows, uniform_windows
+from cisweep.train.data.splitting import PARTS, Split, region_parts
 
 
 @dataclass(frozen=True)
@@ -144,11 +144,9 @@ def read_located_fasta(path: Path) -> tuple[Windows, np.ndarray]:
     Raises TrainingError for a header or a length that does not fit.
     """
     with open_text(path, TrainingError) as handle:
-        records = handle.read().lstrip()[1:].split("\n>")
+        records = list(fasta_records(handle, path, TrainingError))
     chrom, start, end, texts = [], [], [], []
-    for number, record in enumerate(records, 1):
-        header, _, body = record.partition("\n")
-        text = "".join(body.split())
+    for number, (header, text) in enumerate(records, 1):
         try:
             name, span = header.split()[0].rsplit(":", 1)
             low, high = (whole_number(x) for x in span.split("-"))

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from cisweep.config.model import file_sha256
-from cisweep.train.datasets import SignalDataset, TableDataset
-from cisweep.train.splitting import Split
+from cisweep.train.data.datasets import SignalDataset, TableDataset
+from cisweep.train.data.splitting import Split
 
 
 @dataclass(frozen=True)

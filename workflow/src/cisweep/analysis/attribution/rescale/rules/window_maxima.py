@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from cisweep import kernels
-from cisweep.analysis.attribution.rescale.ties import multipliers, reach_of, tie_of
+from cisweep.analysis.attribution.rescale.rules.ties import multipliers, reach_of, tie_of
 from cisweep.analysis.attribution.rescale.tracing import Trace, bare
 
 _pointer, _long = ctypes.c_void_p, ctypes.c_int64

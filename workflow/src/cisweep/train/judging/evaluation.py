@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from cisweep.engine.convolution.training import fast_training
 from cisweep.genome.motifs import Motif
-from cisweep.train import metrics
-from cisweep.train.baselines import best_matrix_score, mean_profile
-from cisweep.train.datasets import Batch, SignalDataset, TableDataset, flip_tracks
+from cisweep.train.data.datasets import Batch, SignalDataset, TableDataset, flip_tracks
+from cisweep.train.judging import metrics
+from cisweep.train.judging.baselines import best_matrix_score, mean_profile
 from cisweep.train.losses import outputs_of
 
 Row = dict[str, object]

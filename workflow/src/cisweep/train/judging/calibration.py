@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from cisweep.train.metrics import calibration_table
+from cisweep.train.judging.metrics import calibration_table
 
 Row = dict[str, object]
 

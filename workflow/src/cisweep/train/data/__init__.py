@@ -1,0 +1,1 @@
+"""From recipes to examples: tables, peaks and signals, negatives, splits that do not leak."""
