@@ -35,8 +35,8 @@ class SeqletsConfig(StepConfig):
     """Closest motifs that Tomtom names for each seqlet."""
     name_rate: float = Field(0.05, gt=0, lt=1)
     """Share of random spans, of the same lengths in the same windows, that get a name: a seqlet is
-    called by its closest motif, or a match over it and its neighbour, if no more are named as
-    well."""
+    called by the match over it of a family that drives the target (step hits), by a match over it
+    and its neighbour, or by its closest motif, if no more are named as well."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -47,7 +47,7 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=4,
+    version=5,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",

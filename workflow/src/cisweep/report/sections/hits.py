@@ -12,32 +12,32 @@ from cisweep.report.blocks import (
     Table,
     listed,
     number,
+    plural,
     signed,
 )
 from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
+from cisweep.steps.hits import DRIVES
 
 OTHERS = 8
-DRIVES = 0.05
-"""Largest q-value at which a motif is named as a driver."""
+MEMBERS = 3
+"""Members of a family that a sentence names."""
 _NOTE = (
     "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution "
-    "of its bases. Motifs are ranked by the mean per match: what one match contributes. "
-    "The sum is what all matches contribute together. p, q and z compare the mean with copies of "
-    "all matrices whose columns are shuffled. Matrices of one family stand as one group under the "
-    "best of them, because the bases cannot tell relatives apart."
+    "of its bases. Of overlapping matches the one whose matrix is most like the attributions wins "
+    "the place. Matrices that are alike form a family, since the bases of a site can rarely tell "
+    "relatives apart. Families, and their members, are ranked by what the places that they win "
+    "explain together. q compares the mean of a match with that of matrices whose columns are "
+    "shuffled: where it is above {drives} a family does no more than they do, and none is named."
 )
 
 
-def families(ranking: pd.DataFrame, top: int) -> pd.DataFrame:
-    """Return the best motif of each family, best family first, with the names of the others."""
-    best = ranking.drop_duplicates("family").head(top).copy()
-    members = ranking.groupby("family", sort=False)["name"].agg(lambda n: list(dict.fromkeys(n)))
-    best["others"] = [
-        [m for m in members[family] if m != name]
-        for family, name in zip(best["family"], best["name"])
-    ]
-    return best
+def family_name(row: pd.Series) -> str:
+    """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`."""
+    members = str(row["members"]).split(";")
+    if len(members) == 1:
+        return str(row["family"])
+    return f"{row['family']} family ({listed(members, MEMBERS)})"
 
 
 def of_model(view: View) -> Section:
@@ -47,20 +47,20 @@ def of_model(view: View) -> Section:
         n += len(block)
         motifs.update(block["motif"].unique())
     section = Section(counts=[("hits", n, f"matches of {len(motifs):,} motifs")])
-    ranking = view.table("motif_ranking.tsv")
-    if "rank_mean" not in ranking:
+    ranking = view.table("motif_families.tsv")
+    if "rank" not in ranking:
         section.blocks.append(
             Note("Without attributions the motifs are not ranked; hits.parquet lists the matches.")
         )
         return section
-    section.blocks.append(Note(_NOTE))
+    section.blocks.append(Note(_NOTE.format(drives=DRIVES)))
     peaks, without = read_peaks(view), []
     for target in view.targets:
-        mine = ranking[(ranking["target"] == target.name) & ranking["rank_mean"].notna()]
-        section.blocks += _blocks(view, target.name, families(mine, view.page.top_motifs))
-        drivers = families(mine[mine["q_value"] <= DRIVES], 1)
+        mine = ranking[(ranking["target"] == target.name) & ranking["q_value"].notna()]
+        section.blocks += _blocks(view, target.name, mine.head(view.page.top_motifs))
+        drivers = mine[mine["drives"].astype(bool)]
         if len(drivers) and not (peaks and peaks.lacks(target.name)):
-            section.headlines.append(_headline(view, target.name, drivers.iloc[0]))
+            section.headlines.append(_headline(view, target.name, drivers))
         else:
             without.append(target.name)
     if without:
@@ -71,47 +71,45 @@ def of_model(view: View) -> Section:
     return section
 
 
-def _headline(view: View, target: str, first: pd.Series) -> str:
-    """Return the sentence on the motif that drives a target most."""
-    others = listed(first["others"], 3)
-    relatives = f" (or a relative: {others})" if others else ""
+def _headline(view: View, target: str, drivers: pd.DataFrame) -> str:
+    """Return the sentence on the families that drive a target, the one that explains most first."""
+    first, others = drivers.iloc[0], drivers["family"].tolist()[1:]
+    more = f" Then: {listed(others, 2)}." if others else ""
     return (
-        f"{first['name']} is the motif that drives {target} most{relatives}: "
-        f"{signed(first['mean'])} {view.unit(target)} a match, {first['n_hits']:,} matches, "
-        f"q {number(first['q_value'], 2)}."
+        f"{family_name(first)} drives {target} most: {signed(first['mean'])} "
+        f"{view.unit(target)} a place, {plural(int(first['n_places']), 'place')}, "
+        f"q {number(first['q_value'], 2)}.{more}"
     )
 
 
-def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
+def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
     unit = view.unit(target)
     columns = [
-        Column("motif"),
-        Column("logo"),
-        Column("matches", True, "matches in attributed windows, overlaps resolved"),
-        Column(f"mean ({unit})", True, "mean over the matches of their summed attribution"),
-        Column(f"sum ({unit})", True, "sum over the matches"),
+        Column("family", meaning="named by the member that explains most"),
+        Column("logo", meaning="of that member"),
+        Column("places", True, "that a match of a member wins"),
+        Column(f"mean ({unit})", True, "mean over the places of their summed attribution"),
+        Column(f"explained ({unit})", True, "sum over the places; the order of the table"),
         Column(
             "q",
             True,
-            f"of the mean, against copies with shuffled columns; above {DRIVES} the "
-            "motif does no more than they do",
+            "lowest of its members, against copies with shuffled columns; above "
+            f"{DRIVES} it does no more than they do",
         ),
-        Column("z", True, "the normal quantile of p"),
-        Column("same family"),
+        Column("members", meaning="the one that explains most first"),
     ]
     rows = [
         [
-            Markup('<b>{}</b><br><code class="id">{}</code>').format(row.name, row.motif),
+            Markup('<b>{}</b><br><code class="id">{}</code>').format(row.family, row.motif),
             view.motifs.logo(row.motif),
-            f"{row.n_hits:,}",
+            f"{row.n_places:,}",
             signed(row.mean),
-            signed(row.sum),
+            signed(row.explained),
             number(row.q_value, 2),
-            number(row.z),
-            Markup("<small>{}</small>").format(escape(listed(row.others, OTHERS))),
+            Markup("<small>{}</small>").format(escape(listed(row.members.split(";"), OTHERS))),
         ]
-        for row in best.itertuples()
+        for row in families.itertuples()
     ]
     empty = "No motif has enough matches in attributed windows."
-    caption = f"Motif families that drive {target}, by mean attribution a match"
+    caption = f"Motif families by what they explain of {target}"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty)]
