@@ -284,6 +284,7 @@ def test_the_control_moves_neighbours_together(planted):
     places = RandomPlaces.of(table, table, source, 0)
     moved = _moved(table, places, 30)
     assert len(moved) == 60  # thirty pairs
+    assert len(_moved(table.iloc[:2], places, 30)) == 60  # the one pair again and again
     width = (table["end"] - table["start"]).to_numpy()
     gaps = moved["start"].to_numpy()[1::2] - moved["end"].to_numpy()[::2]
     widths = (moved["end"] - moved["start"]).to_numpy()

@@ -68,7 +68,9 @@ def test_most_seqlets_over_its_sites_have_its_name(run, target):
     strongest = mine.nlargest(10, "attribution")["family"]
     assert (strongest == FACTORS[target]).sum() >= 9
     summary = table(run, "seqlet_summary.tsv")
-    assert (summary.loc[summary["target"] == target, "random_named"] <= 0.1).all()
+    control = summary.loc[summary["target"] == target, "random_named"]
+    # The rate, and 2.6 standard deviations of 400 spans and of 400 that it was taken from.
+    assert (control <= 0.05 + 2.6 * np.sqrt(2 * 0.05 * 0.95 / 400)).all()
 
 
 def test_the_first_screen_names_them(run):

@@ -32,7 +32,7 @@ from cisweep.genome.motifs import Motif
 
 N_SPANS = 400  # random spans of each length
 N_PAIRS = 1000  # random pairs
-N_CONTROLS = 400  # random spans of each target that are named, as a control
+N_CONTROLS = 400  # random spans or pairs of each target that are named, as a control
 HIT_P_VALUE = 1e-4  # of a match that may name, as the step hits has it by default
 PAIR_GAP = 20  # bases between two seqlets that a control moves together, at most
 PAIRS, CONTROLS = 10_001, 10_002  # draws of random places that are no length
@@ -87,7 +87,7 @@ def name_seqlets(
 
 
 def _moved(table: pd.DataFrame, places: "RandomPlaces", n: int) -> pd.DataFrame:
-    """Return some n of the seqlets at random places, those side by side moved together."""
+    """Return n seqlets, drawn with replacement, at random places, those side by side together."""
     ordered = table.sort_values(["sign", "chrom", "start", "end"], kind="stable")
     keys = ordered[["sign", "chrom", "window_start"]]
     apart = ordered["start"] - ordered["end"].shift(fill_value=0) > PAIR_GAP
@@ -97,7 +97,7 @@ def _moved(table: pd.DataFrame, places: "RandomPlaces", n: int) -> pd.DataFrame:
     low = ordered.groupby(unit)["start"].transform("min").to_numpy()
     high = ordered.groupby(unit)["end"].transform("max").to_numpy()
     first = np.flatnonzero(np.diff(unit, prepend=-1))
-    units = np.random.default_rng([places.seed, 3]).permutation(len(first))[:n]
+    units = np.random.default_rng([places.seed, CONTROLS]).integers(0, len(first), n)
     drawn = places.draw((high - low)[first[units]], CONTROLS)
     rows = []
     for (chrom, at), k in zip(drawn, first[units].tolist()):
@@ -106,8 +106,7 @@ def _moved(table: pd.DataFrame, places: "RandomPlaces", n: int) -> pd.DataFrame:
             end = start + row["end"] - row["start"]
             text = text_of(places.source.tokens(chrom, start, end))
             rows.append(row | {"chrom": chrom, "start": start, "end": end, "sequence": text})
-    found = pd.DataFrame(rows, columns=table.columns)
-    return found[: 2 * n].reset_index(drop=True)
+    return pd.DataFrame(rows, columns=table.columns)
 
 
 class _Namer:
