@@ -549,6 +549,8 @@ def test_a_target_without_peaks_has_no_driver(folder):
     ranked(folder, {"ctcf": [0.01], "pu1": [0.01]})
     selected(folder, [3, 0], [3, 0])
     on = {"predict": {}, "attribute": {}, "select": {}}
-    first, second = section_of(view("hits", {}, "m", more=on)).headlines
+    section = section_of(view("hits", {}, "m", more=on))
+    first, second = section.headlines
     assert first.startswith("SPIB family (SPIB, SPI1, ETV6 and 2 more) drives ctcf most")
-    assert second.startswith("No motif is named as a driver of pu1")
+    assert second.startswith("No motif is named for pu1 for want of predicted peaks")
+    assert [b.text for b in section.blocks if b.kind == "heading"] == ["Target ctcf"]

@@ -82,6 +82,20 @@ def test_predicted_peaks_stand_above_shuffled_sequence(demo):
     assert first[1].startswith("Nothing of pu1 is above chance")
 
 
+def test_without_evidence_nothing_is_named(demo):
+    """Seven windows, of CTCF: its sites have its name, and PU.1 has none."""
+    model = demo / "ctcf_pu1"
+    families = pd.read_csv(model / "motif_families.tsv", sep="\t")
+    assert families[families["drives"]][["target", "family"]].values.tolist() == [["ctcf", "CTCF"]]
+    seqlets = pd.read_parquet(model / "seqlets.parquet")
+    assert set(seqlets["motif"].dropna()) == {"CTCF"} and seqlets["motif"].notna().mean() > 0.8
+    page = (demo / "report.html").read_text()
+    assert "CTCF drives ctcf most" in page and "No motif is named for pu1" in page
+    assert "drives pu1" not in page and "they explain of pu1" not in page
+    bed = pd.read_csv(model / "hits.bed", sep="\t", header=None)
+    assert set(bed[bed[4] > 200][3]) == {"ctcf:CTCF"} and len(bed) < 150
+
+
 def test_ctcf_is_the_first_family_of_ctcf(demo, strongest):
     for folder in (demo / "ctcf_pu1", strongest):
         first = ranking(folder, "ctcf").iloc[0]

@@ -54,12 +54,15 @@ def of_model(view: View) -> Section:
         )
         return section
     section.blocks.append(Note(_NOTE.format(drives=DRIVES)))
-    peaks, without = read_peaks(view), []
+    peaks, without, unseen = read_peaks(view), [], []
     for target in view.targets:
+        if peaks and peaks.lacks(target.name):
+            unseen.append(target.name)
+            continue
         mine = ranking[(ranking["target"] == target.name) & ranking["q_value"].notna()]
         section.blocks += _blocks(view, target.name, mine.head(view.page.top_motifs))
         drivers = mine[mine["drives"].astype(bool)]
-        if len(drivers) and not (peaks and peaks.lacks(target.name)):
+        if len(drivers):
             section.headlines.append(_headline(view, target.name, drivers))
         else:
             without.append(target.name)
@@ -67,6 +70,11 @@ def of_model(view: View) -> Section:
         section.headlines.append(
             f"No motif is named as a driver of {listed(without, 5)}: none contributes more than "
             f"motifs with shuffled columns do (q above {DRIVES}), or there are too few matches."
+        )
+    if unseen:
+        section.headlines.append(
+            f"No motif is named for {listed(unseen, 5)} for want of predicted peaks: windows of "
+            "other targets do not tell what drives a target (motif_families.tsv has the figures)."
         )
     return section
 
