@@ -72,6 +72,11 @@ rule hits:
             caption="../report/motif_ranking.rst",
             category="Motif hits",
         ),
+        families=report(
+            f"{RESULTS}/{{model}}/motif_families.tsv",
+            caption="../report/motif_families.rst",
+            category="Motif hits",
+        ),
     log:
         f"{RESULTS}/logs/hits/{{model}}.log",
     benchmark:

@@ -103,13 +103,14 @@ rule seqlets_chunk:
 
 
 rule seqlets:
-    """Cut the calls of all chunks at the FDR and name each by its closest motif or a match."""
+    """Cut the calls of all chunks at the FDR and name each by a match or its closest motif."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         motifs=motif_file,
         source=source_files,
         chunks=chunk_paths("seqlets", "parquet"),
         tallies=chunk_paths("seqlets", "tally.json"),
+        hits=ranked_hits,
     output:
         table=f"{RESULTS}/{{model}}/seqlets.parquet",
         bed=report(

@@ -3,7 +3,11 @@
 A place that several windows cover has one row, from the window whose centre is nearest to it
 (window_start, window_end); n_windows says in how many windows it was called. motif is missing
 where more than steps.seqlets.name_rate of random spans are named as well (name_p_value); name_by
-is `tomtom`, or `hit` where a match over the seqlet and its neighbour names both.
+is `hit` (the match that wins the place, of a family that drives the target), `pair` (a match over
+the seqlet and its neighbour names both) or `tomtom`. family and family_rank are those of the motif
+in motif_families.tsv. nearest_motifs lists Tomtom's closest motifs, `name:p:q` of each, nearest_ids
+their ids in the same order. In seqlet_summary.tsv n_named says how many seqlets of a target and
+sign have a name, random_named which share of random spans of the same windows gets one.
 
 q_value and the rates of seqlet_summary.tsv are given the selection: they compare the windows with
 their own shuffled copies, which were not selected by their predictions as the windows were. Windows
@@ -52,7 +56,10 @@ SCHEMA = pa.schema(
         ("motif_strand", pa.string()),
         ("name_by", pa.string()),
         ("name_p_value", pa.float64()),
+        ("family", pa.string()),
+        ("family_rank", pa.float64()),
         ("nearest_motifs", pa.string()),
+        ("nearest_ids", pa.string()),
     ]
 )
 
