@@ -422,9 +422,9 @@ def test_the_headline_names_a_family_and_its_first_members(folder):
     ranked(folder, {"ctcf": [0.3, 0.01], "pu1": [0.01, 0.2, 0.03, 0.04]})
     section = section_of(seen)
     assert section.headlines == [
-        "CTCF drives ctcf most: +3 logit a place, 9 places, q 0.010.",  # SPIB explains more
-        "SPIB family (SPIB, SPI1, ETV6 and 2 more) drives pu1 most: +4 logit a place, 9 places, "
-        "q 0.010. Then: KLF4, ZNF8.",
+        "CTCF drives ctcf most: +3 logit per place, 9 places, q 0.010.",  # SPIB explains more
+        "SPIB family (SPIB, SPI1, ETV6 and 2 more) drives pu1 most: +4 logit per place, 9 places, "
+        "q 0.010.",
     ]
     assert [row[0].split("</b>")[0] for row in cells(section)][2:] == [
         "<b>SPIB", "<b>CTCF", "<b>KLF4", "<b>ZNF8",
