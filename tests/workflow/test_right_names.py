@@ -75,7 +75,7 @@ def test_most_seqlets_over_its_sites_have_its_name(run, target):
 
 def test_the_first_screen_names_them(run):
     page = (run / "report.html").read_text()
-    glance = re.search(r"At a glance</h2><ul>(.*?)</ul>", page, re.S)[1]
+    glance = re.search(r"Summary</h2><ul>(.*?)</ul>", page, re.S)[1]
     for target, name in FACTORS.items():
         assert re.search(rf">{name}( family \({name}[^)]*\))? drives {target} most", glance), glance
         # One row of it and one logo: the first of the target's table.
