@@ -7,6 +7,7 @@ from snakemake.logging import logger
 
 from cisweep import driver
 from cisweep.config.base import NAME
+from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
 from cisweep.plan.accounting import item_tables, region_tables
 from cisweep.plan.checks import checked_plan, notices
@@ -15,6 +16,7 @@ from cisweep.plan.plan import Plan
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
+ENVIRONMENT = environment_file(Path(ROOT))
 
 
 def make_plan():

@@ -17,7 +17,7 @@ rule experiment_backgrounds:
     wildcard_constraints:
         experiment="marginalize|space",
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -46,7 +46,7 @@ rule marginalize_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/marginalize_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -77,7 +77,7 @@ rule marginalize:
     benchmark:
         f"{RESULTS}/benchmarks/marginalize/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,
@@ -102,7 +102,7 @@ rule ablate_select:
     benchmark:
         f"{RESULTS}/benchmarks/ablate_select/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -128,7 +128,7 @@ rule ablate_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/ablate_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -159,7 +159,7 @@ rule ablate:
     benchmark:
         f"{RESULTS}/benchmarks/ablate/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,
@@ -185,7 +185,7 @@ rule space_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/space_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -216,7 +216,7 @@ rule space:
     benchmark:
         f"{RESULTS}/benchmarks/space/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,

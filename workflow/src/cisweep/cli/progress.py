@@ -1,0 +1,252 @@
+"""What a run shows in the terminal: a line a step, what fails once, and nothing else.
+
+The handler of Snakemake's logger plugin `cisweep` (`snakemake --logger cisweep`): the package
+snakemake_logger_plugin_cisweep hands it on. Snakemake's own words are in its log file.
+"""
+
+import contextlib
+import logging
+import re
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+EVERY_SECONDS = 30
+"""Where the lines go to a file, the state of a step that goes on is told this often."""
+_CLEAR = "\r\x1b[K"
+_MINE = re.compile(r"cisweep: .*", re.DOTALL)
+_NOISE = re.compile(
+    r"Exiting because|At least one job did not|Shutting down|Removing output files"
+    r"|Trying to restart|Complete log|Will exit after|Terminating processes|Logfile "
+)
+
+
+@dataclass
+class StepState:
+    """The jobs of one step: how many there are, how many are done, since when."""
+
+    name: str
+    total: int = 0
+    done: int = 0
+    running: set[int] = field(default_factory=set)
+    first: float | None = None
+    last: float = 0.0
+
+    def left_seconds(self) -> float | None:
+        """Return how long the rest takes at the rate so far, or None before the first job."""
+        if not self.done or self.first is None:
+            return None
+        return (self.total - self.done) * max(self.last - self.first, 0.0) / self.done
+
+    def line(self) -> str:
+        """Return the step's progress: jobs, rate and time left, or how long it took."""
+        jobs = "1 job" if self.total == 1 else f"{self.total} jobs"
+        took = self.last - (self.last if self.first is None else self.first)
+        if self.done >= self.total:
+            rate = f", {_rate(self.total, took)}" if self.total > 1 and took > 0 else ""
+            return f"{self.name:<12} done    {jobs} in {duration(took)}{rate}"
+        rate = f", {_rate(self.done, took)}" if self.done and took > 0 else ""
+        left = self.left_seconds()
+        rest = "" if left is None else f", {duration(left)} left"
+        return f"{self.name:<12} {self.done} of {jobs}{rate}{rest}"
+
+
+class Progress:
+    """Keeps the state of all steps from Snakemake's events, and says what is new."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, StepState] = {}
+        self._of: dict[int, str] = {}
+        self._failed: set[int] = set()
+        self._told: set[str] = set()
+
+    def totals(self, jobs: dict[str, int]) -> None:
+        """Take rule -> number of jobs of the run."""
+        for rule, n in jobs.items():
+            if rule not in ("total", "all", "cisweep"):
+                self._step(rule).total += n
+
+    def started(self, jobid: int, rule: str, at: float) -> None:
+        """Take that a job of a rule begins, or goes to the queue, at a time (seconds)."""
+        self._of[jobid] = rule
+        step = self._state(jobid)
+        if step is not None:
+            step.first = at if step.first is None else step.first
+            step.running.add(jobid)
+
+    def finished(self, jobid: int, at: float) -> StepState | None:
+        """Take that a job ended at a time (seconds); return its step."""
+        step = self._state(jobid)
+        if step is not None:
+            step.running.discard(jobid)
+            step.done += 1
+            step.last = at
+            # With --forcerun and checkpoints there may be more than were counted.
+            step.total = max(step.total, step.done)
+        return step
+
+    def failed(self, jobid: int) -> bool:
+        """Take that a job failed; is it told for the first time?"""
+        step = self._state(jobid)
+        if step is not None:
+            step.running.discard(jobid)
+        first = jobid not in self._failed
+        self._failed.add(jobid)
+        return first
+
+    def is_new(self, text: str) -> bool:
+        """Was this not said before?"""
+        new = text not in self._told
+        self._told.add(text)
+        return new
+
+    def status(self) -> str:
+        """Return the steps that are at work, in one line, behind the jobs of the run."""
+        done, total = (sum(getattr(s, k) for s in self.steps.values()) for k in ("done", "total"))
+        at_work = [" ".join(s.line().split()) for s in self.steps.values() if s.running]
+        return f"[{done}/{total}] " + "; ".join(at_work)
+
+    def _state(self, jobid: int) -> StepState | None:
+        rule = self._of.get(jobid)
+        return None if rule in (None, "all", "cisweep") else self._step(rule)
+
+    def _step(self, rule: str) -> StepState:
+        from cisweep.steps import step_of
+
+        step = step_of(rule)
+        name = rule if step is None else step.name
+        return self.steps.setdefault(name, StepState(name))
+
+
+class LogHandler(LogHandlerBase):
+    """Writes the lines of `Progress` to the terminal; on a terminal the last one moves."""
+
+    stream: TextIO
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
+        self.progress = Progress()
+        self._moving = False
+        self._last_status = time.monotonic()
+
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = True
+    has_formatter = True
+    needs_rulegraph = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show what a record of Snakemake says, if it is one that a user wants to see."""
+        try:
+            self._take(record)
+        except BrokenPipeError:
+            raise
+        except Exception:  # a fault here must not end a run
+            self.handleError(record)
+
+    def _take(self, record: logging.LogRecord) -> None:
+        event, data = getattr(record, "event", None), record.__dict__
+        if event == LogEvent.RUN_INFO:
+            self._run_info(data)
+        elif event == LogEvent.JOB_INFO:
+            self.progress.started(data["jobid"], data["rule_name"], record.created)
+        elif event == LogEvent.JOB_FINISHED:
+            self._finished(data["job_id"], record.created)
+        elif event == LogEvent.JOB_ERROR:
+            self._failed(data)
+        elif event == LogEvent.GROUP_ERROR:
+            for job in data["job_error_info"]:
+                self._failed(job)
+        elif event is None or event == LogEvent.ERROR:
+            self._words(record)
+        self._status()
+
+    def _run_info(self, data: dict[str, Any]) -> None:
+        # At the end of a dry run the numbers come again.
+        if not self.progress.steps:
+            self.progress.totals(dict(data["stats"]))
+            total = sum(step.total for step in self.progress.steps.values())
+            names = ", ".join(f"{s.name} {s.total}" for s in self.progress.steps.values())
+            self._say(f"{total} job{'' if total == 1 else 's'} to run: {names}")
+
+    def _finished(self, jobid: int, at: float) -> None:
+        step = self.progress.finished(jobid, at)
+        if step is not None and step.done >= step.total:
+            self._say(step.line())
+
+    def _failed(self, data: dict[str, Any]) -> None:
+        if not self.progress.failed(data["jobid"]):
+            return
+        named = (
+            "".join(f", {key} {value}" for key, value in dict(data["wildcards"]).items())
+            if ("wildcards" in data)
+            else ""
+        )
+        logs = ", ".join(map(str, data.get("log") or ()))
+        where = f"; its log: {logs}" if logs else ""
+        self._say(f"failed: {data['rule_name']}{named}{where}")
+
+    def _words(self, record: logging.LogRecord) -> None:
+        """Show what the workflow itself says, and errors and warnings of Snakemake."""
+        text = record.getMessage() if record.msg else ""
+        mine = _MINE.search(text)
+        if mine is None and (record.levelno < logging.WARNING or _NOISE.search(text)):
+            nothing = "Nothing to be done" in text
+            if not nothing:
+                return
+            text = "nothing to be done: all products are there"
+        text = text if mine is None else mine[0]
+        if text.strip() and self.progress.is_new(text):
+            self._say(text.rstrip())
+
+    def _status(self) -> None:
+        """Show which steps are at work: below all lines of a terminal, else now and then."""
+        if not any(step.running for step in self.progress.steps.values()):
+            return
+        text = self.progress.status()
+        if self._on_terminal():
+            width = shutil.get_terminal_size().columns
+            self._write(_CLEAR + text[: width - 1])
+            self._moving = True
+        elif time.monotonic() - self._last_status >= EVERY_SECONDS:
+            self._say(text)
+
+    def _say(self, text: str) -> None:
+        self._write((_CLEAR if self._moving else "") + text + "\n")
+        self._moving, self._last_status = False, time.monotonic()
+
+    def _on_terminal(self) -> bool:
+        return bool(getattr(self.stream, "isatty", lambda: False)())
+
+    def _write(self, text: str) -> None:
+        self.stream.write(text)
+        self.stream.flush()
+
+    def close(self) -> None:
+        """Take the moving line away."""
+        if self._moving:
+            with contextlib.suppress(ValueError, OSError):
+                self._write(_CLEAR)
+            self._moving = False
+        super().close()
+
+
+def _rate(n: int, seconds: float) -> str:
+    a_second = n / seconds
+    return f"{a_second:.1f} a second" if a_second >= 1 else f"{60 * a_second:.1f} a minute"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a reader wants it: 8 s, 2 min 5 s, 3 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
