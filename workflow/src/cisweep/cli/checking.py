@@ -16,6 +16,7 @@ from cisweep.errors import CisweepError
 from cisweep.genome.fasta import window_tokens
 from cisweep.plan.accounting import n_regions
 from cisweep.plan.checks import checked_plan, notices
+from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import read_model_config
 from cisweep.plan.workload import BASES_A_SECOND, passes
@@ -50,6 +51,7 @@ def check(config: Path) -> Checked:
     found, plan = Checked(), None
     data = load_configfile(str(config))
     try:
+        found.lines += make_inputs(data, workflow_folder())
         plan = checked_plan(data, workflow_folder(), [config])
     except CisweepError as error:
         found.add_fault(error)
@@ -74,8 +76,9 @@ def estimate(config: Path) -> list[str]:
 
     Raises a CisweepError with every fault of the config and its files.
     """
-    plan = checked_plan(load_configfile(str(config)), workflow_folder(), [config])
-    lines = []
+    data = load_configfile(str(config))
+    lines = make_inputs(data, workflow_folder())
+    plan = checked_plan(data, workflow_folder(), [config])
     for name, model in plan.models.items():
         n = n_regions(plan, name)
         ways = passes(plan, name, n)
