@@ -25,6 +25,10 @@ TRIED = 16
 """Windows that each model is tried with."""
 
 
+_SMALL_BYTES = 20e6
+"""Tables, tracks, figures, logs and the page of a small run."""
+
+
 @dataclass
 class Checked:
     """What was found: lines to read, and what is wrong."""
@@ -170,7 +174,8 @@ def _disk(plan: Plan) -> str:
 
 
 def _bytes(plan: Plan, name: str) -> float:
-    """Return the bytes of a model's predictions and attributions, twice as the chunks stay."""
+    """Return the bytes of a model's predictions and attributions, twice as the chunks stay, and
+    those of what is small beside them."""
     model, n = plan.models[name], float(n_regions(plan, name))
     found, targets = 0.0, len(model.targets)
     for step_name, step in plan.steps.items():
@@ -181,7 +186,7 @@ def _bytes(plan: Plan, name: str) -> float:
             found += n * model.window_bp * (12 * targets + 1)
         if step.share is not None:
             n *= step.share(plan.step_config(step_name), model, int(n))
-    return 2 * found
+    return 2 * found + _SMALL_BYTES
 
 
 def _size(n_bytes: float) -> str:

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -22,7 +23,8 @@ _CLEAR = "\r\x1b[K"
 _MINE = re.compile(r"cisweep: .*", re.DOTALL)
 _NOISE = re.compile(
     r"Exiting because|At least one job did not|Shutting down|Removing output files"
-    r"|Trying to restart|Complete log|Will exit after|Terminating processes|Logfile "
+    r"|returned non-zero exit status|Trying to restart|Complete log|Will exit after"
+    r"|Terminating processes|Logfile "
 )
 
 
@@ -62,6 +64,7 @@ class Progress:
     def __init__(self) -> None:
         self.steps: dict[str, StepState] = {}
         self._of: dict[int, str] = {}
+        self._names: dict[int, str] = {}
         self._failed: set[int] = set()
         self._told: set[str] = set()
 
@@ -71,9 +74,9 @@ class Progress:
             if rule not in ("total", "all", "cisweep"):
                 self._step(rule).total += n
 
-    def started(self, jobid: int, rule: str, at: float) -> None:
+    def started(self, jobid: int, rule: str, at: float, wildcards: Sequence[str] = ()) -> None:
         """Take that a job of a rule begins, or goes to the queue, at a time (seconds)."""
-        self._of[jobid] = rule
+        self._of[jobid], self._names[jobid] = rule, " ".join([rule, *wildcards])
         step = self._state(jobid)
         if step is not None:
             step.first = at if step.first is None else step.first
@@ -98,6 +101,10 @@ class Progress:
         first = jobid not in self._failed
         self._failed.add(jobid)
         return first
+
+    def name(self, jobid: int, rule: str) -> str:
+        """Return a job's rule and wildcards."""
+        return self._names.get(jobid, rule)
 
     def is_new(self, text: str) -> bool:
         """Was this not said before?"""
@@ -155,7 +162,8 @@ class LogHandler(LogHandlerBase):
         if event == LogEvent.RUN_INFO:
             self._run_info(data)
         elif event == LogEvent.JOB_INFO:
-            self.progress.started(data["jobid"], data["rule_name"], record.created)
+            wildcards = [str(value) for value in dict(data["wildcards"] or {}).values()]
+            self.progress.started(data["jobid"], data["rule_name"], record.created, wildcards)
         elif event == LogEvent.JOB_FINISHED:
             self._finished(data["job_id"], record.created)
         elif event == LogEvent.JOB_ERROR:
@@ -183,14 +191,9 @@ class LogHandler(LogHandlerBase):
     def _failed(self, data: dict[str, Any]) -> None:
         if not self.progress.failed(data["jobid"]):
             return
-        named = (
-            "".join(f", {key} {value}" for key, value in dict(data["wildcards"]).items())
-            if ("wildcards" in data)
-            else ""
-        )
         logs = ", ".join(map(str, data.get("log") or ()))
         where = f"; its log: {logs}" if logs else ""
-        self._say(f"failed: {data['rule_name']}{named}{where}")
+        self._say(f"failed: {self.progress.name(data['jobid'], data['rule_name'])}{where}")
 
     def _words(self, record: logging.LogRecord) -> None:
         """Show what the workflow itself says, and errors and warnings of Snakemake."""
