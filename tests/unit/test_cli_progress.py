@@ -69,7 +69,7 @@ def test_it_costs_a_job_little():
 
 
 def test_a_line_a_step(handler):
-    assert begin(handler) == "5 jobs to run: predict 4, prepare 1\n"
+    assert begin(handler) == "5 jobs to run: prepare 1, predict 4\n"
     assert begin(handler) == ""  # Snakemake tells it twice
     start(handler, 1, "prepare", 100.0)
     assert end(handler, 1, 108.0) == "prepare      done    1 job in 8 s\n"

@@ -62,7 +62,7 @@ def test_the_demo_runs_in_an_empty_folder(installed, tmp_path):
                 cwd=tmp_path)  # fmt: skip
     assert Path(where.strip()).is_relative_to(installed.parent)
     text = run(installed / "cisweep", "demo", "-n", cwd=tmp_path)
-    assert "jobs to run: prepare 1, " in text and "report 2" in text, text
+    assert "jobs to run: prepare 1, predict " in text and ", report 2" in text, text
     product = Path("results/demo/ctcf_pu1/prepare/prepared.json")
     text = run(installed / "cisweep", "demo", product, cwd=tmp_path)
     assert "prepare      done    1 job in " in text, text

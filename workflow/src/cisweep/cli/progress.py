@@ -70,7 +70,7 @@ class Progress:
 
     def totals(self, jobs: dict[str, int]) -> None:
         """Take rule -> number of jobs of the run."""
-        for rule, n in jobs.items():
+        for rule, n in sorted(jobs.items(), key=lambda item: _rank(item[0])):
             if rule not in ("total", "all", "cisweep"):
                 self._step(rule).total += n
 
@@ -238,6 +238,16 @@ class LogHandler(LogHandlerBase):
                 self._write(_CLEAR)
             self._moving = False
         super().close()
+
+
+def _rank(rule: str) -> int:
+    """Return where a rule's step stands in a run; what belongs to none comes after them."""
+    from cisweep.steps import all_steps, step_of
+
+    step, names = step_of(rule), list(all_steps())
+    if step is None:
+        return -1 if rule == "prepare" else len(names)
+    return names.index(step.name)
 
 
 def _rate(n: int, seconds: float) -> str:
