@@ -47,8 +47,9 @@ def begin(handler) -> str:
     return tell(handler, LogEvent.RUN_INFO, stats=stats)
 
 
-def start(handler, jobid, rule, at, wildcards=None) -> str:
-    return tell(handler, LogEvent.JOB_INFO, at, jobid=jobid, rule_name=rule, wildcards=wildcards)
+def start(handler, jobid, rule, at, wildcards=None, local=True) -> str:
+    data = {"jobid": jobid, "rule_name": rule, "wildcards": wildcards, "local": local}
+    return tell(handler, LogEvent.JOB_INFO, at, **data)
 
 
 def end(handler, jobid, at) -> str:
@@ -119,6 +120,22 @@ def test_a_failure_is_told_once(handler):
         "Complete log(s): /x/y.log",
     ):
         assert tell(handler, text=text, level=logging.ERROR) == ""
+
+
+def test_of_a_job_elsewhere_the_log_says_why(handler, tmp_path):
+    log = tmp_path / "a.log"
+    log.write_text(
+        "done\nTraceback\ncisweep.errors.ModelError: m.pt: it is cut off. Mend: copy\n\n"
+    )
+    for jobid, local in ((2, False), (3, False), (4, True)):
+        start(handler, jobid, "predict_chunk", 0.0, local=local)
+    error = {"rule_name": "predict_chunk", "log": [str(log)]}
+    failed = f"failed: predict_chunk; its log: {log}\n"
+    tell_failed = lambda jobid: tell(handler, LogEvent.JOB_ERROR, jobid=jobid, **error)  # noqa: E731
+    assert tell_failed(2) == f"{failed}  m.pt: it is cut off. Mend: copy\n"
+    assert tell_failed(3) == failed  # the same reason is told once
+    log.unlink()
+    assert tell_failed(4) == failed
 
 
 def test_words_of_the_workflow_and_faults_are_shown_once(handler):

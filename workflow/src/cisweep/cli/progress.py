@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -139,6 +140,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         self.stream = sys.stdout if self.common_settings.stdout else sys.stderr
         self.progress = Progress()
+        self._here: set[int] = set()
         self._moving = False
         self._last_status = time.monotonic()
 
@@ -164,6 +166,8 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_INFO:
             wildcards = [str(value) for value in dict(data["wildcards"] or {}).values()]
             self.progress.started(data["jobid"], data["rule_name"], record.created, wildcards)
+            if data.get("local", True):
+                self._here.add(data["jobid"])
         elif event == LogEvent.JOB_FINISHED:
             self._finished(data["job_id"], record.created)
         elif event == LogEvent.JOB_ERROR:
@@ -194,6 +198,10 @@ class LogHandler(LogHandlerBase):
         logs = ", ".join(map(str, data.get("log") or ()))
         where = f"; its log: {logs}" if logs else ""
         self._say(f"failed: {self.progress.name(data['jobid'], data['rule_name'])}{where}")
+        # A job of this machine has said why on this terminal; one of a cluster only in its log.
+        why = "" if data["jobid"] in self._here else _last_line(data.get("log") or ())
+        if why and self.progress.is_new(why):
+            self._say(f"  {why}")
 
     def _words(self, record: logging.LogRecord) -> None:
         """Show what the workflow itself says, and errors and warnings of Snakemake."""
@@ -238,6 +246,18 @@ class LogHandler(LogHandlerBase):
                 self._write(_CLEAR)
             self._moving = False
         super().close()
+
+
+def _last_line(logs: Sequence[str]) -> str:
+    """Return the last line of a job's log, which says why it failed, without the error's kind."""
+    for log in logs:
+        try:
+            lines = Path(log).read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError:
+            continue
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return re.sub(r"^cisweep\.errors\.\w+: ", "", last)
+    return ""
 
 
 def _rank(rule: str) -> int:
