@@ -118,6 +118,7 @@ def test_a_failure_is_told_once(handler):
         "status 1.",
         "Exiting because a job execution failed. Look below for error messages",
         "Complete log(s): /x/y.log",
+        "Cannot restore results/x/a.h5: no backup found.",
     ):
         assert tell(handler, text=text, level=logging.ERROR) == ""
 

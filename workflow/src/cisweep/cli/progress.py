@@ -25,7 +25,7 @@ _MINE = re.compile(r"cisweep: .*", re.DOTALL)
 _NOISE = re.compile(
     r"Exiting because|At least one job did not|Shutting down|Removing output files"
     r"|returned non-zero exit status|Trying to restart|Complete log|Will exit after"
-    r"|Terminating processes|Logfile "
+    r"|Terminating processes|Logfile |Cannot restore .* no backup found"
 )
 
 
