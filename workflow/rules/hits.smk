@@ -15,7 +15,7 @@ rule hits_background:
     benchmark:
         f"{RESULTS}/benchmarks/hits_background.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=60,
@@ -43,7 +43,7 @@ rule hits_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/hits_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=mem_mb(3000),
@@ -82,7 +82,7 @@ rule hits:
     benchmark:
         f"{RESULTS}/benchmarks/hits/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(4000),
         runtime=120,
