@@ -210,7 +210,7 @@ def test_init_writes_a_config_for_the_files(resources, capsys, root):
         "run": "first", "genome": {"fasta": "g.fa"}, "regions": {"bed": "r.bed"},
         "models": {"ctcf_pu1": str(model)}, "motifs": "m.meme",
     }  # fmt: skip
-    assert "# FASTA, plain, bgzip or gzip" in text and text.startswith("# Made by `cisweep init`")
+    assert "# FASTA: plain, bgzip or gzip" in text and text.startswith("# Made by `cisweep init`")
     assert said(capsys, words) == (
         "cisweep: new.yaml: there is such a file. Mend: name another one: -o other.yaml\n"
     )
