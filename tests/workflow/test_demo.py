@@ -281,7 +281,8 @@ def test_a_genome_browser_finds_all_tracks(demo):
 
 
 def test_every_link_of_the_page_leads_somewhere(demo):
-    html = (demo / "report.html").read_text()
+    # Without the explorer's libraries, whose code holds links too.
+    html = re.sub(r"<script.*?</script>", "", (demo / "report.html").read_text(), flags=re.S)
     ids = set(re.findall(r'id="([^"]+)"', html))
     links = set(re.findall(r'href="([^"]+)"', html)) - {f"#cs-{b}" for b in "ACGT"}
     assert len(links) > 20
