@@ -90,8 +90,8 @@ STEP = Step(
         ".attr.bw": Shown(
             "attribution",
             "44,122,75",
-            "How much each base of the genome adds to the target, by DeepLIFT/SHAP against "
-            "shuffled sequence. Where windows overlap, of the window whose centre is nearest.",
+            "How much each base of the genome adds to the target, by DeepLIFT/SHAP. Where windows "
+            "overlap, of the window whose centre is nearest.",
             as_letters=True,
         )
     },
