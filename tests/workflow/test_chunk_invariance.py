@@ -54,11 +54,13 @@ def test_names_stand_in_files_datasets_and_links(whole):
     tracks = {f"{t}.{kind}.bw" for t in TARGETS for kind in ("pred", "attr")}
     shown = {p.name for p in (results / MODEL / "tracks").iterdir() if p.name[0] != "."}
     assert shown == tracks
-    session = ElementTree.parse(results / "igv_session.xml").getroot()
+    session = ElementTree.parse(results / "browser" / "igv.xml").getroot()
     shown = [resource.get("path") for resource in session.iter("Resource")]
-    assert len(shown) == 7 and all((results / path).is_file() for path in shown)
-    hub = (results / "trackDb.txt").read_text()
-    assert re.findall("^bigDataUrl (.*)$", hub, re.MULTILINE) == shown[:2] + shown[3:5]
+    assert len(shown) == 7 and all((results / "browser" / path).is_file() for path in shown)
+    hub = (results / "browser" / "trackDb.txt").read_text()
+    assert sorted(re.findall("^ *bigDataUrl (.*)$", hub, re.MULTILINE)) == sorted(shown)
+    for page in re.findall("^html (.*)$", hub, re.MULTILINE):
+        assert MODEL in (results / "browser" / page).read_text()
     html = (results / "report.html").read_text()
     ids = re.findall(r'id="([^"]+)"', html)
     links = set(re.findall(r'href="([^"]+)"', html)) - {f"#cs-{b}" for b in "ACGT"}

@@ -125,7 +125,7 @@ def test_what_a_browser_opens_holds_no_element_of_a_name(run, suffix):
         if path.suffix == suffix:
             assert TAG not in path.read_text(), path
     if suffix == ".xml":
-        session = ElementTree.parse(run / "results" / "small" / "igv_session.xml").getroot()
+        session = ElementTree.parse(run / "results" / "small" / "browser" / "igv.xml").getroot()
         assert session.get("locus").rsplit(":", 1)[0] in NAMES["contig"]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cisweep.outputs.browser import BrowserTrack, browser_tracks
+from cisweep.outputs.browser import BrowserTrack, browser_tracks, igv_options
 from cisweep.plan.plan import Plan
 from cisweep.report.sections import hook_of
 from cisweep.report.slices import Places, bigwig_uri, reference_uri, rows_uri
@@ -246,12 +246,5 @@ def _places(
 def igv_track(track: BrowserTrack, folder: Path, places: Places | None) -> dict[str, Any]:
     """Return a track as igv.js takes it, with its data."""
     path = folder / track.path
-    color = f"rgb({track.color})"
-    options: dict[str, Any] = {"name": track.label, "color": color}
-    if track.is_signal:
-        options |= {"type": "wig", "format": "bigwig", "url": bigwig_uri(path, places)}
-        options |= {"height": 90, "autoscale": True}
-        return options | ({"graphType": "dynseq"} if track.as_letters else {})
-    is_vcf = ".vcf" in path.suffixes
-    options |= {"url": rows_uri(path, places), "format": "vcf" if is_vcf else "bed"}
-    return options | {"type": "variant" if is_vcf else "annotation", "displayMode": "EXPANDED"}
+    make = bigwig_uri if track.is_signal else rows_uri
+    return igv_options(track) | {"url": make(path, places)}
