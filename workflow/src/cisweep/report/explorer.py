@@ -6,6 +6,7 @@ It opens from a file without network, so the tracks are in the page: whole where
 
 import gzip
 import json
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ FLANK_BP = 100
 """Bases shown beside a region whose tracks are cut out."""
 _LIBRARIES = ("igv.min.js", "igv.LICENSE", "tabulator.min.js", "tabulator.LICENSE",
               "tabulator.min.css")  # fmt: skip
+_UNSAFE = re.compile("[<>&\"'`]")
 _VENDOR = files("cisweep.report") / "vendor"
 
 
@@ -50,6 +52,19 @@ def missing_libraries() -> list[str]:
     return [name for name in _LIBRARIES if not (_VENDOR / name).is_file()]
 
 
+def why_none(plan: Plan) -> str:
+    """Return why a run on a genome has no explorer, with the mend; "" where nothing stops it."""
+    if missing := missing_libraries():
+        return (
+            f"its libraries are not installed ({', '.join(missing)}). Mend: make web, then make "
+            "the page again."
+        )
+    # The libraries write names of chromosomes as HTML.
+    if any(_UNSAFE.search(chrom) for chrom in plan.source.lengths):
+        return "a chromosome's name holds one of < > & or a quote."
+    return ""
+
+
 @cache
 def _library(name: str) -> str:
     code, licence = (_VENDOR / f"{name}.min.js").read_text(), (_VENDOR / f"{name}.LICENSE")
@@ -61,10 +76,10 @@ def _library(name: str) -> str:
 def explorer(plan: Plan) -> Explorer | None:
     """Return the explorer of a run on a genome whose products are complete.
 
-    None where there is nothing to explore, or where the libraries are not installed.
+    None where there is nothing to explore, and as `why_none` says.
     """
     step = plan.step_config("report")
-    if not plan.is_genome or not step.explorer_mb or missing_libraries():
+    if not plan.is_genome or not step.explorer_mb or why_none(plan):
         return None
     table = region_table(plan)
     if table is None:
