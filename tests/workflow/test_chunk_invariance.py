@@ -76,6 +76,8 @@ def test_more_chunks_on_two_cores_give_the_same_products(whole, tmp_path, named,
     assert_same(whole, tmp_path / "run")
 
 
+# Three minutes more of what the test above and tests/oracle/test_batch_sizes.py show apart.
+@pytest.mark.long
 def test_other_chunks_and_batch_sizes_give_the_same_values(whole, tmp_path, named, snakemake):
     steps = STEPS | {
         "predict": {"batch_size": 37},
