@@ -137,6 +137,9 @@ KINDS = [
         says=("motifs: {dir}/{x}.meme has a brace", "ln -s"),
     ),
     top("motifs", "", "motifs: give a path, got an empty text"),
+    top("motifs", "m" * 300, "motifs: no file system takes so long a path or name of a file"),
+    top("motifs", "m/" * 3000, "motifs: no file system takes so long a path or name of a file"),
+    top("models", {"m": "m" * 300}, "models.m (mmm", "no such file", "correct the path"),
     top("motifs", 3, "not a valid path", "got 3"),
     top("motifs", "{dir}", "motifs: no such file", "correct the path"),
     top("motifs", None, "motifs: missing; needed by seqlets, hits", "MEME format"),
@@ -181,6 +184,7 @@ REGIONS = [
         ("blacklist", ["{dir}/no.bed"], ("no such file {dir}/no.bed", "correct the path")),
         ("blacklist", "{dir}/no.bed", ("valid list", "got '")),
         ("blacklist", [""], ("give a path", "got an empty text")),
+        ("blacklist", ["b" * 300], ("no file system takes so long a path",)),
     ]
 ]
 

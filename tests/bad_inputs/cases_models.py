@@ -45,6 +45,13 @@ CASES = [
     changed("targets a text", "\n  - " + TARGET, " ctcf", "targets", "valid list, got 'ctcf'"),
     changed("targets [true]", TARGET, "true", "targets.0", "got True"),
     changed("no targets", "\n  - " + TARGET, " []", "targets", "at least 1 item"),
+    changed(
+        "a long path",
+        "weights: weights.safetensors",
+        f"weights: {'w' * 300}",
+        "folds.0.weights",
+        "no file system takes so long a path",
+    ),
     changed("no such weights", "weights.safetensors", "no.safetensors", "no such file", "correct"),
     changed(
         "an empty path", "weights: weights.safetensors", "weights: ''", "folds.0.weights", "empty"

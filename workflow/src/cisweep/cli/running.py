@@ -1,5 +1,6 @@
 """Start Snakemake with the workflow that is installed, and wait for its end."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,7 +45,7 @@ def profile_folder(profile: str) -> Path:
     """Return the folder of a profile; raises ConfigError where there is none."""
     own = workflow_folder() / "profiles"
     for folder in (Path(profile), own / profile):
-        if (folder / "config.yaml").is_file():
+        if os.path.isfile(folder / "config.yaml"):
             return folder
     known = ", ".join(sorted(path.name for path in own.iterdir()))
     raise ConfigError(
@@ -100,7 +101,7 @@ def run_name(config: Path | None) -> str:
     """Return the name of the run; raises ConfigError where there is no such config or no name."""
     if config is None:
         config = workflow_folder() / "config" / "demo.yaml"
-    if not config.is_file():
+    if not os.path.isfile(config):
         raise ConfigError(
             "no such config",
             where=str(config),

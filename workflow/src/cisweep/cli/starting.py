@@ -1,5 +1,6 @@
 """`cisweep init`: a config for the files that are given, made of the template with its comments."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,7 +140,7 @@ def _check_name(run: str) -> None:
 
 
 def _check_file(key: str, path: Path) -> None:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise CisweepError(f"no such file {path}", where=key, mend="correct the path")
 
 

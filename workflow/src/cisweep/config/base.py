@@ -77,6 +77,15 @@ def _inside(value: Any) -> Iterator[Any]:
         yield value
 
 
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255  # bytes, of Linux; Python raises above them
+
+
+def _is_too_long(path: str) -> bool:
+    """Is this longer than any path or name of a file?"""
+    names = path.encode(errors="replace").split(b"/")
+    return sum(map(len, names)) + len(names) > _LONGEST_PATH or max(map(len, names)) > _LONGEST_NAME
+
+
 def _plain_types(annotation: Any) -> set[Any]:
     """Return the types at the ends of an annotation: {int, NoneType} of `list[int] | None`."""
     parts = get_args(annotation)
@@ -96,7 +105,8 @@ class Strict(BaseModel):
     """Base of all config models. A typo is an error, never a silently ignored key.
 
     `true` is no number, though Python takes it for 1; nan and inf are no numbers of a config; an
-    empty text is no path, though Python takes it for the working folder.
+    empty text is no path, though Python takes it for the working folder, and no path is longer
+    than a file system takes.
 
     The text below each field is its documentation; cisweep.plan.document reads it. Pydantic would
     read it too, from the source files in each process, a tenth of the start of a job.
@@ -132,6 +142,8 @@ class Strict(BaseModel):
                 found[name] = ValueError(f"give a number, got {str(truth).lower()}")
             elif Path in types and "" in values:
                 found[name] = ValueError("give a path, got an empty text")
+            elif Path in types and any(isinstance(v, str) and _is_too_long(v) for v in values):
+                found[name] = ValueError("no file system takes so long a path or name of a file")
         return found
 
     @field_validator("*", mode="after")

@@ -1,5 +1,6 @@
 """YAML files of a run: read with bounds, each key once, plain values only."""
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -52,7 +53,7 @@ def check_repeated_keys(path: Path) -> None:
 
     For files that Snakemake has read, which takes the last; what it could not read it has told.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         return
     try:
         node = yaml.compose(_text(path), Loader=yaml.SafeLoader)
@@ -123,7 +124,7 @@ def _has_bytes(text: str) -> bool:
 
 
 def _text(path: Path) -> str:
-    if not path.exists():
+    if not os.path.exists(path):  # of a name that is too long, too, where Path.exists raises
         raise ConfigError("no such file", where=str(path), mend="correct the path")
     if not path.is_file():
         raise ConfigError("is no file", where=str(path), mend="give the path of a YAML file")
