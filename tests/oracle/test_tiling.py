@@ -87,7 +87,7 @@ def test_equal_to_windows(kind, stride, tile):
     windows = X.unfold(0, window, stride)
     expected = predict(model, windows)
     with require(PATH):
-        found = predict_tiles(model, X, window, stride, tile_bp=tile)
+        found = predict_tiles(model, X, window, stride, stretch_bp=tile)
     if isinstance(expected, torch.Tensor):
         expected, found = [expected], [found]
     for a, b in zip(found, expected, strict=True):
@@ -113,7 +113,7 @@ def test_each_position_is_convolved_once_a_tile(monkeypatch):
         return run(call, values, n)
 
     monkeypatch.setattr(tiles, "run_call", counted)
-    predict_tiles(model, tokens(2140), 140, 10, tile_bp=1140)
+    predict_tiles(model, tokens(2140), 140, 10, stretch_bp=1140)
     assert lengths == [1140, 1140]
 
 
@@ -172,7 +172,7 @@ def test_tiles_are_compared_with_windows(monkeypatch):
     model, X = made("bpnet"), tokens(900)
     right = tiles.Sliding.__call__
     monkeypatch.setattr(tiles.Sliding, "__call__", lambda *args: [y + 1e-3 for y in right(*args)])
-    with pytest.raises(FastPathOff, match="values in tiles differ by 0.001"), require(PATH):
+    with pytest.raises(FastPathOff, match="values in stretches differ by 0.001"), require(PATH):
         predict_tiles(model, X, 140, 10)
     expected = predict(model, X.unfold(0, 140, 10))
     found = predict_tiles(model, X, 140, 10)
