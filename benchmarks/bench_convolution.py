@@ -1,11 +1,11 @@
-"""One convolution, by tiles and over letters, beside torch's own and a channels-last conv2d."""
+"""One convolution, by Winograd and over letters, beside torch's own and a channels-last conv2d."""
 
 import torch
 import torch.nn.functional as F
 
 from benchmarks.common import compare
 from cisweep.engine.convolution.one_hot import LetterConvolution
-from cisweep.engine.convolution.winograd import TileConvolution, vector_floats
+from cisweep.engine.convolution.winograd import WinogradConvolution, vector_floats
 
 # windows, input channels, outputs, width, dilation, length
 SHAPES = (
@@ -32,7 +32,7 @@ def _row(n: int, n_in: int, n_out: int, width: int, dilation: int, length: int) 
         letters = LetterConvolution(weight, pad, dilation)
         rivals["cisweep"] = lambda: letters(x)
     else:
-        made = {floats: TileConvolution(weight, pad, dilation, floats) for floats in (16, 8)}
+        made = {floats: WinogradConvolution(weight, pad, dilation, floats) for floats in (16, 8)}
         if vector_floats() == 16:
             rivals["cisweep"] = lambda: made[16](last.squeeze(2))
             rivals["cisweep by AVX2"] = lambda: made[8](last.squeeze(2))
@@ -64,5 +64,5 @@ def rows(quick: bool) -> list[dict]:
     torch.manual_seed(0)
     torch.empty(2**25 - 2**14, dtype=torch.uint8)  # as engine/running.py: freed memory is kept
     if not vector_floats():
-        raise SystemExit("convolutions by tiles need AVX2")
+        raise SystemExit("convolutions by Winograd need AVX2")
     return [_row(*shape) for shape in SHAPES]

@@ -213,7 +213,7 @@ def test_replay(model, monkeypatch):
 def test_tiles(model):
     """Windows without their overlaps where the model slides, the windows themselves elsewhere."""
     X = tokens(1, 700)[0]
-    found = predict_tiles(model, X, 70, 7, tile_bp=300)
+    found = predict_tiles(model, X, 70, 7, stretch_bp=300)
     expected = predict(model, X.unfold(0, 70, 7))
     torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-11)
 
@@ -221,7 +221,7 @@ def test_tiles(model):
 @pytest.mark.parametrize("name", [n for n in MODELS if n != "added"])
 def test_tiles_are_taken(name):
     with require("prediction of windows"):
-        predict_tiles(made(name), tokens(1, 700)[0], 70, 35, tile_bp=300)
+        predict_tiles(made(name), tokens(1, 700)[0], 70, 35, stretch_bp=300)
 
 
 def test_gradients(model, monkeypatch):

@@ -71,9 +71,9 @@ def test_the_motif_baseline_takes_the_best_place_and_strand():
             window = t.template.copy()
             window[p : p + 3] = motif
             best = min(best, loss(t, window))
-    found = greedy_motifs(t, {"m": pwm}, max_steps=1)
+    found = greedy_motifs(t, {"m": pwm}, max_motifs=1)
     assert found.loss == pytest.approx(best)
-    assert found.steps[-1] == (found.n_edits, found.loss)
+    assert found.rounds[-1] == (found.n_edits, found.loss)
 
 
 def test_random_edits_have_their_number_and_seed():

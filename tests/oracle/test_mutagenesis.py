@@ -12,8 +12,8 @@ from cisweep.analysis import saturation_mutagenesis
 from cisweep.engine import policy as fast_path
 from cisweep.engine.policy import FastPathOff, require
 from cisweep.engine.propagation import saturation
+from cisweep.engine.propagation.assembly import assemble
 from cisweep.engine.propagation.batches import SequenceBatches, propagate_batch
-from cisweep.engine.propagation.planning import make_plan
 from cisweep.engine.recording import record
 from cisweep.engine.running import dtype_of
 from cisweep.errors import ModelError, SequenceError
@@ -148,8 +148,8 @@ def test_these_networks_are_recorded(kind):
 def test_many_sequences_side_by_side(kind, at_once):
     """The same position of several sequences, also at the ends, where padding is read."""
     model, X = made(kind), windows(3, 60)
-    plan = make_plan(record(model, X[:1]))
-    batches = SequenceBatches(plan, at_once)
+    propagation = assemble(record(model, X[:1]))
+    batches = SequenceBatches(propagation, at_once)
     for positions in ((0, 1, 4, 17, 31, 58, 59), (0,), (31,), (31,), (17, 18)):
         batch = batches.batch(X, positions)
         with torch.no_grad():
@@ -159,15 +159,15 @@ def test_many_sequences_side_by_side(kind, at_once):
                 first = torch.eye(4).double()[letters] - X[:, None, :, p]
                 mutants = X.repeat_interleave(2, dim=0)
                 mutants[:, :, p] = torch.eye(4).double()[letters.flatten()]
-                found = propagate_batch(plan, batch, p, first[:, :, None])
+                found = propagate_batch(propagation, batch, p, first[:, :, None])
                 torch.testing.assert_close(found, model(mutants), rtol=1e-10, atol=1e-12)
 
 
 def test_of_many_sequences_only_what_a_change_reads_is_kept():
     model, X = made("cnn"), windows(3, 60)
-    plan = make_plan(record(model, X[:1]))
+    propagation = assemble(record(model, X[:1]))
     size = [
-        sum(t.numel() for t in SequenceBatches(plan, at_once).batch(X, [31]).values.values())
+        sum(t.numel() for t in SequenceBatches(propagation, at_once).batch(X, [31]).values.values())
         for at_once in (1, 3)
     ]
     assert size[0] < size[1] / 2
@@ -179,9 +179,9 @@ def test_change_stays_inside_the_receptive_field(monkeypatch):
     widths = []
     propagate = saturation.propagate
 
-    def noted(plan, *rest):
-        widths.append(plan.largest)
-        return propagate(plan, *rest)
+    def noted(propagation, *rest):
+        widths.append(propagation.largest)
+        return propagate(propagation, *rest)
 
     monkeypatch.setattr(saturation, "propagate", noted)
     saturation_mutagenesis(model, windows(1, 60))

@@ -7,7 +7,7 @@ from torch import nn
 
 from cisweep.analysis import predict, predict_tiles
 from cisweep.config.model import TargetConfig
-from cisweep.engine import tiles
+from cisweep.engine import sliding
 from cisweep.engine.policy import FastPathOff, require
 from cisweep.errors import SequenceError
 from cisweep.models.modules import CNN, BPNet, ChromBPNet
@@ -80,14 +80,14 @@ def made(kind):
     "kind", ["bpnet", "controls", "chrombpnet", "targets", "residual", "dense"]
 )
 @pytest.mark.parametrize("stride", [1, 17, 200])
-@pytest.mark.parametrize("tile", [1, 400])
-def test_equal_to_windows(kind, stride, tile):
+@pytest.mark.parametrize("stretch", [1, 400])
+def test_equal_to_windows(kind, stride, stretch):
     model, window = made(kind), 120 if kind == "dense" else 140
     X = tokens(window + 60 if stride == 1 else 900)
     windows = X.unfold(0, window, stride)
     expected = predict(model, windows)
     with require(PATH):
-        found = predict_tiles(model, X, window, stride, tile_bp=tile)
+        found = predict_tiles(model, X, window, stride, stretch_bp=stretch)
     if isinstance(expected, torch.Tensor):
         expected, found = [expected], [found]
     for a, b in zip(found, expected, strict=True):
@@ -102,18 +102,18 @@ def test_one_hot_and_func():
     assert torch.equal(counts, predict_tiles(model, X, 140, 20)[1])
 
 
-def test_each_position_is_convolved_once_a_tile(monkeypatch):
-    """At stride 10 the 201 windows of 140 bp are two tiles of 1140 bp."""
+def test_each_position_is_convolved_once_a_stretch(monkeypatch):
+    """At stride 10 the 201 windows of 140 bp are two stretches of 1140 bp."""
     model, lengths = made("bpnet"), []
-    run = tiles.run_call
+    run = sliding.run_call
 
     def counted(call, values, n):
         if call.function is torch.conv1d and values[call.inputs[0]].shape[1] == 4 and n == 1:
             lengths.append(values[call.inputs[0]].shape[2])
         return run(call, values, n)
 
-    monkeypatch.setattr(tiles, "run_call", counted)
-    predict_tiles(model, tokens(2140), 140, 10, tile_bp=1140)
+    monkeypatch.setattr(sliding, "run_call", counted)
+    predict_tiles(model, tokens(2140), 140, 10, stretch_bp=1140)
     assert lengths == [1140, 1140]
 
 
@@ -168,11 +168,11 @@ def test_what_does_not_slide_is_predicted_in_windows(model, message):
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_tiles_are_compared_with_windows(monkeypatch):
+def test_stretches_are_compared_with_windows(monkeypatch):
     model, X = made("bpnet"), tokens(900)
-    right = tiles.Sliding.__call__
-    monkeypatch.setattr(tiles.Sliding, "__call__", lambda *args: [y + 1e-3 for y in right(*args)])
-    with pytest.raises(FastPathOff, match="values in tiles differ by 0.001"), require(PATH):
+    right = sliding.Sliding.__call__
+    monkeypatch.setattr(sliding.Sliding, "__call__", lambda *args: [y + 1e-3 for y in right(*args)])
+    with pytest.raises(FastPathOff, match="values in stretches differ by 0.001"), require(PATH):
         predict_tiles(model, X, 140, 10)
     expected = predict(model, X.unfold(0, 140, 10))
     found = predict_tiles(model, X, 140, 10)

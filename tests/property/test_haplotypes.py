@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, allele_windows
 from cisweep.genome.variants.edits import Edit, Genotype
 from cisweep.genome.variants.reading import VARIANT_DROP_REASONS, Variant
 
 W = 16
-PLAN = WindowPlan(W, haplotype=True)
+POLICY = AllelePolicy(W, haplotype=True)
 
 
 def letters(tokens):
@@ -48,7 +48,7 @@ def test_windows_are_slices_of_the_samples_two_sequences(case):
     source = NamedSequences({"c": tokens_of_text(genome)})
     order = np.random.default_rng(0).permutation(len(variants))
     shuffled = [variants[i] for i in order]
-    found = allele_windows(variants, source, PLAN, others=shuffled)
+    found = allele_windows(variants, source, POLICY, others=shuffled)
     assert not found.dropped
     rows = {(v.key, h): i for i, v in enumerate(found.variants) for h in v.haplotype.split(",")}
     for variant in variants:
@@ -81,7 +81,7 @@ def at(pos, alt, genotype, ref=None):
 
 
 def names_and_windows(own, *others):
-    found = allele_windows([own], SOURCE, WindowPlan(12, haplotype=True), others=[own, *others])
+    found = allele_windows([own], SOURCE, AllelePolicy(12, haplotype=True), others=[own, *others])
     shown = [(v.haplotype, letters(a)) for v, a in zip(found.variants, found.alt)]
     return shown, [(v.reason, v.detail) for v in found.dropped]
 

@@ -11,7 +11,7 @@ from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError, VariantError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, allele_windows
 from cisweep.genome.variants.normalize import trim
 from cisweep.genome.variants.reading import Variant
 from cisweep.models.targets import strand_mean
@@ -80,7 +80,7 @@ def test_effects_equal_two_predictions(data, how):
     genome, source, variants = data
     net = Net()
     model = EffectModel.of_module(net, TARGETS, W)
-    found = variant_effects(model, variants, source, WindowPlan(W, how))
+    found = variant_effects(model, variants, source, AllelePolicy(W, how))
     assert len(found.alleles) == len(variants) and not found.alleles.dropped
     with torch.no_grad():
         for i, variant in enumerate(variants):
@@ -254,9 +254,9 @@ def test_null_windows_hold_the_alleles_in_equal_shuffles_of_the_flanks(data):
     for how in ("right", "left", "centre"):
         for variant in variants[:12]:
             seen.clear()
-            plan = WindowPlan(W, how)
+            policy = AllelePolicy(W, how)
             recording = EffectModel.of_module(Recording(), TARGETS, W)
-            variant_effects(recording, [variant], source, plan, n_nulls=1, batch_size=1)
+            variant_effects(recording, [variant], source, policy, n_nulls=1, batch_size=1)
             ref0, alt0 = ("".join("ACGT"[b] for b in x[0]) for x in seen[:2])
             pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
             at = W // 2 - len(ref) // 2
@@ -304,7 +304,7 @@ def test_the_two_flanks_of_a_draw_do_not_share_their_random_numbers():
     keys = np.arange(6, dtype=np.uint64) + np.uint64(5)
     left, right = draws._shuffled("c", 0, 60, keys), draws._shuffled("c", 61, 121, ~keys)
     assert (left != right).any(axis=1).all()
-    block = allele_windows([Variant("c", 60, "A", "C")], source, WindowPlan(W))
+    block = allele_windows([Variant("c", 60, "A", "C")], source, AllelePolicy(W))
     row_keys, ref, _, _ = draws._draws(block, 0)
     for key, tokens in zip(row_keys, ref):
         own = np.array([key], np.uint64)
@@ -371,7 +371,7 @@ def test_tracks_are_cut_as_the_sequence_is(data, signal, how):
     net = Tracked()
     model = EffectModel.of_module(net, TARGETS, W, tracked(path))
     chosen = variants[:60]
-    found = variant_effects(model, chosen, source, WindowPlan(W, how))
+    found = variant_effects(model, chosen, source, AllelePolicy(W, how))
     with torch.no_grad():
         for i, variant in enumerate(chosen):
             pos, ref, alt = trim(variant.pos, variant.ref, variant.alt)
@@ -439,6 +439,6 @@ def test_impossible_plans(data):
     genome, source, variants = data
     model = EffectModel.of_module(Net(), TARGETS, W)
     with pytest.raises(VariantError, match="windows of 50 bp, and the model reads 60 bp"):
-        variant_effects(model, variants, source, WindowPlan(50))
+        variant_effects(model, variants, source, AllelePolicy(50))
     with pytest.raises(VariantError, match="set steps.variants.n_nulls: 0 with haplotypes"):
-        variant_effects(model, variants, source, WindowPlan(W, haplotype=True), n_nulls=1)
+        variant_effects(model, variants, source, AllelePolicy(W, haplotype=True), n_nulls=1)

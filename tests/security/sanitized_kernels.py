@@ -23,7 +23,7 @@ from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.seqlets import spans as seqlet_spans
 from cisweep.analysis.seqlets import tfmodisco_seqlets as tfmodisco
 from cisweep.engine.convolution.one_hot import LetterConvolution
-from cisweep.engine.convolution.winograd import TileConvolution, vector_floats
+from cisweep.engine.convolution.winograd import WinogradConvolution, vector_floats
 from cisweep.genome import bigwig
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_seeds, shuffle_tokens
 
@@ -98,15 +98,15 @@ def letters(s: Shapes) -> None:
     layer(x.contiguous() if s.one_of(True, False) else x, s.one_of(None, s.tensor(layer.n_out)))
 
 
-def tiles(s: Shapes) -> None:
-    """tile_convolve, tile_floats."""
+def winograd(s: Shapes) -> None:
+    """winograd_convolve, winograd_floats."""
     vector_floats.cache_clear()
     if not vector_floats():
         return
     width, dilation, pad = s.size(1, 8), s.one_of(1, 1, 2, 5), s.size(0, 9)
     length = max(1, dilation * (width - 1) + 1 - 2 * pad) + s.size(0, 40)
     n_in, n_out = s.size(1, 35), s.size(1, 67)
-    layer = TileConvolution(s.tensor(n_out, n_in, width), pad, dilation)
+    layer = WinogradConvolution(s.tensor(n_out, n_in, width), pad, dilation)
     x = s.tensor(s.size(1, 3), n_in, length)
     layer(x if s.one_of(True, False) else x.transpose(1, 2).contiguous().transpose(1, 2),
           s.one_of(None, s.tensor(n_out)))  # fmt: skip
@@ -192,7 +192,7 @@ def scans(s: Shapes) -> None:
     own = s.one_of(None, (first, s.size(first, len(tokens))))
     for portable in (False, True):
         scan_tokens(model, tokens, own=own, portable=portable)
-    if s.rng.integers(8) == 0:  # more than a tile of the C code
+    if s.rng.integers(8) == 0:  # more than a stretch of the C code
         scan_tokens(model, s.tokens(20_000 + s.size(0, 31)), portable=s.one_of(True, False))
 
 
@@ -214,7 +214,7 @@ def main(path: str, seed: int, rounds: int) -> None:
     torch.set_num_threads(1)
     shapes = Shapes(seed)
     for _ in range(rounds):
-        for call in (shuffles, letters, tiles, secants, maxima, pools, seqlets, windows, scans,
+        for call in (shuffles, letters, winograd, secants, maxima, pools, seqlets, windows, scans,
                      blocks):  # fmt: skip
             call(shapes)
     print(*sorted(CALLED), flush=True)

@@ -86,8 +86,10 @@ def test_no_kernel_leaves_its_arrays(compiler, root, tmp_path):
     ended, report = drive(compiler, root, libraries, rounds=40)
     assert [code for _, code in ended] == [0] * len(VARIANTS), report[-4000:]
     for variant, (called, _) in zip(VARIANTS, ended):
-        # Without vectors there are no tiles.
-        assert exported(root) - called <= ({"tile_convolve"} if variant == "portable" else set())
+        # Without vectors there is no Winograd.
+        assert exported(root) - called <= (
+            {"winograd_convolve"} if variant == "portable" else set()
+        )
 
 
 FAULTS = {  # one step too far in a loop of a kernel; a number shifted by more than it has bits

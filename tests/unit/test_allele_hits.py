@@ -13,7 +13,7 @@ from cisweep.analysis.variants.allele_hits import (
 )
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
 from cisweep.genome.motifs import Motif
-from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, allele_windows
 from cisweep.genome.variants.normalize import trim
 from cisweep.genome.variants.reading import Variant
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
@@ -34,7 +34,7 @@ MODEL = prepare_motifs(MOTIFS, threshold=1e-3)
 
 
 def hits_of(*variants):
-    return allele_hits(allele_windows(variants, SOURCE, WindowPlan(30)), MODEL, MOTIFS)
+    return allele_hits(allele_windows(variants, SOURCE, AllelePolicy(30)), MODEL, MOTIFS)
 
 
 def test_a_substitution_loses_a_hit():
@@ -66,7 +66,7 @@ def test_a_hit_beside_an_insertion_is_not_over_it():
 def test_each_hit_in_inserted_bases_is_gained():
     source = NamedSequences({"c": tokens_of_text("T" * 200)})
     alleles = allele_windows(
-        [Variant("c", 100, "T", "T" + "GATTACCAGATTACCA")], source, WindowPlan(60)
+        [Variant("c", 100, "T", "T" + "GATTACCAGATTACCA")], source, AllelePolicy(60)
     )
     table = allele_hits(alleles, MODEL, MOTIFS)
     gained = table[(table["motif"] == "m1") & (table["strand"] == "+")]
@@ -78,7 +78,7 @@ def test_a_deletion_makes_and_breaks_hits():
     assert "lost" in hits_of(Variant("c", 17, "ATT", "A"))["change"].tolist()
     other = NamedSequences({"c": tokens_of_text(GENOME.replace("GATTACCA", "GATTGGACCA"))})
     variant = Variant("c", 19, "TGG", "T")
-    table = allele_hits(allele_windows([variant], other, WindowPlan(30)), MODEL, MOTIFS)
+    table = allele_hits(allele_windows([variant], other, AllelePolicy(30)), MODEL, MOTIFS)
     assert table.query("motif == 'm1'")["change"].tolist() == ["gained"]
 
 
@@ -95,7 +95,7 @@ def test_where_an_allele_stands():
         (Variant("c", 19, "T", "TGG"), ((15, 15), (15, 17))),
     ]:
         for how in ("right", "left", "centre"):
-            alleles = allele_windows([variant], SOURCE, WindowPlan(30, how))
+            alleles = allele_windows([variant], SOURCE, AllelePolicy(30, how))
             (low, high), (first, last) = allele_spans(alleles, 0)
             assert (low, high) == spans[0] and last - first == spans[1][1] - spans[1][0]
             ref, alt = ("".join("ACGTN"[t] for t in x[0]) for x in (alleles.ref, alleles.alt))

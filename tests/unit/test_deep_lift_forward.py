@@ -103,7 +103,7 @@ def test_it_is_seen_for_references_and_in_later_blocks(monkeypatch):
                 seen.append(1)
                 return torch.relu(args[0].inner) * (1.1 if len(seen) > begins else 1)
 
-            return trace.step(func, args, lambda: (again(), []), again)
+            return trace.operation(func, args, lambda: (again(), []), again)
 
         monkeypatch.setitem(rules.RULES, "relu", handle)
         with pytest.raises(AttributionError, match="not that of the model"):

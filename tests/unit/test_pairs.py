@@ -7,7 +7,7 @@ import pytest
 
 from cisweep.errors import SequenceError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text
-from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, allele_windows
 from cisweep.genome.variants.reading import Variant
 from cisweep.plan.contents import zero_shot as pairs
 from cisweep.plan.contents.zero_shot import (
@@ -58,7 +58,7 @@ def test_bad_pairs_have_a_message(tmp_path):
 def test_pairs_of_variants():
     source = NamedSequences({"c": tokens_of_text("ACGTTGCAAGCTTAGCCATG")})
     variants = [Variant("c", 8, "A", "T", "rs1", "exon"), Variant("c", 10, "C", "CGG")]
-    pairs = pairs_of_alleles(allele_windows(variants, source, WindowPlan(8)))
+    pairs = pairs_of_alleles(allele_windows(variants, source, AllelePolicy(8)))
     assert [(p.name, p.ref, p.alt, p.group) for p in pairs] == [
         ("rs1", "TGCAAGCT", "TGCATGCT", "exon"),
         ("c:11:C:CGG", "AAGCTTAG", "AAGCGGTT", ""),

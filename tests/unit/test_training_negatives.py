@@ -5,7 +5,7 @@ from scipy.stats import chisquare
 from cisweep.contracts import Windows
 from cisweep.errors import TrainingError
 from cisweep.genome.fasta import NamedSequences
-from cisweep.train.data.negatives import Background, gc_matched_windows, uniform_windows
+from cisweep.train.data.negatives import NegativePool, gc_matched_windows, uniform_windows
 from cisweep.train.judging.metrics import gc_content
 
 
@@ -19,13 +19,13 @@ def genome():
     return NamedSequences({"chr1": tokens, "chr2": tokens[::-1].copy()})
 
 
-def place(genome, stretches=("chr1", "chr2:100-70000")):
+def negative_pool(genome, stretches=("chr1", "chr2:100-70000")):
     peaks = Windows.build(["chr1", "chr2"], [5_000, 30_000], [9_000, 35_000])
-    return Background(genome, list(stretches), 50, peaks)
+    return NegativePool(genome, list(stretches), 50, peaks)
 
 
 def test_uniform_windows_avoid_peaks_n_and_themselves(genome):
-    windows, tokens = uniform_windows(place(genome), 2000, random_state=1)
+    windows, tokens = uniform_windows(negative_pool(genome), 2000, random_state=1)
     assert len(windows) == len(set(windows.keys())) == 2000
     assert tokens.shape == (2000, 50) and (tokens < 4).all()
     for chrom, start, end, row in zip(windows.chrom, windows.start, windows.end, tokens):
@@ -40,33 +40,33 @@ def test_uniform_windows_avoid_peaks_n_and_themselves(genome):
     # So does the end of the last stretch: 4 kb before its N are some 56 windows.
     last = windows.start[windows.chrom == "chr2"]
     assert 25 < (last > 64_000).sum() < 90
-    again, _ = uniform_windows(place(genome), 2000, random_state=1)
+    again, _ = uniform_windows(negative_pool(genome), 2000, random_state=1)
     assert again.keys() == windows.keys()
 
 
 def test_stretches_are_used_to_their_last_window_and_cut_to_the_chromosome(genome):
-    background = place(genome, ["chr1:41000-41050", "chr1:79949-90000"])
-    assert background.spans() == [("chr1", 41_000, 41_050), ("chr1", 79_949, 80_000)]
-    windows, _ = uniform_windows(background, 3)
+    pool = negative_pool(genome, ["chr1:41000-41050", "chr1:79949-90000"])
+    assert pool.spans() == [("chr1", 41_000, 41_050), ("chr1", 79_949, 80_000)]
+    windows, _ = uniform_windows(pool, 3)
     assert windows.start.tolist() == [41_000, 79_949, 79_950]
 
 
 def test_gc_matched_windows_have_the_positives_distribution(genome):
     generator = np.random.default_rng(2)
     positives = generator.choice(4, (200, 50), p=[0.18, 0.32, 0.32, 0.18]).astype(np.uint8)
-    _, tokens = gc_matched_windows(place(genome), positives, 3.0, random_state=4)
+    _, tokens = gc_matched_windows(negative_pool(genome), positives, 3.0, random_state=4)
     assert len(tokens) == 600
     wanted, found = gc_content(positives), gc_content(tokens)
     quantiles = np.linspace(0.05, 0.95, 10)  # equal but for one of 50 bases
     np.testing.assert_allclose(
         np.quantile(found, quantiles), np.quantile(wanted, quantiles), atol=0.021
     )
-    _, plain = uniform_windows(place(genome), 600)
+    _, plain = uniform_windows(negative_pool(genome), 600)
     assert abs(gc_content(plain).mean() - wanted.mean()) > 4 * 0.021  # so they are told apart
 
 
 def test_too_small_a_genome_and_unknown_chromosomes(genome):
     with pytest.raises(TrainingError, match=r"only \d+ of 500 negatives found"):
-        uniform_windows(place(genome, ["chr1:0-120"]), 500)
+        uniform_windows(negative_pool(genome, ["chr1:0-120"]), 500)
     with pytest.raises(TrainingError, match="no chromosome 'chr9'.*the genome has chr1, chr2"):
-        uniform_windows(place(genome, ["chr9"]), 5)
+        uniform_windows(negative_pool(genome, ["chr9"]), 5)

@@ -20,7 +20,7 @@ FLAT, SQUARE, DEEP = (
     torch.ops.aten.adaptive_max_pool2d.default,
     torch.ops.aten.max_pool3d_with_indices.default,
 )
-POOLS = {  # what torch calls for each, its settings, the axes of the input
+POOLS = {  # what torch calls for each, its options, the axes of the input
     "1d": (FLAT, ([1, 4],), (1, 40)),
     "overlapping": (FLAT, ([1, 5], [1, 2]), (1, 40)),
     "apart": (FLAT, ([1, 3], [1, 7]), (1, 40)),
@@ -43,18 +43,18 @@ SIDES = {
 
 
 def table_of(name: str) -> torch.Tensor:
-    func, settings, shape = POOLS[name]
-    made = func(torch.zeros(1, 1, *shape), *settings)[0].shape[2:]
-    named = window_maxima._named(func, settings, {})
+    func, options, shape = POOLS[name]
+    made = func(torch.zeros(1, 1, *shape), *options)[0].shape[2:]
+    named = window_maxima._named(func, options, {})
     return window_maxima._table(named, tuple(shape), tuple(made), torch.device("cpu"))
 
 
 @pytest.mark.parametrize("name", POOLS)
 def test_a_window_has_the_positions_that_torch_pools(name):
     """One position at a time is the largest: the windows that show it are those that have it."""
-    func, settings, shape = POOLS[name]
+    func, options, shape = POOLS[name]
     n = torch.Size(shape).numel()
-    inside = func(torch.eye(n).view(n, 1, *shape), *settings)[0].flatten(1).T > 0
+    inside = func(torch.eye(n).view(n, 1, *shape), *options)[0].flatten(1).T > 0
     found = torch.zeros_like(inside, dtype=torch.int64)
     for output, window in enumerate(table_of(name)):
         for position in window[window >= 0]:

@@ -16,7 +16,7 @@
 #define FIMO_HAS_AVX2 0
 #endif
 
-enum { TILE = 8192, GROUP = 64, GROUPS = TILE / GROUP };
+enum { STRETCH = 8192, GROUP = 64, GROUPS = STRETCH / GROUP };
 
 /* Bit k of masks[g] says that start 64 g + k is a candidate. codes[i] holds base i and, two bits
  * higher, base i + 1. */
@@ -27,7 +27,7 @@ typedef void (*filter_fn)(const uint8_t *codes, int n_groups, const uint8_t *tab
  * a motif has at most 1000 columns. */
 static void filter_portable(const uint8_t *codes, int n_groups, const uint8_t *tables,
                             int n_blocks, uint8_t limit, uint64_t *masks) {
-    uint16_t sums[TILE];
+    uint16_t sums[STRETCH];
     uint8_t four[256];
     const int n = n_groups * GROUP;
     memset(sums, 0, (size_t)n * sizeof *sums);
@@ -110,7 +110,7 @@ static int trailing_zeros(uint64_t mask) {
 
 /* Copies [start, start + n) of the sequence, N beyond its end, and writes the pair codes. N counts
  * as A in the codes, so that the filter passes it on and the exact loss refuses it. */
-static void read_tile(const uint8_t *tokens, int64_t length, int64_t start, int64_t n,
+static void read_stretch(const uint8_t *tokens, int64_t length, int64_t start, int64_t n,
                       uint8_t *bases, uint8_t *codes) {
     int64_t inside = length - start < n ? length - start : n;
     memcpy(bases, tokens + start, (size_t)inside);
@@ -126,10 +126,10 @@ static void mark_starts(const uint8_t *bases, int64_t n, uint64_t *starts) {
 }
 
 /* Writes the hits that start in [first, last) (at most `capacity`) and returns how many there
- * are, in the order tile, entry, start.
+ * are, in the order stretch, entry, start.
  *   width[e], limit[e] (-1: skip), column[e]: entry's columns, `loss` has 4 numbers a column;
  *   limit8[e], block[e]: entry's pair tables, 16 bytes a block, ceil(width / 2) blocks;
- *   scratch: 2 * (TILE + largest width + 2 * GROUP) bytes. */
+ *   scratch: 2 * (STRETCH + largest width + 2 * GROUP) bytes. */
 int64_t fimo_scan(const uint8_t *tokens, int64_t length, int64_t first, int64_t last,
                   int64_t n_entries, const int32_t *width, const int32_t *limit,
                   const int64_t *column, const int32_t *loss, const uint8_t *limit8,
@@ -141,15 +141,15 @@ int64_t fimo_scan(const uint8_t *tokens, int64_t length, int64_t first, int64_t 
     if (!portable && fimo_has_avx2()) filter = filter_avx2;
 #endif
     (void)portable;
-    const int64_t span = TILE + largest_width + 2 * GROUP;
+    const int64_t span = STRETCH + largest_width + 2 * GROUP;
     uint8_t *bases = scratch, *codes = scratch + span;
     uint64_t masks[GROUPS], starts[GROUPS];
     int64_t found = 0;
     if (last > length) last = length;
-    for (int64_t tile = first; tile < last; tile += TILE) {
-        const int64_t n = last - tile < TILE ? last - tile : TILE;
+    for (int64_t stretch = first; stretch < last; stretch += STRETCH) {
+        const int64_t n = last - stretch < STRETCH ? last - stretch : STRETCH;
         const int n_groups = (int)((n + 2 * GROUP - 1) / (2 * GROUP)) * 2;
-        read_tile(tokens, length, tile, span, bases, codes);
+        read_stretch(tokens, length, stretch, span, bases, codes);
         mark_starts(bases, n, starts);
         for (int64_t e = 0; e < n_entries; e++) {
             if (limit[e] < 0) continue;
@@ -163,7 +163,7 @@ int64_t fimo_scan(const uint8_t *tokens, int64_t length, int64_t first, int64_t 
                     if (sum < 0) continue;
                     if (found < capacity) {
                         hit_entry[found] = (int32_t)e;
-                        hit_start[found] = tile + at;
+                        hit_start[found] = stretch + at;
                         hit_loss[found] = sum;
                     }
                     found++;

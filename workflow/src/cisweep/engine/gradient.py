@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from cisweep.engine.calls import Call, Untraceable, run_call
 from cisweep.engine.convolution.dispatch import conv1d, input_gradient
 from cisweep.engine.executor import Program, execute
+from cisweep.engine.propagation.assembly import assemble
 from cisweep.engine.propagation.changes import EMPTY, Interval
-from cisweep.engine.propagation.planning import make_plan
 from cisweep.engine.propagation.rules import Convolution, Function, Scaled, Sum
 from cisweep.engine.recording import Recording, check_no_hooks, record
 from cisweep.engine.verify import SAME_CALLS, check_agreement
@@ -74,10 +74,10 @@ class GradientPass:
     """Calls like the model, for any batch of windows as long as the recorded one."""
 
     def __init__(self, recording: Recording):
-        self.recording, self.plan = recording, make_plan(recording)
+        self.recording, self.propagation = recording, assemble(recording)
         self.uses, self.maker = recording.uses, recording.maker
-        steps = {id(step.call): step for step in self.plan.steps}
-        self.steps = [steps.get(id(call)) for call in recording.calls]
+        rules = {id(rule.call): rule for rule in self.propagation.rules}
+        self.rules = [rules.get(id(call)) for call in recording.calls]
         self.runs: dict[int, Run] = {}
         self.reads: dict[int, list[int]] = {}
         for k in range(len(recording.calls) - 1, -1, -1):
@@ -94,28 +94,28 @@ class GradientPass:
         shape = self.recording.shapes[number]
         whole = (0, shape[2]) if len(shape) == 3 else EMPTY
         made = self.maker.get(number)
-        step = None if made is None else self.steps[made]
-        return self.plan.needed.get(number, EMPTY) if _is_local(step) else whole
+        rule = None if made is None else self.rules[made]
+        return self.propagation.needed.get(number, EMPTY) if _is_local(rule) else whole
 
     def _lay_out(self, k: int) -> None:
         """Decide how call k is run; the calls that it takes in are not run by themselves."""
-        call, step = self.recording.calls[k], self.steps[k]
-        if not _is_local(step):
+        call, rule = self.recording.calls[k], self.rules[k]
+        if not _is_local(rule):
             self._put(k, call.inputs, self._as_recorded(call))
         elif self._held(call.outputs[0]) == EMPTY:
             self.reads[k] = []  # nothing reads it
-        elif isinstance(step, Sum) and (block := self._residual(k, step)):
+        elif isinstance(rule, Sum) and (block := self._residual(k, rule)):
             inner, taken, source, start = block
             for each in inner:
                 self.reads[each] = []
             self._put(k, [source], self._block(taken, source, start))
-        elif isinstance(step, Function) and (conv := self._rectified(k)):
+        elif isinstance(rule, Function) and (conv := self._rectified(k)):
             self.reads[self.maker[conv.out]] = []
             self._put(k, [conv.number], self._block(conv, conv.number, None))
-        elif isinstance(step, Convolution):
-            self._put(k, [step.number], self._convolution(step))
-        elif isinstance(step, Scaled) and step.scale is None:
-            self._put(k, [step.number], self._shifted(step))
+        elif isinstance(rule, Convolution):
+            self._put(k, [rule.number], self._convolution(rule))
+        elif isinstance(rule, Scaled) and rule.scale is None:
+            self._put(k, [rule.number], self._shifted(rule))
         else:
             self._put(k, call.inputs, self._cropped(call))
 
@@ -127,34 +127,34 @@ class GradientPass:
         call = self.recording.calls[k]
         if call.function not in _RELUS and getattr(call.function, "__name__", "") != "relu":
             return None
-        conv = self.steps[self.maker[call.inputs[0]]] if call.inputs[0] in self.maker else None
+        conv = self.rules[self.maker[call.inputs[0]]] if call.inputs[0] in self.maker else None
         if not isinstance(conv, Convolution) or self.uses[conv.out] != 1:
             return None
         reach = self._reach(conv)
         return conv if reach.left == reach.right else None
 
-    def _residual(self, k: int, step: Sum) -> tuple[list[int], Convolution, int, int] | None:
+    def _residual(self, k: int, rule: Sum) -> tuple[list[int], Convolution, int, int] | None:
         """Return the calls of relu(conv(x)) + a part of x, its convolution, x, the part's start."""
-        if len(step.numbers) != 2:
+        if len(rule.numbers) != 2:
             return None
-        for branch, other in (step.numbers, step.numbers[::-1]):
+        for branch, other in (rule.numbers, rule.numbers[::-1]):
             made = self.maker.get(branch)
-            if made is None or not isinstance(self.steps[made], Function):
+            if made is None or not isinstance(self.rules[made], Function):
                 continue
             conv = self._rectified(made)
-            if conv is None or self.uses[branch] != 1 or self._held(branch) != self._held(step.out):
+            if conv is None or self.uses[branch] != 1 or self._held(branch) != self._held(rule.out):
                 continue
             inner, shift = [made, self.maker[conv.out]], 0
             if other != conv.number:
-                crop = self.steps[self.maker[other]] if other in self.maker else None
+                crop = self.rules[self.maker[other]] if other in self.maker else None
                 if not isinstance(crop, Scaled) or crop.scale is not None or crop.shift < 0:
                     continue
                 if crop.number != conv.number or self.uses[other] != 1:
                     continue
                 inner, shift = [*inner, self.maker[other]], crop.shift
-                if self._held(step.out)[1] + shift > self.recording.shapes[conv.number][2]:
+                if self._held(rule.out)[1] + shift > self.recording.shapes[conv.number][2]:
                     continue  # padding
-            start = self._held(step.out)[0] + shift - self._held(conv.number)[0]
+            start = self._held(rule.out)[0] + shift - self._held(conv.number)[0]
             return inner, conv, conv.number, start
         return None
 
@@ -173,25 +173,25 @@ class GradientPass:
             _Block.apply(values[source], conv.weight, bias, conv.dilation, reach, start)
         ]
 
-    def _convolution(self, step: Convolution) -> Run:
-        reach = self._reach(step)
+    def _convolution(self, rule: Convolution) -> Run:
+        reach = self._reach(rule)
 
         def run(values: dict[int, Tensor], n: int) -> list[Tensor]:
-            x, pad = reach.of(values[step.number]), reach.left
+            x, pad = reach.of(values[rule.number]), reach.left
             if reach.left != reach.right:
                 x, pad = F.pad(x, (reach.left, reach.right)), 0
-            return [conv1d(x, step.weight, step.bias, 1, pad, step.dilation)]
+            return [conv1d(x, rule.weight, rule.bias, 1, pad, rule.dilation)]
 
         return run
 
-    def _shifted(self, step: Scaled) -> Run:
+    def _shifted(self, rule: Scaled) -> Run:
         """A slice, padding with zeros, or the tensor itself."""
-        low, high = self._held(step.out)
-        length, (held, _) = self.recording.shapes[step.number][2], self._held(step.number)
-        first, last = low + step.shift, high + step.shift
+        low, high = self._held(rule.out)
+        length, (held, _) = self.recording.shapes[rule.number][2], self._held(rule.number)
+        first, last = low + rule.shift, high + rule.shift
 
         def run(values: dict[int, Tensor], n: int) -> list[Tensor]:
-            x = values[step.number][:, :, max(first, 0) - held : min(last, length) - held]
+            x = values[rule.number][:, :, max(first, 0) - held : min(last, length) - held]
             beside = (max(-first, 0), max(last - length, 0))
             return [F.pad(x, beside) if any(beside) else x]
 
@@ -222,8 +222,8 @@ class GradientPass:
         return self.recording.result(values.__getitem__)
 
 
-def _is_local(step: Any) -> bool:
-    return step is not None and step.is_local
+def _is_local(rule: Any) -> bool:
+    return rule is not None and rule.is_local
 
 
 def gradient_pass_of(model: nn.Module, X: Tensor) -> GradientPass:

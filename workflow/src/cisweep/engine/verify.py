@@ -42,7 +42,7 @@ SAME_CALLS = Tolerance(1e-5)
 """The model's own calls, or parts of them, in its order (replay, gradients): only the convolutions
 round otherwise, by up to 5e-6."""
 PROPAGATED = Tolerance(1e-4)
-"""Changes that are added to unchanged values, or tiles whose kernels add in another order: the
+"""Changes that are added to unchanged values, or stretches whose kernels add in another order: the
 rounding of twenty layers adds up, and of a sum that nearly cancels it is large."""
 SINGLE_CHANGE = Tolerance(1e-5)
 """One change a sequence: its effect is a difference of two outputs, often a hundredth of them."""

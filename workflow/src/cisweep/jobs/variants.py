@@ -11,7 +11,7 @@ import pandas as pd
 from cisweep.analysis.variants.gather import Strongest, VariantGather, volcano_axes, volcano_title
 from cisweep.analysis.variants.scores import EFFECT_COLUMNS, NullPool
 from cisweep.contracts import digest
-from cisweep.genome.variants.alleles import WindowPlan
+from cisweep.genome.variants.alleles import AllelePolicy
 from cisweep.genome.variants.reading import Variant, VariantPolicy, dropped_variants_table
 from cisweep.genome.variants.selection import Selection
 from cisweep.outputs.h5 import prediction_blocks
@@ -103,7 +103,7 @@ def variants_chunk(
             EffectModel.load(of.config, device),
             given.variants,
             plan.source,
-            WindowPlan(width, step.trim, regions.edge, regions.max_n, step.haplotype),
+            AllelePolicy(width, step.trim, regions.edge, regions.max_n, step.haplotype),
             others=given.others,
             n_nulls=step.n_nulls,
             seed=plan.config.seed,

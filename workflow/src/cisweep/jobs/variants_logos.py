@@ -18,7 +18,7 @@ from cisweep.bases import one_hot, text_of
 from cisweep.contracts import Windows
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.signal import track_inputs, tracks_of
-from cisweep.genome.variants.alleles import AlleleWindows, WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, AlleleWindows, allele_windows
 from cisweep.outputs.tables import write_tsv
 from cisweep.outputs.variants import effect_blocks, one_based, read_selected
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
@@ -69,7 +69,7 @@ def _shown_alleles(of: TargetScope, shown: Sequence[tuple], selected: Path) -> A
     """Return both alleles of the variants `shown` (chrom, pos, ref, alt, haplotype), in order."""
     step, regions = of.plan.step_config("variants"), of.plan.config.regions
     width = of.config.window_bp
-    windows = WindowPlan(
+    policy = AllelePolicy(
         width,
         step.trim,
         regions.edge,
@@ -82,7 +82,7 @@ def _shown_alleles(of: TargetScope, shown: Sequence[tuple], selected: Path) -> A
     near = [v for place in places.values() for v in read_selected(selected, [place])]
     near = list({v.key: v for v in near}.values())
     variants = [v for v in near if (v.chrom, v.pos, v.ref, v.alt) in places]
-    alleles = allele_windows(variants, of.plan.source, windows, others=near)
+    alleles = allele_windows(variants, of.plan.source, policy, others=near)
     keys = [(v.chrom, v.pos, v.ref, v.alt, v.haplotype) for v in alleles.variants]
     row_of = {key: i for i, key in enumerate(keys)}
     return alleles.take(np.array([row_of[key] for key in shown], dtype=np.int64))

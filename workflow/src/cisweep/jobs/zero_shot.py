@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from cisweep.errors import SequenceError
-from cisweep.genome.variants.alleles import WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, allele_windows
 from cisweep.outputs.embeddings import EmbeddingWriter, first_embeddings, merge_embeddings
 from cisweep.outputs.tables import append_rows, merge_tsv, write_tsv
 from cisweep.outputs.variants import owned_blocks
@@ -71,10 +71,10 @@ def _file_pairs(of: ChunkScope) -> list[Iterator[SequencePair]]:
 def _variant_pairs(of: ChunkScope, selected: Path) -> Iterator[Iterable[SequencePair]]:
     """Yield the pairs of alleles of each block of variants that the chunk owns."""
     plan, limit = of.plan, of.plan.step_config("zero_shot").limit
-    windows = WindowPlan(of.config.window_bp, plan.step_config("variants").trim)
+    policy = AllelePolicy(of.config.window_bp, plan.step_config("variants").trim)
     stretches = plan.layout.stretches(chunk_index(of.chunk))
     for variants in owned_blocks(selected, stretches, PAIRS_OF_BLOCK, limit):
-        alleles = allele_windows(variants, plan.source, windows)
+        alleles = allele_windows(variants, plan.source, policy)
         print(f"{len(alleles.dropped)} of {len(variants)} variants have no window")
         yield pairs_of_alleles(alleles)
 

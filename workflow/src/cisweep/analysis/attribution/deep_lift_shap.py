@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cisweep.analysis.attribution.rescale.backgrounds import (
+from cisweep.analysis.attribution.rescale.blocks import Attributions, Options, explain_blocks
+from cisweep.analysis.attribution.rescale.drawing import (
     ReferenceFunction,
     draw_references,
     references_by_name,
 )
-from cisweep.analysis.attribution.rescale.blocks import Attributions, Settings, explain_blocks
 from cisweep.analysis.attribution.rescale.gradients import path_gradients
 from cisweep.analysis.attribution.rescale.passes import Target, explainer
 from cisweep.sequence.shuffling import dinucleotide_shuffle
@@ -44,7 +44,7 @@ def attribute(
     targets: Sequence[Target] = (0,),
     *,
     additional_nonlinear_ops: dict[Any, Any] | None = None,
-    **settings: Any,
+    **options: Any,
 ) -> Attributions:
     """Return DeepLIFT/SHAP attributions of all targets, on the CPU, from one pass.
 
@@ -57,7 +57,7 @@ def attribute(
     additional_nonlinear_ops: rules for what has none, by class of module, torch function or
         name of an operation: "rescale", "linear", or `rule(module, grad_input, grad_output)` as
         tangermeme's, with the examples' half before the references' half.
-    settings: the fields of `Settings`:
+    options: the fields of `Options`:
         args, further inputs of the model, N rows each, shared by an example's references;
         batch_size (32), the largest number of pairs that go through the model at once, on which
         the values do not depend, and on a CPU fewer go where sequences are long;
@@ -76,7 +76,7 @@ def attribute(
         model,
         X,
         references,
-        Settings(**settings),
+        Options(**options),
         lambda device, dtype: explainer(
             model, targets, additional_nonlinear_ops, device=device, dtype=dtype
         ),
@@ -90,7 +90,7 @@ def attribute_along_path(
     targets: Sequence[Target] = (0,),
     *,
     n_steps: int = 20,
-    **settings: Any,
+    **options: Any,
 ) -> Attributions:
     """Return integrated gradients of all targets, with the arguments and results of `attribute`.
 
@@ -101,7 +101,7 @@ def attribute_along_path(
         model,
         X,
         references,
-        Settings(**settings),
+        Options(**options),
         lambda device, dtype: path_gradients(model, targets, n_steps, device=device, dtype=dtype),
     )
 
@@ -111,7 +111,7 @@ def attribute_by_gradient(
     X: Tensor,
     references: Tensor | None = None,
     targets: Sequence[Target] = (0,),
-    **settings: Any,
+    **options: Any,
 ) -> Attributions:
     """Return input × gradient of all targets, with the results of `attribute`.
 
@@ -122,7 +122,7 @@ def attribute_by_gradient(
         model,
         X,
         torch.zeros_like(X)[:, None],
-        Settings(**settings),
+        Options(**options),
         lambda device, dtype: path_gradients(model, targets, None, device=device, dtype=dtype),
     )
 

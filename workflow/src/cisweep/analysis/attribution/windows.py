@@ -79,8 +79,8 @@ def attribute_windows(
     x_all = one_hot(tokens)
     for fold, module in enumerate(model.folds):
         rows_of_fold = np.flatnonzero(used[fold])
-        steps = range(0, len(rows_of_fold), batch_size)
-        for begin in tqdm(steps, desc=f"attribute, fold {fold}", mininterval=5):
+        starts = range(0, len(rows_of_fold), batch_size)
+        for begin in tqdm(starts, desc=f"attribute, fold {fold}", mininterval=5):
             rows = rows_of_fold[begin : begin + batch_size]
             part = _explain_block(
                 module,

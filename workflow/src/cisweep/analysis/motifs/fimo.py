@@ -18,7 +18,7 @@ from cisweep.errors import MotifError, SequenceError
 from cisweep.genome.motifs import load_motifs
 from cisweep.kernels import array, kernel
 
-TILE = 8192  # as in the kernel
+STRETCH = 8192  # as in the kernel
 GROUP = 64
 THREAD_BLOCK = 1 << 18  # starts that one call of the kernel scans
 SEPARATOR = np.array([4], dtype=np.uint8)  # one N: no window reaches over it
@@ -105,7 +105,7 @@ def _scan_block(
     """Return entry, start and loss of the hits that start in [first, last)."""
     t = model.tables
     largest = int(model.widths.max())
-    scratch = np.empty(2 * (TILE + largest + 2 * GROUP), dtype=np.uint8)
+    scratch = np.empty(2 * (STRETCH + largest + 2 * GROUP), dtype=np.uint8)
     expected = model.threshold * (last - first) * len(t.width)
     capacity = int(min(expected * 1.5 + 1024, 1 << 22))
     while True:

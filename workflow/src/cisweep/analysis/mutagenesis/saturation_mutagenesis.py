@@ -11,7 +11,7 @@ from tqdm import trange
 from cisweep.analysis.prediction.predict import predict
 from cisweep.engine.calls import tensors_in
 from cisweep.engine.policy import FastPathOff, attempt, taken
-from cisweep.engine.propagation.planning import make_plan
+from cisweep.engine.propagation.assembly import assemble
 from cisweep.engine.propagation.saturation import Saturation
 from cisweep.engine.recording import record
 from cisweep.engine.running import dtype_of, resolve_device, running
@@ -227,7 +227,7 @@ def _propagation(full: _Full, one_hot: Tensor, args: Sequence[Tensor] | None) ->
     if dtype_of(full.model) != full.dtype:
         raise FastPathOff(f"the model is {dtype_of(full.model)} and computes in {full.dtype}")
     x, *given = (each[:1].to(full.device, full.dtype) for each in (one_hot, *(args or ())))
-    return Saturation(make_plan(record(full.model, x, given)), x, full.batch_size)
+    return Saturation(assemble(record(full.model, x, given)), x, full.batch_size)
 
 
 def _propagated(run: Saturation, full: _Full, sequence: _Task) -> tuple[Outputs, Outputs, bool]:

@@ -9,7 +9,7 @@ from cisweep.analysis.perturbation.perturb import Output, PerturbationResult
 from cisweep.analysis.prediction.predict import predict
 from cisweep.engine.calls import Ref
 from cisweep.engine.policy import attempt, taken
-from cisweep.engine.propagation.planning import make_plan
+from cisweep.engine.propagation.assembly import assemble
 from cisweep.engine.propagation.substitutions import before_and_after, side_by_side
 from cisweep.engine.recording import record
 from cisweep.engine.running import dtype_of, resolve_device, running
@@ -46,9 +46,9 @@ def propagated_substitutions(
     def run() -> PerturbationResult:
         tolerance = SINGLE_CHANGE.of(dtype)
         with running(model, device), torch.no_grad():
-            plan = make_plan(record(model, X[:1].to(device, dtype), []))
-            before, after = before_and_after(plan, X, batches, rows, device, dtype)
-        single = isinstance(plan.recording.output, Ref)
+            propagation = assemble(record(model, X[:1].to(device, dtype), []))
+            before, after = before_and_after(propagation, X, batches, rows, device, dtype)
+        single = isinstance(propagation.recording.output, Ref)
         found = PerturbationResult(*((y[0] if single else y) for y in (before, after)))
         _check(model, X, rows, found, options, tolerance)
         taken(_NAME)

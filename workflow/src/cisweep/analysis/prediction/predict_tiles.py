@@ -17,7 +17,7 @@ from cisweep.analysis.prediction.predict import predict
 from cisweep.engine.calls import tensors_in
 from cisweep.engine.policy import attempt, taken
 from cisweep.engine.running import dtype_of, resolve_device, running
-from cisweep.engine.tiles import Sliding
+from cisweep.engine.sliding import Sliding
 from cisweep.engine.verify import PROPAGATED, check_agreement, compared_rows
 from cisweep.errors import SequenceError
 from cisweep.sequence.encoding import one_hot_tokens
@@ -31,7 +31,7 @@ def predict_tiles(
     window_bp: int,
     stride_bp: int,
     func: Callable[[Any], Any] | None = None,
-    tile_bp: int = 8192,
+    stretch_bp: int = 8192,
     dtype: str | torch.dtype | None = None,
     device: str | torch.device | None = None,
     verbose: bool = False,
@@ -53,7 +53,7 @@ def predict_tiles(
     window_bp: length that the model reads.
     stride_bp: distance of window starts. The gain grows with the overlap.
     func: applied to the model's output for the windows of each stretch.
-    tile_bp: length of a stretch; it bounds the memory. 8 kb are best on a CPU.
+    stretch_bp: length of a stretch; it bounds the memory. 8 kb are best on a CPU.
     dtype: in which to compute; None for the model's.
     device: None for the GPU if there is one, else the CPU.
     verbose: whether to show a progress bar.
@@ -74,21 +74,21 @@ def predict_tiles(
 
     def run() -> Tensor | list[Tensor]:
         tolerance = PROPAGATED.of(dtype)
-        per_tile = min(len(windows), max(1, (tile_bp - window_bp) // stride_bp + 1))
-        tiles = _tiles(model, X, (window_bp, stride_bp), per_tile, dtype, device)
+        per_stretch = min(len(windows), max(1, (stretch_bp - window_bp) // stride_bp + 1))
+        stretches = _stretches(model, X, (window_bp, stride_bp), per_stretch, dtype, device)
         collected: list[Tensor] = []
         with running(model, device), tqdm(total=len(windows), disable=not verbose) as bar:
-            for first, output in tiles:
+            for first, output in stretches:
                 output = output if func is None else func(output)
                 parts = tensors_in(output)
                 if not collected:
-                    _check(parts, windows[:per_tile], plain, tolerance)
+                    _check(parts, windows[:per_stretch], plain, tolerance)
                     collected = [
                         y.new_empty((len(windows), *y.shape[1:]), device="cpu") for y in parts
                     ]
                 for whole, part in zip(collected, parts):
-                    whole[first : first + per_tile] = part
-                bar.update(min(per_tile, len(windows) - bar.n))
+                    whole[first : first + per_stretch] = part
+                bar.update(min(per_stretch, len(windows) - bar.n))
         taken(_NAME)
         return collected[0] if isinstance(output, Tensor) else collected
 
@@ -96,24 +96,24 @@ def predict_tiles(
     return plain(windows, verbose=verbose) if found is None else found
 
 
-def _tiles(
+def _stretches(
     model: nn.Module,
     X: Tensor,
     window_and_stride: tuple[int, int],
-    per_tile: int,
+    per_stretch: int,
     dtype: torch.dtype,
     device: torch.device,
 ) -> Iterator[tuple[int, Any]]:
-    """Yield each stretch's first window and the model's output of its `per_tile` windows."""
+    """Yield each stretch's first window and the model's output of its `per_stretch` windows."""
     window_bp, stride_bp = window_and_stride
     n_windows = (X.shape[-1] - window_bp) // stride_bp + 1
     sliding = Sliding(model, _one_hot(X[..., :window_bp], dtype, device), stride_bp)
-    for first in range(0, n_windows, per_tile):
+    for first in range(0, n_windows, per_stretch):
         # The last stretch begins earlier, so that all have one shape.
-        first = min(first, n_windows - per_tile)
+        first = min(first, n_windows - per_stretch)
         start = first * stride_bp
-        tile = X[..., start : start + (per_tile - 1) * stride_bp + window_bp]
-        yield first, sliding(_one_hot(tile, dtype, device), per_tile)
+        stretch = X[..., start : start + (per_stretch - 1) * stride_bp + window_bp]
+        yield first, sliding(_one_hot(stretch, dtype, device), per_stretch)
 
 
 def _check(
@@ -122,7 +122,7 @@ def _check(
     """Check the outputs of a stretch's first and last window; raises FastPathOff."""
     rows = compared_rows(len(windows), 2)
     expected = tensors_in(plain(windows[rows]))
-    check_agreement([y.cpu()[rows] for y in found], expected, tolerance, "values in tiles")
+    check_agreement([y.cpu()[rows] for y in found], expected, tolerance, "values in stretches")
 
 
 def _checked(X: Tensor, window_bp: int, stride_bp: int) -> Tensor:

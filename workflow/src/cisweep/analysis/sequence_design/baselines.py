@@ -17,7 +17,7 @@ from cisweep.errors import DesignError
 Allowed = Callable[[np.ndarray], np.ndarray]
 """Says which windows (n, length) of tokens fulfil the constraints, bool (n,)."""
 BLOCK = 4096
-"""Windows measured at a time; a step of a baseline keeps no more in memory."""
+"""Windows measured at a time; a round of a baseline keeps no more in memory."""
 
 
 @dataclass
@@ -32,8 +32,8 @@ class Baseline:
     loss: float
     """Output loss, without an edit penalty."""
     n_edits: int
-    steps: list[tuple[int, float]]
-    """Edits and loss after each step."""
+    rounds: list[tuple[int, float]]
+    """Edits and loss after each round."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +60,29 @@ class BaselineTask:
         windows = windows[(windows == self.template)[:, self.frozen].all(1)]
         return windows if self.allowed is None else windows[self.allowed(windows)]
 
-    def result(self, name: str, window: np.ndarray, steps: list[tuple[int, float]]) -> Baseline:
+    def result(self, name: str, window: np.ndarray, rounds: list[tuple[int, float]]) -> Baseline:
         """Return the named result with this window; raises DesignError if it is not allowed."""
         if not len(self.fine(window[None])):
             raise DesignError(f"{name} found no window that fulfils the constraints")
         loss, y = self.losses(window[None])
         return Baseline(name, window, y[0].numpy(force=True), float(loss[0]),
-                        int(self.n_edits(window)), steps)  # fmt: skip
+                        int(self.n_edits(window)), rounds)  # fmt: skip
 
 
 def greedy_motifs(
     task: BaselineTask,
     motifs: dict[str, np.ndarray],
     *,
-    max_steps: int = 10,
+    max_motifs: int = 10,
     max_edits: int | None = None,
     tolerance: float = 1e-3,
 ) -> Baseline:
-    """Return the window after putting in, step by step, the motif that lowers the loss most.
+    """Return the window after putting in, one by one, the motif that lowers the loss most.
 
-    Each step tries the consensus of each motif on both strands at each position.
+    Each round tries the consensus of each motif on both strands at each position.
 
-    Parameters: `motifs` name → probabilities (4, width); `max_steps` motifs at most; `max_edits`
-    in all; the search stops when a step gains less than `tolerance`.
+    Parameters: `motifs` name → probabilities (4, width); `max_motifs` motifs at most; `max_edits`
+    in all; the search stops when a round gains less than `tolerance`.
     Source: greedy_substitution of tangermeme 1.6.0 (Ledidi's paper compares with it).
     """
     if not motifs:
@@ -91,14 +91,14 @@ def greedy_motifs(
     words += [3 - w[::-1] for w in words]
     window = task.template.copy()
     loss = float(task.losses(window[None])[0][0])
-    steps = [(0, loss)]
-    for _ in range(max_steps):
+    rounds = [(0, loss)]
+    for _ in range(max_motifs):
         best = _best(task, _with_words(window, words), max_edits)
         if best is None or not loss - best[0] > tolerance:
             break
         loss, window = best
-        steps.append((int(task.n_edits(window)), loss))
-    return task.result("greedy_motif", window, steps)
+        rounds.append((int(task.n_edits(window)), loss))
+    return task.result("greedy_motif", window, rounds)
 
 
 def _with_words(window: np.ndarray, words: list[np.ndarray]) -> Iterator[np.ndarray]:
@@ -134,16 +134,16 @@ def _best(
 def beam(task: BaselineTask, *, n_edits: int, width: int = 4) -> Baseline:
     """Return the best window of a beam search over single-base edits.
 
-    Each step adds one edit to each of the `width` best windows and keeps the `width` best of the
-    result; of all steps up to `n_edits` the window with the lowest loss is returned.
+    Each round adds one edit to each of the `width` best windows and keeps the `width` best of the
+    result; of all rounds up to `n_edits` the window with the lowest loss is returned.
     """
     if n_edits < 0 or width < 1:
         raise DesignError(f"a beam needs n_edits >= 0 and width >= 1, not {n_edits}, {width}")
     front = task.template[None].copy()
     loss = float(task.losses(front)[0][0])
     # The unedited window is an answer only where it is allowed.
-    best, steps = (loss if len(task.fine(front)) else np.inf, front[0]), [(0, loss)]
-    for step in range(1, n_edits + 1):
+    best, rounds = (loss if len(task.fine(front)) else np.inf, front[0]), [(0, loss)]
+    for k in range(1, n_edits + 1):
         trials = np.unique(np.concatenate([_single_edits(task, w) for w in front]), axis=0)
         if not len(trials):
             break
@@ -152,10 +152,10 @@ def beam(task: BaselineTask, *, n_edits: int, width: int = 4) -> Baseline:
         )
         order = np.argsort(losses, kind="stable")[:width]
         front = trials[order]
-        steps.append((step, float(losses[order[0]])))
+        rounds.append((k, float(losses[order[0]])))
         if losses[order[0]] < best[0]:
             best = float(losses[order[0]]), front[0]
-    return task.result("beam", best[1], steps)
+    return task.result("beam", best[1], rounds)
 
 
 def _single_edits(task: BaselineTask, window: np.ndarray) -> np.ndarray:

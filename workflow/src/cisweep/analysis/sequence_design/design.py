@@ -9,9 +9,9 @@ import torch
 
 from cisweep.analysis.sequence_design.goals import Goal, Objective, goal_objective, plain_objective
 from cisweep.analysis.sequence_design.loop import (
+    Options,
     Problem,
     Repair,
-    Settings,
     Solution,
     draw,
     optimise,
@@ -40,7 +40,7 @@ class Designer:
     """
 
     solution: Solution
-    settings: Settings
+    options: Options
     X: torch.Tensor
     drawn: int = 0
 
@@ -58,9 +58,9 @@ class Designer:
     def tokens(self) -> np.ndarray:
         """Return one batch of samples as tokens uint8 (batch, length), 4 = N."""
         self.drawn += 1
-        logits = torch.log(self.X + self.settings.eps) + self.weights.to(self.X)
+        logits = torch.log(self.X + self.options.eps) + self.weights.to(self.X)
         turn = self.solution.n_iter + self.drawn
-        return draw([self.solution.problem], [turn], logits, self.settings)[1][0]
+        return draw([self.solution.problem], [turn], logits, self.options)[1][0]
 
     def __call__(self, X: torch.Tensor | None = None) -> torch.Tensor:
         """Return one batch of samples, one-hot (batch, 4, length), of X or of the fitted window."""
@@ -108,7 +108,7 @@ def design(
     Parameters
     ----------
     model : module giving predictions (batch, …), or a list of modules whose flattened outputs are
-        joined. Its mode, gradients and device settings are as before afterwards, also on error.
+        joined. Its mode, gradients and device are as before afterwards, also on error.
     X : one-hot (regions, 4, length), A C G T; a position of zeros (N) is filled in freely and
         costs nothing.
     y_bar : wanted predictions: a tensor (1, …) for all regions or (regions, …); a list of such
@@ -146,7 +146,7 @@ def design(
     Source: Schreiber et al., Ledidi 2.2.0. Noise is drawn on the CPU whatever the device, so that
     devices give the same designs.
     """
-    settings = Settings(
+    options = Options(
         input_loss, tau, l, batch_size, max_iter, early_stopping_iter, report_iter, lr, eps,
         return_history, verbose, regions_per_batch,
     )  # fmt: skip
@@ -168,9 +168,9 @@ def design(
             for j in range(n_repeats)
             for r in range(len(tokens))
         ]
-        solutions = dict(optimise(oracle, problems, settings))
+        solutions = dict(optimise(oracle, problems, options))
     shape = (len(catalogue), n_repeats, len(tokens))
-    return _answer(solutions, shape, X, settings, n_samples, return_designer, return_history)
+    return _answer(solutions, shape, X, options, n_samples, return_designer, return_history)
 
 
 @dataclass
@@ -348,18 +348,18 @@ def _check_counts(**counts: int | None) -> None:
 
 def _answer(
     solutions: dict[int, Solution], shape: tuple[int, int, int], X: torch.Tensor,
-    settings: Settings, n_samples: int | None, return_designer: bool, return_history: bool,
+    options: Options, n_samples: int | None, return_designer: bool, return_history: bool,
 ) -> torch.Tensor | list[Any]:  # fmt: skip
     """Return samples, designers and histories with the axes of goals, repeats and regions."""
     n_regions, designers, samples = shape[2], [], []
     for i in range(len(solutions)):
         r = i % n_regions
         like = X[r : r + 1].to(dtype=X.dtype if X.is_floating_point() else torch.float32)
-        designer = Designer(solutions[i], settings, like)
+        designer = Designer(solutions[i], options, like)
         designers.append(designer)
         batch = solutions[i].tokens
         if n_samples is not None:
-            turns = n_samples // settings.batch_size + 1
+            turns = n_samples // options.batch_size + 1
             batch = np.concatenate([designer.tokens() for _ in range(turns)])[:n_samples]
         samples.append(one_hot(batch, X))
     stacked = torch.stack(samples)
@@ -376,5 +376,5 @@ def _nest(items: list[Any], shape: list[int]) -> Any:
     """Return a flat list nested by `shape`; no shape = the one item."""
     if not shape:
         return items[0]
-    step = len(items) // shape[0]
-    return [_nest(items[i * step : (i + 1) * step], shape[1:]) for i in range(shape[0])]
+    size = len(items) // shape[0]
+    return [_nest(items[i * size : (i + 1) * size], shape[1:]) for i in range(shape[0])]

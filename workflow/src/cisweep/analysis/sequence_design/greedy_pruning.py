@@ -17,8 +17,8 @@ from cisweep.analysis.sequence_design.oracle import (
     tokens_of,
 )
 from cisweep.engine.policy import FastPathOff, attempt, taken
-from cisweep.engine.propagation.changes import Plan
-from cisweep.engine.propagation.planning import make_plan
+from cisweep.engine.propagation.assembly import assemble
+from cisweep.engine.propagation.changes import Propagation
 from cisweep.engine.propagation.reverts import Reverts
 from cisweep.engine.recording import record
 from cisweep.engine.running import resolve_device
@@ -42,23 +42,23 @@ class Holds(Protocol):
 class PruningPath:
     """The edits of one design in the order in which they were taken back.
 
-    Step k leaves n_edits − k edits; step 0 is the whole design.
+    Round k leaves n_edits − k edits; round 0 is the whole design.
     """
 
     positions: list[int]
-    """Position of the edit taken back at steps 1, 2, …; 0-based in the window."""
+    """Position of the edit taken back in rounds 1, 2, …; 0-based in the window."""
     predictions: np.ndarray
-    """Predictions after steps 0, 1, 2, …, shape (steps + 1, K)."""
+    """Predictions after rounds 0, 1, 2, …, shape (rounds + 1, K)."""
     drift: np.ndarray
-    """Σ over outputs of |prediction − prediction of step 0|, shape (steps + 1,)."""
+    """Σ over outputs of |prediction − prediction of round 0|, shape (rounds + 1,)."""
     n_edits: int
     """Edits of the whole design."""
     tokens: np.ndarray
-    """The window after the last step, uint8 (length,)."""
+    """The window after the last round, uint8 (length,)."""
 
     @property
     def edits_kept(self) -> np.ndarray:
-        """Number of edits left after each step, shape (steps + 1,)."""
+        """Number of edits left after each round, shape (rounds + 1,)."""
         return self.n_edits - np.arange(len(self.drift))
 
 
@@ -95,7 +95,7 @@ def greedy_pruning(
     ------
     DesignError : shapes, target or threshold that are wrong.
 
-    Source: Ledidi 2.2.0 `greedy_pruning`, with all single reverts of a step as one batch. It
+    Source: Ledidi 2.2.0 `greedy_pruning`, with all single reverts of a round as one batch. It
     differs where X is N: what was filled in there is no edit and stays. Ties: lowest position.
     """
     paths = pruning_paths(
@@ -158,9 +158,9 @@ def _prune_all(
     if len(oracle.models) != 1:
         raise FastPathOff("the oracle has several models")
     tolerance = PROPAGATED.of(oracle.like.dtype)
-    plan = make_plan(record(oracle.models[0], one_hot(designs[:1], oracle.like)))
+    propagation = assemble(record(oracle.models[0], one_hot(designs[:1], oracle.like)))
     return [
-        _prune_by_changes(oracle, plan, (template, design.copy()), threshold, tolerance)
+        _prune_by_changes(oracle, propagation, (template, design.copy()), threshold, tolerance)
         for template, design in zip(templates, designs)
     ]
 
@@ -217,14 +217,14 @@ def _reverts(
 
 
 def _prune_by_changes(
-    oracle: Oracle, plan: Plan, windows: tuple[np.ndarray, np.ndarray], threshold: float,
-    tolerance: float,
+    oracle: Oracle, propagation: Propagation, windows: tuple[np.ndarray, np.ndarray],
+    threshold: float, tolerance: float,
 ) -> PruningPath:  # fmt: skip
     template, design = windows
     edits = (design != template) & (template != 4)
     # An N of the template stays as it was filled in.
     goal = np.where(edits, template, design)
-    reverts = Reverts(plan, *(one_hot(each[None], oracle.like) for each in (design, goal)))
+    reverts = Reverts(propagation, *(one_hot(each[None], oracle.like) for each in (design, goal)))
     y_full = oracle.targeted(reverts.unchanged())
     path = PruningPath([], y_full.numpy(force=True), np.zeros(1), int(edits.sum()), design)
     checked = [(design.copy(), y_full[0])]

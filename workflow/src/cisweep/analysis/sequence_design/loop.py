@@ -39,7 +39,7 @@ class Repair(Protocol):
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """Numbers of the optimisation, by Ledidi's names."""
 
     input_loss: Callable[..., torch.Tensor] | None = None
@@ -98,7 +98,7 @@ class Solution:
     tokens: np.ndarray
     """The batch at the lowest total loss, uint8 (batch, length)."""
     weights: torch.Tensor
-    """Weights (4, length) after the step of that batch."""
+    """Weights (4, length) after the update of that batch."""
     input_loss: float
     output_loss: float
     total_loss: float
@@ -160,13 +160,13 @@ class _Memo:
 class _Slots:
     """The state of the regions under optimisation, stacked along the first axis."""
 
-    def __init__(self, oracle: Oracle, settings: Settings):
-        self.oracle, self.settings = oracle, settings
+    def __init__(self, oracle: Oracle, options: Options):
+        self.oracle, self.options = oracle, options
         # A sample of this iteration must never push out another one of it.
-        self.memo = _Memo(4 * settings.regions_per_batch * settings.batch_size)
+        self.memo = _Memo(4 * options.regions_per_batch * options.batch_size)
         self.solutions: list[Solution] = []
         self.ids: list[int] = []
-        self.W = self.m = self.v = self.log_x = self.x = self.steps = None
+        self.W = self.m = self.v = self.log_x = self.x = self.updates = None
 
     def join(self, ids: list[int], problems: list[Problem], y_start: torch.Tensor) -> None:
         """Take new problems into free slots, with the unedited window as the best so far."""
@@ -174,15 +174,15 @@ class _Slots:
         x = one_hot(np.stack([p.tokens for p in problems]), like)
         W = torch.stack([p.weights for p in problems]).to(device=like.device)
         zeros = torch.zeros_like(W)
-        fresh = (W, zeros, zeros.clone(), torch.log(x + self.settings.eps), x,
+        fresh = (W, zeros, zeros.clone(), torch.log(x + self.options.eps), x,
                  torch.zeros(len(W), 1, 1, dtype=torch.float64, device=like.device))  # fmt: skip
-        old = (self.W, self.m, self.v, self.log_x, self.x, self.steps)
+        old = (self.W, self.m, self.v, self.log_x, self.x, self.updates)
         self._set(n if o is None else torch.cat([o, n]) for o, n in zip(old, fresh))
         for i, problem, y, weights in zip(ids, problems, y_start, W):
-            batch = np.repeat(problem.tokens[None], self.settings.batch_size, 0)
+            batch = np.repeat(problem.tokens[None], self.options.batch_size, 0)
             loss = _loss_of(problem, y[None])
             history = {"edits": [], "input_loss": [], "output_loss": [], "total_loss": [],
-                       "batch_size": self.settings.batch_size}  # fmt: skip
+                       "batch_size": self.options.batch_size}  # fmt: skip
             # The unedited window is the one to beat only where it could be an answer itself.
             total = loss if _is_answer(problem) else float("inf")
             self.solutions.append(
@@ -191,26 +191,26 @@ class _Slots:
             self.ids.append(i)
 
     def _set(self, tensors: Iterable[torch.Tensor]) -> None:
-        self.W, self.m, self.v, self.log_x, self.x, self.steps = tensors
+        self.W, self.m, self.v, self.log_x, self.x, self.updates = tensors
 
     def leave(self) -> list[tuple[int, Solution]]:
         """Return the problems that have stopped and free their slots."""
-        stop = [s.waited >= self.settings.early_stopping_iter
-                or s.n_iter >= self.settings.max_iter for s in self.solutions]  # fmt: skip
+        stop = [s.waited >= self.options.early_stopping_iter
+                or s.n_iter >= self.options.max_iter for s in self.solutions]  # fmt: skip
         if not any(stop):
             return []
         done = [(i, s) for i, s, end in zip(self.ids, self.solutions, stop) if end]
         self.ids = [i for i, end in zip(self.ids, stop) if not end]
         self.solutions = [s for s, end in zip(self.solutions, stop) if not end]
         stay = torch.tensor([not end for end in stop], device=self.W.device)
-        self._set(t[stay] for t in (self.W, self.m, self.v, self.log_x, self.x, self.steps))
+        self._set(t[stay] for t in (self.W, self.m, self.v, self.log_x, self.x, self.updates))
         return done
 
-    def step(self) -> None:
+    def iterate(self) -> None:
         """Draw a batch of samples for each region, measure them and move the weights."""
         problems = [s.problem for s in self.solutions]
         iterations = [s.n_iter + 1 for s in self.solutions]
-        soft, tokens = draw(problems, iterations, self.log_x + self.W, self.settings)
+        soft, tokens = draw(problems, iterations, self.log_x + self.W, self.options)
         output, gradients = self._measure(problems, tokens)
         template = np.stack([p.tokens for p in problems])[:, None]
         known = template != 4
@@ -218,8 +218,8 @@ class _Slots:
         extra, input_loss = self._edit_penalty(tokens, edits, known)
         gradients = gradients + extra
         flow = soft * (gradients - (soft * gradients).sum(2, keepdim=True))
-        self._adamw((flow / self.settings.tau).sum(1).to(self.W.dtype))
-        total = output + self.settings.l * input_loss
+        self._adamw((flow / self.options.tau).sum(1).to(self.W.dtype))
+        total = output + self.options.l * input_loss
         for k, solution in enumerate(self.solutions):
             losses = np.array([input_loss[k], output[k], total[k]])
             solution.take(losses, tokens[k], self.W[k])
@@ -270,14 +270,14 @@ class _Slots:
         self, tokens: np.ndarray, edits: np.ndarray, known: np.ndarray
     ) -> tuple[torch.Tensor, np.ndarray]:
         """Return l × the gradient of the input loss (S, B, 4, length), and the loss (S,)."""
-        B, l, x = self.settings.batch_size, self.settings.l, self.x[:, None]
+        B, l, x = self.options.batch_size, self.options.l, self.x[:, None]
         X_hat = one_hot(tokens, self.oracle.like)
         mask = torch.as_tensor(known, device=X_hat.device)[:, :, None]
-        if self.settings.input_loss is None:
+        if self.options.input_loss is None:
             return torch.sign(X_hat - x) * mask * (l / (2 * B)), edits.mean(1)
         X_hat.requires_grad_(True)
         values = [
-            self.settings.input_loss(s[:, :, m[0, 0]], t.expand_as(s)[:, :, m[0, 0]]) / (2 * B)
+            self.options.input_loss(s[:, :, m[0, 0]], t.expand_as(s)[:, :, m[0, 0]]) / (2 * B)
             for s, t, m in zip(X_hat, x, mask)
         ]
         (gradient,) = torch.autograd.grad(torch.stack(values).sum() * l, X_hat)
@@ -285,24 +285,24 @@ class _Slots:
 
     @torch.no_grad()
     def _adamw(self, gradient: torch.Tensor) -> None:
-        """Move the weights; the steps are torch.optim.AdamW's, with a step count per region."""
-        lr = self.settings.lr
-        self.steps += 1
+        """Move the weights; the updates are torch.optim.AdamW's, counted per region."""
+        lr = self.options.lr
+        self.updates += 1
         dtype = self.W.dtype
-        rate = (lr / (1 - BETA_1**self.steps)).to(dtype)
-        root = (1 - BETA_2**self.steps).sqrt().to(dtype)
+        rate = (lr / (1 - BETA_1**self.updates)).to(dtype)
+        root = (1 - BETA_2**self.updates).sqrt().to(dtype)
         self.W.mul_(1 - lr * WEIGHT_DECAY)
         self.m.lerp_(gradient, 1 - BETA_1)
         self.v.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
         self.W.sub_(rate * (self.m / ((self.v.sqrt() / root).add_(ADAM_EPS))))
 
     def _report(self, solution: Solution, losses: np.ndarray, tokens: np.ndarray) -> None:
-        if self.settings.return_history:
+        if self.options.return_history:
             history = solution.history
             history["edits"].append(_changed(tokens, solution.problem.tokens))
             for name, value in zip(("input_loss", "output_loss", "total_loss"), losses):
                 history[name].append(float(value))
-        if self.settings.verbose and solution.n_iter % self.settings.report_iter == 0:
+        if self.options.verbose and solution.n_iter % self.options.report_iter == 0:
             print(
                 f"{solution.problem.name}iter={solution.n_iter}\tinput_loss={losses[0]:.4g}\t"
                 f"output_loss={losses[1]:.4g}\ttotal_loss={losses[2]:.4g}"
@@ -310,16 +310,16 @@ class _Slots:
 
 
 def draw(
-    problems: list[Problem], iterations: list[int], logits: torch.Tensor, settings: Settings
+    problems: list[Problem], iterations: list[int], logits: torch.Tensor, options: Options
 ) -> tuple[torch.Tensor, np.ndarray]:
     """Return the soft samples (S, B, 4, length) and the hard ones as tokens (S, B, length).
 
     `logits` are log(X + eps) + weights, (S, 4, length). Frozen bases stay, and the samples of a
     region with constraints are repaired to the best ones, by perturbed logit, that fulfil them.
     """
-    shape = (settings.batch_size, *logits.shape[1:])
+    shape = (options.batch_size, *logits.shape[1:])
     noise = torch.stack([p.noise(i, shape) for p, i in zip(problems, iterations)])
-    perturbed = (logits[:, None] + noise.to(logits)) / settings.tau
+    perturbed = (logits[:, None] + noise.to(logits)) / options.tau
     soft = perturbed.softmax(2)
     tokens = _best_base(soft).numpy(force=True)
     for k, problem in enumerate(problems):
@@ -370,24 +370,24 @@ def _changed(tokens: np.ndarray, template: np.ndarray) -> tuple[torch.Tensor, ..
 
 
 def optimise(
-    oracle: Oracle, problems: list[Problem], settings: Settings
+    oracle: Oracle, problems: list[Problem], options: Options
 ) -> Iterator[tuple[int, Solution]]:
     """Yield (index of the problem, its solution) as each one stops.
 
-    Up to `settings.regions_per_batch` problems are under optimisation at a time. The oracle's
+    Up to `options.regions_per_batch` problems are under optimisation at a time. The oracle's
     models must be frozen by the caller.
     """
-    slots, waiting = _Slots(oracle, settings), list(range(len(problems)))
+    slots, waiting = _Slots(oracle, options), list(range(len(problems)))
     began = time.perf_counter()
     while waiting or slots.ids:
-        free = settings.regions_per_batch - len(slots.ids)
+        free = options.regions_per_batch - len(slots.ids)
         if waiting and free:
             fresh, waiting = waiting[:free], waiting[free:]
             new = [problems[i] for i in fresh]
             slots.join(fresh, new, oracle.predict(np.stack([p.tokens for p in new])))
-        slots.step()
+        slots.iterate()
         for i, solution in slots.leave():
-            if settings.verbose:
+            if options.verbose:
                 print(
                     f"{solution.problem.name}iter=F\ttotal_loss={solution.total_loss:.4g}\t"
                     f"time={time.perf_counter() - began:.4g}"

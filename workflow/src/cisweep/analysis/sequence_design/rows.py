@@ -39,9 +39,9 @@ def design_rows(
             "design": key, "goal": each.goal_set, "fault": each.fault,
             "sequence_before": text_of(each.template),
         }  # fmt: skip
-        steps = [int(n) for n in each.path.edits_kept]
+        kept = [int(n) for n in each.path.edits_kept]
         own = shared | _evidence(each.template, each.full, each.pruned, composition, scanner)
-        own |= {"method": "ledidi", "reached": each.reached, "curve_edits": steps}
+        own |= {"method": "ledidi", "reached": each.reached, "curve_edits": kept}
         rows += _targets(each, models, own, each.y["full"], each.y["pruned"])
         for rival in each.baselines:
             other = shared | _evidence(

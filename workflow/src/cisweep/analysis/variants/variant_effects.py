@@ -23,7 +23,7 @@ from cisweep.config.model import TargetConfig
 from cisweep.contracts import seed_of
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource
-from cisweep.genome.variants.alleles import AlleleWindows, Trim, WindowPlan, allele_windows
+from cisweep.genome.variants.alleles import AllelePolicy, AlleleWindows, Trim, allele_windows
 from cisweep.genome.variants.edits import Edit
 from cisweep.genome.variants.reading import Variant
 from cisweep.sequence.tokens import shuffle_tokens
@@ -111,7 +111,7 @@ def variant_effects(
     model: EffectModel,
     variants: Sequence[Variant],
     genome: SequenceSource,
-    plan: WindowPlan | None = None,
+    policy: AllelePolicy | None = None,
     *,
     starts: np.ndarray | None = None,
     others: Sequence[Variant] | None = None,
@@ -126,7 +126,7 @@ def variant_effects(
     model: EffectModel.load(config) or EffectModel.of_module(module, targets, window_bp).
     variants: kept variants of read_vcf.
     genome: what they were read against.
-    plan: how windows are made; None: centred windows of the model's length, trimmed on the right.
+    policy: how windows are made; None: centred windows of the model's length, trimmed on the right.
     starts: (N,) 0-based window starts instead of centred windows.
     others: variants that haplotypes may carry; None: `variants`.
     n_nulls: draws of shuffled flanks a variant, for empirical p-values.
@@ -140,26 +140,26 @@ def variant_effects(
 
     Raises
     ------
-    VariantError: the plan's window is not the model's; nulls are asked for with haplotypes.
+    VariantError: the policy's window is not the model's; nulls are asked for with haplotypes.
     """
-    plan = plan or WindowPlan(model.window_bp)
-    if plan.window_bp != model.window_bp:
+    policy = policy or AllelePolicy(model.window_bp)
+    if policy.window_bp != model.window_bp:
         raise VariantError(
-            f"windows of {plan.window_bp} bp, and the model reads {model.window_bp} bp",
+            f"windows of {policy.window_bp} bp, and the model reads {model.window_bp} bp",
             where="window_bp",
             mend="use the model's window_bp",
         )
-    if n_nulls and plan.haplotype:
+    if n_nulls and policy.haplotype:
         raise VariantError(
             "nulls shuffle the flanks, which a haplotype also changes",
             where="steps.variants.n_nulls",
             mend="set steps.variants.n_nulls: 0 with haplotypes, or score variants alone",
         )
-    plan = replace(plan, places=bool(model.signal_inputs))
-    alleles = allele_windows(variants, genome, plan, starts, others)
+    policy = replace(policy, places=bool(model.signal_inputs))
+    alleles = allele_windows(variants, genome, policy, starts, others)
     nulls = NullPool.empty(len(model.targets))
     if n_nulls:
-        draw = _NullDraws(model, genome, plan.trim, n_nulls, seed)
+        draw = _NullDraws(model, genome, policy.trim, n_nulls, seed)
         blocks = (block for _, block in alleles.blocks(_REFERENCES_AT_ONCE))
         nulls = nulls.merge(draw.pool(block, batch_size) for block in blocks)
     return VariantEffects(alleles, model.targets, *_effects(model, alleles, batch_size), nulls)

@@ -1,7 +1,7 @@
 """Convolutions over sequences that run near the machine's peak.
 
 On a CPU in float32 a conv1d over letters adds weights up (`one_hot.py`), another one is
-done by tiles (`winograd.py`) or, where that does not pay, as a channels-last conv2d of
+done by quads of outputs (`winograd.py`) or, where that does not pay, as a channels-last conv2d of
 height one; a wide kernel with few outputs (a profile head) is one matrix product and a sum of
 shifted copies. Weights are laid out once. Gradients with respect to the input are the same
 convolutions with turned weights. What is not better or not supported is torch's own conv1d.
@@ -17,10 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cisweep.engine.convolution import one_hot as letter_convolution
-from cisweep.engine.convolution import winograd as tile_convolution
+from cisweep.engine.convolution import winograd
 from cisweep.engine.convolution.layouts import laid_out
 from cisweep.engine.convolution.one_hot import LetterConvolution
-from cisweep.engine.convolution.winograd import TileConvolution
+from cisweep.engine.convolution.winograd import WinogradConvolution
 from cisweep.engine.policy import OPERATIONS, policy_of
 
 # From these sizes the product with shifted sums is faster (64 -> 2, width 75: 12 times).
@@ -190,8 +190,8 @@ class _Fixed:
         n_out, n_in, width = self.shape
         if letter_convolution.pays(n_out, n_in):
             return self._letters
-        pays = tile_convolution.pays(n_out, n_in, width, self.dilation, n_positions)
-        return self._tiles if pays else self._flat
+        pays = winograd.pays(n_out, n_in, width, self.dilation, n_positions)
+        return self._winograd if pays else self._flat
 
     @cached_property
     @torch.no_grad()
@@ -200,8 +200,8 @@ class _Fixed:
 
     @cached_property
     @torch.no_grad()
-    def _tiles(self) -> TileConvolution:
-        return TileConvolution(self._plain, self.pad, self.dilation)
+    def _winograd(self) -> WinogradConvolution:
+        return WinogradConvolution(self._plain, self.pad, self.dilation)
 
     @cached_property
     @torch.no_grad()

@@ -1,7 +1,7 @@
-"""A convolution by tiles of four outputs, with half the multiplications (Winograd's F(4, 3)).
+"""A convolution by quads of four outputs, with half the multiplications (Winograd's F(4, 3)).
 
-Source: Lavin and Gray 2016, arXiv:1509.09308; the kernel is `_csrc/tile_convolution.c`. A kernel of
-more than three taps is split in threes.
+Source: Lavin and Gray 2016, arXiv:1509.09308, whose tile of outputs is a quad here; the kernel is
+`_csrc/winograd.c`. A kernel of more than three taps is split in threes.
 """
 
 import ctypes
@@ -28,9 +28,9 @@ _OF_TAPS = (
 )
 
 _pointer, _int, _long = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
-_floats = kernels.kernel("tile_floats", _int, [])
+_floats = kernels.kernel("winograd_floats", _int, [])
 _convolve = kernels.kernel(
-    "tile_convolve",
+    "winograd_convolve",
     _long,
     [_int, _pointer, _long, _long, _long, _pointer, _pointer, _pointer, _long, _int, _int, _int,
      _long, _long, _long, _long],
@@ -44,12 +44,12 @@ def vector_floats() -> int:
 
 
 def pays(n_out: int, n_in: int, width: int, dilation: int, n_positions: int) -> bool:
-    """Return whether a convolution is faster by tiles: on this machine, of these sizes."""
+    """Return whether a convolution is faster by quads: on this machine, of these sizes."""
     floats = vector_floats()
     if not floats or min(n_out, n_in) < _LEAST_CHANNELS:
         return False
     filled = n_in * n_out / (_up_to(n_in, _BLOCK) * _up_to(n_out, floats))
-    filled *= n_positions / (4 * n_tiles(n_positions, dilation))
+    filled *= n_positions / (4 * n_quads(n_positions, dilation))
     return 4 * width / (6 * -(-width // 3)) * filled >= _LEAST_GAIN
 
 
@@ -57,13 +57,13 @@ def _up_to(n: int, multiple: int) -> int:
     return n + -n % multiple
 
 
-def n_tiles(n_positions: int, dilation: int) -> int:
-    """Return the tiles of a window: as many as outputs p whose p - dilation is of another tile."""
+def n_quads(n_positions: int, dilation: int) -> int:
+    """Return the quads of a window: as many as outputs p whose p - dilation is of another quad."""
     whole, rest = divmod(n_positions, 4 * dilation)
     return whole * dilation + min(rest, dilation)
 
 
-class TileConvolution:
+class WinogradConvolution:
     """A convolution of stride 1 whose weights (outputs, inputs, width), float32, are laid out."""
 
     def __init__(self, weight: Tensor, pad: int, dilation: int, floats: int | None = None):
@@ -102,8 +102,8 @@ class TileConvolution:
                 self.n_out, self.n_threes, self.dilation, self.pad, begin, end,
             )  # fmt: skip
             if failed:
-                raise MemoryError("no memory for the tiles of a convolution")
+                raise MemoryError("no memory for the quads of a convolution")
 
-        tiles = n * n_tiles(n_positions, self.dilation)
-        kernels.in_threads(run, tiles, min(torch.get_num_threads(), 1 + tiles // 64))
+        quads = n * n_quads(n_positions, self.dilation)
+        kernels.in_threads(run, quads, min(torch.get_num_threads(), 1 + quads // 64))
         return y.transpose(1, 2)

@@ -15,7 +15,7 @@ from cisweep.engine.calls import tensors_in
 from cisweep.engine.constants import Stills
 from cisweep.engine.executor import every_tensor
 from cisweep.engine.policy import FastPathOff
-from cisweep.engine.propagation.changes import EMPTY, Example, Interval, Local, Plan, State
+from cisweep.engine.propagation.changes import EMPTY, Example, Interval, Local, Propagation, State
 from cisweep.engine.recording import Recording
 from cisweep.engine.replay import Replay
 
@@ -52,7 +52,7 @@ class SequenceBatch(Example):
         self.reads[number] = _extent(self.recording, number)
         return self.values[number]
 
-    def windows(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
+    def unchanged(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
         """Return the values (n, 1, width, channels) of a tensor from position p + start on.
 
         Positions beyond its ends are 0.
@@ -76,18 +76,18 @@ class BatchState(State):
 
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read."""
-        low, high = self.plan.needed.get(number, EMPTY)
+        low, high = self.propagation.needed.get(number, EMPTY)
         return max(start, low - self.p), min(end, high - self.p)
 
     def finish(self, number: int, data: Tensor, start: int) -> Local:
         """Return the change of an output, with what lies beyond the tensor's ends set to zero."""
-        length, width = self.plan.recording.shapes[number][2], data.shape[2]
+        length, width = self.propagation.recording.shapes[number][2], data.shape[2]
         if self.p + start < 0 or self.p + start + width > length:
             data = data.masked_fill(~self.inside(length, start, width), 0)
         return Local(data, start)
 
     def inside(self, length: int, start: int, width: int) -> Tensor:
-        """Return whether each position (1, 1, width, 1) of the windows is within a tensor."""
+        """Return whether each position (1, 1, width, 1) of the stretches is within a tensor."""
         device = next(iter(self.example.values.values())).device
         positions = torch.arange(width, device=device) + self.p + start
         return ((positions >= 0) & (positions < length))[None, None, :, None]
@@ -111,7 +111,7 @@ class BatchState(State):
         found = self.now.get(number)
         if isinstance(found, Tensor):
             return found
-        if number not in self.plan.recording.active:
+        if number not in self.propagation.recording.active:
             return self.example.stills.get(number, self.n * self.m)
         value = self.example.whole(number)  # of a local tensor, whose first axis is the batch
         whole = value.repeat_interleave(self.m, dim=0)
@@ -128,12 +128,12 @@ class BatchState(State):
 
 
 @torch.no_grad()
-def propagate_batch(plan: Plan, batch: SequenceBatch, p: int, first: Tensor) -> Any:
+def propagate_batch(propagation: Propagation, batch: SequenceBatch, p: int, first: Tensor) -> Any:
     """Return the model's output (n · m, …) for m substitutions at position p of n sequences.
 
     first: change of the one-hot sequences, (n, m, 1, 4): the new letter less the present one.
     """
-    return BatchState(plan, batch, p, first).run().output()
+    return BatchState(propagation, batch, p, first).run().output()
 
 
 class SequenceBatches:
@@ -143,11 +143,11 @@ class SequenceBatches:
     is kept, which is found out by changes of one of them.
     """
 
-    def __init__(self, plan: Plan, at_once: int):
-        self.plan, self.at_once = plan, at_once
-        self._replay = Replay(plan.recording)
+    def __init__(self, propagation: Propagation, at_once: int):
+        self.propagation, self.at_once = propagation, at_once
+        self._replay = Replay(propagation.recording)
         self._stills: Stills | None = None
-        if not plan.recording.batched.issuperset(plan.recording.outputs):
+        if not propagation.recording.batched.issuperset(propagation.recording.outputs):
             raise FastPathOff("the batch is not the first axis of an output")
         self._reads: dict[tuple[int, ...], Reads] = {}
 
@@ -156,7 +156,7 @@ class SequenceBatches:
         """Return the tensors of sequences X (n, 4, length) that change at these positions."""
         stills = self._stills
         if stills is None:
-            stills = self._stills = Stills(self.plan.recording, [X])
+            stills = self._stills = Stills(self.propagation.recording, [X])
         if len(X) <= self.at_once:
             return self._whole(X, stills)
         reads = self._reads.get(tuple(positions))
@@ -164,16 +164,16 @@ class SequenceBatches:
             trial = self._whole(X[:1], stills)
             trial.output()
             for p in positions:
-                propagate_batch(self.plan, trial, p, X.new_zeros(1, 1, 1, X.shape[1]))
+                propagate_batch(self.propagation, trial, p, X.new_zeros(1, 1, 1, X.shape[1]))
             reads = self._reads[tuple(positions)] = trial.reads
         return self._parts(X, stills, reads)
 
     def _whole(self, X: Tensor, stills: Stills) -> SequenceBatch:
-        recording = self.plan.recording
+        recording = self.propagation.recording
         return SequenceBatch(recording, len(X), every_tensor(recording, [X]), stills)
 
     def _parts(self, X: Tensor, stills: Stills, reads: Reads) -> SequenceBatch:
-        recording = self.plan.recording
+        recording = self.propagation.recording
         kept: dict[int, Tensor] = {}
         for start in range(0, len(X), self.at_once):
 

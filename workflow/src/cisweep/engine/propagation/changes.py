@@ -43,7 +43,7 @@ class Local:
         return self.start + (0 if self.data is None else self.data.shape[2])
 
 
-class Step(Protocol):
+class Rule(Protocol):
     """How the change goes through one operation."""
 
     call: Call
@@ -57,16 +57,16 @@ class Step(Protocol):
 
 
 @dataclass
-class Plan:
-    """The steps of a recording; `planning.make_plan` makes it.
+class Propagation:
+    """The rules of a recording; `assembly.assemble` makes it.
 
-    `program` are the calls of the steps, `needed` the positions of each local tensor that are read,
+    `program` are the calls of the rules, `needed` the positions of each local tensor that are read,
     `largest` the numbers that one substitution changes at most in a tensor. `alike` are the still
-    tensors that local steps read, of one window for all.
+    tensors that local rules read, of one window for all.
     """
 
     recording: Recording
-    steps: list[Step]
+    rules: list[Rule]
     program: Program
     needed: dict[int, Interval]
     largest: int
@@ -74,9 +74,9 @@ class Plan:
 
 
 class Example:
-    """The tensors of the unchanged example, and windows of them around neighbouring positions.
+    """The tensors of the unchanged example, and stretches of them around neighbouring positions.
 
-    Windows reach at most as many positions beyond a tensor's ends as there are neighbours.
+    Stretches reach at most as many positions beyond a tensor's ends as there are neighbours.
     """
 
     @torch.no_grad()
@@ -90,7 +90,7 @@ class Example:
         """Return the model's output of the unchanged example."""
         return self.recording.result(self.values.__getitem__)
 
-    def windows(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
+    def unchanged(self, key: Any, p: int, n: int, start: int, width: int) -> Tensor:
         """Return the values (n, 1, width, channels) of a tensor around positions p … p + n − 1.
 
         `key` is a tensor's number. Positions beyond its ends are 0.
@@ -121,7 +121,7 @@ class Example:
         return torch.nn.functional.pad(rows, (0, 0, self.margin, self.margin), value=value)
 
     def around(self, padded: Tensor, p: int, n: int, start: int, width: int) -> Tensor:
-        """Return overlapping windows of a padded tensor, without a copy."""
+        """Return overlapping stretches of a padded tensor, without a copy."""
         channels = padded.shape[1]
         offset = (p + start + self.margin) * channels
         return padded.as_strided((n, 1, width, channels), (channels, channels, channels, 1), offset)
@@ -130,28 +130,28 @@ class Example:
 class State:
     """The tensors of one batch: n neighbouring positions from p, m letters at each."""
 
-    def __init__(self, plan: Plan, example: Example, p: int, first: Tensor):
-        self.plan, self.example, self.p = plan, example, p
+    def __init__(self, propagation: Propagation, example: Example, p: int, first: Tensor):
+        self.propagation, self.example, self.p = propagation, example, p
         self.n, self.m = first.shape[:2]
-        if plan.alike:
-            example.stills.check_same_rows(plan.alike, self.n * self.m)
+        if propagation.alike:
+            example.stills.check_same_rows(propagation.alike, self.n * self.m)
         self.now: dict[int, Local | Tensor] = {0: Local(first, owned=False)}
         self.index = 0
 
     def run(self, made: Callable[[int, Local | Tensor], None] | None = None) -> Self:
-        """Let the change go through all steps; `made` is called with each result."""
-        steps = self.plan.steps
+        """Let the change go through all rules; `made` is called with each result."""
+        rules = self.propagation.rules
 
         def run(index: int) -> list[Local | Tensor]:
             self.index = index
-            return steps[index].run(self)
+            return rules[index].run(self)
 
-        execute(self.plan.program, self.now, run, made=made)
+        execute(self.propagation.program, self.now, run, made=made)
         return self
 
     def output(self) -> Any:
-        """Return the model's output (n · m, …), once all steps have run."""
-        return self.plan.recording.result(self.whole)
+        """Return the model's output (n · m, …), once all rules have run."""
+        return self.propagation.recording.result(self.whole)
 
     def positions(self, device: torch.device) -> Tensor:
         """Return the substituted position of each row, (n,)."""
@@ -163,26 +163,26 @@ class State:
         return found if isinstance(found, Local) else Local(None)
 
     def owns(self, number: int) -> bool:
-        """Return whether the current step may overwrite the change of a tensor."""
-        return self.local(number).owned and self.plan.program.last.get(number) == self.index
+        """Return whether the current rule may overwrite the change of a tensor."""
+        return self.local(number).owned and self.propagation.program.last.get(number) == self.index
 
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read for any p."""
-        low, high = self.plan.needed.get(number, EMPTY)
+        low, high = self.propagation.needed.get(number, EMPTY)
         return max(start, low - (self.p + self.n - 1)), min(end, high - self.p)
 
-    def windows(self, number: int, start: int, end: int) -> Tensor:
+    def unchanged(self, number: int, start: int, end: int) -> Tensor:
         """Return the unchanged values of a tensor at relative positions [start, end)."""
-        return self.example.windows(number, self.p, self.n, start, end - start)
+        return self.example.unchanged(number, self.p, self.n, start, end - start)
 
     def fresh(self, number: int, start: int, end: int) -> Tensor:
         """Return a copy (n, m, width, channels) of the unchanged values, to be overwritten."""
-        windows = self.windows(number, start, end)
-        return windows.new_empty((self.n, self.m, *windows.shape[2:])).copy_(windows)
+        found = self.unchanged(number, start, end)
+        return found.new_empty((self.n, self.m, *found.shape[2:])).copy_(found)
 
     def less(self, data: Tensor, number: int, start: int) -> Tensor:
         """Return new values from `start` on less the unchanged ones, in place."""
-        return data.sub_(self.windows(number, start, start + data.shape[2]))
+        return data.sub_(self.unchanged(number, start, start + data.shape[2]))
 
     def change(self, number: int, start: int, end: int) -> Tensor | None:
         """Return the change of a tensor at exactly [start, end), zeros where there is none."""
@@ -200,12 +200,12 @@ class State:
         local = self.local(number)
         if local.is_value and local.data is not None:
             return local.data
-        values, change = self.windows(number, start, end), self.change(number, start, end)
+        values, change = self.unchanged(number, start, end), self.change(number, start, end)
         return values if change is None else values + change
 
     def finish(self, number: int, data: Tensor, start: int) -> Local:
         """Return the change of an output, with what lies beyond the tensor's ends set to zero."""
-        length = self.plan.recording.shapes[number][2]
+        length = self.propagation.recording.shapes[number][2]
         width = data.shape[2]
         if self.p + start < 0 or self.p + self.n - 1 + start + width > length:
             # filled, not multiplied: beyond the ends even a quotient of zeros may stand
@@ -213,7 +213,7 @@ class State:
         return Local(data, start)
 
     def inside(self, length: int, start: int, width: int) -> Tensor:
-        """Return whether each position (n, 1, width, 1) of the windows is within a tensor."""
+        """Return whether each position (n, 1, width, 1) of the stretches is within a tensor."""
         device = self.example.values[0].device
         first = torch.arange(self.p + start, self.p + start + self.n, device=device)
         positions = first[:, None] + torch.arange(width, device=device)
@@ -225,7 +225,7 @@ class State:
         size = self.n * self.m
         if isinstance(found, Tensor):
             return found
-        if number not in self.plan.recording.active:
+        if number not in self.propagation.recording.active:
             return self.example.stills.get(number, size)
         value = self.example.values[number]  # of a local tensor, whose first axis is the batch
         if found is None or found.data is None:
@@ -259,14 +259,14 @@ class State:
 
 
 @torch.no_grad()
-def propagate(plan: Plan, example: Example, p: int, first: Tensor) -> Any:
+def propagate(propagation: Propagation, example: Example, p: int, first: Tensor) -> Any:
     """Return the model's output (n · m, …) for substitutions at p … p + n − 1.
 
     Parameters
     ----------
-    plan: of the model's recording.
+    propagation: of the model's recording.
     example: the unchanged tensors.
     p: the first position.
     first: change of the one-hot sequence, (n, m, 1, 4): the new letter less the present one.
     """
-    return State(plan, example, p, first).run().output()
+    return State(propagation, example, p, first).run().output()

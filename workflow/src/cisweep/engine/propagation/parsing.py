@@ -1,4 +1,4 @@
-"""From a recorded call to its step: which operations keep a change local, and how.
+"""From a recorded call to its rule: which operations keep a change local, and how.
 
 A function is known by itself (`torch.relu`, `Tensor.relu` and `F.relu` are three), its arguments
 are read by its own signature. What is not known here is run on whole tensors.
@@ -29,8 +29,8 @@ from cisweep.engine.recording import Recording
 _Parse = Callable[[Call, Recording, set[int]], Any]
 
 
-def local_step(call: Call, recording: Recording, local: set[int]) -> Any:
-    """Return the step of a call that keeps changes local or sums over them; None if there is none.
+def local_rule(call: Call, recording: Recording, local: set[int]) -> Any:
+    """Return the rule of a call that keeps changes local or sums over them; None if there is none.
 
     Parameters
     ----------

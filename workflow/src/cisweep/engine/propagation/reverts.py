@@ -1,8 +1,8 @@
 """Outputs of single reverts of a design, by propagating only what each of them changes.
 
 `changes.py` takes neighbouring positions side by side; edits are scattered, so here each row of a
-batch has a position of its own. The tensors of the design stay from step to step: a revert that is
-made adds its own changes to them.
+batch has a position of its own. The tensors of the design stay from round to round: a revert that
+is made adds its own changes to them.
 """
 
 from dataclasses import replace
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cisweep.engine.propagation.changes import EMPTY, Example, Interval, Local, Plan, State
+from cisweep.engine.propagation.changes import EMPTY, Example, Interval, Local, Propagation, State
 
 BLOCK = 16
 """Reverts that are propagated at once: their largest change stays in cache."""
@@ -22,8 +22,10 @@ ANEW = 16
 class _Scattered(State):
     """The tensors of one batch of substitutions, one at each of several ascending positions."""
 
-    def __init__(self, plan: Plan, example: Example, places: np.ndarray, first: Tensor):
-        super().__init__(plan, example, 0, first)
+    def __init__(
+        self, propagation: Propagation, example: Example, places: np.ndarray, first: Tensor
+    ):
+        super().__init__(propagation, example, 0, first)
         self.rows = [int(p) for p in places]
         self.places = torch.as_tensor(places, device=first.device)
 
@@ -33,18 +35,18 @@ class _Scattered(State):
 
     def clip(self, number: int, start: int, end: int) -> Interval:
         """Return the relative positions in [start, end) of a tensor that are read for any row."""
-        low, high = self.plan.needed.get(number, EMPTY)
+        low, high = self.propagation.needed.get(number, EMPTY)
         return max(start, low - self.rows[-1]), min(end, high - self.rows[0])
 
     def _unchanged(self, number: int, start: int, end: int) -> list[Tensor]:
         padded, margin = self.example.padded(number), self.example.margin
         return [padded[p + start + margin : p + end + margin] for p in self.rows]
 
-    def windows(self, number: int, start: int, end: int) -> Tensor:
+    def unchanged(self, number: int, start: int, end: int) -> Tensor:
         """Return the unchanged values (n, 1, width, channels) around each position."""
         return torch.stack(self._unchanged(number, start, end)).unsqueeze(1)
 
-    fresh = windows
+    fresh = unchanged
 
     def less(self, data: Tensor, number: int, start: int) -> Tensor:
         """Return new values from `start` on less the unchanged ones, in place."""
@@ -54,7 +56,7 @@ class _Scattered(State):
 
     def finish(self, number: int, data: Tensor, start: int) -> Local:
         """Return the change of an output, with what lies beyond the tensor's ends set to zero."""
-        length, width = self.plan.recording.shapes[number][2], data.shape[2]
+        length, width = self.propagation.recording.shapes[number][2], data.shape[2]
         for row, p in zip(data, self.rows):
             low, high = -(p + start), length - (p + start)
             if low > 0:
@@ -64,7 +66,7 @@ class _Scattered(State):
         return Local(data, start)
 
     def inside(self, length: int, start: int, width: int) -> Tensor:
-        """Return whether each position (n, 1, width, 1) of the windows is within a tensor."""
+        """Return whether each position (n, 1, width, 1) of the stretches is within a tensor."""
         at = self.places[:, None] + torch.arange(start, start + width, device=self.places.device)
         return ((at >= 0) & (at < length))[:, None, :, None]
 
@@ -73,7 +75,7 @@ class _Scattered(State):
         found = self.now.get(number)
         if not isinstance(found, Local) or found.data is None:
             return super().whole(number)
-        length, margin = self.plan.recording.shapes[number][2], self.example.margin
+        length, margin = self.propagation.recording.shapes[number][2], self.example.margin
         rows = self.example.padded(number).repeat(self.n, 1, 1)
         for row, part, p in zip(rows, found.data, self.rows):
             at = p + found.start + margin
@@ -86,20 +88,20 @@ class Reverts:
 
     Parameters
     ----------
-    plan: of the model.
+    propagation: of the model.
     window, other: one-hot (1, 4, length); only bases that differ may be taken over.
     """
 
-    def __init__(self, plan: Plan, window: Tensor, other: Tensor):
-        self.plan, self.window, self.other = plan, window.clone(), other
+    def __init__(self, propagation: Propagation, window: Tensor, other: Tensor):
+        self.propagation, self.window, self.other = propagation, window.clone(), other
         places = torch.nonzero((window != other).any(dim=1)[0]).flatten().tolist()
         self.margin = places[-1] - places[0] + 1 if places else 1
-        self.steps = (other[0] - window[0]).T
+        self.differences = (other[0] - window[0]).T
         self._compute()
 
     @torch.no_grad()
     def _compute(self) -> None:
-        self.example = Example(self.plan.recording, [self.window.clone()], self.margin)
+        self.example = Example(self.propagation.recording, [self.window.clone()], self.margin)
         self.n_made = 0
 
     def unchanged(self) -> Tensor:
@@ -128,7 +130,7 @@ class Reverts:
         kept: dict[int, Local | Tensor] = {0: state.now[0]}
 
         def keep(number: int, result: Local | Tensor) -> None:
-            # Later steps may overwrite what they read last.
+            # Later rules may overwrite what they read last.
             if isinstance(result, Tensor):
                 kept[number] = result.clone()
             elif result.data is not None:
@@ -145,12 +147,14 @@ class Reverts:
     def _change(self, number: int, start: int, made: Tensor, is_value: bool) -> None:
         """Change a tensor from position `start` on, as far as it goes."""
         low = max(start, 0)
-        high = min(start + made.shape[2], self.plan.recording.shapes[number][2])
+        high = min(start + made.shape[2], self.propagation.recording.shapes[number][2])
         if low < high:
             part = made[0, 0, low - start : high - start]
             self.example.change(number, low, part, is_value)
 
     def _state(self, block: np.ndarray) -> _Scattered:
-        """Return the state of one revert a row, before its first step."""
-        first = self.steps[torch.as_tensor(block, device=self.steps.device)][:, None, None]
-        return _Scattered(self.plan, self.example, block, first)
+        """Return the state of one revert a row, before its first rule."""
+        first = self.differences[torch.as_tensor(block, device=self.differences.device)][
+            :, None, None
+        ]
+        return _Scattered(self.propagation, self.example, block, first)

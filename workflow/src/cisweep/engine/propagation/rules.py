@@ -14,14 +14,14 @@ from torch import Tensor
 from cisweep.engine.calls import Call, Ref
 from cisweep.engine.convolution.dispatch import conv1d
 from cisweep.engine.convolution.layouts import laid_out
-from cisweep.engine.propagation.changes import Interval, Local, State, Step
+from cisweep.engine.propagation.changes import Interval, Local, Rule, State
 
 _WIDE_CHANGE = 96  # from which one product a tap, added in place, is faster than one for all
 _FEW_TAPS = 8  # up to which a product with every tap and shifted sums is the fastest
 
 
-class LocalStep:
-    """A step whose inputs and output are local, with the offsets [a, b] that it reads."""
+class LocalRule:
+    """A rule whose inputs and output are local, with the offsets [a, b] that it reads."""
 
     is_local = True
 
@@ -57,7 +57,7 @@ class LocalStep:
         raise NotImplementedError
 
 
-class Convolution(LocalStep):
+class Convolution(LocalRule):
     """A convolution of stride 1 with constant weights."""
 
     def __init__(
@@ -70,9 +70,9 @@ class Convolution(LocalStep):
         self.padding, self.dilation = padding, dilation
         self.as_value = False
 
-    def feed(self, steps: list[Step], is_output: bool) -> None:
+    def feed(self, rules: list[Rule], is_output: bool) -> None:
         """Give values, not changes, where the only reader is a pointwise function of them."""
-        self.as_value = not is_output and len(steps) == 1 and isinstance(steps[0], Function)
+        self.as_value = not is_output and len(rules) == 1 and isinstance(rules[0], Function)
 
     def change(self, state: State, start: int, end: int) -> Local:
         """Return the change of the output at relative positions [start, end)."""
@@ -84,7 +84,7 @@ class Convolution(LocalStep):
         if width > _FEW_TAPS and local.data.shape[2] > 1:
             data = self._convolved(local.data)[:, :, start - first : end - first]
             if self.as_value:
-                data = data + state.windows(self.out, start, end)
+                data = data + state.unchanged(self.out, start, end)
         else:
             if self.as_value:
                 data = state.fresh(self.out, start, end)
@@ -131,7 +131,7 @@ def _by_tap(weight: Tensor) -> Tensor:
     return weight.permute(1, 2, 0).reshape(n_in, width * n_out).contiguous()
 
 
-class Function(LocalStep):
+class Function(LocalRule):
     """A pointwise function of one tensor."""
 
     def __init__(self, call: Call, number: int, function: Callable[[Tensor], Tensor]):
@@ -149,7 +149,7 @@ class Function(LocalStep):
         return state.finish(self.out, state.less(new, self.out, start), start)
 
 
-class Operation(LocalStep):
+class Operation(LocalRule):
     """A pointwise operation of several tensors; `compute` gets one value for each operand."""
 
     def __init__(self, call: Call, operands: list[Any], compute: Callable[..., Tensor]):
@@ -163,10 +163,10 @@ class Operation(LocalStep):
             state.value(o.number, start, end) if isinstance(o, Ref) else o for o in self.operands
         ]
         new = self.compute(*values)
-        return state.finish(self.out, new - state.windows(self.out, start, end), start)
+        return state.finish(self.out, new - state.unchanged(self.out, start, end), start)
 
 
-class Sum(LocalStep):
+class Sum(LocalRule):
     """x + y of two tensors of one shape: the changes add up."""
 
     def __init__(self, call: Call, numbers: list[int]):
@@ -196,7 +196,7 @@ class Sum(LocalStep):
         return Local(data, start)
 
 
-class Scaled(LocalStep):
+class Scaled(LocalRule):
     """The change is multiplied by a number or by one number per channel (None: by 1)."""
 
     def __init__(self, call: Call, number: int, scale: Any = None, shift: int = 0):
@@ -217,7 +217,7 @@ class Scaled(LocalStep):
         return kept
 
 
-class Channels(LocalStep):
+class Channels(LocalRule):
     """Some of the channels."""
 
     def __init__(self, call: Call, number: int, index: Any):
@@ -231,7 +231,7 @@ class Channels(LocalStep):
         return Local(None if data is None else data[..., self.index], start, owned=False)
 
 
-class Concatenation(LocalStep):
+class Concatenation(LocalRule):
     """Channels of several tensors side by side."""
 
     def __init__(self, call: Call, numbers: list[int], channels: list[int]):

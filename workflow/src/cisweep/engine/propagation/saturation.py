@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cisweep.engine.propagation.changes import Example, Plan, propagate
+from cisweep.engine.propagation.changes import Example, Propagation, propagate
 
 _CACHE_BYTES = 4 << 20  # what the largest change of a batch may take on a CPU
 _MOST_NEIGHBOURS = 32
@@ -15,19 +15,19 @@ _MOST_NEIGHBOURS = 32
 class Saturation:
     """Propagates the substitutions of sequences like x (1, 4, length), `at_once` mutants together.
 
-    plan: of the model.
+    propagation: of the model.
     """
 
-    def __init__(self, plan: Plan, x: Tensor, at_once: int):
-        self.plan = plan
+    def __init__(self, propagation: Propagation, x: Tensor, at_once: int):
+        self.propagation = propagation
         self.neighbours = max(1, min(at_once // 3, _MOST_NEIGHBOURS))
         if x.device.type == "cpu":
-            bytes_each = 3 * plan.largest * x.dtype.itemsize
+            bytes_each = 3 * propagation.largest * x.dtype.itemsize
             self.neighbours = max(1, min(self.neighbours, _CACHE_BYTES // bytes_each))
 
     def example(self, inputs: Sequence[Tensor]) -> Example:
         """Return the tensors of a sequence (1, 4, length) and its further inputs."""
-        return Example(self.plan.recording, inputs, self.neighbours)
+        return Example(self.propagation.recording, inputs, self.neighbours)
 
     def mutants(self, example: Example, start: int, end: int) -> Iterator[tuple[int, Tensor, Any]]:
         """Yield the model's outputs of all substitutions at positions [start, end).
@@ -39,7 +39,7 @@ class Saturation:
         identity = torch.eye(4, device=x.device, dtype=x.dtype)
         for p, letters in self._neighbourhoods(x.cpu(), start, end):
             first = identity[letters] - x[:, p : p + len(letters)].T[:, None]
-            yield p, letters, propagate(self.plan, example, p, first.unsqueeze(2))
+            yield p, letters, propagate(self.propagation, example, p, first.unsqueeze(2))
 
     def _neighbourhoods(
         self, one_hot: Tensor, start: int, end: int

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cisweep.engine.calls import tensors_in
 from cisweep.engine.propagation.batches import SequenceBatches, propagate_batch
-from cisweep.engine.propagation.changes import Plan
+from cisweep.engine.propagation.changes import Propagation
 
 # Bases of the sequences that change side by side: many, since the calls cost more than the changes.
 _BASES = {"cpu": 40_000, "cuda": 1_000_000}
@@ -53,7 +53,7 @@ def side_by_side(X: Tensor, rows: Tensor, device: torch.device) -> list[list[Gro
 
 
 def before_and_after(
-    plan: Plan,
+    propagation: Propagation,
     X: Tensor,
     batches: list[list[Group]],
     rows: Tensor,
@@ -64,7 +64,7 @@ def before_and_after(
 
     Parameters as in `side_by_side`, which makes the batches; device, dtype: of the computation.
     """
-    made = SequenceBatches(plan, _fitting(_WHOLE_BASES, device, X))
+    made = SequenceBatches(propagation, _fitting(_WHOLE_BASES, device, X))
     edit = {example: (position, base) for example, position, base in rows.tolist()}
     before: list[Tensor] = []
     after: list[Tensor] = []
@@ -85,7 +85,9 @@ def before_and_after(
             mine = [[i for i in g if i in edit and edit[i][0] == position] for g in groups]
             first, places = _changes(x, position, mine, edit)
             wanted = torch.tensor([i for group in mine for i in group])
-            for whole, y in zip(after, tensors_in(propagate_batch(plan, batch, position, first))):
+            for whole, y in zip(
+                after, tensors_in(propagate_batch(propagation, batch, position, first))
+            ):
                 whole[wanted] = y.cpu()[places]
     return before, after
 

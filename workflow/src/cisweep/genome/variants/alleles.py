@@ -32,7 +32,7 @@ _INSERTED = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
-class WindowPlan:
+class AllelePolicy:
     """How windows of variants are made.
 
     window_bp: length; trim: see the module; edge: `drop` a window that leaves its chromosome, or
@@ -59,7 +59,7 @@ class AlleleWindows:
     reference window that each base of alt comes from, or -1 (inserted, or from outside the window);
     n_joined: (V,) how many variants alt carries; dropped: variants without a window, with reasons;
     places: (V, W) int64, position in the genome of each base of alt, for an inserted base that of
-    the base on its left; None unless the plan asks for it.
+    the base on its left; None unless the policy asks for it.
     """
 
     variants: list[Variant]
@@ -111,7 +111,7 @@ class AlleleWindows:
 def allele_windows(
     variants: Sequence[Variant],
     genome: SequenceSource,
-    plan: WindowPlan,
+    policy: AllelePolicy,
     starts: np.ndarray | None = None,
     others: Sequence[Variant] | None = None,
 ) -> AlleleWindows:
@@ -125,48 +125,48 @@ def allele_windows(
     A variant is dropped (with its reason) if its window leaves the chromosome, holds too many N, or
     if an allele is longer than half the window.
     """
-    width = plan.window_bp
+    width = policy.window_bp
     begins = [
         Edit.of(v).centre - width // 2 if starts is None else int(starts[i])
         for i, v in enumerate(variants)
     ]
-    neighbours = Neighbours(variants if others is None else others) if plan.haplotype else None
+    neighbours = Neighbours(variants if others is None else others) if policy.haplotype else None
     kept, dropped = [], []
     for variant, begin in zip(variants, begins):
         try:
-            rows = _rows(genome, variant, begin, plan, neighbours, centred=starts is None)
+            rows = _rows(genome, variant, begin, policy, neighbours, centred=starts is None)
         except NoHaplotype as error:
             dropped.append(variant.dropped(*error.args))
         else:
             kept += rows
     found = _assemble(kept, dropped, genome, width)
-    if plan.places:
+    if policy.places:
         places = np.array([k[5] for k in kept], dtype=np.int64).reshape(len(kept), width)
         found = replace(found, places=places)
-    return _without_n(found, plan)
+    return _without_n(found, policy)
 
 
 def _rows(
     genome: SequenceSource,
     variant: Variant,
     begin: int,
-    plan: WindowPlan,
+    policy: AllelePolicy,
     neighbours: Neighbours | None,
     *,
     centred: bool,
 ) -> list[tuple]:
     """Return (variant, begin, alt, columns, n_joined, places) of each of a variant's windows."""
-    own, width, found = Edit.of(variant), plan.window_bp, []
+    own, width, found = Edit.of(variant), policy.window_bp, []
     alone = [Haplotype("", [])]
     haplotypes = neighbours.haplotypes(variant, begin, width) if neighbours else alone
     for haplotype in haplotypes:
         edits = [e for e in (own, *haplotype.others) if e.touches(begin, begin + width)]
-        alt, columns, span, places = _edited(genome, variant.chrom, begin, edits, own, plan)
-        why = _why_not(genome.lengths[variant.chrom], own, span, plan, centred=centred)
+        alt, columns, span, places = _edited(genome, variant.chrom, begin, edits, own, policy)
+        why = _why_not(genome.lengths[variant.chrom], own, span, policy, centred=centred)
         if why is not None:
             raise NoHaplotype(*why)
         row = replace(variant, haplotype=haplotype.name) if haplotype.name else variant
-        found.append((row, begin, alt, columns, len(edits), places if plan.places else None))
+        found.append((row, begin, alt, columns, len(edits), places if policy.places else None))
     return found
 
 
@@ -190,39 +190,47 @@ def _assemble(kept: list, dropped: list[Variant], genome: SequenceSource, width:
     )
 
 
-def _without_n(found: AlleleWindows, plan: WindowPlan) -> AlleleWindows:
+def _without_n(found: AlleleWindows, policy: AllelePolicy) -> AlleleWindows:
     """Drop variants one of whose windows holds too many N."""
     share = np.maximum(
         (found.alt == TOKEN_N).mean(axis=1),
         (found.ref == TOKEN_N).mean(axis=1)[found.ref_idx],
     )
-    keep = share <= plan.max_n
+    keep = share <= policy.max_n
     if keep.all():
         return found
     gone = [
-        v.dropped("too_many_n", f"{s:.3f} of the window is N, more than {plan.max_n}")
+        v.dropped("too_many_n", f"{s:.3f} of the window is N, more than {policy.max_n}")
         for v, s in zip(found.variants, share)
-        if s > plan.max_n
+        if s > policy.max_n
     ]
     return replace(found.take(np.flatnonzero(keep)), dropped=[*found.dropped, *gone])
 
 
 def _why_not(
-    length: int, own: Edit, span: tuple[int, int], plan: WindowPlan, *, centred: bool
+    length: int, own: Edit, span: tuple[int, int], policy: AllelePolicy, *, centred: bool
 ) -> tuple[str, str] | None:
     longest = max(own.n_ref, len(own.alt))
-    if centred and longest > plan.window_bp // 2:
-        return "allele_too_long", f"{longest} bp, more than half the window of {plan.window_bp} bp"
-    if plan.edge == "drop" and (span[0] < 0 or span[1] > length):
-        return "off_chromosome_end", f"a window of {plan.window_bp} bp leaves it"
+    if centred and longest > policy.window_bp // 2:
+        return (
+            "allele_too_long",
+            f"{longest} bp, more than half the window of {policy.window_bp} bp",
+        )
+    if policy.edge == "drop" and (span[0] < 0 or span[1] > length):
+        return "off_chromosome_end", f"a window of {policy.window_bp} bp leaves it"
     return None
 
 
 def _edited(
-    genome: SequenceSource, chrom: str, begin: int, edits: list[Edit], own: Edit, plan: WindowPlan
+    genome: SequenceSource,
+    chrom: str,
+    begin: int,
+    edits: list[Edit],
+    own: Edit,
+    policy: AllelePolicy,
 ) -> tuple[np.ndarray, np.ndarray, tuple[int, int], np.ndarray]:
     """Return (tokens, columns, genome span read, places) of the window with `edits` made in it."""
-    width = plan.window_bp
+    width = policy.window_bp
     spare = sum(max(e.n_ref, len(e.alt)) for e in edits)
     low = begin - spare
     tokens = genome.tokens(chrom, low, begin + width + spare)
@@ -237,9 +245,9 @@ def _edited(
         places = np.concatenate([places[:at], new, places[at + edit.n_ref :]])
         if edit.pos < own.pos:
             middle += len(edit.alt) - edit.n_ref
-    if plan.trim == "right" or not any(e is own for e in edits):
+    if policy.trim == "right" or not any(e is own for e in edits):
         first = int(np.flatnonzero(places >= begin)[0])
-    elif plan.trim == "left":
+    elif policy.trim == "left":
         first = (
             int(np.flatnonzero((places != _INSERTED) & (places < begin + width))[-1]) - width + 1
         )

@@ -13,7 +13,7 @@ from cisweep.train.judging.metrics import gc_content
 
 
 @dataclass(frozen=True)
-class Background:
+class NegativePool:
     """Where negatives may come from.
 
     source: the genome. stretches: chromosomes, or "chrom:start-end" (0-based half-open).
@@ -43,7 +43,7 @@ class Background:
 
 
 def uniform_windows(
-    background: Background, n: int, *, random_state: int = 0
+    pool: NegativePool, n: int, *, random_state: int = 0
 ) -> tuple[Windows, np.ndarray]:
     """Return `n` windows drawn uniformly, and their tokens (n, window_bp), in genome order.
 
@@ -52,8 +52,8 @@ def uniform_windows(
     Raises TrainingError if the stretches are too small.
     """
     generator = np.random.default_rng(random_state)
-    spans = background.spans()
-    width = background.window_bp
+    spans = pool.spans()
+    width = pool.window_bp
     room = np.array([max(high - low - width + 1, 0) for _, low, high in spans])
     before = np.cumsum(room) - room
     taken = np.zeros(0, dtype=np.int64)
@@ -61,9 +61,9 @@ def uniform_windows(
         drawn = generator.integers(0, max(room.sum(), 1), int(1.2 * (n - len(taken))) + 64)
         drawn = np.setdiff1d(drawn, taken)
         windows = _windows(spans, before, drawn, width) if room.sum() else Windows.build([], [], [])
-        free = ~_touching(windows, background.exclude)
+        free = ~_touching(windows, pool.exclude)
         tokens = window_tokens(
-            background.source, windows.chrom[free], windows.start[free], windows.end[free]
+            pool.source, windows.chrom[free], windows.start[free], windows.end[free]
         )
         fit = drawn[free][(tokens < 4).all(axis=1)]
         # A random subset, since `drawn` is sorted by position.
@@ -71,7 +71,7 @@ def uniform_windows(
         taken = np.union1d(taken, fit)
         if len(taken) == n:
             windows = _windows(spans, before, taken, width)
-            tokens = window_tokens(background.source, windows.chrom, windows.start, windows.end)
+            tokens = window_tokens(pool.source, windows.chrom, windows.start, windows.end)
             return windows, tokens
     raise TrainingError(
         f"only {len(taken)} of {n} negatives found",
@@ -99,7 +99,7 @@ def _touching(windows: Windows, exclude: Windows) -> np.ndarray:
 
 
 def gc_matched_windows(
-    background: Background,
+    pool: NegativePool,
     positives: np.ndarray,
     per_positive: float = 1.0,
     *,
@@ -122,7 +122,7 @@ def gc_matched_windows(
     generator = np.random.default_rng(random_state)
     wanted = int(round(per_positive * len(positives)))
     windows, tokens = uniform_windows(
-        background, int(wanted * pool_ratio), random_state=int(generator.integers(1 << 31))
+        pool, int(wanted * pool_ratio), random_state=int(generator.integers(1 << 31))
     )
     pool_bin = (gc_content(tokens) / bin_width).round().astype(int)
     positive_bin = (gc_content(positives) / bin_width).round().astype(int)

@@ -14,7 +14,7 @@ from cisweep.steps.train import NegativesConfig, PeaksData, Recipe, ValidationNe
 from cisweep.textfile import open_text, whole_number
 from cisweep.train.data.datasets import TableDataset
 from cisweep.train.data.examples import Examples, hashes
-from cisweep.train.data.negatives import Background, gc_matched_windows, uniform_windows
+from cisweep.train.data.negatives import NegativePool, gc_matched_windows, uniform_windows
 from cisweep.train.data.splitting import PARTS, Split, region_parts
 
 
@@ -49,12 +49,12 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
     names.append([f"{c}:{s}-{e}" for c, s, e in _coordinates(peaks.windows)])
     origin.append(["positive"] * len(part))
     n_train = int((part == "train").sum())
-    for place, which in enumerate(PARTS):
+    for part, which in enumerate(PARTS):
         own = peaks.tokens[part == which]
         wanted = getattr(data, which)
         if which == "validation":
             wanted = as_trained(wanted, data, n_train, len(own))
-        drawn = _negatives(wanted, data, genome, peaks, own, recipe, place)
+        drawn = _negatives(wanted, data, genome, peaks, own, recipe, part)
         for kind, (its_names, its_tokens) in drawn.items():
             tokens.append(its_tokens)
             labels.append(np.zeros((len(its_tokens), len(data.peaks)), np.float32))
@@ -224,15 +224,15 @@ def _negatives(
 ) -> dict[str, tuple[list[str], np.ndarray]]:
     """Return kind -> (names, tokens) of the negatives of one part."""
     width = peaks.tokens.shape[1]
-    place = Background(genome, wanted.stretches, width, peaks.windows)
+    pool = NegativePool(genome, wanted.stretches, width, peaks.windows)
     seed = recipe.seed * 10 + part
     drawn = {}
     if wanted.uniform:
-        windows, tokens = uniform_windows(place, wanted.uniform, random_state=seed)
+        windows, tokens = uniform_windows(pool, wanted.uniform, random_state=seed)
         drawn["uniform"] = (windows.keys(), tokens)
     if wanted.gc_matched and len(positives):
         windows, tokens = gc_matched_windows(
-            place, positives, wanted.gc_matched, random_state=seed + 1000
+            pool, positives, wanted.gc_matched, random_state=seed + 1000
         )
         drawn["gc_matched"] = (windows.keys(), tokens)
     if wanted.shuffled and len(positives):

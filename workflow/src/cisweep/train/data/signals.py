@@ -13,7 +13,7 @@ from cisweep.genome.regions import WindowPolicy, read_bed, to_windows
 from cisweep.steps.train import Recipe, SignalData
 from cisweep.train.data.datasets import SignalDataset
 from cisweep.train.data.examples import Examples, hashes
-from cisweep.train.data.negatives import Background, gc_matched_windows
+from cisweep.train.data.negatives import NegativePool, gc_matched_windows
 from cisweep.train.data.splitting import Split, region_parts
 
 _BLOCK_BP = 4_000_000
@@ -178,11 +178,11 @@ def _tiles(data: SignalData, genome: Genome, tracks: SignalTracks, seed: int) ->
     # The span whose reads are counted lies in the middle, as the output does.
     span = data.output_bp if data.tiles.min_reads_over == "output" else data.window_bp
     margin = (_width(data) - span) // 2
-    step = max(_BLOCK_BP // data.tiles.stride_bp, 1) * data.tiles.stride_bp
+    block = max(_BLOCK_BP // data.tiles.stride_bp, 1) * data.tiles.stride_bp
     for number, name in enumerate(names):
         length = min(tracks.lengths[name], genome.lengths.get(name, 0))
-        for low in range(0, max(length - _width(data) + 1, 0), step):
-            high = min(low + step, length - _width(data) + 1)
+        for low in range(0, max(length - _width(data) + 1, 0), block):
+            high = min(low + block, length - _width(data) + 1)
             start = np.arange(low, high, data.tiles.stride_bp)
             end = int(start[-1]) + margin + span
             summed = tracks.counts(name, low + margin, end).sum(axis=0, dtype=np.float64)
@@ -213,16 +213,14 @@ def _with_negatives(
 ) -> _Chosen:
     peaks = chosen.windows
     usable = [c for c in dict.fromkeys(peaks.chrom) if c in tracks.lengths]
-    place = Background(
+    pool = NegativePool(
         genome,
         [f"{c}:0-{min(tracks.lengths[c], genome.lengths[c])}" for c in usable],
         _width(data),
         peaks,
     )
     tokens = window_tokens(genome, peaks.chrom, peaks.start, peaks.end)
-    windows, _ = gc_matched_windows(
-        place, tokens, data.negatives, pool_ratio=5.0, random_state=seed
-    )
+    windows, _ = gc_matched_windows(pool, tokens, data.negatives, pool_ratio=5.0, random_state=seed)
     is_peak = np.concatenate([chosen.is_peak, np.zeros(len(windows), bool)])
     return _Chosen(Windows.concatenate([peaks, windows]), is_peak, chosen.dropped)
 

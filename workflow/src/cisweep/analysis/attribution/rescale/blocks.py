@@ -39,7 +39,7 @@ class Pairs(Protocol):
 
 
 @dataclass(frozen=True)
-class Settings:
+class Options:
     """How to run: see `cisweep.analysis.attribution.deep_lift_shap.attribute`."""
 
     args: tuple[Tensor, ...] | None = None
@@ -80,25 +80,25 @@ def explain_blocks(
     model: nn.Module,
     X: Tensor,
     references: Tensor,
-    settings: Settings,
+    options: Options,
     method: Callable[[torch.device, torch.dtype], AbstractContextManager[Pairs]],
 ) -> Attributions:
     """Return the attributions of X by `method`, block by block."""
-    _check(X, references, settings.only_warn)
-    device, dtype = _place(model, settings.device, settings.dtype)
+    _check(X, references, options.only_warn)
+    device, dtype = _place(model, options.device, options.dtype)
     keep_heap(device)
     with method(device, dtype) as ready:
-        blocks, per = _blocks(len(X), references.shape[1], X.shape[-1], settings.batch_size, device)
+        blocks, per = _blocks(len(X), references.shape[1], X.shape[-1], options.batch_size, device)
         parts = [
             _explain(
                 ready,
                 X[rows].to(device, dtype),
                 references[rows],
-                tuple(_moved(a[rows], device, dtype) for a in settings.args or ()),
+                tuple(_moved(a[rows], device, dtype) for a in options.args or ()),
                 per,
-                settings.multipliers,
+                options.multipliers,
             )
-            for rows in tqdm(blocks, disable=not settings.verbose)
+            for rows in tqdm(blocks, disable=not options.verbose)
         ]
     joined = {
         name: None if parts[0][name] is None else torch.cat([p[name] for p in parts], dim=1)

@@ -64,7 +64,7 @@ def _ruled(rule: Rule, holder: Any, run: Callable, trace: Trace, key: Any, input
     def reference(saved: list[Any]) -> Any:
         return _Ruled.apply(rule, holder, run, tuple(saved), *(x.inner for x in inputs))
 
-    return trace.step(key, inputs, example, reference)
+    return trace.operation(key, inputs, example, reference)
 
 
 def _function_rule(rule: Rule) -> Handler:

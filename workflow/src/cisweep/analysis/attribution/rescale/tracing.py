@@ -292,7 +292,7 @@ class Trace:
         storage = tracked_in(args, kwargs)[0].memory if func.is_view else None
         return tree_map_only(torch.Tensor, lambda t: self.constant(t, storage), value)
 
-    def step(
+    def operation(
         self,
         func: Any,
         operands: Any,

@@ -99,7 +99,7 @@ def elementwise(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         first = Scaled.apply(x, _only(value), multiplier)
         return (first, *value[1:]) if isinstance(value, tuple) else first
 
-    return trace.step(func, (args, kwargs), example, reference)
+    return trace.operation(func, (args, kwargs), example, reference)
 
 
 class ScaledTwo(torch.autograd.Function):
@@ -151,7 +151,7 @@ def elementwise_of_two(trace: Trace, func: Any, args: tuple, kwargs: dict) -> An
             of_b = secant(rise_b, b_e - b, slope_b, rounding, b_e)
         return ScaledTwo.apply(a, b, value, of_a, of_b)
 
-    return trace.step(func, (args, kwargs), example, reference)
+    return trace.operation(func, (args, kwargs), example, reference)
 
 
 def _share_of_first_way(
@@ -191,7 +191,7 @@ def step_function(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             multiplier = (value_e - value).div_(change).nan_to_num_(0.0, 0.0, 0.0)
         return Scaled.apply(x, value, multiplier)
 
-    return trace.step(func, (args, kwargs), example, reference, dtype=torch.bool)
+    return trace.operation(func, (args, kwargs), example, reference, dtype=torch.bool)
 
 
 def exponential(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -209,7 +209,7 @@ def exponential(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             multiplier = logarithmic_mean(value_e, value, x_e - x.inner)
         return Scaled.apply(x.inner, value, multiplier)
 
-    return trace.step(func, args, example, reference)
+    return trace.operation(func, args, example, reference)
 
 
 def logarithmic_mean(a: torch.Tensor, b: torch.Tensor, log_ratio: torch.Tensor) -> torch.Tensor:

@@ -56,7 +56,7 @@ def maximum_over_axes(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any
             reach = reach_of(flat, values)
         return finish(TiedShares.apply(flat, values, reach, *saved), winners)
 
-    return trace.step(func, (x,), example, reference)
+    return trace.operation(func, (x,), example, reference)
 
 
 class LargestSums(torch.autograd.Function):
@@ -125,7 +125,7 @@ def _largest(
             exact = flat.gather(-1, order)
         return turned(Same.apply(values, exact), order)
 
-    return trace.step(func, (x,), example, reference)
+    return trace.operation(func, (x,), example, reference)
 
 
 class Same(torch.autograd.Function):

@@ -106,7 +106,7 @@ def choice(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     def reference(saved: list[Any]) -> Any:
         return Choice.apply(*operands(), *saved)
 
-    return trace.step(func, args, example, reference)
+    return trace.operation(func, args, example, reference)
 
 
 def product(name: str, linear: Any) -> Any:
@@ -149,7 +149,7 @@ def _midpoint(trace: Trace, func: Any, args: tuple, kwargs: dict, active: list[i
             return MidpointMul.apply(a.inner, b.inner, *saved)
         return Midpoint.apply(multiply, a.inner, b.inner, *saved)
 
-    return trace.step(func, (args, kwargs), example, reference)
+    return trace.operation(func, (args, kwargs), example, reference)
 
 
 def _split(func: Any, args: tuple, kwargs: dict, added: int) -> Any:

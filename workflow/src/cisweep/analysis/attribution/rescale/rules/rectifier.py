@@ -81,4 +81,4 @@ def relu(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     def reference(saved: list[Any]) -> Any:
         return Rectified.apply(x.inner, saved[0], below)
 
-    return trace.step(func, args, example, reference)
+    return trace.operation(func, args, example, reference)

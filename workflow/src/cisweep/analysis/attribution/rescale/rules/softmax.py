@@ -81,7 +81,7 @@ def softmax(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             value = func(x.inner, *args[1:], **kwargs)
         return _Softmax.apply(z, value, *saved, dim, log)
 
-    return trace.step(func, (x,), example, reference)
+    return trace.operation(func, (x,), example, reference)
 
 
 def logsumexp(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -99,4 +99,4 @@ def logsumexp(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     def reference(saved: list[Any]) -> Any:
         return finish(_LogSumExp.apply(x.inner, *saved, dims))
 
-    return trace.step(func, (x,), example, reference)
+    return trace.operation(func, (x,), example, reference)

@@ -99,7 +99,7 @@ def linear(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         steer_gradient(value)
         return value
 
-    return trace.step(func, (args, kwargs), lambda: (run(), []), run)
+    return trace.operation(func, (args, kwargs), lambda: (run(), []), run)
 
 
 def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -107,16 +107,16 @@ def _convolution(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     x, weight, bias, stride, padding, dilation, transposed, _, groups = args
     if x.ndim != 3 or transposed or isinstance(weight, Tracked) or isinstance(bias, Tracked):
         return product("convolution", linear)(trace, func, args, kwargs)
-    settings = (bare(weight), bare(bias), stride[0], padding[0], dilation[0], groups)
+    options = (bare(weight), bare(bias), stride[0], padding[0], dilation[0], groups)
     convolve = None
 
     def run(_: Any = None) -> Any:
         nonlocal convolve
         if convolve is None and x.inner is not None:
-            convolve = fixed_conv1d(x.inner, *settings)
+            convolve = fixed_conv1d(x.inner, *options)
         return convolve(x.inner)
 
-    return trace.step(func, (x,), lambda: (run(), []), run)
+    return trace.operation(func, (x,), lambda: (run(), []), run)
 
 
 def _addmm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -132,7 +132,7 @@ def _addmm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         value = torch.nn.functional.pad(x.inner, (0, -n_in % 16)) @ padded
         return value[:, :n_out] + bare(bias)
 
-    return trace.step(func, (x,), lambda: (run(), []), run)
+    return trace.operation(func, (x,), lambda: (run(), []), run)
 
 
 def _batch_norm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -152,7 +152,7 @@ def _batch_norm(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
         scale, shift = saved
         return torch.addcmul(shift, x.inner, scale)
 
-    value = trace.step(func, (x,), example, reference)
+    value = trace.operation(func, (x,), example, reference)
     return (value, *(torch.empty(0) for _ in func._schema.returns[1:]))
 
 
@@ -182,7 +182,7 @@ def _shape(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
             return x.inner.reshape(args[1])
         return func(*bare(args), **bare(kwargs))
 
-    return trace.step(func, (args, kwargs), lambda: (run(), []), run, dtype=dtype)
+    return trace.operation(func, (args, kwargs), lambda: (run(), []), run, dtype=dtype)
 
 
 def _cast(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -414,7 +414,7 @@ def _in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     def write(_: Any = None) -> Any:
         target.inner.copy_(bare(source))
 
-    return trace.step(func, (source,), lambda: (write(), []), write, writes=target)
+    return trace.operation(func, (source,), lambda: (write(), []), write, writes=target)
 
 
 def _turn_in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
@@ -424,7 +424,7 @@ def _turn_in_place(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
     def turn(_: Any = None) -> Any:
         func(target.inner, *bare(args[1:]), **bare(kwargs))
 
-    result = trace.step(func, (), lambda: (turn(), []), turn, writes=target)
+    result = trace.operation(func, (), lambda: (turn(), []), turn, writes=target)
     with torch._C._DisableTorchDispatch():
         func(*args, **kwargs)  # the outside has a shape of its own
     return result

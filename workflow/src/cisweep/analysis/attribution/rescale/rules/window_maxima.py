@@ -1,4 +1,4 @@
-"""Max pooling over windows: each window is a maximum that near ties share, as `ties` has it.
+"""Max pooling: each pooling window is a maximum that near ties share, as `ties` has it.
 
 Windows may overlap: the multipliers of a position are added up over the windows that it is in.
 Without near ties this is the rule of captum and tangermeme 1.6 for max pooling.
@@ -46,39 +46,39 @@ def max_pooling(dims: int) -> Callable:
     """Return the handler of max pooling over windows of `dims` axes, with its winners."""
 
     def handle(trace: Trace, func: Any, args: tuple, kwargs: dict) -> Any:
-        x, settings = args[0], bare(args[1:])
+        x, options = args[0], bare(args[1:])
 
         def example() -> tuple[Any, list[Any]]:
-            return func(x.inner, *settings, **kwargs), [x.inner.flatten(-dims)]
+            return func(x.inner, *options, **kwargs), [x.inner.flatten(-dims)]
 
         def reference(saved: list[Any]) -> Any:
             with torch.no_grad():
-                values, winners = func(x.inner, *settings, **kwargs)
+                values, winners = func(x.inner, *options, **kwargs)
             made = tuple(values.shape[-dims:])
-            table = _table(_named(func, settings, kwargs), tuple(x.shape[-dims:]), made, x.device)
+            table = _table(_named(func, options, kwargs), tuple(x.shape[-dims:]), made, x.device)
             flat = x.inner.flatten(-dims)
             found = WindowShares.apply(flat, values.flatten(-dims), table, *saved)
             return found.unflatten(-1, made), winners
 
-        return trace.step(func, (x,), example, reference)
+        return trace.operation(func, (x,), example, reference)
 
     return handle
 
 
-def _named(func: Any, settings: tuple, kwargs: dict) -> tuple[tuple[str, Any], ...]:
+def _named(func: Any, options: tuple, kwargs: dict) -> tuple[tuple[str, Any], ...]:
     """Return what a call of pooling says of its windows: names of the schema and values."""
     names = [argument.name for argument in func._schema.arguments[1:]]
-    given = {**dict(zip(names, settings, strict=False)), **kwargs}
+    given = {**dict(zip(names, options, strict=False)), **kwargs}
     return tuple((n, tuple(v) if isinstance(v, (list, tuple)) else v) for n, v in given.items())
 
 
 @lru_cache(maxsize=16)
-def _table(settings: tuple, shape: tuple, made: tuple, device: torch.device) -> torch.Tensor:
+def _table(options: tuple, shape: tuple, made: tuple, device: torch.device) -> torch.Tensor:
     """Return the flat positions (outputs, size) of each window, −1 where it leaves the input.
 
     shape: axes of the input, made: of the output. Without a kernel_size windows are adaptive.
     """
-    given, dims = dict(settings), len(shape)
+    given, dims = dict(options), len(shape)
 
     def of_axis(name: str, axis: int, default: Any) -> Any:
         values = given.get(name) or default  # an empty stride is the kernel's size

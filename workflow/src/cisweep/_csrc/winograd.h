@@ -1,4 +1,4 @@
-/* The body of tile_convolution.c for one vector length; included once for each.
+/* The body of winograd.c for one vector length; included once for each.
  *
  * Before it: VARIANT(name), the name with the variant's suffix; TARGET, the attribute that lets the
  * compiler use the instructions; FLOATS, numbers in a vector; WIDE, vectors of outputs in a block. */
@@ -9,7 +9,7 @@ typedef float VARIANT(any) __attribute__((vector_size(4 * FLOATS), aligned(4)));
 #define AT(pointer) (*(VARIANT(any) *)(pointer))
 #define READ(pointer) ((VEC)(*(const VARIANT(any) *)(pointer)))
 
-/* out[t][j] = sum over k of v[k][t] u[k][j], for GROUP tiles t and n vectors j. */
+/* out[t][j] = sum over k of v[k][t] u[k][j], for GROUP quads t and n vectors j. */
 #define DEFINE_PRODUCT(n)                                                                          \
     TARGET static void VARIANT(product##n)(const float *v, const float *u, int n_blocks,           \
                                            float *out)                                             \
@@ -65,8 +65,8 @@ TARGET static void VARIANT(combine)(const float *const *row, int channel, float 
     }
 }
 
-/* The combinations of one tile for all blocks of channels and all threes of taps. */
-TARGET static void VARIANT(read_tile)(const struct layer *layer, const float *x, int64_t first,
+/* The combinations of one quad for all blocks of channels and all threes of taps. */
+TARGET static void VARIANT(read_quad)(const struct layer *layer, const float *x, int64_t first,
                                       float *to)
 {
     const int n_channels = layer->n_in, n_blocks = blocks_of(layer);
@@ -94,12 +94,12 @@ TARGET static void VARIANT(read_tile)(const struct layer *layer, const float *x,
     }
 }
 
-/* Writes the four outputs of each tile of a group, `n` vectors of channels from `channel` on. */
-TARGET static void VARIANT(write_tiles)(const struct layer *layer, const float *sums, int n,
-                                        int channel, const int64_t *first, int n_tiles, float *y)
+/* Writes the four outputs of each quad of a group, `n` vectors of channels from `channel` on. */
+TARGET static void VARIANT(write_quads)(const struct layer *layer, const float *sums, int n,
+                                        int channel, const int64_t *first, int n_quads, float *y)
 {
     const int apart = GROUP * n * FLOATS;
-    for (int t = 0; t < n_tiles; t++)
+    for (int t = 0; t < n_quads; t++)
         for (int j = 0; j < n; j++) {
             const int at = channel + j * FLOATS;
             const float *from = sums + (t * n + j) * FLOATS;
@@ -120,23 +120,23 @@ TARGET static void VARIANT(write_tiles)(const struct layer *layer, const float *
 }
 
 TARGET static void VARIANT(convolve)(const struct layer *layer, const float *x, float *y,
-                                     const int64_t *first, int n_tiles, float *space)
+                                     const int64_t *first, int n_quads, float *space)
 {
     const int n_blocks = blocks_of(layer) * layer->n_threes;
     const int64_t apart = (int64_t)n_blocks * BLOCK * GROUP;
     float sums[6 * GROUP * WIDE * FLOATS];
-    for (int t = 0; t < n_tiles; t++)
-        VARIANT(read_tile)(layer, x, first[t], space + t / GROUP * 6 * apart + t % GROUP * BLOCK);
+    for (int t = 0; t < n_quads; t++)
+        VARIANT(read_quad)(layer, x, first[t], space + t / GROUP * 6 * apart + t % GROUP * BLOCK);
     const float *weight = layer->weight;
     for (int channel = 0; channel < layer->n_out; channel += WIDE * FLOATS) {
         const int left = (layer->n_out - channel + FLOATS - 1) / FLOATS, n = left < WIDE ? left : WIDE;
         const int64_t size = (int64_t)n_blocks * BLOCK * n * FLOATS;
-        for (int t = 0; t < n_tiles; t += GROUP) {
+        for (int t = 0; t < n_quads; t += GROUP) {
             for (int i = 0; i < 6; i++)
                 VARIANT(product)(n, space + t * 6 * apart / GROUP + i * apart, weight + i * size,
                                  n_blocks, sums + i * GROUP * n * FLOATS);
-            const int here = n_tiles - t < GROUP ? n_tiles - t : GROUP;
-            VARIANT(write_tiles)(layer, sums, n, channel, first + t, here, y);
+            const int here = n_quads - t < GROUP ? n_quads - t : GROUP;
+            VARIANT(write_quads)(layer, sums, n, channel, first + t, here, y);
         }
         weight += 6 * size;
     }

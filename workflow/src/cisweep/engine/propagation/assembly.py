@@ -1,4 +1,4 @@
-"""Which steps take a change through a recorded forward, and what of each tensor they read."""
+"""By which rules a change goes through a recorded forward, and what of each tensor they read."""
 
 import math
 
@@ -6,9 +6,9 @@ from torch import Tensor
 
 from cisweep.engine.calls import Call, run_call
 from cisweep.engine.executor import Program
-from cisweep.engine.propagation.changes import EMPTY, Interval, Local, Plan, State, Step
-from cisweep.engine.propagation.parsing import local_step
-from cisweep.engine.propagation.rules import LocalStep
+from cisweep.engine.propagation.changes import EMPTY, Interval, Local, Propagation, Rule, State
+from cisweep.engine.propagation.parsing import local_rule
+from cisweep.engine.propagation.rules import LocalRule
 from cisweep.engine.recording import Recording
 
 
@@ -33,31 +33,33 @@ class Whole:
         return list(run_call(self.call, values, state.n * state.m))
 
 
-def make_plan(recording: Recording) -> Plan:
+def assemble(recording: Recording) -> Propagation:
     """Return how a change goes through each operation that depends on the sequence."""
     local: set[int] = {0}
-    steps: list[Step] = []
+    rules: list[Rule] = []
     for call in recording.active_calls:
-        step = local_step(call, recording, local) or Whole(call, recording)
-        if step.is_local:
+        rule = local_rule(call, recording, local) or Whole(call, recording)
+        if rule.is_local:
             local.update(call.outputs)
-        steps.append(step)
-    for index, step in enumerate(steps):
-        feeds = [s for s in steps[index + 1 :] if step.call.outputs[0] in s.call.inputs]
-        if hasattr(step, "feed"):
-            step.feed(feeds, step.call.outputs[0] in recording.outputs)
+        rules.append(rule)
+    for index, rule in enumerate(rules):
+        feeds = [s for s in rules[index + 1 :] if rule.call.outputs[0] in s.call.inputs]
+        if hasattr(rule, "feed"):
+            rule.feed(feeds, rule.call.outputs[0] in recording.outputs)
     program = Program.of(recording, recording.active_calls)
-    needed = _needed(recording, steps, local)
-    largest = _largest(recording, steps, needed)
-    read = {i for step in steps if step.is_local for i in step.call.inputs}
-    return Plan(recording, steps, program, needed, largest, sorted(read & recording.by_batch))
+    needed = _needed(recording, rules, local)
+    largest = _largest(recording, rules, needed)
+    read = {i for rule in rules if rule.is_local for i in rule.call.inputs}
+    return Propagation(
+        recording, rules, program, needed, largest, sorted(read & recording.by_batch)
+    )
 
 
-def _needed(recording: Recording, steps: list[Step], local: set[int]) -> dict[int, Interval]:
+def _needed(recording: Recording, rules: list[Rule], local: set[int]) -> dict[int, Interval]:
     """Return the positions of each local tensor that are read."""
     needed = {i: (0, recording.shapes[i][2]) for i in recording.outputs if i in local}
-    for step in reversed(steps):
-        reads = step.needed(needed.get(step.call.outputs[0], EMPTY))
+    for rule in reversed(rules):
+        reads = rule.needed(needed.get(rule.call.outputs[0], EMPTY))
         for i, (low, high) in reads.items():
             if i in local and low < high:
                 low, high = max(low, 0), min(high, recording.shapes[i][2])
@@ -66,23 +68,23 @@ def _needed(recording: Recording, steps: list[Step], local: set[int]) -> dict[in
     return needed
 
 
-def _largest(recording: Recording, steps: list[Step], needed: dict[int, Interval]) -> int:
+def _largest(recording: Recording, rules: list[Rule], needed: dict[int, Interval]) -> int:
     """Return how many numbers one substitution changes in the tensor where it changes most."""
     spans: dict[int, Interval] = {0: (0, 1)}
     largest = 1
-    for step in steps:
-        out = step.call.outputs[0]
+    for rule in rules:
+        out = rule.call.outputs[0]
         shape = recording.shapes[out]
-        if isinstance(step, LocalStep):
-            reads = [(i, a, b) for i, (a, b) in step.reads.items() if i in spans]
+        if isinstance(rule, LocalRule):
+            reads = [(i, a, b) for i, (a, b) in rule.reads.items() if i in spans]
             low = min(spans[i][0] - b for i, _, b in reads)
             high = max(spans[i][1] - a for i, a, _ in reads)
             spans[out] = (low, high)
             low_needed, high_needed = needed.get(out, EMPTY)
             largest = max(largest, min(high - low, high_needed - low_needed) * shape[1])
         else:
-            sizes = [recording.shapes[i] for i in (*step.call.outputs, *step.call.inputs)]
-            if isinstance(step, Whole):
+            sizes = [recording.shapes[i] for i in (*rule.call.outputs, *rule.call.inputs)]
+            if isinstance(rule, Whole):
                 largest = max(largest, *(math.prod(size[1:]) for size in sizes))
     return largest
 

@@ -1,4 +1,4 @@
-"""Convolutions by tiles against torch's conv1d in float64, by every variant that runs here."""
+"""Convolutions by Winograd against torch's conv1d in float64, by every variant that runs here."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.engine.convolution.winograd import TileConvolution, n_tiles, pays, vector_floats
+from cisweep.engine.convolution.winograd import WinogradConvolution, n_quads, pays, vector_floats
 
 VARIANTS = [floats for floats in (8, 16) if floats <= vector_floats()]
 needs_kernel = pytest.mark.skipif(not VARIANTS, reason="this processor has neither AVX2 nor more")
@@ -47,7 +47,7 @@ def test_equal_to_the_definition(
     x, weight, bias = example(seed, n, n_in, n_out, width, n_positions + reach - 2 * pad)
     bias = bias if has_bias else None
     x = x if channels_last else x.contiguous()
-    found = TileConvolution(weight, pad, dilation, floats)(x, bias)
+    found = WinogradConvolution(weight, pad, dilation, floats)(x, bias)
     wanted = expected(x, weight, bias, pad, dilation)
     assert found.shape == wanted.shape and found.dtype == torch.float32
     assert found.stride(1) == 1
@@ -59,7 +59,7 @@ def test_equal_to_the_definition(
 @pytest.mark.parametrize("channels", [64, 512])
 def test_many_channels_keep_their_precision(floats, channels):
     x, weight, bias = example(0, 1, channels, channels, 3, 300)
-    found = TileConvolution(weight, 4, 4, floats)(x, bias)
+    found = WinogradConvolution(weight, 4, 4, floats)(x, bias)
     wanted = expected(x, weight, bias, 4, 4)
     assert (found - wanted).abs().max() <= 5e-6 * wanted.abs().max()
 
@@ -67,7 +67,7 @@ def test_many_channels_keep_their_precision(floats, channels):
 @needs_kernel
 def test_a_window_has_the_same_bits_in_any_batch_and_with_any_threads():
     x, weight, bias = example(0, 5, 48, 64, 3, 700)
-    convolve = TileConvolution(weight, 8, 8)
+    convolve = WinogradConvolution(weight, 8, 8)
     whole = convolve(x, bias)
     alone = torch.cat([convolve(x[i : i + 1], bias) for i in range(5)])
     torch.set_num_threads(3)
@@ -79,7 +79,7 @@ def test_a_window_has_the_same_bits_in_any_batch_and_with_any_threads():
 def test_a_part_of_a_longer_tensor_is_read_in_place():
     x, weight, _ = example(0, 2, 64, 64, 3, 400)
     part = x[:, :, 30:330]
-    found, copied = (TileConvolution(weight, 2, 2)(each) for each in (part, part.contiguous()))
+    found, copied = (WinogradConvolution(weight, 2, 2)(each) for each in (part, part.contiguous()))
     assert torch.equal(found, copied)
 
 
@@ -87,23 +87,23 @@ def test_a_part_of_a_longer_tensor_is_read_in_place():
 def test_nan_reaches_what_reads_it():
     x, weight, bias = example(0, 1, 16, 16, 3, 100)
     x[0, 3, 50] = torch.nan
-    found = TileConvolution(weight, 1, 1)(x, bias)[0]
+    found = WinogradConvolution(weight, 1, 1)(x, bias)[0]
     assert found[:, 49:52].isnan().all()
     assert not found[:, :44].isnan().any() and not found[:, 56:].isnan().any()
 
 
 @pytest.mark.parametrize("n_positions", [1, 7, 8, 9, 31, 32, 33, 100])
 @pytest.mark.parametrize("dilation", [1, 2, 8, 50])
-def test_tiles_cover_each_output_once(n_positions, dilation):
+def test_quads_cover_each_output_once(n_positions, dilation):
     firsts = [p for p in range(n_positions) if p // dilation % 4 == 0]
     covered = [p + k * dilation for p in firsts for k in range(4)]
-    assert n_tiles(n_positions, dilation) == len(firsts)
+    assert n_quads(n_positions, dilation) == len(firsts)
     assert sorted(p for p in covered if p < n_positions) == list(range(n_positions))
 
 
 def test_it_is_not_taken_where_it_does_not_pay():
     assert not pays(64, 4, 21, 1, 2000)  # few channels
     assert not pays(64, 64, 1, 1, 2000) and not pays(64, 64, 4, 1, 2000)  # nothing saved
-    assert not pays(64, 64, 3, 512, 600)  # most of each tile does not exist
+    assert not pays(64, 64, 3, 512, 600)  # most of each quad does not exist
     assert not pays(17, 17, 3, 1, 2000)  # most of each vector does not exist
     assert pays(64, 64, 3, 1, 2000) == (vector_floats() > 0)

@@ -13,7 +13,7 @@ from cisweep.engine.calls import Call, name_of, run_call
 from cisweep.engine.constants import Stills
 from cisweep.engine.executor import Program, execute
 from cisweep.engine.policy import FastPathOff
-from cisweep.engine.propagation.parsing import local_step
+from cisweep.engine.propagation.parsing import local_rule
 from cisweep.engine.propagation.rules import Convolution, Pointwise, Sum
 from cisweep.engine.recording import record
 
@@ -39,42 +39,42 @@ class Sliding:
         self.alike: set[int] = set()  # constants of which one window's is taken for all
         # Positions [start, end) of each sliding tensor that no padding of the window reaches.
         self.clean: dict[int, tuple[int, int]] = {0: (0, self.window_bp)}
-        self.steps: list[Any] = []
+        self.rules: list[Any] = []
         local = {0}
         for call in self.recording.active_calls:
-            step = local_step(call, self.recording, local)
-            if step is not None and step.is_local:
+            rule = local_rule(call, self.recording, local)
+            if rule is not None and rule.is_local:
                 local.update(call.outputs)
-                self.clean[call.outputs[0]] = self._clean(step)
+                self.clean[call.outputs[0]] = self._clean(rule)
             else:
-                self._check_gather(call, step)
-            self.steps.append(step)
+                self._check_gather(call, rule)
+            self.rules.append(rule)
         for number in self.recording.outputs:
             self._check_clean(number, "an output")
         self.program = Program.of(self.recording, self.recording.active_calls)
         self.in_place = self._in_place()
 
     def _in_place(self) -> dict[int, int]:
-        """Return the number of the tensor that each step may overwrite."""
+        """Return the number of the tensor that each call may overwrite."""
 
         def is_new(index: int) -> bool:
-            return isinstance(self.steps[index], Pointwise | Convolution)
+            return isinstance(self.rules[index], Pointwise | Convolution)
 
         return self.program.overwritable(
-            may=lambda index, _: isinstance(self.steps[index], Pointwise),
+            may=lambda index, _: isinstance(self.rules[index], Pointwise),
             makes_new=is_new,
             keeps_views=lambda index: not is_new(index),
         )
 
-    def _clean(self, step: Any) -> tuple[int, int]:
+    def _clean(self, rule: Any) -> tuple[int, int]:
         starts, ends = [], []
-        for number, (a, b) in step.reads.items():
+        for number, (a, b) in rule.reads.items():
             if number in self.clean:
                 starts.append(self.clean[number][0] - a)
                 ends.append(self.clean[number][1] - b)
             else:
                 self._check_constant(number)
-        length = self.shapes[step.call.outputs[0]][2]
+        length = self.shapes[rule.call.outputs[0]][2]
         return max(0, *starts), min(length, *ends)
 
     def _check_constant(self, number: int) -> None:
@@ -83,10 +83,10 @@ class Sliding:
             raise _not_sliding("a constant differs between positions of the window")
         self.alike.add(number)
 
-    def _check_gather(self, call: Call, step: Any) -> None:
+    def _check_gather(self, call: Call, rule: Any) -> None:
         sliding = [i for i in call.inputs if i in self.clean]
         name = name_of(call.function)
-        if sliding and step is None and name not in _LAYOUTS:
+        if sliding and rule is None and name not in _LAYOUTS:
             raise _not_sliding(f"{name} does not slide along the sequence")
         for number in sliding:
             self._check_clean(number, name)
@@ -103,18 +103,18 @@ class Sliding:
             )
 
     @torch.no_grad()
-    def __call__(self, tile: Tensor, n_windows: int) -> Any:
-        """Return the model's output of n windows; `tile` is one-hot (1, 4, length)."""
-        longer = tile.shape[2] - self.window_bp
+    def __call__(self, stretch: Tensor, n_windows: int) -> Any:
+        """Return the model's output of n windows; `stretch` is one-hot (1, 4, length)."""
+        longer = stretch.shape[2] - self.window_bp
         self.stills.check_same_rows(self.alike, n_windows)
-        values: dict[int, Tensor] = {0: tile}
+        values: dict[int, Tensor] = {0: stretch}
 
         def run(index: int) -> list[Tensor]:
-            call, step = self.program.calls[index], self.steps[index]
+            call, rule = self.program.calls[index], self.rules[index]
             if index in self.in_place:
-                return [self._overwrite(index, call, step, values, longer)]
-            if step is not None and step.is_local:
-                return self._slide(call, step, values, longer)
+                return [self._overwrite(index, call, rule, values, longer)]
+            if rule is not None and rule.is_local:
+                return self._slide(call, rule, values, longer)
             given = {i: self._windows(i, values, n_windows) for i in call.inputs}
             return run_call(call, given, n_windows)
 
@@ -122,19 +122,19 @@ class Sliding:
         return self.recording.result(lambda number: self._windows(number, values, n_windows))
 
     def _overwrite(
-        self, index: int, call: Call, step: Any, values: dict[int, Tensor], longer: int
+        self, index: int, call: Call, rule: Any, values: dict[int, Tensor], longer: int
     ) -> Tensor:
         """Run a rectifier or a sum in the memory of its input; anything else as usual."""
         target = values[self.in_place[index]]
-        if isinstance(step, Sum) and len(set(step.numbers)) == 2:
-            other = next(i for i in step.numbers if i != self.in_place[index])
+        if isinstance(rule, Sum) and len(set(rule.numbers)) == 2:
+            other = next(i for i in rule.numbers if i != self.in_place[index])
             if other in values:
                 return target.add_(values[other])
-        if getattr(step, "function", None) is torch.relu:
+        if getattr(rule, "function", None) is torch.relu:
             return target.relu_()
-        return self._slide(call, step, values, longer)[0]
+        return self._slide(call, rule, values, longer)[0]
 
-    def _slide(self, call: Call, step: Any, values: dict[int, Tensor], longer: int) -> list[Tensor]:
+    def _slide(self, call: Call, rule: Any, values: dict[int, Tensor], longer: int) -> list[Tensor]:
         """Run an operation over a stretch that is `longer` than a window."""
         given = {}
         for i in call.inputs:
@@ -143,7 +143,7 @@ class Sliding:
             else:
                 still = self.stills.get(i, 1)
                 given[i] = still[:, :, :1].expand(*still.shape[:2], still.shape[2] + longer)
-        if call.function is torch.Tensor.__getitem__ and not hasattr(step, "index"):
+        if call.function is torch.Tensor.__getitem__ and not hasattr(rule, "index"):
             start, end, _ = call.args[1][-1].indices(self.shapes[call.inputs[0]][2])
             return [given[call.inputs[0]][:, :, start : end + longer]]
         return run_call(call, given, 1)
