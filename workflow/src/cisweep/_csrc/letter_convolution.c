@@ -12,8 +12,11 @@
 #define X86_VARIANTS 0
 #endif
 
-enum { FLOATS = 16, NONE = -1, SEVERAL = -2 };
-typedef float vec __attribute__((vector_size(4 * FLOATS), aligned(4), may_alias));
+enum { BLOCK = 16, NONE = -1, SEVERAL = -2 };
+/* As wide as a register of each variant: the compiler keeps sums of wider ones in memory. */
+typedef float vec16 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float vec4 __attribute__((vector_size(16), aligned(4), may_alias));
 
 struct layer {
     int64_t length, n_positions, dilation, pad;
@@ -35,17 +38,19 @@ static void read_letters(const struct layer *layer, const float *x, int64_t chan
     }
 }
 
-/* n vectors of outputs from the output `first` on, at all positions. */
-#define DEFINE_ADD(name, n, TARGET)                                                                \
+/* n blocks of outputs from the output `first` on, at all positions. */
+#define DEFINE_ADD(name, n, vec, TARGET)                                                           \
     TARGET static void name##n(const struct layer *layer, const float *x, int64_t channel,         \
                                int64_t row, const int8_t *letter, const float *value, int first,   \
                                float *y)                                                           \
     {                                                                                              \
-        const int64_t d = layer->dilation, filled = (layer->n_out + FLOATS - 1) / FLOATS * FLOATS; \
+        const int64_t d = layer->dilation, filled = (layer->n_out + BLOCK - 1) / BLOCK * BLOCK;    \
         const int here = layer->n_out - first;                                                     \
+        enum { LANES = sizeof(vec) / sizeof(float), VECS = n * BLOCK / LANES };                    \
         for (int64_t p = 0; p < layer->n_positions; p++) {                                         \
-            vec sum[n];                                                                            \
-            for (int j = 0; j < n; j++) sum[j] = *(const vec *)(layer->bias + first + j * FLOATS); \
+            vec sum[VECS];                                                                         \
+            for (int j = 0; j < VECS; j++)                                                         \
+                sum[j] = *(const vec *)(layer->bias + first + j * LANES);                          \
             const float *w = layer->weight + first;                                                \
             int64_t q = p - layer->pad;                                                            \
             for (int t = 0; t < layer->width; t++, q += d, w += layer->n_in * filled) {            \
@@ -53,30 +58,30 @@ static void read_letters(const struct layer *layer, const float *x, int64_t chan
                 const int one = letter[q] != SEVERAL;                                              \
                 for (int c = one ? letter[q] : 0; c < layer->n_in; c++) {                          \
                     const float v = one ? value[q] : x[q * row + c * channel];                     \
-                    for (int j = 0; j < n; j++)                                                    \
-                        sum[j] += v * *(const vec *)(w + c * filled + j * FLOATS);                 \
+                    for (int j = 0; j < VECS; j++)                                                 \
+                        sum[j] += v * *(const vec *)(w + c * filled + j * LANES);                  \
                     if (one) break;                                                                \
                 }                                                                                  \
             }                                                                                      \
             float *to = y + p * layer->n_out + first;                                              \
-            if (here >= n * FLOATS) memcpy(to, sum, sizeof sum);                                   \
+            if (here >= n * BLOCK) memcpy(to, sum, sizeof sum);                                    \
             else memcpy(to, sum, sizeof(float) * (size_t)here);                                    \
         }                                                                                          \
     }
-#define DEFINE_ADDS(name, TARGET)                                                                  \
-    DEFINE_ADD(name, 1, TARGET)                                                                    \
-    DEFINE_ADD(name, 2, TARGET)                                                                    \
-    DEFINE_ADD(name, 3, TARGET)                                                                    \
-    DEFINE_ADD(name, 4, TARGET)                                                                    \
+#define DEFINE_ADDS(name, vec, TARGET)                                                             \
+    DEFINE_ADD(name, 1, vec, TARGET)                                                               \
+    DEFINE_ADD(name, 2, vec, TARGET)                                                               \
+    DEFINE_ADD(name, 3, vec, TARGET)                                                               \
+    DEFINE_ADD(name, 4, vec, TARGET)                                                               \
     static const add_fn name[4] = {name##1, name##2, name##3, name##4};
 
 typedef void (*add_fn)(const struct layer *, const float *, int64_t, int64_t, const int8_t *,
                        const float *, int, float *);
 
-DEFINE_ADDS(add_portable, )
+DEFINE_ADDS(add_portable, vec4, )
 #if X86_VARIANTS
-DEFINE_ADDS(add_avx2, __attribute__((target("avx2,fma"))))
-DEFINE_ADDS(add_avx512, __attribute__((target("avx512f,fma"))))
+DEFINE_ADDS(add_avx2, vec8, __attribute__((target("avx2,fma"))))
+DEFINE_ADDS(add_avx512, vec16, __attribute__((target("avx512f,fma"))))
 #endif
 
 static const add_fn *best_add(void)
@@ -110,8 +115,8 @@ int64_t letter_convolve(const float *x, int64_t batch, int64_t channel, int64_t 
     for (int64_t i = begin; i < end; i++) {
         const float *window = x + i * batch;
         read_letters(&layer, window, channel, row, letter, value);
-        for (int first = 0; first < n_out; first += 4 * FLOATS) {
-            const int left = (n_out - first + FLOATS - 1) / FLOATS, n = left < 4 ? left : 4;
+        for (int first = 0; first < n_out; first += 4 * BLOCK) {
+            const int left = (n_out - first + BLOCK - 1) / BLOCK, n = left < 4 ? left : 4;
             add[n - 1](&layer, window, channel, row, letter, value, first,
                        y + i * n_positions * n_out);
         }
