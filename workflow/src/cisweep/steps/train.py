@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from cisweep.config.base import Arguments, Name, Strict, check_distinct
-from cisweep.config.model import TargetConfig, check_module, check_scalars
+from cisweep.config.model import TargetConfig, check_loss, check_scalars
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
 
@@ -360,7 +360,7 @@ class Recipe(Strict):
             raise ValueError("data of kind peaks needs task multilabel and split.by regions")
         if self.folds and self.split.by != "regions":
             raise ValueError("folds need split.by regions")
-        check_module(self.module)
+        check_loss(self.module, self.task)
         check_scalars(self.targets or [])
         self._check_split()
         for sequence in self.spot_check:
