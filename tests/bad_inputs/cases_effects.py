@@ -153,6 +153,22 @@ NUMBERS = [
           data={"values": ["value", "tissue"]}),
 ]  # fmt: skip
 
+
+def fragments(name: str, row: str, *says: str) -> Case:
+    """Return the case of a training on a bad file of fragments."""
+    data = {"kind": "signal", "signal": ["{dir}/f.tsv"], "peaks": "{dir}/p.bed", "output_bp": 50}
+    return training(f"fragments {name}", PEAK | {"f.tsv": f"#10x\nchrA\t5\t90\n{row}\n"}, data,
+                    "{dir}/f.tsv", *says)  # fmt: skip
+
+
+FRAGMENTS = [
+    fragments("of a word", "chrA\tfive\t90", "rows are not chrom, start, end (", "'five'",
+              "give fragments as tab-separated chrom, start, end"),
+    fragments("of two columns", "chrA\t5", "rows are not chrom, start, end (", "tab-separated"),
+    fragments("beyond the chromosome", "chrA\t5\t999999",
+              "row 3: fragment chrA:5-999999 leaves its chromosome", "reads were mapped to"),
+]  # fmt: skip
+
 LOSSES = [
     train("BPNet as a regression", M, "module: BPNet gives a profile and its counts",
           "task regression does not learn that; use Linear or CNN", module="BPNet"),
@@ -162,4 +178,4 @@ LOSSES = [
            "task profile does not learn that; use BPNet or ChromBPNet", module="CNN"),
 ]  # fmt: skip
 
-CASES = [*SUMMITS, *VARIANTS, *UNREAD, *IMPORTS, *NUMBERS, *LOSSES]
+CASES = [*SUMMITS, *VARIANTS, *UNREAD, *IMPORTS, *NUMBERS, *FRAGMENTS, *LOSSES]

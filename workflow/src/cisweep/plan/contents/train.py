@@ -9,7 +9,7 @@ from cisweep.config.import_paths import check_import
 from cisweep.errors import CisweepError, ConfigError, RegionError, stop_at_faults
 from cisweep.genome.fasta import Genome
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.reads import check_bam
+from cisweep.genome.reads import check_bam, check_fragments
 from cisweep.genome.signal import check_signal
 from cisweep.plan.contents import Check
 from cisweep.plan.contents.training_tables import check_numbers, header_of, labels_of
@@ -206,6 +206,11 @@ def _training_checks(data: Any, key: str) -> list[Check]:
     tracks = [*getattr(data, "signal", []), *getattr(data, "controls", [])]
     bams = [path for path in tracks if path.suffix == ".bam"]
     found += [partial(check_bam, path, genome.lengths) for path in bams]
+    found += [
+        partial(check_fragments, path, genome.lengths)
+        for path in tracks
+        if is_reads(path) and path not in bams
+    ]
     if bigwigs := [path for path in tracks if not is_reads(path)]:
         found.append(partial(check_signal, bigwigs, genome.lengths, thoroughly=True))
     return found
