@@ -290,7 +290,7 @@ class OptimizerConfig(Strict):
     epochs: int = Field(50, ge=1)
     """Largest number of epochs."""
     batch_size: int = Field(64, ge=1)
-    """Number of examples in one step of the optimiser."""
+    """Number of examples in one update of the weights."""
     learning_rate: float = Field(1e-3, gt=0)
     """Learning rate of the first epoch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
