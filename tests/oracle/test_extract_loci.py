@@ -107,3 +107,15 @@ def test_an_unknown_chromosome_is_an_error(folder):
     with pytest.raises(RegionError, match="not in the sequences: chrX.*Mend: pass `chroms`"):
         extract_loci(table, folder / "g.fa", in_window=20)
     assert extract_loci(table, folder / "g.fa", in_window=20, chroms=["chr1"]).shape == (1, 4, 20)
+
+
+def test_summits_of_a_table_are_those_of_its_file(folder, tmp_path):
+    table = pd.read_csv(folder / "l0.bed", sep="\t", header=None)
+    table.loc[3, 9] = -1  # none is called
+    table.to_csv(tmp_path / "t.bed", sep="\t", header=False, index=False)
+    options = {"sequences": folder / "g.fa", "in_window": 50, "summits": True}
+    found = extract_loci(table, **options)
+    np.testing.assert_array_equal(found, extract_loci(tmp_path / "t.bed", **options))
+    table.loc[3, 9] = table.loc[3, 2] - table.loc[3, 1]
+    with pytest.raises(RegionError, match="row 3 of the table: summit .* is not in its peak"):
+        extract_loci(table, **options)

@@ -114,6 +114,50 @@ def test_the_objective_of_profiles_is_their_loss():
         torch.testing.assert_close(found[name], value)
 
 
+class Gives(torch.nn.Module):
+    """A module whose outputs have these shapes behind the batch; it is seen in evaluation alone."""
+
+    def __init__(self, *shapes):
+        super().__init__()
+        self.shapes = shapes
+
+    def forward(self, x):
+        assert not self.training
+        found = [x.new_zeros(len(x), *shape) for shape in self.shapes]
+        return found[0] if len(found) == 1 else found
+
+
+@pytest.mark.parametrize("task", ["regression", "multilabel", "multiclass", "profile"])
+@pytest.mark.parametrize(
+    ("shapes", "scalar", "profile"),
+    [
+        ([(3,)], True, False),
+        ([(3,), (5,)], True, False),
+        ([(2, 8), (1,)], False, True),
+        ([(2, 8)], False, False),
+        ([(2, 6), (1,)], False, False),
+        ([(2, 8), (2,)], False, False),
+        ([(4,)], False, False),
+        ([()], False, False),
+    ],
+)
+def test_outputs_that_a_loss_does_not_take_are_refused(task, shapes, scalar, profile):
+    model = Gives(*shapes)
+    batch = Batch(torch.zeros(1, 10, dtype=torch.uint8), targets={"counts": torch.zeros(1, 2, 8)})
+    if profile if task == "profile" else scalar:
+        losses.check_outputs(model, batch, task, 3)
+    else:
+        given = " and ".join(str((1, *shape)) for shape in shapes)
+        wanted = "(1, 2, 8) and (1, 1)" if task == "profile" else "(1, 3)"
+        with pytest.raises(TrainingError) as caught:
+            losses.check_outputs(model, batch, task, 3)
+        assert str(caught.value) == (
+            f"module: Gives gives {given} for 1 examples, and task {task} learns {wanted}. Mend: "
+            "use a module, module_args or a task that fit each other"
+        )
+    assert model.training
+
+
 def test_unknown_task_lists_the_known_ones():
     with pytest.raises(TrainingError, match="no task 'rank'.*regression, multilabel, multiclass"):
         losses.scalar_objective("rank")

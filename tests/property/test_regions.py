@@ -153,6 +153,19 @@ def test_a_narrowpeak_is_centred_on_its_summit(tmp_path):
         read_bed(tmp_path / "q.narrowPeak")
 
 
+@pytest.mark.parametrize("summit", [-2, 100, 199, 10**9])
+def test_a_summit_outside_its_peak_is_refused(tmp_path, summit):
+    row = "chr1\t100\t200\tp\t0\t.\t1\t2\t3\t{}\n"
+    path = tmp_path / "p.narrowPeak"
+    path.write_text(row.format(99) + row.format(summit) + row.format(summit))
+    with pytest.raises(RegionError) as caught:
+        read_bed(path)
+    assert str(caught.value) == (
+        f"{path}, line 2: summit {summit} (column 10) is not in its peak 100 to 200, which has 100 "
+        "bp (2 such rows). Mend: give its distance from the start, 0 to 99, or -1 for none"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

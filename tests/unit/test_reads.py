@@ -8,7 +8,7 @@ import pysam
 import pytest
 
 from cisweep.errors import GenomeError
-from cisweep.genome.reads import EndCounting, count_ends, read_chromosomes
+from cisweep.genome.reads import EndCounting, check_fragments, count_ends, read_chromosomes
 from cisweep.outputs.bigwig import write_counts
 
 LENGTHS = {"chrB": 3000, "chrA": 500, "empty": 40}
@@ -136,6 +136,18 @@ def test_broken_fragments(tmp_path, rows, message):
     path = write_fragments(tmp_path / "f.tsv", rows)
     with pytest.raises(GenomeError, match=message):
         list(count_ends(path, LENGTHS))
+    if "two" not in message:
+        with pytest.raises(GenomeError, match=message):
+            check_fragments(path, LENGTHS)
+
+
+def test_only_the_first_fragments_are_looked_at_before_any_job(tmp_path, monkeypatch):
+    places = [("scaffold", 1, 9), ("scaffold", 2, 9), ("chrA", 480, 30)]
+    path = write_fragments(tmp_path / "f.tsv", places)
+    with pytest.raises(GenomeError, match="row 3: fragment chrA:480-510"):
+        check_fragments(path, LENGTHS)
+    monkeypatch.setattr("cisweep.genome.reads.LOOKED_AT", 2)
+    check_fragments(path, LENGTHS)
 
 
 @pytest.mark.parametrize("name", ["NA", "nan", "null"])

@@ -307,7 +307,7 @@ def test_nearest_centres_by_brute_force():
     np.testing.assert_array_equal(_nearest(one, other), expected)
 
 
-def test_peaks_against_background(genome):
+def test_peaks_against_negatives(genome):
     made = peaks_recipe(genome)
     (trained,) = train_model("ap1", made, genome / "out", RunOptions(scratch=genome / "scratch"))
     rows = {

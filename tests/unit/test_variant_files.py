@@ -22,6 +22,7 @@ from cisweep.genome.variants.reading import (
     iter_variants,
     read_vcf,
 )
+from cisweep.genome.variants.selection import Selection
 from cisweep.steps.variants import VariantsConfig
 
 #            0         10        20
@@ -158,6 +159,7 @@ def test_all_formats_give_the_same_variants(tmp_path, name):
         lines = ["chrom pos_1based ref alt id group", "chr1 4 A G a exon", 'chrM 2 C "T,CG"']
         text = "\n".join(line.replace(" ", comma) for line in lines) + "\n"
         (gzip.open if name.endswith("gz") else open)(path, "wt").write(text)
+        policy = VariantPolicy()
     assert read_vcf(path, GENOME, policy).kept == expected
     assert [v.group for v in expected] == ["exon", "", ""]
 
@@ -165,6 +167,38 @@ def test_all_formats_give_the_same_variants(tmp_path, name):
 def test_aliases_rename_contigs(tmp_path):
     path = vcf(tmp_path, ("1", 4, ".", "A", "G"))
     assert read_vcf(path, GENOME, VariantPolicy({"1": "chr1"})).kept[0].chrom == "chr1"
+
+
+ALIASES = VariantPolicy({"1": "chr1", "2": "chr2"})
+
+
+def test_an_alias_of_no_contig_of_the_file_is_refused(tmp_path, monkeypatch):
+    row = ("1", 4, ".", "A", "G")
+    message = "steps.variants.contig_aliases.2: contig '2', which {} has not. Mend: use its names ("
+    path = vcf(tmp_path, row)
+    with pytest.raises(VariantError, match=re.escape(message.format(path) + "1")):
+        read_vcf(path, GENOME, ALIASES)
+    declared = vcf(tmp_path, row, header="##contig=<ID=2>\n", name="d.vcf")
+    assert read_vcf(declared, GENOME, ALIASES).kept[0].chrom == "chr1"
+    # Of a large file what the header declares; what it does not, its reading tells.
+    monkeypatch.setattr(variants, "LOOKED_AT", 0)
+    check_variants(declared, ALIASES, GENOME)
+    known = vcf(tmp_path, row, header="##contig=<ID=1>\n", name="h.vcf")
+    with pytest.raises(VariantError, match=re.escape(message.format(known) + "1")):
+        check_variants(known, ALIASES, GENOME)
+    table = tmp_path / "t.tsv"
+    table.write_text("chrom\tpos_1based\tref\talt\n1\t4\tA\tG\n1\t5\tA\tG\n")
+    check_variants(table, ALIASES, GENOME)
+    with pytest.raises(VariantError, match=re.escape(message.format(table) + "1")):
+        list(Selection(table, GENOME, ALIASES, lambda chrom: True, tmp_path).kept())
+
+
+def test_a_table_has_no_info_fields(tmp_path):
+    table = tmp_path / "t.tsv"
+    table.write_text("chrom\tpos_1based\tref\talt\tgroup\nchr1\t4\tA\tG\texon\n")
+    assert read_vcf(table, GENOME).kept[0].group == "exon"
+    message = "a table has no INFO fields, and group_info is 'SET'. Mend: name the groups in a col"
+    stops(table, message, VariantPolicy(group_info="SET"))
 
 
 def phased(folder, *rows):

@@ -9,6 +9,11 @@ from typing import Any
 
 from cisweep.errors import CisweepError
 
+IMPORT_MEND = (
+    "name it as package.module:function or package.module:Class, with the folder of the package "
+    "on PYTHONPATH"
+)
+
 
 def exports(
     package: str, module_of: dict[str, str], modules: Iterable[str] = ()
@@ -52,6 +57,5 @@ def from_path(path: str, error: type[CisweepError], where: str) -> Any:
         raise error(
             f"{path!r} cannot be imported ({type(fault).__name__}: {fault})",
             where=where,
-            mend="name it as package.module:function or package.module:Class, with the folder of "
-            "the package on PYTHONPATH",
+            mend=IMPORT_MEND,
         ) from fault

@@ -7,7 +7,6 @@ torch. Relative paths are relative to the model.yaml itself.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal, Self
 
@@ -15,6 +14,7 @@ from pydantic import Field, model_validator
 
 from cisweep.config.adapters import ADAPTERS, adapters_that, declared
 from cisweep.config.base import Arguments, Name, Package, Strict, check_distinct
+from cisweep.config.import_paths import module_file
 from cisweep.contracts import digest as short_digest
 
 HUB = "hub:"
@@ -29,6 +29,8 @@ STRAND_ENDINGS = (".plus", ".minus")
 
 BUILT_IN_MODULES = ("Linear", "CNN", "BPNet", "ChromBPNet")
 """Names of the built-in modules, as cisweep.models.modules has them (torch)."""
+PROFILE_MODULES = ("BPNet", "ChromBPNet")
+"""Those that give a profile and its counts; the others give one number per task."""
 
 LANGUAGE_HEADS = {"ForCausalLM": "causal", "LMHeadModel": "causal", "ForMaskedLM": "masked"}
 """End of an architecture's name in transformers -> what its language head predicts."""
@@ -46,6 +48,19 @@ def check_module(module: str) -> None:
             f"module: {module!r} is not an import path package.module:Class (letters, digits, _ "
             "and . before the colon, a name after it)"
         )
+
+
+def check_loss(module: str, task: str) -> None:
+    """Raise ValueError as check_module, or if the loss of a task does not take what it gives."""
+    check_module(module)
+    if module not in BUILT_IN_MODULES or (module in PROFILE_MODULES) == (task == "profile"):
+        return
+    gives = "a profile and its counts" if module in PROFILE_MODULES else "one number per task"
+    fitting = [m for m in BUILT_IN_MODULES if (m in PROFILE_MODULES) == (task == "profile")]
+    raise ValueError(
+        f"module: {module} gives {gives}, and task {task} does not learn that; use "
+        f"{' or '.join(fitting)}, or another task"
+    )
 
 
 class InputConfig(Strict):
@@ -76,6 +91,13 @@ class InputConfig(Strict):
             )
         if self.kind == "column" and self.column is None:
             raise ValueError("name the `column` of the sequence table")
+        kinds = {"paths": ("bigwig",), "column": ("column",), "value": ("constant",)}
+        idle = [key for key in kinds if getattr(self, key) and self.kind not in kinds[key]]
+        if idle:
+            raise ValueError(
+                f"{idle[0]} is of a {kinds[idle[0]][0]} input, and an input of kind {self.kind} "
+                "does not read it; correct kind, or leave it out"
+            )
         return self
 
 
@@ -360,13 +382,7 @@ class ModelConfig(Strict):
         """
         if self.module is None or ":" not in self.module:
             return None
-        folders, spec = None, None
-        for part in self.module.split(":")[0].split("."):
-            spec = PathFinder.find_spec(part, folders)
-            if spec is None:
-                return None  # the adapter says what is wrong
-            folders = spec.submodule_search_locations
-        return Path(spec.origin) if spec.has_location else None
+        return module_file(self.module)
 
 
 def _files_in(path: Path) -> list[Path]:

@@ -11,7 +11,13 @@ from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.errors import RegionError
 from cisweep.genome.fasta import Genome, SequenceSource, window_tokens
-from cisweep.genome.regions import Regions, merge_intervals, overlaps, read_bed
+from cisweep.genome.regions import (
+    Regions,
+    check_summits,
+    merge_intervals,
+    overlaps,
+    read_bed,
+)
 from cisweep.genome.signal import check_signal, read_signal
 
 EXCLUSION_BP = 100
@@ -59,7 +65,7 @@ def extract_loci(
         widened by max_jitter on both sides; an odd window reaches one base further to the right.
     min_counts, max_counts: limits, both included, of the sum of signals[target_idx].
     n_loci: the largest number that is kept.
-    summits: centre on start + column 10 instead.
+    summits: centre on start + column 10 instead, unless that is -1.
     exclusion_lists: like loci; windows that touch a 100-bp chunk that these touch are left out.
     return_mask: also say which of the loci (after `chroms`) were kept.
     verbose: no effect.
@@ -154,7 +160,9 @@ def _rows_of(loci: Loci, summits: bool) -> tuple[np.ndarray, np.ndarray, np.ndar
     start, end = (loci.iloc[:, i].to_numpy(dtype=np.int64) for i in (1, 2))
     if not summits:
         return chrom, start, end, start + (end - start) // 2
-    return chrom, start, end, start + loci.iloc[:, 9].to_numpy(dtype=np.int64)
+    summit = loci.iloc[:, 9].to_numpy(dtype=np.int64)
+    check_summits(summit, start, end, lambda i: f"row {i} of the table")
+    return chrom, start, end, np.where(summit >= 0, start + summit, (start + end) // 2)
 
 
 def _interleaved(

@@ -19,6 +19,8 @@ from cisweep.textfile import open_text
 
 _BLOCK_BP = 4_000_000
 _ROWS = 1_000_000
+LOOKED_AT = 100_000
+"""Rows of a file of fragments that are looked at before any job."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,21 @@ def check_bam(path: Path, lengths: dict[str, int]) -> None:
     """Raise GenomeError unless a BAM can be opened, has an index, and is of this genome."""
     with _opened_bam(path, lengths):
         pass
+
+
+def check_fragments(path: Path, lengths: dict[str, int]) -> None:
+    """Raise GenomeError unless the first LOOKED_AT rows of a file are fragments of this genome.
+
+    A shorter file needs a chromosome of the genome too; of a longer one count_ends says it.
+    """
+    first = next(_fragment_rows(path, LOOKED_AT), None)
+    if first is None:
+        raise GenomeError("has no fragment", where=str(path))
+    for chrom, part in first.groupby("chrom", sort=False):
+        if chrom in lengths:
+            _check_fragments(path, part, lengths[chrom])
+    if len(first) < LOOKED_AT:
+        _check_chromosomes(path, dict.fromkeys(first["chrom"], 0), lengths)
 
 
 @contextmanager
@@ -170,7 +187,7 @@ def _fragment_ends(path: Path, lengths: dict[str, int], counting: EndCounting) -
         yield seen[-1], 0, counts
 
 
-def _fragment_rows(path: Path) -> Iterator[pd.DataFrame]:
+def _fragment_rows(path: Path, at_once: int | None = None) -> Iterator[pd.DataFrame]:
     """Yield (chrom, start, end) of the rows, numbered from 0, comments left out."""
     with open_text(path, GenomeError) as handle:
         comments = 0
@@ -183,7 +200,7 @@ def _fragment_rows(path: Path) -> Iterator[pd.DataFrame]:
             table = pd.read_csv(
                 handle, sep="\t", header=None, usecols=[0, 1, 2], names=["chrom", "start", "end"],
                 skiprows=comments, dtype={"chrom": str, "start": np.int64, "end": np.int64},
-                chunksize=_ROWS, na_filter=False,
+                chunksize=at_once or _ROWS, na_filter=False,
             )  # fmt: skip
             for rows in table:
                 rows.index += comments

@@ -4,7 +4,7 @@ Every region that gets no window has a row and a reason; what cannot be parsed i
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,7 +170,26 @@ def _centres(path, fields, number, start, end, summits) -> np.ndarray:
         raise RegionError("a narrowPeak row has 10 columns", where=f"{path}, line {short}")
     summit = _integers([r[9] for r in fields], number, "summit (column 10)", path)
     # -1 is the format's word for "no summit called".
+    check_summits(summit, start, end, lambda i: f"{path}, line {number[i]}")
     return np.where(summit >= 0, start + summit, centre)
+
+
+def check_summits(
+    summit: np.ndarray, start: np.ndarray, end: np.ndarray, where: Callable[[int], str]
+) -> None:
+    """Raise a RegionError for the first summit (N,), counted from `start`, that is not in its row.
+
+    -1 stands for none. where: place of row i.
+    """
+    wrong = np.flatnonzero((summit < -1) | (summit >= end - start))
+    if len(wrong):
+        i = int(wrong[0])
+        raise RegionError(
+            f"summit {summit[i]} (column 10) is not in its peak {start[i]} to {end[i]}, which has "
+            f"{end[i] - start[i]} bp" + (f" ({len(wrong)} such rows)" if len(wrong) > 1 else ""),
+            where=where(i),
+            mend=f"give its distance from the start, 0 to {end[i] - start[i] - 1}, or -1 for none",
+        )
 
 
 def whole_sequences(lengths: dict[str, int]) -> Regions:

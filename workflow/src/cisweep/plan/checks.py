@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cisweep.config.import_paths import check_import
 from cisweep.config.yaml_files import check_repeated_keys
 from cisweep.errors import ConfigError, GenomeError, RegionError, stop_at_faults
 from cisweep.plan.accounting import check_share_of, dropped_table, n_regions
@@ -40,6 +41,11 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
     plan = plans[0]
     missing = plan.missing_files()
     checks: list[Check] = [plan.check_inputs, partial(_check_files, plan, missing)]
+    checks += [
+        partial(check_import, model.module, f"models.{name}.module")
+        for name, model in plan.models.items()
+        if model.module is not None and ":" in model.module
+    ]
     checks += [partial(_check_names, plan), partial(_check_lengths, plan)]
     checks += [partial(_check_n, plan, model) for model in plan.models]
     checks += step_checks(plan)

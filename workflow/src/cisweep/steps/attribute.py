@@ -52,6 +52,10 @@ class AttributeConfig(StepConfig):
         span = self.references_span_bp
         if span is not None and not 0 <= span[0] < span[1]:
             raise ValueError(f"references_span_bp {span} is not 0 <= start < end")
+        given = {"references": ":" in self.references, "references_span_bp": span is not None}
+        if self.method == "ism" and any(given.values()):
+            idle = next(key for key, there in given.items() if there)
+            raise ValueError(f"{idle} has no effect: method ism needs no references; leave it out")
         return self
 
 

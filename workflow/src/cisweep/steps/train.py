@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from cisweep.config.base import Arguments, Name, Strict, check_distinct
-from cisweep.config.model import TargetConfig, check_module, check_scalars
+from cisweep.config.model import TargetConfig, check_loss, check_scalars
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
 
@@ -290,7 +290,7 @@ class OptimizerConfig(Strict):
     epochs: int = Field(50, ge=1)
     """Largest number of epochs."""
     batch_size: int = Field(64, ge=1)
-    """Number of examples in one step of the optimiser."""
+    """Number of examples in one update of the weights."""
     learning_rate: float = Field(1e-3, gt=0)
     """Learning rate of the first epoch."""
     optimizer: Literal["adam", "adamw"] = "adamw"
@@ -360,7 +360,7 @@ class Recipe(Strict):
             raise ValueError("data of kind peaks needs task multilabel and split.by regions")
         if self.folds and self.split.by != "regions":
             raise ValueError("folds need split.by regions")
-        check_module(self.module)
+        check_loss(self.module, self.task)
         check_scalars(self.targets or [])
         self._check_split()
         for sequence in self.spot_check:

@@ -45,6 +45,32 @@ def outputs_of(model: nn.Module, batch: Batch) -> list[Tensor]:
     return [found] if isinstance(found, Tensor) else list(found)
 
 
+@torch.no_grad()
+def check_outputs(model: nn.Module, batch: Batch, task: str, n_tasks: int) -> None:
+    """Raise a TrainingError unless the loss of a task takes what a model gives for a batch of N.
+
+    That is (N, n_tasks), which other outputs may follow, or of task profile the logits of the
+    observed counts (N, strands, L) and log counts (N, 1).
+    """
+    training = model.training
+    found = [tuple(y.shape) for y in outputs_of(model.eval(), batch)]
+    model.train(training)
+    wanted: list[tuple[int, ...]] = [(len(batch), n_tasks)]
+    if task == "profile":
+        wanted = [tuple(batch.targets["counts"].shape), (len(batch), 1)]
+        fits = found == wanted
+    else:
+        fits = found[:1] == wanted
+    if not fits:
+        given, needed = (" and ".join(map(str, shapes)) or "nothing" for shapes in (found, wanted))
+        raise TrainingError(
+            f"{type(model).__name__} gives {given} for {len(batch)} examples, and task {task} "
+            f"learns {needed}",
+            where="module",
+            mend="use a module, module_args or a task that fit each other",
+        )
+
+
 def _ratio(total: Tensor, n: Tensor) -> Tensor:
     """Return the mean, 0 of nothing."""
     return total / torch.where(n > 0, n, torch.ones_like(n))

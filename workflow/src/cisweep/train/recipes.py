@@ -37,7 +37,7 @@ from cisweep.train.judging.evaluation import (
     regression_rows,
 )
 from cisweep.train.judging.filters import filter_matrices, first_convolution, match_filters
-from cisweep.train.losses import profile_objective, scalar_objective
+from cisweep.train.losses import check_outputs, profile_objective, scalar_objective
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ def train_fold(recipe: Recipe, fold: int = 0, options: RunOptions = DEFAULT_OPTI
         name: examples.data.take(getattr(examples.split, name))
         for name in ("train", "validation", "test")
     }
+    check_outputs(model, parts["train"].batch(np.arange(1)), recipe.task, len(examples.tasks))
     weight = _count_weight(recipe, parts["train"])
     validation = parts["validation"]
     if recipe.task == "profile":

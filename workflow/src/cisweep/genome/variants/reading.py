@@ -8,7 +8,7 @@ import csv
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -177,9 +177,16 @@ def checked_variants(
     path: str | Path, genome: SequenceSource, policy: VariantPolicy
 ) -> Iterator[Variant]:
     """Yield every alternate allele, checked and normalised, in file order; duplicates are not
-    looked for, and the file as a whole is not judged (VariantAudit does)."""
-    for raw in _records(Path(path), policy):
+    looked for, and the file as a whole is not judged (VariantAudit does), but for contig_aliases:
+    at its end a VariantError tells one that names no contig of it."""
+    path, unseen = Path(path), set(policy.contig_aliases)
+    names: set[str] = set()
+    for raw in _records(path, policy):
+        if unseen:
+            names.add(raw.chrom)
         yield _checked(raw, genome, policy)
+    if not unseen <= names:
+        check_aliases(policy, names | _header_contigs(path), path)
 
 
 def check_variants(
@@ -190,18 +197,35 @@ def check_variants(
 
     genome: of which neither the header nor those records name a contig. A file of at most LOOKED_AT
     alleles is compared with it as a whole, as iter_variants does: REF, names, max_dropped. A larger
-    one would take planning too long; what is wrong with it as a whole, the step's first job says.
+    one would take planning too long; what is wrong with it as a whole, the step's first job says
+    (but for contig_aliases, where the header declares contigs).
     """
     path, policy = Path(path), policy or VariantPolicy()
     first = list(islice(_records(path, policy), LOOKED_AT + 1))
     if not first:
         raise VariantError("the file has no variants", where=str(path))
     if genome is not None:
-        names = {v.chrom for v in first} | _header_contigs(path)
+        declared = _header_contigs(path)
+        names = {v.chrom for v in first} | declared
         VariantAudit(path, genome, policy).check_contigs(sorted(names))
         if len(first) <= LOOKED_AT:
             for _ in iter_variants(path, genome, policy):
                 pass
+        elif declared:
+            check_aliases(policy, names, path)
+
+
+def check_aliases(policy: VariantPolicy, names: Collection[str], path: Path) -> None:
+    """Raise VariantError for a contig_aliases key that is none of the names of a file's contigs."""
+    unknown = [name for name in policy.contig_aliases if name not in names]
+    if unknown:
+        known = sorted(names)
+        raise VariantError(
+            f"contig {unknown[0]!r}, which {path} has not",
+            where=f"steps.variants.contig_aliases.{unknown[0]}",
+            mend=f"use its names ({', '.join(known[:8])}{', …' if len(known) > 8 else ''}), or "
+            "leave this one out",
+        )
 
 
 def _header_contigs(path: Path) -> set[str]:
@@ -229,6 +253,13 @@ def _records(path: Path, policy: VariantPolicy) -> Iterator[Variant]:
                     f"a table has no samples, and sample is {policy.sample!r}",
                     where=str(path),
                     mend="give a VCF or BCF, or leave steps.variants.sample out",
+                )
+            if policy.group_info is not None:
+                raise VariantError(
+                    f"a table has no INFO fields, and group_info is {policy.group_info!r}",
+                    where=str(path),
+                    mend="name the groups in a column `group`, and leave "
+                    "steps.variants.group_info out",
                 )
             return _table_records(path, separator)
     raise VariantError(

@@ -1,22 +1,29 @@
 """What of a training can be known to be wrong before it: headers of tables, names of stretches."""
 
-import csv
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from cisweep.errors import CisweepError, ConfigError, RegionError, TrainingError, stop_at_faults
+from cisweep.config.import_paths import check_import
+from cisweep.errors import CisweepError, ConfigError, RegionError, stop_at_faults
 from cisweep.genome.fasta import Genome
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.reads import check_bam
+from cisweep.genome.reads import check_bam, check_fragments
 from cisweep.genome.signal import check_signal
 from cisweep.plan.contents import Check
+from cisweep.plan.contents.training_tables import check_numbers, header_of, labels_of
 from cisweep.plan.input_files import check_intervals
 from cisweep.plan.plan import Plan
-from cisweep.steps.train import PeaksData, Recipe, SignalData, TableData, is_reads, stretch_of
+from cisweep.steps.train import (
+    PeaksData,
+    Recipe,
+    SignalData,
+    TableData,
+    is_reads,
+    read_files,
+    stretch_of,
+)
 from cisweep.textfile import open_text
 
 
@@ -32,27 +39,60 @@ def checks(plan: Plan) -> list[Check]:
 def check_recipe(name: str, recipe: Recipe) -> None:
     """Raise a CisweepError with all faults of the files that a recipe names.
 
-    Of a table the header is read, and the column that a split names; of a genome the index, of
-    matrices all. name: the model's id.
+    Of a table the header is read, the columns of values, and the column that a split names; of a
+    genome the index, of matrices all. Told as well: a module that cannot be imported, and values
+    without effect. name: the model's id.
     """
     place, data = f"steps.train.models.{name}", recipe.data
     checks: list[Check] = []
     if isinstance(data, TableData):
         checks += [partial(_check_header, place, data, path) for path in data.paths]
         checks.append(partial(_check_labels, place, recipe, data))
+        checks += [
+            partial(check_numbers, place, data, recipe.task, path)
+            for path in dict.fromkeys(data.paths)
+        ]
     if isinstance(data, PeaksData | SignalData):
         checks.append(partial(_check_stretches, place, recipe, data))
     if isinstance(data, PeaksData) and data.matrices is not None:
         checks.append(partial(_check_matrices, place, data, data.matrices))
+    if ":" in recipe.module:
+        checks.append(partial(check_import, recipe.module, f"{place}.module"))
+    checks += [partial(_refuse_idle, f"{place}.{key}", why) for key, why in _idle(recipe)]
     if recipe.motifs is not None:
         checks.append(partial(load_motifs, recipe.motifs))
     stop_at_faults(checks)
 
 
+def _idle(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Yield (key below the recipe, why) of what is given and has no effect."""
+    data = recipe.data
+    if isinstance(data, TableData) and data.conditions:
+        tables = {path.name.split(".")[0] for path in data.paths}
+        for name in data.conditions:
+            if name not in tables:
+                yield f"data.conditions.{name}", f"the tables are {', '.join(sorted(tables))}"
+    if isinstance(data, PeaksData):
+        for task in data.matrix_of:
+            if data.matrices is None:
+                yield f"data.matrix_of.{task}", "data.matrices names no file"
+            elif task not in data.peaks:
+                yield f"data.matrix_of.{task}", f"the tasks are {', '.join(data.peaks)}"
+    if isinstance(data, SignalData):
+        if data.reads.model_fields_set and not read_files(recipe):
+            yield "data.reads", "data.signal and data.controls are bigWigs"
+        if recipe.jitter_bp:
+            yield "jitter_bp", "windows of signal are shifted by data.jitter_bp"
+
+
+def _refuse_idle(key: str, why: str) -> None:
+    raise ConfigError(f"has no effect: {why}", where=key, mend="correct it, or leave it out")
+
+
 def _check_header(place: str, data: TableData, path: Path) -> None:
     if not path.is_file():
         return
-    header = _header(path)
+    header = header_of(path)
     needed: dict[str, str | None] = {f"data.values.{i}": c for i, c in enumerate(data.values)}
     needed |= {"data.group": data.group, "data.chrom": data.chrom}
     needed |= {"data.sequence": data.sequence} if data.fasta is None else {"data.name": data.name}
@@ -66,24 +106,15 @@ def _check_header(place: str, data: TableData, path: Path) -> None:
         )
 
 
-def _separator(path: Path) -> str:
-    return "," if ".csv" in path.suffixes else "\t"
-
-
-def _header(path: Path) -> list[str]:
-    with open_text(path, TrainingError, newline="") as file:
-        return next(csv.reader(file, delimiter=_separator(path)), [])
-
-
 def _check_labels(place: str, recipe: Recipe, data: TableData) -> None:
     """Raise a ConfigError for held-out groups that no row has, or chromosomes without any row."""
     by = recipe.split.by
     column = {"group": data.group, "regions": data.chrom}.get(by)
     parts = {f"{place}.{key}": labels for key, labels in _listed_parts(recipe)}
-    there = all(path.is_file() and column in _header(path) for path in data.paths)
+    there = all(path.is_file() and column in header_of(path) for path in data.paths)
     if column is None or not parts or not there:
         return  # no table, or no such column: told by its own check
-    found = {path: _labels(path, column) for path in data.paths}
+    found = {path: labels_of(path, column) for path in data.paths}
     known = set().union(*found.values())
     where = "which no row has"
     if by == "group" and data.hold_out_from:
@@ -113,17 +144,6 @@ def _listed_parts(recipe: Recipe) -> Iterator[tuple[str, list[str]]]:
         labels = getattr(recipe.split, part)
         if isinstance(labels, list):
             yield f"split.{part}", labels
-
-
-def _labels(path: Path, column: str) -> set[str]:
-    """Return what stands in a column of a table, parsed as the training parses it."""
-    try:
-        with open_text(path, TrainingError) as file:
-            options = {"usecols": [column], "dtype": str, "keep_default_na": False}
-            parts = pd.read_csv(file, sep=_separator(path), chunksize=100_000, **options)
-            return set().union(*(part[column].unique() for part in parts))
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise TrainingError(f"not a table ({error})", where=str(path)) from None
 
 
 def _check_stretches(place: str, recipe: Recipe, data: PeaksData | SignalData) -> None:
@@ -186,6 +206,11 @@ def _training_checks(data: Any, key: str) -> list[Check]:
     tracks = [*getattr(data, "signal", []), *getattr(data, "controls", [])]
     bams = [path for path in tracks if path.suffix == ".bam"]
     found += [partial(check_bam, path, genome.lengths) for path in bams]
+    found += [
+        partial(check_fragments, path, genome.lengths)
+        for path in tracks
+        if is_reads(path) and path not in bams
+    ]
     if bigwigs := [path for path in tracks if not is_reads(path)]:
         found.append(partial(check_signal, bigwigs, genome.lengths, thoroughly=True))
     return found

@@ -49,12 +49,12 @@ def peak_examples(recipe: Recipe, validation: list[str], test: list[str]) -> Exa
     names.append([f"{c}:{s}-{e}" for c, s, e in _coordinates(peaks.windows)])
     origin.append(["positive"] * len(part))
     n_train = int((part == "train").sum())
-    for part, which in enumerate(PARTS):
+    for index, which in enumerate(PARTS):
         own = peaks.tokens[part == which]
         wanted = getattr(data, which)
         if which == "validation":
             wanted = as_trained(wanted, data, n_train, len(own))
-        drawn = _negatives(wanted, data, genome, peaks, own, recipe, part)
+        drawn = _negatives(wanted, data, genome, peaks, own, recipe, index)
         for kind, (its_names, its_tokens) in drawn.items():
             tokens.append(its_tokens)
             labels.append(np.zeros((len(its_tokens), len(data.peaks)), np.float32))

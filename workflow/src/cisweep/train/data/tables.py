@@ -10,6 +10,7 @@ import pandas as pd
 from cisweep.bases import BASES, text_of
 from cisweep.errors import SequenceError, TrainingError
 from cisweep.genome.fasta import read_sequences
+from cisweep.plan.contents.training_tables import numbers_of
 from cisweep.sequence.tokens import tokenize
 from cisweep.textfile import open_text
 
@@ -153,10 +154,7 @@ def _where(table: pd.DataFrame, row: int) -> str:
 
 def _numbers(table: pd.DataFrame, column: str) -> np.ndarray:
     """Return a column as float32; an empty cell and NA are missing, other text is an error."""
-    text = table[column].str.strip()
-    missing = text.isin(["", "NA", "NaN", "nan"])
-    numbers = pd.to_numeric(text.mask(missing), errors="coerce").to_numpy(float)
-    bad = np.flatnonzero((np.isnan(numbers) & ~missing.to_numpy()) | np.isinf(numbers))
+    numbers, bad = numbers_of(table[column])
     if len(bad):
         raise TrainingError(
             f"{len(bad)} values of column {column!r} are not numbers, first "
