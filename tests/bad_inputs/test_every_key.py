@@ -230,7 +230,7 @@ def test_a_key_of_a_model(place, path):
         if (
             message
             and not named(message, path)
-            and (path[-1] != "name" or "no target" not in message)
+            and (path[-1] != "name" or "is not a target" not in message)
         ):
             wrong.append(f"{value!r}: {message}")
     assert not wrong, "\n".join(wrong)

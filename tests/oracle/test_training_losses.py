@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from cisweep.errors import TrainingError
 from cisweep.train import losses
-from cisweep.train.datasets import Batch
+from cisweep.train.data.datasets import Batch
 
 
 def test_multinomial_nll_is_the_multinomial_distribution_over_both_strands():

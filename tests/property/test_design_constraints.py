@@ -214,7 +214,7 @@ def test_required_motifs_of_a_matrix_are_hits_by_fimo():
     [
         (dict(max_edits=-1), "max_edits must not be negative"),
         (dict(min_distance_bp=0), "at least 1"),
-        (dict(gc_range=(0.6, 0.4)), "no range"),
+        (dict(gc_range=(0.6, 0.4)), "is not a range"),
         (dict(forbidden=motif_rules(["GATA"]), required=motif_rules(["GATA"])), "both forbidden"),
     ],
 )

@@ -69,7 +69,9 @@ def test_lightning_checkpoint(cnn, windows, tmp_path):
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "m.ckpt")
     config = config_of(tmp_path / "m.ckpt", key="state_dict", strip_prefix="model.")
     assert equal(load_model(config)(windows), cnn(windows))
-    with pytest.raises(ModelError, match="no state dict at its top; it has state_dict, epoch"):
+    with pytest.raises(
+        ModelError, match="no state dict at its top level; it has state_dict, epoch"
+    ):
         load_model(config_of(tmp_path / "m.ckpt"))
     with pytest.raises(ModelError, match="no key 'weights'"):
         load_model(config_of(tmp_path / "m.ckpt", key="weights"))

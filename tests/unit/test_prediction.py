@@ -241,5 +241,5 @@ def test_errors(cnn, bpnet):
     with pytest.raises(ModelError, match=r"output has shape \(2,\) for a batch of 32"):
         predict(cnn, X, func=lambda y: y.mean(0))
     if not torch.cuda.is_available():
-        with pytest.raises(ModelError, match="device 'cuda' is asked for, .* no usable GPU"):
+        with pytest.raises(ModelError, match="device 'cuda' is requested, .* no usable GPU"):
             predict(cnn, X, device="cuda")

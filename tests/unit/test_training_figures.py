@@ -84,6 +84,21 @@ def test_the_worst_values_are_those_furthest_off():
     assert worst(parity_page(table, ["a"], "t", n_worst=2)) == ["r1", "r2"]
 
 
+def test_points_stand_where_their_values_are_and_say_them():
+    table = pd.DataFrame(
+        {"name": ["low", "<b>", "high"], "a_observed": [0.5, 2.0, 4.5], "a_predicted": [1, 9.0, 5]}
+    )
+    page = parity_page(table, ["a"], "t")
+    pattern = r'cx="([\d.]+)" cy="([\d.]+)" r="3" fill="(#\w+)"><title>(.*?): observed (.*?), pred'
+    points = {name: (x, y, hue) for x, y, hue, name, _ in re.findall(pattern, page)}
+    # 60 to 680 px for 0.5 to 4.5, 540 to 20 px for 1 to 9.
+    assert points["low"][:2] == ("60.0", "540.0") and points["high"][:2] == ("680.0", "280.0")
+    assert points["&lt;b&gt;"][:2] == ("292.5", "20.0")
+    assert points["&lt;b&gt;"][2] != points["low"][2] == points["high"][2]
+    assert list(points)[-1] == "&lt;b&gt;"  # the worst lies on top
+    assert "<script" not in page and "http" not in page
+
+
 def test_figures_are_the_same_bytes_again(tmp_path):
     rows = [{"fold": f} | r for f in (0, 1) for r in calibration_rows(labels(), "multilabel")]
     for name in ("one.svg", "two.svg"):

@@ -41,7 +41,7 @@ def test_the_default_config_is_sound(root, folder):
     [
         ({"sede": 3}, ["sede: unknown key (did you mean seed?)"]),
         ({"seed": "many"}, ["seed: Input should be a valid integer", "got 'many'"]),
-        ({"run": "My Run"}, ["run: letters, digits, _, - and . only", "got 'My Run'"]),
+        ({"run": "My Run"}, ["run: use letters, digits, _, - and . only", "got 'My Run'"]),
         (
             {"steps": {"predict": {"batch_sise": 3}}},
             ["predict.batch_sise: unknown key (did you mean batch_size?)"],
