@@ -61,8 +61,10 @@ lint: $(VENV)/.installed-test  ## Style, import directions, types, Snakemake's o
 audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python
 
-docs: $(VENV)/.installed  ## Write config/README.md, the template and the schemas from the config models
+docs: $(VENV)/.installed .venv-docs/.installed  ## Write the documents made from the code, and the pages: build/site
 	$(VENV)/bin/python -m cisweep.plan.document
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "Open build/site/index.html"
 
 accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
 	$(VENV)/bin/python -m pytest -q -m "long"
@@ -106,5 +108,10 @@ $(VENV)/.installed-extras: $(VENV)/.installed requirements/extras.lock
 	.venv-audit/bin/python -m pip install -q "pip-audit==2.10.1" "pip-licenses==5.5.5"
 	touch "$@"
 
+.venv-docs/.installed: requirements/docs.lock
+	"$(PYTHON)" -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q --require-hashes -r requirements/docs.lock
+	touch "$@"
+
 clean:  ## Delete the environment and all results
-	rm -rf $(VENV) .venv .venv-audit .venv-bench .venv-newest build results .snakemake
+	rm -rf $(VENV) .venv .venv-audit .venv-bench .venv-docs .venv-newest build results .snakemake

@@ -4,6 +4,7 @@ The writers take names and order of columns from here, and refuse what is not de
 docs/output.md is made of it.
 """
 
+import re
 from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
@@ -23,5 +24,5 @@ def all_products() -> dict[str, tuple[Product, ...]]:
 def product_at(path: str) -> Product | None:
     """Return the product whose path this is (under results/<run>/), None for none."""
     found = [p for products in all_products().values() for p in products if p.matches(path)]
-    # The one with fewer free names: variants.dropped.tsv is not the dropped.tsv of a target.
-    return min(found, key=lambda p: p.path.count("<")) if found else None
+    # The one with more letters of its own: x.plus.pred.bw is not the x.pred.bw of a target.
+    return max(found, key=lambda p: len(re.sub(r"<\w+>", "", p.path))) if found else None

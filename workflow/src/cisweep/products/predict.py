@@ -34,7 +34,10 @@ PRODUCTS = (
     PREDICTIONS,
     Product("<model>/tracks/<target>.pred.bw", "Prediction along the genome (bigWig), in the "
             "target's scale. Each base has the value of the window whose centre is nearest."),
-    Product("<model>/tracks/<track>.<strand>.pred.bw", "Predicted counts per base (bigWig) of one "
-            "strand, `plus` or `minus`.", when="a track with two strands"),
+    *(
+        Product(f"<model>/tracks/<track>.{strand}.pred.bw", "Predicted counts per base (bigWig) of "
+                f"the {strand} strand.", when="a track with two strands")
+        for strand in ("plus", "minus")
+    ),
     METRICS,
 )  # fmt: skip
