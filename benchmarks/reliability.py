@@ -186,9 +186,9 @@ def gentle_ends(run: Run, seed: int) -> None:
 
 UNMADE = (
     "attributions.h5", "attribution_summary.tsv", "seqlets.parquet", "seqlets.bed",
-    "seqlet_summary.tsv", "hits.parquet", "hits.bed", "motif_ranking.tsv", "peaks.tsv",
-    "peaks_summary.tsv", "chunks/seqlets/c000001.parquet", "chunks/seqlets_null/c000001.h5",
-    "../dropped_regions.tsv",
+    "seqlet_summary.tsv", "hits.parquet", "hits.bed", "motif_families.tsv",
+    "motif_ranking.tsv", "peaks.tsv", "peaks_summary.tsv", "chunks/seqlets/c000001.parquet",
+    "chunks/seqlets_null/c000001.h5", "../dropped_regions.tsv",
 )  # fmt: skip
 """What a half-finished run has not yet made, so that each kind of part is read again."""
 

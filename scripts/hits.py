@@ -1,8 +1,9 @@
 """Merge the hits of all chunks; give q-values; rank the motifs of each target."""
 
 from cisweep.job import Job
-from cisweep.jobs.hits import HitParts, hits
+from cisweep.jobs.hits import HitParts, HitTables, hits
 
-with Job(snakemake) as job, job.outputs("table", "bed", "ranking") as out:  # noqa: F821
+names = ("table", "bed", "ranking", "families")
+with Job(snakemake) as job, job.outputs(*names) as out:  # noqa: F821
     parts = HitParts(job.given("base_counts"), job.inputs("chunks"), job.inputs("counts"))
-    hits(job.of_model, parts, *out)
+    hits(job.of_model, parts, HitTables(*out))

@@ -4,6 +4,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,14 @@ def test_a_killed_driver_is_mended_by_the_profiles_recipe(
     code, text = driver.wait(120)
     assert code != 0 and re.search(r"cannot be locked|--unlock", text), text[-3000:]
     environment = cluster.environment() | {"USER": "root"}
+    # The command names the jobs that go on, and leaves the folder locked while they do.
+    unlock = "import sys; from cisweep.cli.main import main; sys.exit(main())"
+    command = [sys.executable, "-c", unlock, "unlock", "overlay.yaml"]
+    told = subprocess.run(
+        command, env=environment, cwd=driver.folder, capture_output=True, text=True, timeout=60
+    )
+    assert told.returncode == 1 and locked(driver.folder), told.stderr
+    assert re.search(r"was killed; .*\n.* still in the queue \(\d+", told.stderr), told.stderr
     subprocess.run(
         ["bash", "-c", recipe(root, driver.name)], env=environment, check=True, timeout=60
     )

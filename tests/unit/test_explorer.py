@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.contracts import Windows
+from cisweep.outputs.tables import read_tsv, write_tsv
 from cisweep.report.explorer import _packed, _ranks
 from cisweep.report.sections import hits, variants
 
@@ -27,7 +28,8 @@ def _parquet(rows, path):
 
 
 def _view(folder, *targets):
-    return SimpleNamespace(folder=folder, targets=[SimpleNamespace(name=t) for t in targets])
+    made = [SimpleNamespace(name=t) for t in targets]
+    return SimpleNamespace(folder=folder, targets=made, table=lambda p: read_tsv(folder / p))
 
 
 def test_a_window_ranks_by_its_best_target_and_own_peaks_come_first():
@@ -38,19 +40,27 @@ def test_a_window_ranks_by_its_best_target_and_own_peaks_come_first():
     assert _ranks({"a": strengths["a"]}, own, 4).tolist() == [3, 2, 0, 1]
 
 
-def test_motifs_of_a_window_are_its_best_matches_that_raise_a_target(tmp_path):
+def test_motifs_of_a_window_are_driving_families_with_their_best_matches(tmp_path):
     windows = _windows(("c1", 0, 100), ("c1", 50, 150), ("c2", 0, 100))
     match = dict(chrom="c1", start=60, end=70, best_a=True)
     rows = [
-        match | {"name": "TWICE", "attribution_a": 2.0},
-        match | {"name": "STRONG", "attribution_a": 3.0},
-        match | {"name": "LOWERS", "attribution_a": -9.0},
-        match | {"name": "NOT_BEST", "attribution_a": 9.0, "best_a": False},
-        match | {"name": "LEAVES", "attribution_a": 9.0, "start": 145, "end": 155},
-        match | {"name": "SECOND", "attribution_a": 1.0, "start": 140, "end": 150},
+        match | {"motif": "M1", "attribution_a": 2.0},
+        match | {"motif": "M2", "attribution_a": 3.0},
+        match | {"motif": "M3", "attribution_a": 9.0},  # of a family that does not drive a
+        match | {"motif": "M1", "attribution_a": -9.0},  # lowers it
+        match | {"motif": "M1", "attribution_a": 9.0, "best_a": False},
+        match | {"motif": "M1", "attribution_a": 9.0, "start": 145, "end": 155},  # leaves it
+        match | {"motif": "M4", "attribution_a": 1.0, "start": 140, "end": 150},
     ]
     _parquet(rows, tmp_path / "hits.parquet")
-    found = hits.columns(_view(tmp_path, "a", "absent"), windows)
+    families = {"target": "a", "family": ["TWICE", "STRONG", "NO", "SECOND"]}
+    write_tsv(
+        pd.DataFrame(families | {"drives": [True, True, False, True]}),
+        tmp_path / "motif_families.tsv",
+    )
+    members = pd.DataFrame(families | {"motif": ["M1", "M2", "M3", "M4"]})
+    write_tsv(members, tmp_path / "motif_ranking.tsv")
+    found = hits.columns(_view(tmp_path, "a"), windows)
     assert found == {"motifs": ["STRONG, TWICE", "STRONG, TWICE, SECOND", ""]}
 
 

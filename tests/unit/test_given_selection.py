@@ -35,7 +35,7 @@ def test_documents_say_it(root, step):
     assert GIVEN in row
 
 
-@pytest.mark.parametrize("caption", ["seqlets", "motif_ranking"])
+@pytest.mark.parametrize("caption", ["seqlets", "motif_ranking", "motif_families"])
 def test_captions_say_it(root, caption):
     text = (root / "workflow" / "report" / f"{caption}.rst").read_text()
     assert GIVEN in text

@@ -36,8 +36,10 @@ def hits(n: int = 400, seed: int = 0) -> pd.DataFrame:
     table["p_value"] = MODEL.p_value[cells]
     for t in TARGETS:
         table[f"attribution_{t}"] = rng.normal(size=n)
-        table[f"cosine_{t}"] = np.round(rng.uniform(-1, 1, n), 1)
-        table.loc[rng.random(n) < 0.1, [f"attribution_{t}", f"cosine_{t}"]] = np.nan
+        table[f"cosine_{t}"] = rng.uniform(-1, 1, n)
+        table[f"projection_{t}"] = np.round(rng.uniform(-1, 1, n), 1)
+        unknown = [f"{kind}_{t}" for kind in ("attribution", "cosine", "projection")]
+        table.loc[rng.random(n) < 0.1, unknown] = np.nan
     return table
 
 
@@ -53,10 +55,10 @@ def gathered(table: pd.DataFrame, cuts: list[int]) -> tuple[pd.DataFrame, HitGat
     return pd.concat(list(gather.rows(blocks)), ignore_index=True), gather
 
 
-def winners(table: pd.DataFrame, cosine: str) -> np.ndarray:
+def winners(table: pd.DataFrame, fit: pd.Series) -> np.ndarray:
     """The greedy choice, hit by hit, over the whole table."""
     names = [MOTIFS[m].name for m in table["motif_idx"]]
-    score = table[cosine].fillna(-np.inf)
+    score = fit.fillna(-np.inf)
     order = sorted(
         range(len(table)),
         key=lambda i: (-score[i], table["p_value"][i], names[i], table["start"][i],
@@ -81,8 +83,10 @@ def test_any_blocks_give_the_same_table_and_sums(seed):
         part, other = gathered(table, cuts)
         pd.testing.assert_frame_equal(part, whole)
         for t in TARGETS:
-            assert (other.sums[t].total == gather.sums[t].total).all()
-            assert (other.sums[t].count == gather.sums[t].count).all()
+            for mine, its in ((other.sums, gather.sums), (other.places, gather.places)):
+                assert (mine[t].total == its[t].total).all()
+                assert (mine[t].count == its[t].count).all()
+            assert other.largest[t] == gather.largest[t]
 
 
 def test_each_block_ends_where_no_hit_reaches_over():
@@ -108,7 +112,9 @@ def test_rows_carry_names_q_values_and_winners():
     assert (found["q_value"] == per_motif).all() and (found["q_value_pooled"] == pooled).all()
     assert (per_motif != pooled).any()
     for t in TARGETS:
-        assert (found[f"best_{t}"].to_numpy() == winners(table, f"cosine_{t}")).all()
+        assert (
+            found[f"best_{t}"].to_numpy() == winners(table, table[f"projection_{t}"].abs())
+        ).all()
     assert (found["best_t"] != found["best_u"]).any()
 
 
@@ -122,20 +128,87 @@ def test_hits_of_two_chromosomes_never_overlap():
 
 def test_sums_are_those_of_each_motif_on_the_grid():
     table = hits()
-    _, gather = gathered(table, [33])
+    found, gather = gathered(table, [33])
     for t in TARGETS:
         values = np.rint(table[f"attribution_{t}"] / UNIT) * UNIT
         for m in range(3):
             mine = values[table["motif_idx"] == m].dropna()
             assert gather.sums[t].count[m] == len(mine) and gather.sums[t].total[m] == mine.sum()
+            won = mine[found.loc[mine.index, f"best_{t}"]]
+            assert gather.places[t].count[m] == len(won) < len(mine)
+            assert gather.places[t].total[m] == won.sum()
+        assert gather.largest[t] == table[f"attribution_{t}"][found[f"best_{t}"]].abs().max()
     null = {t: HitSums(np.full(6, 9), np.arange(6.0)) for t in TARGETS}
-    ranking = gather.ranking(null, np.arange(3))
+    ranking = gather.ranking(null, np.arange(3)).motifs
     assert ranking["target"].tolist() == ["t"] * 3 + ["u"] * 3
     one = ranking[(ranking["target"] == "u") & (ranking["motif"] == "m2")].iloc[0]
     assert one["mean"] == pytest.approx(gather.sums["u"].mean[1])
+    assert one["explained"] == gather.places["u"].total[1]
     assert one["null_mean"] == pytest.approx(np.mean([2.0, 3.0]) / 9)
     nothing = HitGather(MOTIFS, gather.q_values, []).ranking({}, np.arange(3))
-    assert list(nothing.columns) == ["target"] and not len(nothing)
+    assert list(nothing.motifs.columns) == ["target"] and not len(nothing.motifs)
+
+
+def shown(found: pd.DataFrame, gather: HitGather) -> pd.DataFrame:
+    """The hits of the browser by loops: each winner's largest effect, then the greedy choice."""
+    largest = {t: found.loc[found[f"best_{t}"], f"attribution_{t}"].abs().max() for t in TARGETS}
+    effects = pd.DataFrame(
+        {
+            t: [
+                abs(row[f"attribution_{t}"]) / largest[t] if row[f"best_{t}"] else np.nan
+                for _, row in found.iterrows()
+            ]
+            for t in TARGETS
+        }
+    )
+    # A winner without attribution has no effect, and is no better than one with the least.
+    for t in TARGETS:
+        effects.loc[found[f"best_{t}"] & effects[t].isna(), t] = 0.0
+    wins = effects.notna().any(axis=1)
+    mine = found.assign(effect=effects.max(axis=1), target=effects.fillna(-1).idxmax(axis=1))
+    mine = mine.assign(motif_idx=[[m.name for m in MOTIFS].index(n) for n in found["motif"]])
+    mine = mine[wins].reset_index(drop=True)
+    return mine[winners(mine, mine["effect"])]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_browser_sees_one_hit_a_place_by_its_effect(seed):
+    found, gather = gathered(hits(seed=seed), [])
+    columns = ["chrom", "start", "end", "motif", "strand", "target", "effect"]
+    want = shown(found, gather)[columns].reset_index(drop=True)
+    for size in (len(found), 7, 1):
+        blocks = [found.iloc[i : i + size] for i in range(0, len(found), size)]
+        got = pd.concat(list(gather.winners(blocks)), ignore_index=True)
+        pd.testing.assert_frame_equal(got[columns], want)
+    assert set(got["target"]) == set(TARGETS) and got["effect"].max() == 1
+    value = [row[f"attribution_{row['target']}"] for _, row in got.iterrows()]
+    np.testing.assert_array_equal(got["attribution"], value)
+    assert len(got) < (found["best_t"] | found["best_u"]).sum() < len(found)
+
+
+def test_targets_of_one_unit_are_compared_in_it():
+    """What a target makes little of is not as good as its best hit is to another."""
+    table = hits(1)
+    table[["attribution_t", "attribution_u", "projection_t", "projection_u"]] = [5, -1, 5, -1]
+    q = cell_qvalues(MODEL, count_hits(MODEL, records(table)), np.full(3, 9000))
+    for units, effects in (({}, 1), ({"t": "logit", "u": "logit"}, 1)):
+        gather = HitGather(MOTIFS, q, ["u", "t"], units)
+        (rows,) = gather.winners(list(gather.rows([table])))
+        assert rows["effect"].tolist() == [effects]
+        assert rows["target"].tolist() == ["t" if units else "u"]  # a tie goes to the first one
+
+
+def test_without_attributions_the_best_match_takes_its_place():
+    table = hits()[["chrom", "start", "end", "motif_idx", "strand", "score", "p_value"]]
+    q = cell_qvalues(MODEL, count_hits(MODEL, records(table)), np.full(3, 9000))
+    gather = HitGather(MOTIFS, q, [])
+    found = pd.concat(list(gather.rows([table])), ignore_index=True)
+    got = pd.concat(list(gather.winners([found])), ignore_index=True)
+    want = table[winners(table, pd.Series(np.nan, table.index))]
+    assert got[["chrom", "start", "end"]].values.tolist() == (
+        want[["chrom", "start", "end"]].values.tolist()
+    )
+    assert "target" not in got
 
 
 def test_a_gap_is_seen_behind_the_hit_that_reaches_furthest():

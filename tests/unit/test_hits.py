@@ -1,21 +1,16 @@
-"""Attributions of hits, ranking of motifs, overlaps."""
+"""Attributions of hits, how matrices fit them, overlaps."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from scipy.stats import kstest, norm
 
-from cisweep.analysis.motifs.families import shuffled_columns
-from cisweep.analysis.motifs.fimo import HIT, scan_tokens
+from cisweep.analysis.motifs.families import centred_information
+from cisweep.analysis.motifs.fimo import HIT
 from cisweep.analysis.motifs.hits import (
     HitSums,
     hit_attributions,
-    hit_cosines,
-    rank_motifs,
+    hit_fits,
     resolve_overlaps,
 )
-from cisweep.analysis.motifs.score_distribution import prepare_motifs
-from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif
 
 
@@ -72,78 +67,6 @@ def test_sums_are_the_same_bytes_for_any_blocks():
     assert whole.mean[2] == pytest.approx(np.nanmean(values[motif_idx == 2]))
 
 
-def test_ranking_by_hand():
-    motifs = [motif("a"), motif("b"), motif("c"), motif("rare")]
-    sums = HitSums(np.array([10, 100, 20, 2]), np.array([40.0, 100.0, 20.0, 18.0]))
-    null = HitSums(np.array([10, 5, 20, 20, 4, 5, 1, 0]), np.array([10.0, 35, 0, 10, 99, 5, 9, 0]))
-    table = rank_motifs(motifs, sums, null, np.array([0, 1, 0, 2]), target="t")
-    assert table["motif"].tolist() == ["a", "b", "c", "rare"]  # the rare one last
-    assert table["name"].tolist() == ["A", "B", "C", "RARE"]
-    assert table["mean"].tolist() == [4, 1, 1, 9] and table["sum"].tolist() == [40, 100, 20, 18]
-    np.testing.assert_allclose(table["null_mean"], [3, 0.25, 104 / 9, 9])
-    # Five copies have five hits or more: 60 hits that sum to 60, so the null's mean is 1. Shrunken
-    # by five hits of it the copies are 0, (35 - 5) / 10 = 3, -0.8, -0.4, 0; the motifs 2, 0, 0.
-    p = np.array([2, 4, 4, np.nan]) / 6
-    np.testing.assert_allclose(table["p_value"], p)
-    np.testing.assert_allclose(table["q_value"], [2 / 3] * 3 + [np.nan])
-    np.testing.assert_allclose(table["z"], norm.isf(p - 1 / 12))
-    assert table["rank_mean"].tolist()[:3] == [1, 2, 2] and table["rank_mean"].isna()[3]
-    assert table["rank_sum"].tolist()[:3] == [2, 1, 3]
-    assert table["rank_z"].tolist()[:3] == [1, 2, 2]
-    assert table["family"].tolist() == ["A", "B", "A", "RARE"]
-    assert (table["target"] == "t").all()
-
-
-def test_a_motif_with_just_enough_hits_has_a_rank():
-    sums = HitSums(np.array([5, 4]), np.array([5.0, 40.0]))
-    null = HitSums(np.array([2, 2, 2, 2]), np.array([0.0, 1, 0, 1]))
-    table = rank_motifs([motif("a"), motif("b")], sums, null, np.arange(2), min_hits=5)
-    assert table["motif"].tolist() == ["a", "b"]
-    assert table["rank_mean"].isna().tolist() == [False, True]
-
-
-def test_p_values_are_uniform_where_words_say_nothing_and_small_where_one_does():
-    """Motifs and their copies in random sequence, against attributions made without the bases."""
-    rng = np.random.default_rng(5)
-    motifs = [Motif(f"m{i}", "", rng.dirichlet([0.15] * 4, 9).T) for i in range(150)]
-    copies = [c for m in motifs for c in shuffled_columns(m, 10, 0)]
-    tokens = rng.integers(0, 4, 60_000).astype(np.uint8)
-    models = [prepare_motifs(m, threshold=2e-4) for m in (motifs, copies)]
-    hits, others = (scan_tokens(model, tokens) for model in models)
-    found = []
-    for planted in [False] * 6 + [True]:
-        # Few and strong sites, as attributions are: their means have heavy tails.
-        track = rng.laplace(0, 0.1, 60_000)
-        for site in rng.integers(20, 59_000, 120):
-            track[site : site + 9] += 1
-        if planted:
-            for start in hits["start"][hits["motif_idx"] == 7]:
-                track[start : start + 9] += 1
-        sums, null = HitSums.zeros(150), HitSums.zeros(1500)
-        sums.add(hits["motif_idx"], hit_attributions(hits, track))
-        null.add(others["motif_idx"], hit_attributions(others, track))
-        found.append(rank_motifs(motifs, sums, null, np.arange(150)))
-    without = pd.concat(found[:6])
-    p = without["p_value"].dropna()
-    assert len(p) > 600 and kstest(p, "uniform").pvalue > 0.01
-    # 2.6 standard deviations of as many p-values.
-    assert (p < 0.01).mean() < 0.01 + 2.6 * np.sqrt(0.01 * 0.99 / len(p))
-    assert (without["q_value"] < 0.05).sum() == 0
-    best = found[6].iloc[0]
-    # The lowest p-value that 1,500 copies allow, and the q-value that it has among 150 motifs.
-    assert best["motif"] == "m7" and best["p_value"] == pytest.approx(1 / 1501)
-    assert best["q_value"] == pytest.approx(150 / 1501)
-
-
-def test_ranking_without_hits_and_with_wrong_lengths():
-    table = rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(3), np.zeros(1, int))
-    assert table["n_hits"].tolist() == [0] and table[["z", "p_value", "q_value"]].isna().all(None)
-    with pytest.raises(MotifError, match="1 motifs, sums of 2"):
-        rank_motifs([motif("a")], HitSums.zeros(2), HitSums.zeros(3), np.zeros(1, int))
-    with pytest.raises(MotifError, match="1 shuffled copies.*steps.hits.null_copies"):
-        rank_motifs([motif("a")], HitSums.zeros(1), HitSums.zeros(1), np.zeros(1, int))
-
-
 def test_cosine_is_one_for_the_motif_itself_on_both_strands():
     m = motif("a", "ACCGT")
     centred = (m.pwm - 0.25) * 2
@@ -161,9 +84,45 @@ def test_cosine_is_one_for_the_motif_itself_on_both_strands():
             (0, "+", 110, 115, 1),
         ]
     )
-    got = hit_cosines(hits, track, [m], offset=100)
+    got, projection = hit_fits(hits, track, [m], offset=100)
     np.testing.assert_allclose(got[:3], [1, 1, -1])
     assert abs(got[3]) < 1 and np.isnan(got[4:]).all()
+    length = np.sqrt(((m.pwm - 0.25) ** 2).sum()) * 2
+    np.testing.assert_allclose(projection[:3], [3 * length, length, -length])
+    assert np.isnan(projection[4]) and projection[5] == 0  # there is nothing to be like
+
+
+def test_projections_against_a_loop_over_letters():
+    rng = np.random.default_rng(8)
+    m = Motif("a", "", rng.dirichlet([0.5] * 4, size=6).T)
+    track = rng.normal(size=(4, 40))
+    hits = make_hits([(0, "+", 3, 9, 1), (0, "-", 20, 26, 1)])
+    weights = centred_information(m.pwm)
+    for got, hit in zip(hit_fits(hits, track, [m])[1], hits):
+        turned = weights if hit["strand"] == "+" else weights[::-1, ::-1]
+        total = 0.0
+        for j in range(6):
+            column = track[:, hit["start"] + j]
+            for base in range(4):
+                total += (column[base] - sum(column) / 4) * turned[base, j]
+        assert got == pytest.approx(total / np.sqrt(sum(w * w for w in weights.ravel())))
+
+
+def test_a_flat_matrix_fits_nothing():
+    flat = Motif("flat", "", np.full((4, 3), 0.25))
+    found = hit_fits(make_hits([(0, "+", 2, 5, 1)]), np.eye(4, 9), [flat])
+    assert np.isnan(found).all()
+
+
+def test_half_a_site_projects_less_than_the_whole_of_it():
+    whole, half = motif("whole", "ACCGTAAC"), motif("half", "ACCG")
+    track = np.zeros((4, 20))
+    track[:, 5:13] = whole.pwm
+    hits = make_hits([(0, "+", 5, 13, 1e-5), (1, "+", 5, 9, 1e-5)])
+    cosine, projection = hit_fits(hits, track, [whole, half])
+    np.testing.assert_allclose(cosine, 1)
+    assert projection[0] > 1.4 * projection[1]
+    assert resolve_overlaps(hits, projection, ["whole", "half"]).tolist() == [True, False]
 
 
 def test_numbers_of_a_hit_are_the_same_bits_among_any_others():
@@ -177,18 +136,19 @@ def test_numbers_of_a_hit_are_the_same_bits_among_any_others():
     ]
     hits = make_hits(rows)
     hypothetical = rng.normal(size=(4, 1000)).astype(np.float32)
-    cosine = hit_cosines(hits, hypothetical, motifs)
+    cosine, projection = hit_fits(hits, hypothetical, motifs)
     total = hit_attributions(hits, hypothetical[:2])
     for i in range(0, 300, 7):
-        np.testing.assert_array_equal(hit_cosines(hits[i : i + 1], hypothetical, motifs), cosine[i])
+        alone = hit_fits(hits[i : i + 1], hypothetical, motifs)
+        np.testing.assert_array_equal(np.ravel(alone), [cosine[i], projection[i]])
         one = hit_attributions(hits[i : i + 1], hypothetical[:2])
         np.testing.assert_array_equal(one[:, 0], total[:, i])
         near = slice(hits["start"][i] - 3 if hits["start"][i] > 3 else 0, None)
-        cut = hit_cosines(hits[i : i + 2], hypothetical[:, near], motifs, near.start)
-        assert cut[0] == cosine[i]
+        cut = hit_fits(hits[i : i + 2], hypothetical[:, near], motifs, near.start)
+        assert cut[0][0] == cosine[i] and cut[1][0] == projection[i]
 
 
-def test_best_cosine_takes_the_span_strand_blind():
+def test_the_best_fit_takes_the_span_strand_blind():
     hits = make_hits(
         [
             (0, "+", 0, 10, 1e-5),
@@ -204,7 +164,7 @@ def test_best_cosine_takes_the_span_strand_blind():
     assert resolve_overlaps(hits[:0], np.empty(0), ["a"]).shape == (0,)
 
 
-def test_ties_go_to_p_then_name_and_unknown_cosines_come_last():
+def test_ties_go_to_p_then_name_and_unknown_fits_come_last():
     hits = make_hits([(0, "+", 0, 10, 1e-5), (1, "+", 0, 10, 1e-6), (2, "-", 0, 10, 1e-6)])
     assert resolve_overlaps(hits, np.full(3, 0.5), ["z", "y", "x"]).tolist() == [False, False, True]
     assert resolve_overlaps(hits, np.full(3, np.nan), ["z", "y", "x"])[2]

@@ -316,7 +316,7 @@ def test_the_planted_site_is_a_seqlet_with_its_motifs_name(small_run, plan, plan
         tallies.append(tmp_path / f"s{k}.json")
         seqlets.seqlets_chunk(small_run.of_chunk(plan, chunk), given, tables[-1], tallies[-1])
     out = [tmp_path / name for name in ("seqlets.parquet", "seqlets.bed", "summary.tsv")]
-    seqlets.seqlets(of, tables, tallies, *out)
+    seqlets.seqlets(of, seqlets.SeqletParts(tables, tallies), *out)
     table = read_parquet(out[0]).to_pandas()
     mine = table[(table["target"] == "ctcf") & (table["motif"] == "CTCF")]
     at = {(r.chrom, r.start, r.end) for r in mine.itertuples()}
@@ -344,8 +344,9 @@ def test_the_planted_sites_are_the_best_hits(small_run, plan, attributions, base
         counts.append(tmp_path / f"h{k}.npz")
         own = small_run.of_chunk(plan, chunk)
         hits.hits_chunk(own, given, parts[-1], counts[-1], tmp_path / f"h{k}.dropped.tsv")
-    out = [tmp_path / name for name in ("hits.parquet", "hits.bed", "ranking.tsv")]
-    hits.hits(small_run.of_model(plan), hits.HitParts(base_counts, parts, counts), *out)
+    out = [tmp_path / n for n in ("hits.parquet", "hits.bed", "ranking.tsv", "families.tsv")]
+    given = hits.HitParts(base_counts, parts, counts)
+    hits.hits(small_run.of_model(plan), given, hits.HitTables(*out))
     table = read_parquet(out[0]).to_pandas()
     best = table[table["name"] == "CTCF"].nsmallest(2, "p_value")
     assert {(r.chrom, r.strand) for r in best.itertuples()} == {("c1", "+"), ("c2", "-")}
@@ -362,3 +363,16 @@ def test_the_planted_sites_are_the_best_hits(small_run, plan, attributions, base
         assert table.loc[row.Index, "attribution_ctcf"] == pytest.approx(credited, rel=1e-3)
     ranking = pd.read_csv(out[2], sep="\t")
     assert set(ranking["target"]) == {"ctcf", "pu1"}
+    families = pd.read_csv(out[3], sep="\t")
+    names = dict(zip(zip(families["target"], families["rank"]), families["family"]))
+    assert [names[key] for key in zip(ranking["target"], ranking["family_rank"])] == (
+        ranking["family"].tolist()
+    )
+    for target, mine in ranking.groupby("target"):
+        wins = table[table[f"best_{target}"]]
+        explained = mine.set_index("motif")["explained"]
+        assert explained.sum() == pytest.approx(wins[f"attribution_{target}"].sum(), abs=1e-4)
+    bed = pd.read_csv(out[1], sep="\t", header=None)
+    assert bed[4].max() == 1000 and set(bed[3]) == {"ctcf:CTCF"}
+    shown = set(bed[[0, 1, 2, 5]].itertuples(index=False, name=None))
+    assert {(r.chrom, r.start, r.end, r.strand) for r in best.itertuples()} <= shown

@@ -16,7 +16,6 @@ from cisweep.report.blocks import MAX_EMBEDDED, embedded, number, place, plural,
 from cisweep.report.figures import WIDTH, Span, edit_map, histogram, interval, round_ticks, spans
 from cisweep.report.page import read_page, render, run_times
 from cisweep.report.sections.attribute import strongest_stretch
-from cisweep.report.sections.hits import families
 from cisweep.report.sections.train import wide_metrics
 from cisweep.report.view import largest
 from cisweep.steps import all_steps
@@ -111,10 +110,7 @@ def test_the_largest_rows_of_a_table_read_in_blocks(tmp_path, monkeypatch):
         assert found[found["target"] == target]["delta"].tolist() == want
 
 
-def test_families_and_metrics():
-    ranking = pd.DataFrame({"name": ["A", "B", "C"], "family": [1, 1, 2], "rank_mean": [1, 2, 3]})
-    best = families(ranking, 5)
-    assert best["name"].tolist() == ["A", "C"] and best["others"].tolist() == [["B"], []]
+def test_metrics():
     tidy = pd.DataFrame(
         [
             {"fold": 0, "task": "t", "scorer": s, "metric": m, "value": v, "n": 9}

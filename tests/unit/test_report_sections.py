@@ -16,7 +16,7 @@ from cisweep.outputs.tables import write_tsv
 from cisweep.plan.plan import Plan
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
-from cisweep.report.sections.attribute import _seqlet_spans, apart
+from cisweep.report.sections.attribute import _driving, _hit_spans, _seqlet_spans, apart
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
@@ -149,11 +149,12 @@ def test_ablations(folder):
 
 
 def test_seqlets_say_why_there_is_none(folder):
-    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "name_p_value"]
+    columns = ["target", "motif", "motif_id", "sign", "start", "attribution", "name_p_value",
+               "family", "family_rank"]  # fmt: skip
     pd.DataFrame(columns=columns).to_parquet(folder / "m/seqlets.parquet")
     rows = [
         {"target": t, "sign": s, "n_called": n, "n_decoys": d, "null_ratio": 20, "n_seqlets": 0,
-         "lowest_rate": r}
+         "lowest_rate": r, "n_named": 0, "random_named": None}
         for t, s, n, d, r in [
             ("ctcf", "+", 12, 300, 0.31), ("ctcf", "-", 8, 1200, 1.0), ("pu1", "+", 0, 0, None),
             ("pu1", "-", 0, 0, None),
@@ -325,26 +326,43 @@ def test_discovered_motifs(folder):
     ]
 
 
-def test_seqlets_without_a_name_are_shown(folder):
+def test_seqlets_stand_by_family_in_the_order_of_the_ranking(folder):
     """Read back from a file, where a missing text is NaN."""
     columns = ["target", "motif", "motif_id", "sign", "start", "end", "attribution",
-               "name_p_value", "q_value"]  # fmt: skip
+               "name_p_value", "q_value", "family", "family_rank"]  # fmt: skip
     rows = [
-        ("ctcf", "CTCF", "MA0139.2", "+", 5, 15, 2.0, 0.003, 0.1),
-        ("ctcf", None, None, "+", 25, 33, 1.0, 0.4, 0.1),
-        ("ctcf", None, None, "+", 45, 50, 1.5, 0.6, 0.2),
+        ("pu1", "SPIB", "M1", "+", 5, 15, 2.0, 0.003, 0.1, "SPIB", 1.0),
+        ("pu1", "ETV6", "M3", "+", 55, 65, 3.0, 0.005, 0.1, "SPIB", 1.0),
+        ("pu1", "SPIB", "M1", "+", 75, 85, 4.0, 0.004, 0.1, "SPIB", 1.0),
+        *[("pu1", "ZNF8", "M9", "+", i, i + 4, 1.0, 0.01, 0.1, "ZNF8", 7.0) for i in range(4)],
+        *[
+            ("pu1", "KLF", "M8", s, i, i + 4, -1.0, 0.01, 0.1, None, None)
+            for i, s in enumerate("+-")
+        ],
+        ("pu1", None, None, "+", 25, 33, 1.0, 0.4, 0.1, None, None),
+        ("pu1", None, None, "+", 45, 50, 1.5, 0.6, 0.2, None, None),
     ]
     pd.DataFrame(rows, columns=columns).to_parquet(folder / "m/seqlets.parquet")
-    sums = ["target", "sign", "n_called", "n_decoys", "null_ratio", "n_seqlets", "lowest_rate"]
-    write_tsv(pd.DataFrame([("pu1", "+", 0, 0, 1, 0, None)], columns=sums),
+    sums = ["target", "sign", "n_called", "n_decoys", "null_ratio", "n_seqlets", "lowest_rate",
+            "n_named", "random_named"]  # fmt: skip
+    write_tsv(pd.DataFrame([("ctcf", "+", 0, 0, 1, 0, None, 0, None),
+                            ("pu1", "+", 9, 0, 1, 9, 0.1, 7, 0.0325)], columns=sums),
               folder / "m/seqlet_summary.tsv")  # fmt: skip
-    first, second = cells(section_of(view("seqlets", {}, "m")))
-    assert [first[0], first[1], first[3]] == ["none", "", "2"] and first[5] == "0.50"
-    assert second[0] == "CTCF" and second[3] == "1"
-    spans = _seqlet_spans(pd.read_parquet(folder / "m/seqlets.parquet"), "ctcf")
-    assert [s.label for s in spans] == ["CTCF", "seqlet", "seqlet"]
-    assert spans[1].title.endswith("named by no motif") and spans[0].title.endswith("named CTCF")
-    assert _seqlet_spans(pd.DataFrame(), "ctcf") == []
+    section = section_of(view("seqlets", {}, "m"))
+    found = cells(section)
+    assert [(row[0], row[2], row[3]) for row in found] == [
+        ("SPIB", "+", "3"), ("ZNF8", "+", "4"), ("none", "+", "2"), ("KLF", "+", "1"),
+        ("KLF", "−", "1"),
+    ]  # fmt: skip
+    assert found[0][4:] == ["+3", "0.0040", "SPIB, ETV6"] and found[2][1] == found[2][6] == ""
+    assert [b.caption for b in section.blocks if b.kind == "table"][1] == (
+        "11 seqlets of pu1, 9 with a name"
+    )
+    assert "Control: 3.2 % of random spans beside these seqlets" in texts(section)
+    spans = _seqlet_spans(pd.read_parquet(folder / "m/seqlets.parquet"), "pu1")
+    assert [s.label for s in spans][::9] == ["SPIB", "seqlet"]
+    assert spans[9].title.endswith("named by no motif") and spans[0].title.endswith("named SPIB")
+    assert _seqlet_spans(pd.DataFrame(), "pu1") == []
 
 
 def test_regions_that_overlap_a_shown_one_are_not_shown():
@@ -379,44 +397,64 @@ def test_a_known_motif_stands_on_the_strand_of_the_found_one(tmp_path):
 
 
 def ranked(folder, q_values: dict[str, list[float]]) -> None:
-    """Write a ranking: target -> q-values of its motifs, best mean first, all of one family."""
-    pd.DataFrame({"motif": ["M1", "M2"]}).to_parquet(folder / "m/hits.parquet")
-    names = ["ETV6", "SPI1", "ELF1", "ELF2", "EHF"]
+    """Write a ranking: target -> q-values of its families, the one that explains most first."""
+    hits = {"motif": ["M0", "M1", "M9"], "best_pu1": [True, False, True]}
+    pd.DataFrame(hits).to_parquet(folder / "m/hits.parquet")
+    names = ["SPIB", "CTCF", "KLF4", "ZNF8"]
     rows = [
-        {"target": t, "motif": f"M{i}", "name": names[i], "n_hits": 9, "mean": 4.0 - i, "sum": 45.0,
-         "z": 9.0, "q_value": q, "rank_mean": i + 1, "family": 1}
+        {"target": t, "rank": i + 1, "family": names[i], "motif": f"M{i}", "n_places": 9,
+         "members": "SPIB;SPI1;ETV6;ELF1;EHF" if i == 0 else names[i],
+         "explained": 36.0 - 9 * i, "mean": 4.0 - i, "q_value": q,
+         "drives": q <= 0.05}
         for t, mine in q_values.items()
         for i, q in enumerate(mine)
     ]  # fmt: skip
-    columns = ["target", "motif", "name", "n_hits", "mean", "sum", "z", "q_value", "rank_mean"]
-    table = pd.DataFrame(rows, columns=[*columns, "family"])
-    write_tsv(table, folder / "m/motif_ranking.tsv")
+    columns = ["target", "rank", "family", "motif", "members", "n_places", "explained", "mean",
+               "q_value", "drives"]  # fmt: skip
+    families = pd.DataFrame(rows, columns=columns)
+    write_tsv(families, folder / "m/motif_families.tsv")
+    motifs = families.rename(columns={"rank": "family_rank"})[["target", "family_rank", "motif"]]
+    write_tsv(motifs, folder / "m/motif_ranking.tsv")
 
 
-SAID = "is the motif that drives"
-
-
-def test_the_headline_of_a_family_names_relatives(folder):
+def test_the_headline_names_a_family_and_its_first_members(folder):
     seen = view("hits", {}, "m")
-    ranked(folder, {"ctcf": [0.01], "pu1": [0.01] * 5})
-    assert section_of(seen).headlines == [
-        f"ETV6 {SAID} ctcf most: +4 logit a match, 9 matches, q 0.010.",
-        f"ETV6 {SAID} pu1 most (or a relative: SPI1, ELF1, ELF2 and 1 more): +4 logit a match, "
-        "9 matches, q 0.010.",
+    ranked(folder, {"ctcf": [0.3, 0.01], "pu1": [0.01, 0.2, 0.03, 0.04]})
+    section = section_of(seen)
+    assert section.headlines == [
+        "CTCF drives ctcf most: +3 logit per place, 9 places, q 0.010.",  # SPIB explains more
+        "SPIB family (SPIB, SPI1, ETV6 and 2 more) drives pu1 most: +4 logit per place, 9 places, "
+        "q 0.010.",
     ]
+    assert [row[0].split("</b>")[0] for row in cells(section)][2:] == [
+        "<b>SPIB", "<b>CTCF", "<b>KLF4", "<b>ZNF8",
+    ]  # fmt: skip
+    assert cells(section)[2][2:6] == ["9", "+4", "+36", "0.010"]
 
 
-def test_a_motif_that_does_no_more_than_shuffled_ones_is_no_driver(folder):
+def test_a_family_that_does_no_more_than_shuffled_motifs_is_no_driver(folder):
     seen = view("hits", {}, "m")
-    ranked(folder, {"ctcf": [0.3, 0.01], "pu1": [0.06, np.nan]})
-    first, second = section_of(seen).headlines
-    assert first.startswith(f"SPI1 {SAID} ctcf most: +3 logit")  # ETV6 has the higher mean
-    assert second == (
+    ranked(folder, {"ctcf": [0.01], "pu1": [0.06, np.nan]})
+    assert section_of(seen).headlines[1] == (
         "No motif is named as a driver of pu1: none contributes more than motifs with shuffled "
         "columns do (q above 0.05), or there are too few matches."
     )
     ranked(folder, {})
     assert section_of(seen).headlines[0].startswith("No motif is named as a driver of ctcf, pu1:")
+
+
+def test_only_matches_of_driving_families_are_drawn(folder):
+    ranked(folder, {"ctcf": [0.9], "pu1": [0.01, 0.2, 0.03]})
+    seen = view("hits", {}, "m")
+    assert _driving(seen, "pu1") == {"M0", "M2"} and _driving(seen, "ctcf") == set()
+    assert _driving(view("attribute", {}, "m"), "pu1") == set()  # no hits were looked for
+    hits = pd.DataFrame({
+        "start": [1, 2, 3], "end": [5, 6, 7], "name": ["SPIB", "SPIB", "ZNF8"],
+        "motif": ["M0", "M0", "M9"], "strand": "+", "p_value": 1e-5,
+        "attribution_pu1": [2.0, 3.0, 4.0], "best_pu1": [True, False, True],
+    })  # fmt: skip
+    assert [(s.start, s.label) for s in _hit_spans(hits, "pu1", {"M0"})] == [(1, "SPIB")]
+    assert _hit_spans(pd.DataFrame(), "pu1", {"M0"}) == []
 
 
 def selected(folder, n_above: list[int], n_selected: list[int], **more) -> None:
@@ -511,6 +549,8 @@ def test_a_target_without_peaks_has_no_driver(folder):
     ranked(folder, {"ctcf": [0.01], "pu1": [0.01]})
     selected(folder, [3, 0], [3, 0])
     on = {"predict": {}, "attribute": {}, "select": {}}
-    first, second = section_of(view("hits", {}, "m", more=on)).headlines
-    assert first.startswith(f"ETV6 {SAID} ctcf")
-    assert second.startswith("No motif is named as a driver of pu1")
+    section = section_of(view("hits", {}, "m", more=on))
+    first, second = section.headlines
+    assert first.startswith("SPIB family (SPIB, SPI1, ETV6 and 2 more) drives ctcf most")
+    assert second.startswith("No motif is named for pu1 for want of predicted peaks")
+    assert [b.text for b in section.blocks if b.kind == "heading"] == ["Target ctcf"]

@@ -118,7 +118,11 @@ def test_bed_of_hits():
     })  # fmt: skip
     handle = io.StringIO()
     append_bed(table, handle)
-    assert handle.getvalue() == "c\t4\t8\tm:M\t50\t-\nc\t9\t14\tk:K\t1000\t+\n"
+    assert handle.getvalue() == "c\t4\t8\tM\t50\t-\nc\t9\t14\tK\t1000\t+\n"
+    of_targets = {"target": ["t", "u"], "attribution": [2.0, -0.5], "effect": [1.0, 0.2496]}
+    handle = io.StringIO()
+    append_bed(table.assign(**of_targets), handle)
+    assert handle.getvalue() == "c\t4\t8\tt:M\t1000\t-\nc\t9\t14\tu:K:negative\t250\t+\n"
 
 
 def test_bed_has_no_quotes(tmp_path):

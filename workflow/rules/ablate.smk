@@ -15,7 +15,7 @@ rule ablate_select:
     benchmark:
         f"{RESULTS}/benchmarks/ablate_select/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -41,7 +41,7 @@ rule ablate_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/ablate_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -72,7 +72,7 @@ rule ablate:
     benchmark:
         f"{RESULTS}/benchmarks/ablate/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,

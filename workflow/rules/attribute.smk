@@ -19,7 +19,7 @@ rule attribute_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/attribute_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -50,7 +50,7 @@ rule attribute:
     benchmark:
         f"{RESULTS}/benchmarks/attribute/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
@@ -77,7 +77,7 @@ rule attribute_track:
     benchmark:
         f"{RESULTS}/benchmarks/attribute_track/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
@@ -98,7 +98,7 @@ rule attribute_export:
     benchmark:
         f"{RESULTS}/benchmarks/attribute_export/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
@@ -120,7 +120,7 @@ rule attribute_export_regions:
     benchmark:
         f"{RESULTS}/benchmarks/attribute_export_regions/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,

@@ -17,7 +17,7 @@ rule experiment_backgrounds:
     wildcard_constraints:
         experiment="marginalize|space",
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),

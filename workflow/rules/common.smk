@@ -7,14 +7,17 @@ from snakemake.logging import logger
 
 from cisweep import driver
 from cisweep.config.base import NAME
+from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
 from cisweep.plan.accounting import item_tables, region_tables
 from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.contents import step_chunk_key, step_chunks
+from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
+ENVIRONMENT = environment_file(Path(ROOT))
 
 
 def make_plan():
@@ -24,6 +27,8 @@ def make_plan():
     """
     try:
         if workflow.is_main_process:
+            for line in make_inputs(config, Path(ROOT)):
+                logger.warning(f"cisweep: {line}")
             return checked_plan(config, Path(ROOT), workflow.configfiles)
         return Plan.from_config(config, Path(ROOT))
     except CisweepError as error:

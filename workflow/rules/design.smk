@@ -23,7 +23,7 @@ rule design_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/design_chunk/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -64,7 +64,7 @@ rule design:
     benchmark:
         f"{RESULTS}/benchmarks/design.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(3000),
         runtime=60,

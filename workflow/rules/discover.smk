@@ -29,7 +29,7 @@ rule discover:
     benchmark:
         f"{RESULTS}/benchmarks/discover/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=mem_mb(discover_mb()),

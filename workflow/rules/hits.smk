@@ -15,7 +15,7 @@ rule hits_background:
     benchmark:
         f"{RESULTS}/benchmarks/hits_background.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=60,
@@ -43,7 +43,7 @@ rule hits_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/hits_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         mem_mb=mem_mb(3000),
@@ -72,12 +72,17 @@ rule hits:
             caption="../report/motif_ranking.rst",
             category="Motif hits",
         ),
+        families=report(
+            f"{RESULTS}/{{model}}/motif_families.tsv",
+            caption="../report/motif_families.rst",
+            category="Motif hits",
+        ),
     log:
         f"{RESULTS}/logs/hits/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/hits/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(4000),
         runtime=120,

@@ -16,7 +16,7 @@ rule ism_regions:
     benchmark:
         f"{RESULTS}/benchmarks/ism_regions/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -42,7 +42,7 @@ rule ism_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/ism_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -68,7 +68,7 @@ rule ism:
     benchmark:
         f"{RESULTS}/benchmarks/ism/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -94,7 +94,7 @@ rule ism_track:
     benchmark:
         f"{RESULTS}/benchmarks/ism_track/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -119,7 +119,7 @@ rule ism_figure:
     benchmark:
         f"{RESULTS}/benchmarks/ism_figure/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,

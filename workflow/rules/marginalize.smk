@@ -16,7 +16,7 @@ rule marginalize_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/marginalize_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -47,7 +47,7 @@ rule marginalize:
     benchmark:
         f"{RESULTS}/benchmarks/marginalize/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,

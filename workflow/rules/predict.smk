@@ -18,7 +18,7 @@ rule predict_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/predict_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -44,7 +44,7 @@ rule predict:
     benchmark:
         f"{RESULTS}/benchmarks/predict/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
@@ -70,7 +70,7 @@ rule predict_track:
     benchmark:
         f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=120,
@@ -109,7 +109,7 @@ rule predict_metrics:
     benchmark:
         f"{RESULTS}/benchmarks/predict_metrics/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(4000),
         runtime=240,

@@ -17,7 +17,7 @@ rule prepare:
     benchmark:
         f"{RESULTS}/benchmarks/prepare/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=30,
@@ -44,7 +44,7 @@ rule dropped_regions:
     benchmark:
         f"{RESULTS}/benchmarks/dropped_regions.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,
@@ -68,7 +68,7 @@ rule provenance:
     benchmark:
         f"{RESULTS}/benchmarks/provenance.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=10,

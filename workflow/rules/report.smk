@@ -17,7 +17,7 @@ rule report_browser:
     benchmark:
         f"{RESULTS}/benchmarks/report_browser.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,
@@ -45,7 +45,7 @@ rule report_page:
     benchmark:
         f"{RESULTS}/benchmarks/report_page.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,

@@ -17,7 +17,7 @@ rule select_null_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/select_null_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -49,7 +49,7 @@ rule select_peaks:
     benchmark:
         f"{RESULTS}/benchmarks/select_peaks/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,

@@ -16,7 +16,7 @@ rule seqlets_null_size:
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_null_size/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,
@@ -41,7 +41,7 @@ rule seqlets_null_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_null_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -65,7 +65,7 @@ rule seqlets_background:
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_background/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -91,7 +91,7 @@ rule seqlets_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -103,13 +103,14 @@ rule seqlets_chunk:
 
 
 rule seqlets:
-    """Cut the calls of all chunks at the FDR and name each by its closest motif or a match."""
+    """Cut the calls of all chunks at the FDR and name each by a match or its closest motif."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         motifs=motif_file,
         source=source_files,
         chunks=chunk_paths("seqlets", "parquet"),
         tallies=chunk_paths("seqlets", "tally.json"),
+        hits=ranked_hits,
     output:
         table=f"{RESULTS}/{{model}}/seqlets.parquet",
         bed=report(
@@ -123,7 +124,7 @@ rule seqlets:
     benchmark:
         f"{RESULTS}/benchmarks/seqlets/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(4000),
         runtime=120,

@@ -21,7 +21,7 @@ rule train_track:
         file="[0-9]+",
         strand="plus|minus|both",
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(6000),
         runtime=240,
@@ -45,7 +45,7 @@ rule train_fold:
     benchmark:
         f"{RESULTS}/benchmarks/train_fold/{{model}}/{{fold}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: PLAN.step_config("train").threads if PLAN.is_on("train") else 1
     resources:
         gpu=device_resources(),
@@ -77,7 +77,7 @@ rule train:
     benchmark:
         f"{RESULTS}/benchmarks/train/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(2000),
         runtime=60,
@@ -101,7 +101,7 @@ rule train_compare:
     benchmark:
         f"{RESULTS}/benchmarks/train_compare.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(1000),
         runtime=30,

@@ -17,7 +17,7 @@ rule variants_select:
     benchmark:
         f"{RESULTS}/benchmarks/variants_select.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(4000),
         runtime=60,
@@ -45,7 +45,7 @@ rule variants_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/variants_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -86,7 +86,7 @@ rule variants:
     benchmark:
         f"{RESULTS}/benchmarks/variants/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(3000),
         runtime=120,
@@ -119,7 +119,7 @@ rule variants_logos:
     benchmark:
         f"{RESULTS}/benchmarks/variants_logos/{{model}}/{{target}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),

@@ -20,7 +20,7 @@ rule zero_shot_chunk:
     benchmark:
         f"{RESULTS}/benchmarks/zero_shot_chunk/{{model}}/{{chunk}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     threads: 1
     resources:
         gpu=device_resources(),
@@ -64,7 +64,7 @@ rule zero_shot:
     benchmark:
         f"{RESULTS}/benchmarks/zero_shot/{{model}}.tsv"
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     resources:
         mem_mb=mem_mb(4000),
         runtime=60,

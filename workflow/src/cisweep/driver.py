@@ -16,6 +16,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ from cisweep.temporary import is_alive, remove_leftovers, this_host
 
 _KNOWN = "CISWEEP_DAMAGED"
 """Environment variable of a command that was started again: how many damaged files were known."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The driver that noted itself last in a run's folder: its process, and does it live here?"""
+
+    pid: int
+    host: str
+    is_alive: bool
+
+    @property
+    def may_live(self) -> bool:
+        """Is it alive, as far as can be said? Processes of another machine are not seen."""
+        return self.is_alive or self.host != this_host()
 
 
 def is_made_here(results: Path, path: Path) -> bool:
@@ -103,13 +118,13 @@ def notice(results: Path) -> str | None:
     """Return, where another run holds the folder or was killed in it, which and what to do."""
     if not any(Path(".snakemake", "locks").glob("*.lock")):
         return None
-    holder = _read_holder(results)
-    if holder is None:
+    found = holder(results)
+    if found is None:
         return None
-    pid, host, alive = holder
-    if host != this_host():
-        return f"a run on {host} (process {pid}) holds {results}, or was killed there"
-    if pid != os.getpid() and alive:
+    pid = found.pid
+    if found.host != this_host():
+        return f"a run on {found.host} (process {pid}) holds {results}, or was killed there"
+    if pid != os.getpid() and found.is_alive:
         return (
             f"another run (process {pid}) is at work in {results}: wait until it ends, or stop it"
         )
@@ -117,6 +132,16 @@ def notice(results: Path) -> str | None:
         f"the run before (process {pid}) was killed: run the same command with --unlock, then "
         "without; complete products are kept"
     )
+
+
+def holder(results: Path) -> Holder | None:
+    """Return the driver that noted itself last; None where none did, or it ended well."""
+    path = _holder(results)
+    try:
+        pid, host = path.read_text().split()
+        return Holder(int(pid), host, is_alive(int(pid), path.stat().st_mtime))
+    except (OSError, ValueError):
+        return None
 
 
 def repeat_command(configfiles: Iterable[Path], given: Mapping[str, Any], root: Path) -> str:
@@ -156,8 +181,8 @@ def _take_away(path: Path) -> None:
 
 def _has_driver(results: Path) -> bool:
     """Is a driver at work that will take damaged products away? One elsewhere counts as alive."""
-    holder = _read_holder(results)
-    return holder is not None and (holder[1] != this_host() or holder[2])
+    found = holder(results)
+    return found is not None and found.may_live
 
 
 def _is_snakemake() -> bool:
@@ -177,16 +202,6 @@ def _damaged(results: Path) -> Path:
 
 def _holder(results: Path) -> Path:
     return results / ".driver"
-
-
-def _read_holder(results: Path) -> tuple[int, str, bool] | None:
-    """Return process, host, and whether it is alive here, of the driver that noted itself last."""
-    path = _holder(results)
-    try:
-        pid, host = path.read_text().split()
-        return int(pid), host, is_alive(int(pid), path.stat().st_mtime)
-    except (OSError, ValueError):
-        return None
 
 
 def _shown(paths: list[Path]) -> str:

@@ -29,6 +29,7 @@ from cisweep.config.model import model_sha256
 from cisweep.engine import policy as fast_path
 from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
 from cisweep.gpu_lock import free_gpu
+from cisweep.log_lines import LogLines
 from cisweep.origin import (
     Origin,
     check_one_origin,
@@ -79,8 +80,9 @@ class Job:
             Path(self._log).parent.mkdir(parents=True, exist_ok=True)
             self._stream = open(self._log, "w", buffering=1)
             self._redirect = contextlib.ExitStack()
-            self._redirect.enter_context(contextlib.redirect_stdout(self._stream))
-            self._redirect.enter_context(contextlib.redirect_stderr(self._stream))
+            lines = self._redirect.enter_context(contextlib.closing(LogLines(self._stream)))
+            self._redirect.enter_context(contextlib.redirect_stdout(lines))
+            self._redirect.enter_context(contextlib.redirect_stderr(lines))
             # Where a library ends the process, the log says in which line.
             faulthandler.enable(self._stream)
         self._lines = logging.StreamHandler(sys.stdout)

@@ -69,6 +69,13 @@ def open_text(
         raise error(f"cannot be read ({fault})", where=str(path), mend=mend) from None
 
 
+@contextmanager
+def open_bytes(path: Path) -> Iterator[BinaryIO]:
+    """Open the bytes of a text, plain or gzip; OSError where they are more than a text's."""
+    with ExitStack() as stack:
+        yield _bytes(path, stack)
+
+
 def read_lines(path: Path, error: type[CisweepError], mend: str | None = None) -> list[str]:
     """Return the lines of a text file without their ends; raises `error` as `open_text` does, and
     for a NUL, which no text has."""

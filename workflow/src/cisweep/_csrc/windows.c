@@ -7,7 +7,9 @@
 #define X86_VARIANTS 1
 #define INLINE static inline __attribute__((always_inline))
 /* No traps of floating point are read: both values of a choice may be computed in all lanes. */
+#if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("no-trapping-math")
+#endif
 #else
 #define X86_VARIANTS 0
 #define INLINE static inline

@@ -1,6 +1,7 @@
 """Sequences by coordinate: an indexed FASTA (plain or bgzip) or a set of named sequences.
 
-Nothing is written beside inputs: a missing index stops with the samtools command that makes it.
+Nothing is written here: a missing index stops with the samtools command that makes it. The process
+that plans a run has made it before (genome/indexing.py).
 """
 
 import mmap

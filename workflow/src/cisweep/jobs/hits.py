@@ -24,14 +24,16 @@ from cisweep.outputs.attributions import read_attributions
 from cisweep.outputs.hits import append_bed, chunk_schema, save_counts, schema
 from cisweep.outputs.tables import (
     ParquetWriter,
+    open_parquet,
     read_parquet,
     write_dropped,
     write_parquet,
-    write_tsv,
+    write_product,
 )
 from cisweep.parts import read_arrays
 from cisweep.plan.chunk_windows import read_peaks, usable_windows
 from cisweep.plan.chunks import chunk_index
+from cisweep.products.hits import FAMILIES, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
 
 
@@ -112,11 +114,19 @@ class HitParts:
     counts: Sequence[Path]
 
 
-def hits(of: ModelScope, given: HitParts, table: Path, bed: Path, ranking: Path) -> None:
-    """Merge the hits of all chunks; give q-values; rank the motifs of each target.
+@dataclass(frozen=True)
+class HitTables:
+    """What `hits` writes: all hits as Parquet; those that win their place as BED; what drives each
+    target, as TSV, by motif and by family (outputs/hits.py, analysis/motifs/ranking.py)."""
 
-    Writes the hits as Parquet (outputs/hits.py) and BED, and the ranking as TSV.
-    """
+    table: Path
+    bed: Path
+    ranking: Path
+    families: Path
+
+
+def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
+    """Merge the hits of all chunks; give q-values; rank families and motifs of each target."""
     plan, step = of.plan, of.plan.step_config("hits")
     motifs = load_motifs(plan.config.motifs)
     model = prepare_motifs(motifs, **scan_options(step, given.base_counts))
@@ -125,19 +135,24 @@ def hits(of: ModelScope, given: HitParts, table: Path, bed: Path, ranking: Path)
     q_values = cell_qvalues(
         model, sum(c["cell_counts"] for c in counts), sum(c["n_tests"] for c in counts)
     )
-    gather = HitGather(motifs, q_values, targets)
+    units = {t.name: t.scale for t in of.config.targets}
+    gather = HitGather(motifs, q_values, targets, units)
     n = 0
-    with (
-        ParquetWriter(table, schema(targets), of.origin) as writer,
-        open(bed, "w") as handle,
-    ):
+    with ParquetWriter(out.table, schema(targets), of.origin) as writer:
         for rows in gather.rows(read_parquet(path).to_pandas() for path in given.chunks):
             writer.append(rows[schema(targets).names])
-            append_bed(rows, handle)
             n += len(rows)
-    print(f"{n} hits of {len(motifs)} motifs")
+    shown = 0
+    # Scores are shares of the largest effect, which is known once all have been seen.
+    with open_parquet(out.table) as file, open(out.bed, "w") as handle:
+        for rows in gather.winners(batch.to_pandas() for batch in file.iter_batches(65536)):
+            append_bed(rows, handle)
+            shown += len(rows)
+    print(f"{n} hits of {len(motifs)} motifs, {shown} of which win their place")
     null = {
         t: merge_sums(HitSums(c[f"null_count_{t}"], c[f"null_total_{t}"]) for c in counts)
         for t in targets
     }
-    write_tsv(gather.ranking(null, motif_families(motifs)), ranking)
+    ranking = gather.ranking(null, motif_families(motifs))
+    write_product(ranking.motifs, out.ranking, RANKING)
+    write_product(ranking.families, out.families, FAMILIES)

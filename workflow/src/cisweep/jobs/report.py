@@ -46,4 +46,8 @@ def report_page(of: RunScope, dropped: Path, provenance: Path, html: Path) -> No
     dropped, provenance: of the jobs `dropped_regions` and `provenance`.
     """
     beside = [*of.plan.products_of("report")[1:], "dropped_regions.tsv", "provenance.json"]
-    render(read_page(of.plan, read_tsv(dropped), read_json(provenance), beside), html)
+    page = read_page(of.plan, read_tsv(dropped), read_json(provenance), beside)
+    render(page, html)
+    # `cisweep run` shows them at its end.
+    for _, line in [*page.warnings, *page.headlines]:
+        print(f"finding: {line}")

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from cisweep.analysis.seqlets.background import Background, Summary, merge, summarise
+from cisweep.analysis.seqlets.driving_hits import Driving
 from cisweep.analysis.seqlets.fdr import NullSize, Tally, merge_tallies, summarise_calls
-from cisweep.analysis.seqlets.names import NameRules, name_seqlets
+from cisweep.analysis.seqlets.names import NamedSeqlets, NameRules, name_seqlets
 from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
 from cisweep.contracts import Windows, digest
@@ -17,9 +18,16 @@ from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.h5 import n_rows, open_rows, read_windows
 from cisweep.outputs.seqlets import CHUNK_SCHEMA, SCHEMA, write_seqlet_bed
-from cisweep.outputs.tables import read_parquet, write_parquet, write_tsv
+from cisweep.outputs.tables import (
+    open_parquet,
+    read_parquet,
+    read_tsv,
+    write_parquet,
+    write_product,
+)
 from cisweep.parts import read_json
 from cisweep.plan.chunk_windows import read_peaks
+from cisweep.products.seqlets import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope
 
 
@@ -153,21 +161,33 @@ def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path)
     tally.write_text(json.dumps(tallies, sort_keys=True) + "\n")
 
 
-def seqlets(
-    of: ModelScope,
-    chunks: Sequence[Path],
-    tallies: Sequence[Path],
-    table: Path,
-    bed: Path,
-    summary: Path,
-) -> None:
+@dataclass(frozen=True)
+class SeqletParts:
+    """What `seqlets` joins: calls and tallies of all chunks; hits.parquet, motif_ranking.tsv and
+    motif_families.tsv where the step hits is on, else none."""
+
+    chunks: Sequence[Path]
+    tallies: Sequence[Path]
+    hits: Sequence[Path] = ()
+
+    def driving(self) -> Driving:
+        """Return the matches of families that drive a target."""
+        if not self.hits:
+            return Driving.none()
+        table, ranking, families = self.hits
+        with open_parquet(table) as file:
+            blocks = (batch.to_pandas() for batch in file.iter_batches(65536))
+            return Driving.of(blocks, read_tsv(ranking), read_tsv(families))
+
+
+def seqlets(of: ModelScope, given: SeqletParts, table: Path, bed: Path, summary: Path) -> None:
     """Cut the calls of all chunks at the false discovery rate and name the seqlets.
 
     Writes them in genome order as Parquet and BED, and a summary as TSV.
     """
     step, plan = of.plan.step_config("seqlets"), of.plan
-    counted = [read_json(path) for path in tallies]
-    calls = pd.concat([read_parquet(path).to_pandas() for path in chunks], ignore_index=True)
+    counted = [read_json(path) for path in given.tallies]
+    calls = pd.concat([read_parquet(path).to_pandas() for path in given.chunks], ignore_index=True)
     kept, summaries = [], []
     for target in of.config.target_names:
         tally = merge_tallies(Tally.from_dict(t[target]) for t in counted)
@@ -184,12 +204,25 @@ def seqlets(
         )
     ordered = in_genome_order(pd.concat(kept, ignore_index=True), list(plan.source.lengths))
     rules = NameRules(step.name_rate, step.nearest, plan.config.seed, of.threads)
-    named = name_seqlets(ordered, load_motifs(plan.config.motifs), plan.source, rules)
-    by = named["name_by"].value_counts()
+    motifs = load_motifs(plan.config.motifs)
+    named = name_seqlets(ordered, motifs, plan.source, rules, given.driving())
+    by = named.table["name_by"].value_counts()
     print(
-        f"{by.get('tomtom', 0)} of {len(named)} seqlets are named by Tomtom, {by.get('hit', 0)} by "
-        f"a match over two neighbours; {step.name_rate} of random spans are named"
+        f"of {len(ordered)} seqlets {by.get('hit', 0)} are named by a hit, {by.get('pair', 0)} by "
+        f"a match over two neighbours, {by.get('tomtom', 0)} by Tomtom; of random spans "
+        + (", ".join(f"{t} {x:.3g}" for t, x in named.control.items()) or "none")
     )
-    write_parquet(named, table, SCHEMA, of.origin)
-    write_seqlet_bed(named, bed)
-    write_tsv(pd.concat(summaries, ignore_index=True), summary)
+    write_parquet(named.table, table, SCHEMA, of.origin)
+    write_seqlet_bed(named.table, bed)
+    write_product(_with_names(pd.concat(summaries, ignore_index=True), named), summary, SUMMARY)
+
+
+def _with_names(summary: pd.DataFrame, named: NamedSeqlets) -> pd.DataFrame:
+    """Return the summary with how many seqlets have a name, and which share of random spans."""
+    mine = named.table[named.table["motif"].notna()]
+    n_named = mine.groupby(["target", "sign"]).size()
+    keys = zip(summary["target"], summary["sign"])
+    return summary.assign(
+        n_named=[int(n_named.get(key, 0)) for key in keys],
+        random_named=[named.control.get(t, float("nan")) for t in summary["target"]],
+    )

@@ -6,50 +6,46 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import append_bed_rows, described
+from cisweep.outputs.tables import BED6, append_bed_rows, arrow_schema
+from cisweep.products.hits import HITS
 
-_GIVEN = "given the selection of the windows"
 _PLACE = [("chrom", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
 _MATCH = [("strand", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
 
 
 def chunk_schema(targets: list[str]) -> pa.schema:
     """Return the schema of a chunk's hits."""
-    values = [(f"{k}_{t}", pa.float64()) for t in targets for k in ("attribution", "cosine")]
+    kinds = ("attribution", "cosine", "projection")
+    values = [(f"{k}_{t}", pa.float64()) for t in targets for k in kinds]
     return pa.schema([*_PLACE, ("motif_idx", pa.int32()), *_MATCH, *values])
 
 
 def schema(targets: list[str]) -> pa.schema:
-    """Return the schema of hits.parquet.
+    """Return the schema of hits.parquet, one row a match of a matrix, in genome order.
 
-    `attribution_<t>`: sum over the hit's bases; `cosine_<t>`: between hypothetical attributions
-    and matrix; `best_<t>`: wins its place among overlapping hits. The q-values are given the
-    selection: windows that a model picks hold more of what it reads than the background does.
+    `attribution_<t>`: sum over the hit's bases; `cosine_<t>`, `projection_<t>`: of hypothetical
+    attributions and matrix (analysis/motifs/hits.py: hit_fits); `best_<t>`: wins its place, by the
+    largest |projection| of overlapping hits. The q-values are given the selection: windows that a
+    model picks hold more of what it reads than the background does.
     """
-    fields = [*_PLACE, ("motif", pa.string()), ("name", pa.string()), *_MATCH]
-    for name, tests in (("q_value", "the hit's motif"), ("q_value_pooled", "all motifs")):
-        about = f"Benjamini-Hochberg over the positions and strands of {tests}; {_GIVEN}"
-        fields.append(described(name, about))
-    for t in targets:
-        fields += [(f"attribution_{t}", pa.float64()), (f"cosine_{t}", pa.float64())]
-        fields += [(f"best_{t}", pa.bool_())]
-    return pa.schema(fields)
+    return arrow_schema(HITS, target=targets)
 
 
 def append_bed(table: pd.DataFrame, handle) -> None:
-    """Append BED6 rows: name is motif:name, score is min(1000, -10 log10 p), 0-based half-open."""
-    score = np.minimum(1000, np.rint(-10 * np.log10(table["p_value"]))).astype(int)
-    bed = pd.DataFrame(
-        {
-            "chrom": table["chrom"],
-            "start": table["start"],
-            "end": table["end"],
-            "name": table["motif"] + ":" + table["name"],
-            "score": score,
-            "strand": table["strand"],
-        }
-    )
-    append_bed_rows(bed, handle)
+    """Append the hits that win their place (`HitGather.winners`) as BED6, 0-based half-open.
+
+    name is target:motif (its name), and :negative behind it where the attribution is below 0; score
+    is the effect, 1000 for the largest of all targets of one unit. Without attributions the name is
+    that of the motif alone, and the score min(1000, -10 log10 p).
+    """
+    if "target" in table:
+        negative = np.where(table["attribution"] < 0, ":negative", "")
+        name = table["target"] + ":" + table["name"] + negative
+        score = 1000 * table["effect"]
+    else:
+        name, score = table["name"], np.minimum(1000, -10 * np.log10(table["p_value"]))
+    bed = table.assign(name=name, score=np.rint(score).astype(int))
+    append_bed_rows(bed[BED6], handle)
 
 
 def save_counts(path: Path, cell_counts: np.ndarray, n_tests: np.ndarray, null: dict) -> None:

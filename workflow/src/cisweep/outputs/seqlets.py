@@ -3,7 +3,11 @@
 A place that several windows cover has one row, from the window whose centre is nearest to it
 (window_start, window_end); n_windows says in how many windows it was called. motif is missing
 where more than steps.seqlets.name_rate of random spans are named as well (name_p_value); name_by
-is `tomtom`, or `hit` where a match over the seqlet and its neighbour names both.
+is `hit` (the match that wins the place, of a family that drives the target), `pair` (a match over
+the seqlet and its neighbour names both) or `tomtom`. family and family_rank are those of the motif
+in motif_families.tsv. nearest_motifs lists Tomtom's closest motifs, `name:p:q` of each, nearest_ids
+their ids in the same order. In seqlet_summary.tsv n_named says how many seqlets of a target and
+sign have a name, random_named which share of random spans of the same windows gets one.
 
 q_value and the rates of seqlet_summary.tsv are given the selection: they compare the windows with
 their own shuffled copies, which were not selected by their predictions as the windows were. Windows
@@ -16,12 +20,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import BED6, bed_scores, described, write_bed
-
-_Q_VALUE = (
-    "false discovery rate against shuffled copies of the windows, per target and sign; given the "
-    "selection of the windows"
-)
+from cisweep.outputs.tables import BED6, arrow_schema, bed_scores, write_bed
+from cisweep.products.seqlets import SEQLETS
 
 CHUNK_SCHEMA = pa.schema(
     [
@@ -40,21 +40,7 @@ CHUNK_SCHEMA = pa.schema(
     ]
 )
 
-SCHEMA = pa.schema(
-    [
-        *(field for field in CHUNK_SCHEMA if field.name not in ("owned", "at_border")),
-        ("n_windows", pa.int64()),
-        described("q_value", _Q_VALUE),
-        ("motif", pa.string()),
-        ("motif_id", pa.string()),
-        ("motif_p_value", pa.float64()),
-        ("motif_q_value", pa.float64()),
-        ("motif_strand", pa.string()),
-        ("name_by", pa.string()),
-        ("name_p_value", pa.float64()),
-        ("nearest_motifs", pa.string()),
-    ]
-)
+SCHEMA = arrow_schema(SEQLETS)
 
 
 def write_seqlet_bed(table: pd.DataFrame, path: Path) -> None:

@@ -35,6 +35,7 @@ from cisweep.genome.regions import (
 from cisweep.genome.signal import check_signal, model_inputs
 from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
 from cisweep.plan.fold_chroms import check_folds
+from cisweep.plan.made_inputs import with_made
 from cisweep.plan.run_config import load_config, paths_in
 from cisweep.plan.surroundings import check_packages, check_writable
 from cisweep.plan.workload import chosen_chunk_bp
@@ -54,7 +55,7 @@ class Plan:
     def from_config(cls, data: Mapping[str, Any], root: Path) -> "Plan":
         """Return the plan of the mapping `data`; raises ConfigError with every fault."""
         config, models = load_config(data, root)
-        return cls(config, models, root)
+        return cls(with_made(config), models, root)
 
     # ---- what is swept -------------------------------------------------------------------
 

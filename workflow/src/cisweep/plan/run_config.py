@@ -37,7 +37,7 @@ class GenomeConfig(Strict):
     """The genome."""
 
     fasta: Path = Field(examples=["my_genome.fa"])
-    """FASTA, plain or bgzip, with its .fai (and .gzi) in the same folder."""
+    """FASTA: plain, bgzip or gzip. An index (.fai, .gzi) that is missing is made."""
 
 
 class TileConfig(Strict):

@@ -24,34 +24,61 @@ HITS = Product(
               "1 where the model wants the bases that the motif wants; missing without "
               "hypothetical "
               "attributions"),
-        Field("best_<target>", "bool", "does it win its place among overlapping hits"),
+        Field("projection_<target>", "float64", "hypothetical attributions along the matrix: what "
+              "of them has its shape; missing like the cosine", "scale of the target"),
+        Field("best_<target>", "bool", "does it win its place: has it the largest |projection| of "
+              "the hits that overlap"),
+    ),
+)  # fmt: skip
+_SCALE = "scale of the target"
+_WHEN = "something is attributed"
+FAMILIES = Product(
+    "<model>/motif_families.tsv",
+    "Families of alike motifs, one row a family and target, first what explains most.",
+    (
+        Field("target", "text", "target whose attributions are summed"),
+        Field("rank", "int64", "rank in the target, 1 explains most", "", _WHEN),
+        Field("family", "text", "its name: that of its leading member", "", _WHEN),
+        Field("motif", "text", "id of the leading member", "", _WHEN),
+        Field("members", "text", "names of its members, joined by ;", "", _WHEN),
+        Field("n_motifs", "int64", "number of its motifs", "", _WHEN),
+        Field("n_places", "int64", "places that a match of a member wins", "", _WHEN),
+        Field("explained", "float64", "sum of the attributions of these places", _SCALE, _WHEN),
+        Field("mean", "float64", "mean of a place", _SCALE, _WHEN),
+        Field("q_value", "float64", "lowest q-value of its members", "", _WHEN),
+        Field("drives", "bool", "is it said to drive the target: q low, explained above 0", "",
+              _WHEN),
     ),
 )  # fmt: skip
 RANKING = Product(
     "<model>/motif_ranking.tsv",
-    "One row a motif and target, overlaps resolved.",
+    "One row a motif and target, in the order of the families.",
     (
         Field("target", "text", "target whose attributions are summed"),
-        Field("motif", "text", "id of the motif"),
-        Field("name", "text", "its name"),
-        Field("n_hits", "int64", "hits that win their place"),
-        Field("mean", "float64", "mean over them of the summed attribution", "scale of the target"),
-        Field("sum", "float64", "sum over them", "scale of the target"),
-        Field("null_mean", "float64", "mean of the hits of the motif's column-shuffled copies",
-              "scale of the target"),
-        Field("z", "float64", "normal quantile of `p_value`"),
-        Field("p_value", "float64", f"of the mean against the shuffled copies; {_GIVEN}"),
-        Field("q_value", "float64", "Benjamini-Hochberg over the motifs"),
-        Field("rank_mean", "int64", "rank by `mean`, 1 is first"),
-        Field("rank_sum", "int64", "rank by `sum`"),
-        Field("rank_z", "int64", "rank by `z`"),
-        Field("family", "text", "most alike motif before it in the ranking, if any"),
+        Field("rank", "int64", "rank in the target", "", _WHEN),
+        Field("family_rank", "int64", "rank of its family", "", _WHEN),
+        Field("family", "text", "its family", "", _WHEN),
+        Field("motif", "text", "id of the motif", "", _WHEN),
+        Field("name", "text", "its name", "", _WHEN),
+        Field("n_hits", "int64", "all matches", "", _WHEN),
+        Field("mean", "float64", "mean of their summed attributions", _SCALE, _WHEN),
+        Field("sum", "float64", "sum of them", _SCALE, _WHEN),
+        Field("n_places", "int64", "places that it wins", "", _WHEN),
+        Field("explained", "float64", "sum of the attributions of these places", _SCALE, _WHEN),
+        Field("null_mean", "float64", "mean of the matches of the motif's column-shuffled copies",
+              _SCALE, _WHEN),
+        Field("z", "float64", "normal quantile of `p_value`", "", _WHEN),
+        Field("p_value", "float64", f"of the mean against the copies of all motifs; {_GIVEN}", "",
+              _WHEN),
+        Field("q_value", "float64", "Benjamini-Hochberg over the motifs", "", _WHEN),
     ),
 )  # fmt: skip
 PRODUCTS = (
-    Product("<model>/hits.bed", "Motif hits (BED6): name is motif:name, score is "
-            "min(1000, −10 log10 p)."),
+    Product("<model>/hits.bed", "Hits that win their place (BED6): name is target:motif, with "
+            ":negative behind it where the attribution is below 0; score is the effect, 1000 for "
+            "the largest. Without attributions the motif alone, and min(1000, −10 log10 p)."),
     HITS,
+    FAMILIES,
     RANKING,
     Product(
         "base_counts.json",

@@ -20,10 +20,14 @@ SEQLETS = Product(
         Field("q_value", "float64", "false discovery rate against shuffled copies of the windows, "
               f"per target and sign; {_GIVEN}"),
         *MOTIF_NAME,
-        Field("name_by", "text", "`tomtom`, or `hit` where a match over the seqlet and its "
-              "neighbour names both"),
+        Field("name_by", "text", "`hit`: the match that wins the place, of a family that drives "
+              "the target; `pair`: a match over the seqlet and its neighbour; `tomtom`"),
         Field("name_p_value", "float64", "share of random spans that are named as well"),
-        Field("nearest_motifs", "text", "closest known motifs, named or not: name:p, joined by ;"),
+        Field("family", "text", "family of the motif, as in motif_families.tsv"),
+        Field("family_rank", "float64", "rank of the family in the target"),
+        Field("nearest_motifs", "text", "closest known motifs by Tomtom, named or not: name:p:q, "
+              "joined by ;"),
+        Field("nearest_ids", "text", "their ids, in the same order"),
     ),
 )  # fmt: skip
 SUMMARY = Product(
@@ -37,6 +41,8 @@ SUMMARY = Product(
         Field("null_ratio", "float64", "positions of shuffled sequence for each position"),
         Field("n_seqlets", "int64", "spans that pass the false discovery rate"),
         Field("lowest_rate", "float64", "lowest false discovery rate that any threshold reaches"),
+        Field("n_named", "int64", "seqlets that have a name"),
+        Field("random_named", "float64", "share of random spans of the same windows that get one"),
     ),
 )  # fmt: skip
 PRODUCTS = (

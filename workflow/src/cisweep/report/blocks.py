@@ -66,6 +66,18 @@ class Figure:
 Block = Heading | Note | Table | Figure
 
 
+class Headline(str):
+    """A sentence for the top of the page with a logo beside it."""
+
+    logo: Markup | str = ""
+
+    def __new__(cls, text: str, logo: Markup | str = "") -> "Headline":
+        """Return the sentence; logo: drawn beside it."""
+        made = super().__new__(cls, text)
+        made.logo = logo
+        return made
+
+
 @dataclass(frozen=True)
 class Check:
     """Whether a reader can rely on a part of the run: `level` good, look or bad, and why."""

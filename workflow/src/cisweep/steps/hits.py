@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from cisweep.steps.base import Shown, Step, StepConfig
 
+DRIVES = 0.05
+"""Largest q-value at which a family of motifs is said to drive a target."""
+
 
 class HitsConfig(StepConfig):
     """FIMO over merged intervals, both strands. p- and q-values are given the selection of the
@@ -43,12 +46,17 @@ class HitsConfig(StepConfig):
 
 STEP = Step(
     name="hits",
-    version=2,
+    version=3,
     order=50,
     config=HitsConfig,
     title="Motif hits",
     about="motifs",
-    products=lambda config, model: ["hits.bed", "hits.parquet", "motif_ranking.tsv"],
+    products=lambda config, model: [
+        "hits.bed",
+        "hits.parquet",
+        "motif_families.tsv",
+        "motif_ranking.tsv",
+    ],
     reserved=frozenset({"base_counts.json"}),
     browser={"hits.bed": Shown("motif hits", "91,107,122")},
     needs_motifs=True,

@@ -35,8 +35,9 @@ class SeqletsConfig(StepConfig):
     """Number of closest motifs that Tomtom lists for each seqlet."""
     name_rate: float = Field(0.05, gt=0, lt=1)
     """Largest share of random spans, of the same lengths in the same windows, that may have a name.
-    A seqlet has the name of its closest motif, or of a match over it and its neighbour, if at most
-    this share of random spans is named as well."""
+    A seqlet has the name of the match over it of a family that drives the target (step hits), of a
+    match over it and its neighbour, or of its closest motif, if at most this share of random spans
+    is named as well."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -47,7 +48,7 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=4,
+    version=5,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",

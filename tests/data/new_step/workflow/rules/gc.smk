@@ -11,7 +11,7 @@ rule gc_chunk:
     log:
         f"{RESULTS}/logs/gc_chunk/{{model}}/{{chunk}}.log",
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     params:
         root=root_folder,
         settings=settings("gc"),
@@ -30,7 +30,7 @@ rule gc:
     log:
         f"{RESULTS}/logs/gc/{{model}}.log",
     conda:
-        "../../envs/cisweep.yaml"
+        ENVIRONMENT
     params:
         root=root_folder,
         settings=settings("gc"),

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.analysis.motifs.fimo import count_tests, scan_tokens
-from cisweep.analysis.motifs.hits import HitSums, hit_attributions, hit_cosines
+from cisweep.analysis.motifs.hits import HitSums, hit_attributions, hit_fits
 from cisweep.analysis.motifs.markov_background import MarkovBackground
 from cisweep.analysis.motifs.qvalues import count_hits
 from cisweep.analysis.motifs.score_distribution import ScoreModel, background_from_counts
@@ -134,7 +134,7 @@ def hits_of_chunk(
     *,
     n_threads: int = 1,
 ) -> ChunkHits:
-    """Return the hits that start in the chunk, with each target's attribution and cosine."""
+    """Return the hits that start in the chunk, with each target's attribution and fit."""
     targets = list(attributed.projected) if attributed else []
     n_null = len(scan.null.names) if scan.null else 0
     null = {t: HitSums.zeros(n_null) for t in targets}
@@ -148,7 +148,7 @@ def hits_of_chunk(
         hits = scan_tokens(scan.model, tokens, own=own, offset=low, n_threads=n_threads)
         counts += count_hits(scan.model, hits)
         tests += count_tests(scan.model, tokens, own)
-        sums, cosines = {}, {}
+        sums, fits = {}, {}
         if attributed and (len(hits) or n_null):
             copies = None
             if scan.null:
@@ -163,8 +163,8 @@ def hits_of_chunk(
                     letters = spread(
                         attributed.hypothetical[target], attributed.windows, chrom, low, stop
                     )
-                    cosines[target] = hit_cosines(hits, letters, scan.motifs, low)
-        tables.append(_table(hits, chrom, targets, sums, cosines))
+                    fits[target] = hit_fits(hits, letters, scan.motifs, low)
+        tables.append(_table(hits, chrom, targets, sums, fits))
     return ChunkHits(pd.concat(tables, ignore_index=True), counts, tests, null)
 
 
@@ -172,12 +172,13 @@ def _empty_hits(scan: Scan) -> np.dtype:
     return scan_tokens(scan.model, np.full(1, 4, dtype=np.uint8)).dtype
 
 
-def _table(hits: np.ndarray, chrom: str, targets: list[str], sums: dict, cosines: dict):
+def _table(hits: np.ndarray, chrom: str, targets: list[str], sums: dict, fits: dict):
     table = pd.DataFrame({"chrom": np.array([chrom] * len(hits), dtype=object)})
     for column in ("start", "end", "motif_idx", "strand", "score", "p_value"):
         table[column] = hits[column]
     missing = np.full(len(hits), np.nan)
     for target in targets:
         table[f"attribution_{target}"] = sums.get(target, missing)
-        table[f"cosine_{target}"] = cosines.get(target, missing)
+        cosine, projection = fits.get(target, (missing, missing))
+        table[f"cosine_{target}"], table[f"projection_{target}"] = cosine, projection
     return table

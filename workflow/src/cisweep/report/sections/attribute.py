@@ -37,7 +37,8 @@ _LEGEND = (
     "The strongest regions by {by}; of those that overlap the strongest stands for all. Above: "
     "the attribution of each base over the whole window, up "
     "where the base raises the prediction, down where it lowers it. Below: the shaded stretch as "
-    "letters as high as their attribution ({unit}), with seqlets (green) and motif matches (blue): "
+    "letters as high as their attribution ({unit}), with seqlets (green) and matches of the motif "
+    "families that drive the target (blue): "
     "point at one for its values."
 )
 
@@ -200,10 +201,11 @@ def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Bl
     nothing = [pd.DataFrame()] * len(regions)
     paths = [view.folder / f"{step}.parquet" for step in ("seqlets", "hits")]
     tables = [_inside(path, regions) if view.plan.is_on(path.stem) else nothing for path in paths]
+    driving = _driving(view, target)
     found: list[Block] = []
     for i, (region, seqlets, hits) in enumerate(zip(regions, *tables)):
         where = place(region.chrom, region.start, region.end, region.strand)
-        items = _seqlet_spans(seqlets, target) + _hit_spans(hits, target)
+        items = _seqlet_spans(seqlets, target) + _hit_spans(hits, target, driving)
         text = f"{where}, {by} {number(region.strength)}"
         found.append(Figure(_drawing(region, items, text), text, folded=i >= OPEN))
     return found
@@ -224,10 +226,22 @@ def _seqlet_spans(seqlets: pd.DataFrame, target: str) -> list[Span]:
     ]  # fmt: skip
 
 
-def _hit_spans(hits: pd.DataFrame, target: str) -> list[Span]:
+def _driving(view: View, target: str) -> set[str]:
+    """Return the ids of the motifs of the families that drive a target."""
+    if not view.plan.is_on("hits"):
+        return set()
+    families, motifs = (view.table(f"motif_{name}.tsv") for name in ("families", "ranking"))
+    drives = families[(families["target"] == target) & families["drives"].astype(bool)]
+    mine = motifs[(motifs["target"] == target) & motifs["family_rank"].isin(drives["rank"])]
+    return set(mine["motif"])
+
+
+def _hit_spans(hits: pd.DataFrame, target: str, driving: set[str]) -> list[Span]:
+    """Return the matches that win their place, of families that drive the target: other ones lie
+    everywhere, and say nothing."""
     if f"best_{target}" not in hits:
         return []
-    mine = hits[hits[f"best_{target}"]]
+    mine = hits[hits[f"best_{target}"] & hits["motif"].isin(driving)]
     values = mine[f"attribution_{target}"]
     return [
         Span(

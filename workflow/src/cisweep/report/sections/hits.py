@@ -8,38 +8,39 @@ from cisweep.report.blocks import (
     Block,
     Column,
     Heading,
+    Headline,
     Note,
     Section,
     Table,
     listed,
     number,
+    plural,
     signed,
 )
 from cisweep.report.inside import Inside
 from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
+from cisweep.steps.hits import DRIVES
 
 OTHERS = 8
-DRIVES = 0.05
-"""Largest q-value at which a motif is named as a driver."""
+MEMBERS = 3
+"""Members of a family that a sentence names."""
 _NOTE = (
     "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution "
-    "of its bases. Motifs are ranked by the mean per match: what one match contributes. "
-    "The sum is what all matches contribute together. p, q and z compare the mean with copies of "
-    "all matrices whose columns are shuffled. Matrices of one family stand as one group under the "
-    "best of them, because the bases cannot tell relatives apart."
+    "of its bases. Of overlapping matches the one whose matrix is most like the attributions wins "
+    "the place. Matrices that are alike form a family, since the bases of a site can rarely tell "
+    "relatives apart. Families, and their members, are ranked by what the places that they win "
+    "explain together. q compares the mean of a match with that of matrices whose columns are "
+    "shuffled: where it is above {drives} a family does no more than they do, and none is named."
 )
 
 
-def families(ranking: pd.DataFrame, top: int) -> pd.DataFrame:
-    """Return the best motif of each family, best family first, with the names of the others."""
-    best = ranking.drop_duplicates("family").head(top).copy()
-    members = ranking.groupby("family", sort=False)["name"].agg(lambda n: list(dict.fromkeys(n)))
-    best["others"] = [
-        [m for m in members[family] if m != name]
-        for family, name in zip(best["family"], best["name"])
-    ]
-    return best
+def family_name(row: pd.Series) -> str:
+    """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`."""
+    members = str(row["members"]).split(";")
+    if len(members) == 1:
+        return str(row["family"])
+    return f"{row['family']} family ({listed(members, MEMBERS)})"
 
 
 def of_model(view: View) -> Section:
@@ -49,20 +50,23 @@ def of_model(view: View) -> Section:
         n += len(block)
         motifs.update(block["motif"].unique())
     section = Section(counts=[("hits", n, f"matches of {len(motifs):,} motifs")])
-    ranking = view.table("motif_ranking.tsv")
-    if "rank_mean" not in ranking:
+    ranking = view.table("motif_families.tsv")
+    if "rank" not in ranking:
         section.blocks.append(
             Note("Without attributions the motifs are not ranked; hits.parquet lists the matches.")
         )
         return section
-    section.blocks.append(Note(_NOTE))
-    peaks, without = read_peaks(view), []
+    section.blocks.append(Note(_NOTE.format(drives=DRIVES)))
+    peaks, without, unseen = read_peaks(view), [], []
     for target in view.targets:
-        mine = ranking[(ranking["target"] == target.name) & ranking["rank_mean"].notna()]
-        section.blocks += _blocks(view, target.name, families(mine, view.page.top_motifs))
-        drivers = families(mine[mine["q_value"] <= DRIVES], 1)
-        if len(drivers) and not (peaks and peaks.lacks(target.name)):
-            section.headlines.append(_headline(view, target.name, drivers.iloc[0]))
+        if peaks and peaks.lacks(target.name):
+            unseen.append(target.name)
+            continue
+        mine = ranking[(ranking["target"] == target.name) & ranking["q_value"].notna()]
+        section.blocks += _blocks(view, target.name, mine.head(view.page.top_motifs))
+        drivers = mine[mine["drives"].astype(bool)]
+        if len(drivers):
+            section.headlines.append(_headline(view, target.name, drivers))
         else:
             without.append(target.name)
     if without:
@@ -70,52 +74,55 @@ def of_model(view: View) -> Section:
             f"No motif is named as a driver of {listed(without, 5)}: none contributes more than "
             f"motifs with shuffled columns do (q above {DRIVES}), or there are too few matches."
         )
+    if unseen:
+        section.headlines.append(
+            f"No motif is named for {listed(unseen, 5)} for want of predicted peaks: windows of "
+            "other targets do not tell what drives a target (motif_families.tsv has the figures)."
+        )
     return section
 
 
-def _headline(view: View, target: str, first: pd.Series) -> str:
-    """Return the sentence on the motif that drives a target most."""
-    others = listed(first["others"], 3)
-    relatives = f" (or a relative: {others})" if others else ""
-    return (
-        f"{first['name']} is the motif that drives {target} most{relatives}: "
-        f"{signed(first['mean'])} {view.unit(target)} a match, {first['n_hits']:,} matches, "
-        f"q {number(first['q_value'], 2)}."
+def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
+    """Return the sentence on the family that explains most of a target, with its logo."""
+    first = drivers.iloc[0]
+    return Headline(
+        f"{family_name(first)} drives {target} most: {signed(first['mean'])} "
+        f"{view.unit(target)} per place, {plural(int(first['n_places']), 'place')}, "
+        f"q {number(first['q_value'], 2)}.",
+        view.motifs.logo(first["motif"]),
     )
 
 
-def _blocks(view: View, target: str, best: pd.DataFrame) -> list[Block]:
+def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
     unit = view.unit(target)
     columns = [
-        Column("motif"),
-        Column("logo"),
-        Column("matches", True, "matches in attributed windows, overlaps resolved"),
-        Column(f"mean ({unit})", True, "mean over the matches of their summed attribution"),
-        Column(f"sum ({unit})", True, "sum over the matches"),
+        Column("family", meaning="named by the member that explains most"),
+        Column("logo", meaning="of that member"),
+        Column("places", True, "that a match of a member wins"),
+        Column(f"mean ({unit})", True, "mean over the places of their summed attribution"),
+        Column(f"explained ({unit})", True, "sum over the places; the order of the table"),
         Column(
             "q",
             True,
-            f"of the mean, against copies with shuffled columns; above {DRIVES} the "
-            "motif does no more than they do",
+            "lowest of its members, against copies with shuffled columns; above "
+            f"{DRIVES} it does no more than they do",
         ),
-        Column("z", True, "the normal quantile of p"),
-        Column("same family"),
+        Column("members", meaning="the one that explains most first"),
     ]
     rows = [
         [
-            Markup('<b>{}</b><br><code class="id">{}</code>').format(row.name, row.motif),
+            Markup('<b>{}</b><br><code class="id">{}</code>').format(row.family, row.motif),
             view.motifs.logo(row.motif),
-            f"{row.n_hits:,}",
+            f"{row.n_places:,}",
             signed(row.mean),
-            signed(row.sum),
+            signed(row.explained),
             number(row.q_value, 2),
-            number(row.z),
-            Markup("<small>{}</small>").format(escape(listed(row.others, OTHERS))),
+            Markup("<small>{}</small>").format(escape(listed(row.members.split(";"), OTHERS))),
         ]
-        for row in best.itertuples()
+        for row in families.itertuples()
     ]
     empty = "No motif has enough matches in attributed windows."
-    caption = f"Motif families that drive {target}, by mean attribution a match"
+    caption = f"Motif families by what they explain of {target}"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty)]
 
 
@@ -133,20 +140,29 @@ def methods(view: View) -> str:
 
 
 def columns(view: View, windows: Windows) -> dict[str, list[str]]:
-    """Return the names of up to four motifs of each window: matches that are the best of their
-    place for a target and raise it, the most attribution first."""
+    """Return the families of motifs in each window: those that drive a target and whose match is
+    the best of its place and raises it, the most attribution first."""
+    families = view.table("motif_families.tsv")
+    if "drives" not in families:
+        return {}
+    drivers = set(families[families["drives"].astype(bool)][["target", "family"]].itertuples(
+        index=False, name=None))  # fmt: skip
+    family_of: dict[str, dict[str, str]] = {t.name: {} for t in view.targets}
+    for row in view.table("motif_ranking.tsv").itertuples():
+        if (row.target, row.family) in drivers:
+            family_of[row.target][row.motif] = row.family
     inside = Inside(windows)
     found: list[dict[str, float]] = [{} for _ in range(len(windows))]
     for block in parquet_blocks(view.folder / "hits.parquet"):
-        for target in (t.name for t in view.targets):
-            if f"best_{target}" not in block:
-                continue
+        for target, families_of in family_of.items():
             value = f"attribution_{target}"
             kept = block[block[f"best_{target}"] & (block[value] > 0)]
-            for chrom, start, end, name, v in zip(
-                *(kept[c] for c in ("chrom", "start", "end", "name", value))
+            kept = kept[kept["motif"].isin(families_of.keys())]
+            for chrom, start, end, motif, v in zip(
+                *(kept[c] for c in ("chrom", "start", "end", "motif", value))
             ):
+                name = families_of[motif]
                 for i in inside.of(chrom, start, end):
                     found[i][name] = max(found[i].get(name, 0), v)
-    names = [", ".join(sorted(f, key=lambda name: (-f[name], name))[:4]) for f in found]
-    return {"motifs": names} if any(names) else {}
+    names = [", ".join(sorted(f, key=lambda name: (-f[name], name))) for f in found]
+    return {"motifs": names}

@@ -1,30 +1,47 @@
 """Seqlets: which spans the model itself picks out."""
 
+import numpy as np
 import pandas as pd
 
-from cisweep.report.blocks import Column, Heading, Note, Section, Table, number, signed
+from cisweep.report.blocks import Column, Heading, Note, Section, Table, listed, number, signed
+from cisweep.report.sections.hits import MEMBERS
 from cisweep.report.view import View
 
 _NOTE = (
-    "Seqlets are spans of high attribution, called without knowing any motif. A seqlet is named by "
-    "its closest matrix (Tomtom), or, with its neighbour, by a match that lies over both, where at "
-    "most a share of {rate} of random spans of the same windows are named as well; the others have "
-    "no name. A small model's seqlets are fragments, often a core of 4 to 8 bases that many "
-    "factors share, so the name is a resemblance and not an identification: read it together with "
-    "the ranking of the motif hits."
+    "Seqlets are spans of high attribution, called without knowing any motif. A seqlet has the "
+    "name of the match that lies over it, if its family drives the target; else, with its "
+    "neighbour, of a match over both; else of its closest matrix (Tomtom): each where at most a "
+    "share of {rate} of random spans of the same windows are named as well. The others have no "
+    "name. A small model's seqlets are fragments, often a core of 4 to 8 bases that many factors "
+    "share, so without a match the name is a resemblance and not an identification."
 )
 
 
-def frequent(seqlets: pd.DataFrame, top: int) -> pd.DataFrame:
-    """Return the most frequent motifs of each sign, + first; "" for seqlets without a name."""
-    grouped = seqlets.groupby(["motif", "motif_id", "sign"], dropna=False).agg(
-        n=("start", "size"), attribution=("attribution", "mean"), p=("name_p_value", "median")
-    )
-    found = grouped.reset_index().sort_values(
-        ["sign", "n", "attribution"], ascending=[True, False, False], kind="stable"
+def by_family(seqlets: pd.DataFrame, top: int) -> pd.DataFrame:
+    """Return the first families of each sign, + first, in the order of the ranking of the hits;
+    motifs of no ranked family come behind them, the commonest first, and "" for no name.
+
+    Columns: name, motif_id (the commonest motif's), sign, members (motifs, the commonest first),
+    n, attribution (mean), p (median share of random spans that are named as well).
+    """
+    named = seqlets.assign(
+        name=seqlets["family"].fillna(seqlets["motif"]).fillna(""),
+        rank=seqlets["family_rank"].fillna(np.inf),
+    ).fillna({"motif": "", "motif_id": ""})
+    found = []
+    for (sign, name), mine in named.groupby(["sign", "name"], sort=False):
+        motifs = mine["motif"].value_counts()  # equal counts in the order of the genome
+        ids = mine["motif_id"].value_counts()
+        found.append(
+            {"name": name, "motif_id": ids.index[0], "sign": sign, "members": motifs.index.tolist(),
+             "n": len(mine), "attribution": mine["attribution"].mean(),
+             "p": mine["name_p_value"].median(), "rank": mine["rank"].min()}
+        )  # fmt: skip
+    columns = ["name", "motif_id", "sign", "members", "n", "attribution", "p", "rank"]
+    table = pd.DataFrame(found, columns=columns).sort_values(
+        ["sign", "rank", "n", "name"], ascending=[True, True, False, True], kind="stable"
     )  # "+" sorts before "-"
-    found = found.groupby("sign", sort=False).head(top)
-    return found.fillna({"motif": "", "motif_id": ""})
+    return table.groupby("sign", sort=False).head(top)
 
 
 def why_none(summary: pd.DataFrame, fdr: float) -> str:
@@ -51,27 +68,37 @@ def of_model(view: View) -> Section:
     for target in view.targets:
         mine = seqlets[seqlets["target"] == target.name]
         columns = [
-            Column("motif"),
-            Column("logo"),
+            Column("family", meaning="in the order of the ranking of the motif hits"),
+            Column("logo", meaning="of the commonest member"),
             Column("sign", meaning="+ raises the prediction, − lowers it"),
             Column("seqlets", True),
             Column(f"mean attribution ({view.unit(target.name)})", True, "summed over a seqlet"),
             Column("median p of the name", True, "share of random spans that are named as well"),
+            Column("members", meaning="the commonest first"),
         ]
         rows = [
             [
-                row.motif or "none",
+                row.name or "none",
                 view.motifs.logo(row.motif_id),
                 row.sign.replace("-", "−"),
                 f"{row.n:,}",
                 signed(row.attribution),
                 number(row.p, 2),
+                listed(row.members, MEMBERS) if row.name else "",
             ]
-            for row in frequent(mine, view.page.top_motifs).itertuples()
+            for row in by_family(mine, view.page.top_motifs).itertuples(index=False)
         ]
-        caption = f"{len(mine):,} seqlets of {target.name}, by motif"
+        caption = f"{len(mine):,} seqlets of {target.name}, {mine['motif'].count():,} with a name"
         empty = why_none(summary[summary["target"] == target.name], view.config.fdr)
         section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows, empty)]
+        control = summary.loc[summary["target"] == target.name, "random_named"]
+        if len(mine) and len(control):
+            section.blocks.append(
+                Note(
+                    f"Control: {number(100 * control.iloc[0], 2)} % of random spans beside these "
+                    "seqlets, of the same lengths, get a name."
+                )
+            )
     return section
 
 

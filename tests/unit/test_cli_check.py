@@ -1,0 +1,97 @@
+"""cisweep check and estimate: what they tell of a run, and all that is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cisweep.cli import checking
+from cisweep.cli import main as command
+from cisweep.cli.checking import check, estimate
+from cisweep.cli.main import main
+from cisweep.errors import ConfigError
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch, resources) -> dict:
+    monkeypatch.chdir(tmp_path)
+    Path("g.fa").write_text(">a\n" + "ACGTTGCATC" * 100 + "\n")
+    Path("r.bed").write_text("a\t100\t300\na\t300\t500\na\t600\t700\n")
+    return {
+        "run": "mine", "genome": {"fasta": "g.fa"}, "regions": {"bed": "r.bed"},
+        "models": {"m": str(resources / "models" / "ctcf_pu1.yaml")}, "steps": {"predict": {}},
+    }  # fmt: skip
+
+
+def written(data: dict) -> Path:
+    Path("my.yaml").write_text(yaml.safe_dump(data))
+    return Path("my.yaml")
+
+
+def test_a_run_that_is_right(config, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    found = check(written(config | {"device": "cuda"}))
+    assert found.faults == []
+    made, model, tried, device, disk, chunk = found.lines
+    assert made == "g.fa had no .fai: made beside it"
+    assert model == "model m: reads 200 bp; targets ctcf, pu1"
+    assert tried.startswith("  on cpu: ") and " MB of memory; all 3 windows with all" in tried
+    assert device == "  device is cuda, and no GPU is seen here: tried on the CPU"
+    assert disk.startswith("disk: at most about 20 MB for results/mine; ")
+    assert chunk.startswith("chunk_bp ")
+
+
+def test_all_faults_at_once(config, capsys, monkeypatch, resources):
+    text = (resources / "models" / "ctcf_pu1.yaml").read_text()
+    Path("cut.safetensors").write_text("x")
+    Path("cut.yaml").write_text(text.replace("ctcf_pu1.safetensors", "cut.safetensors"))
+    config["models"]["cut"] = "cut.yaml"
+    config["chunk_bp"] = 200
+    monkeypatch.setattr(command, "call", lambda words: pytest.fail("nothing is to be run"))
+    assert main(["check", str(written(config))]) == 1
+    out, err = capsys.readouterr()
+    assert "model m: reads 200 bp" in out and "it loads, and gives what its model.yaml says" in out
+    assert err.startswith("cisweep: 2 fault(s):\n")
+    assert "chunk_bp: 200 is less than twice the window of m" in err
+    assert "cut.safetensors: the model file cannot be read" in err
+
+
+def test_what_a_network_of_the_user_raises(config, monkeypatch):
+    def failing(*args):
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(checking, "_try", failing)
+    assert check(written(config)).faults == ["models.m: RuntimeError: out of memory"]
+
+
+def test_after_a_check_the_jobs_are_counted(config, monkeypatch, capsys):
+    called = []
+    monkeypatch.setattr(command, "call", lambda words: called.append(words) or 0)
+    monkeypatch.setattr("cisweep.cli.checking.check", lambda path: checking.Checked(["fine"]))
+    assert main(["check", str(written(config))]) == 0
+    assert "--dry-run" in called[0] and capsys.readouterr().out == "fine\n"
+
+
+def test_an_estimate_needs_no_model(config, capsys):
+    config["models"] = {"m": config["models"]["m"]}
+    assert main(["estimate", str(written(config))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    # Predicted once on each strand: 3 windows of 200 bp, twice, at a million bases a second.
+    assert lines[1] == (
+        "model m: 3 windows of 200 bp in 1 chunk(s), each 2 times through the network at most: "
+        "about 0 s of one core for a small network (a guess; cisweep check tries it)"
+    )
+    with pytest.raises(ConfigError, match="chunk_bp"):
+        estimate(written(config | {"chunk_bp": 200}))
+
+
+@pytest.mark.parametrize(
+    ("n", "text"), [(5, "5 bytes"), (20e6, "20 MB"), (3.2e9, "3 GB"), (2.5e12, "2.5 TB")]
+)
+def test_sizes(n, text):
+    assert checking._size(n) == text
+
+
+def test_too_little_disk_is_said(config, monkeypatch):
+    monkeypatch.setattr(checking.shutil, "disk_usage", lambda path: type("U", (), {"free": 1e6}))
+    assert ": too little" in next(line for line in estimate(written(config)) if "disk" in line)

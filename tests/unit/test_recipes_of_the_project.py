@@ -1,0 +1,39 @@
+"""The container, the hosted checks and the forms: what they name is there."""
+
+import re
+
+import yaml
+
+
+def test_the_container_has_what_make_installs(root):
+    text = (root / "Containerfile").read_text()
+    make = (root / "Makefile").read_text()
+    assert re.search(r"ARG TORCH=(.*)", text)[1] == re.search(r"TORCH \?= (.*)", make)[1]
+    for path in re.search(r"COPY (requirements.*) /tmp/", text)[1].split():
+        assert (root / path).is_file()
+        assert f"-r {path}" in make
+    ignored = (root / ".dockerignore").read_text().split()
+    assert {".git", ".venv*", "results"} <= set(ignored)
+    # Nothing that is needed for the build is left out of it.
+    assert not {"workflow", "scripts", "config", "Snakefile", "setup.py"} & set(ignored)
+
+
+def test_hosted_checks_call_make(root):
+    makefile = (root / "Makefile").read_text()
+    for path in (root / ".github/workflows").glob("*.yml"):
+        jobs = yaml.safe_load(path.read_text())["jobs"]
+        commands = [s["run"] for job in jobs.values() for s in job["steps"] if "run" in s]
+        assert any(command.startswith("make test") for command in commands)
+        for command in commands:
+            assert re.search(rf"^{command.split()[1]}:", makefile, flags=re.M), command
+
+
+def test_the_catalogue_s_entry_and_the_forms(root):
+    catalogue = yaml.safe_load((root / ".snakemake-workflow-catalog.yml").read_text())
+    assert catalogue["usage"]["software-stack-deployment"]["conda"] is True
+    assert (root / "workflow/Snakefile").is_file() and (root / "config/README.md").is_file()
+    forms = sorted((root / ".github/ISSUE_TEMPLATE").glob("[!c]*.yml"))
+    assert len(forms) == 2
+    for form in map(yaml.safe_load, (path.read_text() for path in forms)):
+        ids = [part["id"] for part in form["body"]]
+        assert form["name"] and form["description"] and len(set(ids)) == len(ids)

@@ -1,0 +1,203 @@
+"""What drives each target: families of motifs and their members in one order. Torch-free.
+
+The one ranking of a run. Its order is by what explains most attribution, each place of the genome
+counted once (`resolve_overlaps`); its evidence is a comparison of the mean attribution of a match
+with that of matrices whose columns are shuffled. Relatives stand together, since the bases of a
+site can rarely tell them apart.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from cisweep.analysis.motifs.hits import HitSums
+from cisweep.analysis.motifs.qvalues import bh_qvalues
+from cisweep.errors import MotifError
+from cisweep.genome.motifs import Motif
+from cisweep.steps.hits import DRIVES
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Two tables in one order, target by target.
+
+    families, one row a family: target, rank (1 = explains most), family (its name, that of its
+    leading member), motif (the leading member's id), members (names of those with p and q, of all
+    where none has; joined by ;, in their order, each once), n_motifs (all), n_places (places that a
+    member's match wins), explained (their summed attribution, in the target's unit), mean (a
+    place), q_value (the lowest of its members), drives (q_value at most DRIVES, and explained above
+    0).
+
+    motifs, one row a matrix, in the order of the families and within a family by what it explains:
+    target, rank, family_rank, family, motif (id), name, n_hits (all matches), mean, sum (of their
+    attributions), n_places, explained, null_mean (mean of the matches of the motif's copies), z,
+    p_value, q_value. p, q and z are missing with fewer than `min_hits` matches.
+    """
+
+    families: pd.DataFrame
+    motifs: pd.DataFrame
+
+    @classmethod
+    def joined(cls, parts: Iterable["Ranking"]) -> "Ranking":
+        """Return the rankings of several targets, one below the other."""
+        found = list(parts)
+        if not found:  # nothing was attributed
+            return cls(pd.DataFrame({"target": []}), pd.DataFrame({"target": []}))
+        return cls(
+            pd.concat([part.families for part in found], ignore_index=True),
+            pd.concat([part.motifs for part in found], ignore_index=True),
+        )
+
+
+@dataclass(frozen=True)
+class TargetSums:
+    """A target's sums over hits: `hits`, those of each motif (M); `places`, of the hits that win
+    their place (M); `null`, those of n column-shuffled copies each, motif by motif (M * n)."""
+
+    hits: HitSums
+    places: HitSums
+    null: HitSums
+
+
+def rank_motifs(
+    motifs: Sequence[Motif],
+    sums: TargetSums,
+    families: np.ndarray,
+    *,
+    target: str = "",
+    min_hits: int = 5,
+) -> Ranking:
+    """Return the families and motifs of one target, by what they explain of its attributions.
+
+    Parameters: `motifs` (M); `families` (M,) from `motif_families`; `min_hits`, motifs with fewer
+    hits come last in their family, without p and q. Families go by `explained`, those without any
+    p last; members by `explained`, then mean; ties by the motif's id. Raises MotifError when
+    lengths disagree.
+
+    p_value of a motif is one-sided: the share of all copies of all motifs (those with at least
+    `min_hits` hits) whose hits raise the target as much, (r + 1) / (N + 1), by the mean that
+    `min_hits` hits of the null's mean shrink. z is its normal quantile, (r + 1/2) / (N + 1),
+    q_value that of Benjamini & Hochberg over the motifs. Copies keep a motif's bases and lose its
+    word; pooled, since single motifs would need thousands of copies; ranked, since the means of
+    copies have tails far beyond a normal's or t's (a copy may hold another motif's word).
+    The rate that q keeps is that of motifs: where nothing drives a target the lowest q of all is at
+    most DRIVES with that probability, for families as for motifs; beside a family with many members
+    above chance a false one is as likely as a false motif.
+    """
+    _check_lengths(motifs, sums, families)
+    p_value, z = _against_copies(sums.hits, sums.null, min_hits)
+    table = pd.DataFrame(
+        {
+            "target": target,
+            "motif": [m.name for m in motifs],
+            "name": [m.alt or m.name for m in motifs],
+            "n_hits": sums.hits.count,
+            "mean": sums.hits.mean,
+            "sum": sums.hits.total,
+            "n_places": sums.places.count,
+            "explained": sums.places.total,
+            "null_mean": _of_copies(sums.null, len(motifs)).mean,
+            "z": z,
+            "p_value": p_value,
+            "q_value": _benjamini_hochberg(p_value),
+            "family_idx": families,
+            "judged": sums.hits.count >= min_hits,
+        }
+    ).sort_values(["judged", "explained", "mean", "motif"], ascending=[False, False, False, True])
+    found = _families(table, target)
+    table = table.merge(found[["family_idx", "rank", "family"]], on="family_idx")
+    table = table.rename(columns={"rank": "family_rank"}).sort_values("family_rank", kind="stable")
+    table.insert(1, "rank", np.arange(1, len(table) + 1))
+    places = {"family_rank": 2, "family": 3}
+    for column, at in places.items():
+        table.insert(at, column, table.pop(column))
+    return Ranking(
+        found.drop(columns="family_idx").reset_index(drop=True),
+        table.drop(columns=["family_idx", "judged"]).reset_index(drop=True),
+    )
+
+
+def _families(table: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return one row a family, the first one first; table: the motifs, the first member first."""
+    rows = []
+    for idx, mine in table.groupby("family_idx", sort=False):
+        n, explained = int(mine["n_places"].sum()), float(mine["explained"].sum())
+        shown = mine[mine["judged"]] if mine["judged"].any() else mine
+        names = list(dict.fromkeys(shown["name"]))
+        rows.append(
+            {
+                "family_idx": idx,
+                "target": target,
+                "family": names[0],
+                "motif": mine["motif"].iloc[0],
+                "members": ";".join(names),
+                "n_motifs": len(mine),
+                "n_places": n,
+                "explained": explained,
+                "mean": explained / n if n else np.nan,
+                "q_value": mine["q_value"].min(),
+            }
+        )
+    columns = ["family_idx", "target", "family", "motif", "members", "n_motifs", "n_places",
+               "explained", "mean", "q_value"]  # fmt: skip
+    found = pd.DataFrame(rows, columns=columns)
+    found["drives"] = (found["q_value"] <= DRIVES) & (found["explained"] > 0)
+    found = found.assign(judged=found["q_value"].notna()).sort_values(
+        ["judged", "explained", "motif"], ascending=[False, False, True], kind="stable"
+    )
+    found.insert(2, "rank", np.arange(1, len(found) + 1))
+    return found.drop(columns="judged").reset_index(drop=True)
+
+
+def _check_lengths(motifs: Sequence[Motif], sums: TargetSums, families: np.ndarray) -> None:
+    n = len(motifs)
+    lengths = [len(part.count) for part in (sums.hits, sums.places)]
+    copies = len(sums.null.count) // max(n, 1)
+    if {*lengths, len(families)} != {n} or len(sums.null.count) != n * copies:
+        raise MotifError(
+            f"{n} motifs, sums of {lengths[0]} and {lengths[1]}, null sums of "
+            f"{len(sums.null.count)}, families of {len(families)}",
+            where="rank_motifs",
+            mend="give one entry a motif, and the same number of copies of each",
+        )
+    if copies < 2:
+        raise MotifError(
+            f"{copies} shuffled copies of each motif",
+            where="rank_motifs",
+            mend="give at least 2 (steps.hits.null_copies)",
+        )
+
+
+def _of_copies(null_sums: HitSums, n_motifs: int) -> HitSums:
+    """Return the sums (n_motifs) over each motif's copies."""
+    count, total = (x.reshape(n_motifs, -1) for x in (null_sums.count, null_sums.total))
+    return HitSums(count.sum(axis=1), total.sum(axis=1))
+
+
+def _against_copies(
+    sums: HitSums, null_sums: HitSums, min_hits: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (M,) p-values and z of motifs among all copies; NaN with fewer than min_hits hits."""
+    known = null_sums.count >= min_hits
+    centre = null_sums.total[known].sum() / max(int(null_sums.count[known].sum()), 1)
+
+    def shrunken(of: HitSums) -> np.ndarray:
+        # A mean of few hits is large by chance more often than one of many.
+        return (of.total - of.count * centre) / (of.count + min_hits)
+
+    null = np.sort(shrunken(null_sums)[known])
+    above = len(null) - np.searchsorted(null, shrunken(sums), side="left")
+    judged = (sums.count >= min_hits) & (len(null) > 0)
+    p_value = np.where(judged, (above + 1) / (len(null) + 1), np.nan)
+    return p_value, np.where(judged, norm.isf((above + 0.5) / (len(null) + 1)), np.nan)
+
+
+def _benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:
+    """Return the q-values of what has a p-value, NaN elsewhere."""
+    known = np.isfinite(p_value)
+    q_value = np.full(len(p_value), np.nan)
+    q_value[known] = bh_qvalues(p_value[known], int(known.sum()))
+    return q_value
