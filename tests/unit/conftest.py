@@ -1,5 +1,6 @@
 """A run of 5 kb for the functions of cisweep.jobs, and what the demo's model says, by hand."""
 
+import subprocess
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,3 +125,11 @@ def small_run(tmp_path_factory, root) -> SmallRun:
     assert len(kept) == 2
     (folder / "motifs.meme").write_text(header + "".join(f"MOTIF {m}" for m in kept))
     return SmallRun(folder, root, text)
+
+
+@pytest.fixture
+def dead() -> int:
+    """The id of a process that has ended."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid

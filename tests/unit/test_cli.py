@@ -161,8 +161,8 @@ def test_the_page_s_job_notes_its_findings(monkeypatch, capsys):
 def test_where_the_page_is(called, capsys, folder):
     page = folder / "results/mine/report.html"
     assert said(capsys, ["report", "my.yaml"]) == (
-        "cisweep: results/mine/report.html: the run has no page. Mend: run it (cisweep run), with "
-        "`report: {}` under steps\n"
+        "cisweep: results/mine/report.html: the run has no page. Mend: set "
+        "steps.report: {} and run it (cisweep run)\n"
     )
     page.parent.mkdir(parents=True)
     page.write_text("")

@@ -25,13 +25,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def dead() -> int:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return process.pid
-
-
 def program(name: str, text: str) -> None:
     Path(name).write_text(f"#!/bin/sh\n{text}\n")
     Path(name).chmod(0o755)

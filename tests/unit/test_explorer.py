@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from cisweep.contracts import Windows
 from cisweep.outputs.tables import read_tsv, write_tsv
-from cisweep.report.explorer import _packed, _ranks
+from cisweep.report.explorer import _packed, _ranks, explorer, why_none
 from cisweep.report.sections import hits, variants
 
 
@@ -81,3 +82,15 @@ def test_a_packed_table_has_all_its_values():
     columns = json.loads(gzip.decompress(base64.b64decode(_packed(table))))
     assert [columns["chrom"]["words"][i] for i in columns["chrom"]["at"]] == ["b", "a", "b"]
     assert columns["x"]["values"] == [1.235, None, -2e-7] and columns["n"]["values"] == [3, 1, 2]
+
+
+@pytest.mark.parametrize("name", ["<b>", "a&b", 'a"b', "it's"])
+def test_a_genome_with_letters_of_html_in_its_names_has_no_explorer(name):
+    plan = SimpleNamespace(
+        is_genome=True,
+        source=SimpleNamespace(lengths={"chr1": 9, name: 9}),
+        step_config=lambda step: SimpleNamespace(explorer_mb=1),
+    )
+    assert explorer(plan) is None and "a chromosome's name holds" in why_none(plan)
+    plan.source.lengths = {"HLA-A*01:01": 9}
+    assert why_none(plan) == ""

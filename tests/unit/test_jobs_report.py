@@ -1,12 +1,18 @@
 """Jobs of the report: provenance, the page, and what genome browsers open."""
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
+import pyBigWig
+import yaml
 
 from cisweep.jobs import prepare, report
+from cisweep.outputs.browser import browser_tracks
+from cisweep.outputs.hub import composites
 from cisweep.plan.accounting import COLUMNS
+from cisweep.steps.report import HUB_FILES
 
 HUB = {"assembly": "toy1", "email": "a@b.org"}
 
@@ -20,18 +26,77 @@ def test_provenance_joins_the_models_and_the_config(small_run, tmp_path):
     assert note["config"]["steps"]["predict"]["batch_size"] == 7 and note["settings"] == "s"
 
 
-def test_the_session_opens_at_the_strongest_peak(small_run, tmp_path):
-    (tmp_path / "peaks.bed").write_text("c1\t100\t300\ta\t5\t.\nc2\t400\t600\tb\t9\t.\n")
-    of = small_run.of_run(small_run.plan(predict={}, report={"hub": HUB}))
-    hub = {name: tmp_path / f"tmp.{name}" for name in ("hub.txt", "genomes.txt", "trackDb.txt")}
-    report.report_browser(of, [tmp_path / "peaks.bed"], tmp_path / "igv.xml", hub)
+def files(plan, tmp_path) -> report.BrowserFiles:
+    """Return paths for all that a run with these steps leaves for genome browsers."""
+    tracks = browser_tracks(path.removeprefix("results/small/") for path in plan.products())
+    hub = [*HUB_FILES, *(each.page for each in composites(tracks))]
+    return report.BrowserFiles(
+        tmp_path / "igv.xml",
+        tmp_path / "igv.json",
+        {track.bigbed: tmp_path / f"tmp.{track.bigbed}" for track in tracks if track.is_rows},
+        {name: tmp_path / f"tmp.{name}" for name in hub} if plan.config.steps.report.hub else {},
+    )
+
+
+def test_the_sessions_open_at_the_strongest_peak(small_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    peaks = tmp_path / "results/small/m/peaks.bed"
+    peaks.parent.mkdir(parents=True)
+    peaks.write_text("c1\t100\t300\ta\t5\t.\nc2\t400\t600\tb\t9\t.\n")
+    of = small_run.of_run(small_run.plan(predict={}, select={}, report={"hub": HUB}))
+    out = files(of.plan, tmp_path)
+    report.report_browser(of, [peaks], out)
     # With a window's length on both sides.
-    session = ElementTree.parse(tmp_path / "igv.xml").getroot()
+    session = ElementTree.parse(out.igv).getroot()
     assert session.get("genome") == "toy1" and session.get("locus") == "c2:201-800"
-    tracks = [r.get("path") for r in session.findall("Resources/Resource")]
-    assert tracks == ["m/tracks/ctcf.pred.bw", "m/tracks/pu1.pred.bw"]
-    assert "a@b.org" in hub["hub.txt"].read_text() and "toy1" in hub["genomes.txt"].read_text()
-    assert "m/tracks/ctcf.pred.bw" in hub["trackDb.txt"].read_text()
+    tracks = ["../m/tracks/ctcf.pred.bw", "../m/tracks/pu1.pred.bw", "m.peaks.bb"]
+    assert [r.get("path") for r in session.findall("Resources/Resource")] == tracks
+    session = json.loads(out.igv_js.read_text())
+    assert (session["genome"], session["locus"]) == ("toy1", "c2:201-800")
+    assert [track["url"] for track in session["tracks"]] == tracks
+    with pyBigWig.open(str(out.bigbed["m.peaks.bb"])) as file:
+        assert file.chroms() == {"c1": 3000, "c2": 2000}
+        assert file.entries("c2", 0, 2000) == [(400, 600, "b\t9\t.")]
+        assert "Predicted peaks" in file.SQL().decode()
+    text = {name: path.read_text() for name, path in out.hub.items()}
+    assert "a@b.org" in text["hub.txt"] and "toy1" in text["genomes.txt"]
+    assert "../m/tracks/ctcf.pred.bw" in text["trackDb.txt"]
+    assert "<td>m ctcf prediction</td><td>logit</td>" in text["prediction.html"]
+    assert set(text) == {*HUB_FILES, "prediction.html", "peaks.html"}
+
+
+def test_the_session_of_igv_js_names_the_fasta_and_its_index(small_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    of = small_run.of_run(small_run.plan(predict={}, report={}))
+    out = files(of.plan, tmp_path)
+    report.report_browser(of, [], out)
+    session = json.loads(out.igv_js.read_text())
+    browser = tmp_path / "results/small/browser"
+    browser.mkdir(parents=True)
+    found = [browser / session["reference"][key] for key in ("fastaURL", "indexURL")]
+    fasta = small_run.folder / "genome.fa"
+    assert [path.resolve() for path in found] == [fasta, Path(f"{fasta}.fai")]
+    assert session["locus"] == "c1" and not out.hub and not out.bigbed
+
+
+def test_a_profile_has_counts_per_base_as_its_unit(small_run, tmp_path):
+    model = {
+        "adapter": "state_dict", "module": "BPNet", "window_bp": 300,
+        "targets": [{"name": "counts", "head": 1, "tasks": [0], "scale": "log1p_counts"}],
+        "tracks": [
+            {"name": "starts", "tasks": [0, 1], "counts": ["counts"]},
+            {"name": "raw", "tasks": [0]},
+        ],
+        "folds": [{"weights": "w.safetensors"}],
+    }  # fmt: skip
+    (tmp_path / "m.yaml").write_text(yaml.safe_dump(model))
+    plan = small_run.plan(tmp_path / "m.yaml", predict={}, report={"hub": HUB})
+    tracks = browser_tracks(path.removeprefix("results/small/") for path in plan.products())
+    found = {track.name: report._unit(plan, track) for track in tracks}
+    assert found == {
+        "counts": "log(1 + counts)", "raw": "value",
+        "starts.plus": "counts per base", "starts.minus": "counts per base",
+    }  # fmt: skip
 
 
 def test_the_page_tells_regions_and_what_was_dropped(small_run, tmp_path):

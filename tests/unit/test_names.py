@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from cisweep.config.base import NAME, check_distinct
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ConfigError
-from cisweep.outputs.browser import browser_tracks, hub_text, track_db_text
+from cisweep.outputs.browser import browser_tracks
+from cisweep.outputs.hub import composites, hub_text, track_db_text
 from cisweep.outputs.vcf import INFO_OF_COLUMN, VcfWriter, info_names, read_info
 from cisweep.plan.run_config import RESERVED, load_config
 from cisweep.steps.train import PeaksData, TrainConfig
@@ -61,7 +62,7 @@ def faults(root: Path, **changes) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["train", "Variants", "logs", "report.html", "trackDb.txt"])
+@pytest.mark.parametrize("name", ["train", "Variants", "logs", "report.html", "browser"])
 def test_a_model_that_would_be_a_file_of_the_run_is_refused(root, name):
     assert f"{name} is a file or folder of the run" in faults(root, models={name: "m.yaml"})
 
@@ -83,7 +84,7 @@ def test_what_a_run_holds_beside_its_models_is_reserved(root):
     text += (root / "Snakefile").read_text()
     written = set(re.findall(r'\{RESULTS\}/([A-Za-z][\w.-]*)[/"]', text))
     assert {"train", "logs", "variants", "report.html"} <= written
-    assert {name.lower() for name in written} | {"hub.txt", "genomes.txt"} <= RESERVED
+    assert {name.lower() for name in written} <= RESERVED
 
 
 def test_training_names_are_checked_before_the_training():
@@ -152,10 +153,11 @@ def test_a_vcf_of_such_targets_is_read_back(tmp_path):
 def test_names_in_a_hub_are_letters_digits_and_underscore():
     names = ["K562-v1.2", "K562_v1.2", "k562.v1.2"]
     tracks = browser_tracks([f"S-1.x/tracks/{name}.pred.bw" for name in names])
-    found = re.findall(r"^track (.*)$", track_db_text(tracks), re.MULTILINE)
-    assert found[0] == "S_1_x_tracks_K562_v1_2_pred"
+    text = track_db_text(composites(tracks), "S-1.x")
+    found = re.findall(r"^ *track (.*)$", text, re.MULTILINE)
+    assert found[:2] == ["prediction", "S_1_x_tracks_K562_v1_2_pred"]
     assert all(re.fullmatch(r"[A-Za-z]\w*", name) for name in found)
-    assert len({name.lower() for name in found}) == 3
+    assert len({name.lower() for name in found}) == 4
     assert hub_text("S-1.x", "a@b.c").startswith("hub cisweep_S_1_x\nshortLabel S-1.x\n")
 
 

@@ -75,6 +75,13 @@ def test_rows_that_touch_a_place_are_kept(tmp_path, places, name):
     assert _data(rows_uri(path, None)).decode() == text
 
 
+def test_no_name_of_a_row_becomes_html(tmp_path):
+    (tmp_path / "x.bed").write_text("c1\t1\t2\t<img src=x onerror=alert(1)>\n")
+    assert _data(rows_uri(tmp_path / "x.bed", None)).decode() == (
+        "c1\t1\t2\t‹img src=x onerror=alert(1)›\n"
+    )
+
+
 def test_the_reference_holds_the_bases_of_each_place(small_run):
     genome = load_fasta(small_run.folder / "genome.fa")
     places = Places([("c1", 2390, 2410), ("c2", 0, 5)], genome.lengths)

@@ -273,9 +273,9 @@ def test_the_export_is_what_tf_modiscolite_reads(strongest):
 
 
 def test_a_genome_browser_finds_all_tracks(demo):
-    session = ElementTree.parse(demo / "igv_session.xml").getroot()
-    assert (demo / session.get("genome")).resolve().is_file()
-    shown = [demo / resource.get("path") for resource in session.iter("Resource")]
+    session = ElementTree.parse(demo / "browser" / "igv.xml").getroot()
+    assert (demo / "browser" / session.get("genome")).resolve().is_file()
+    shown = [demo / "browser" / resource.get("path") for resource in session.iter("Resource")]
     assert len(shown) == 7 and all(path.is_file() for path in shown)
     assert session.get("locus").startswith("chr20:")
 

@@ -122,5 +122,5 @@ def test_the_page_and_the_browser_show_it(results):
     table = pd.read_csv(results / "weights" / "gc.tsv", sep="\t")
     page = (results / "report.html").read_text()
     assert f"{len(table)} windows have {table['gc'].mean():.2f} G or C on average." in page
-    session = (results / "igv_session.xml").read_text()
-    assert 'path="weights/tracks/gc.bedgraph"' in session and "G and C" in session
+    session = (results / "browser" / "igv.xml").read_text()
+    assert 'path="../weights/tracks/gc.bedgraph"' in session and "G and C" in session

@@ -109,20 +109,22 @@ def test_metrics_are_those_of_the_arrays(whole, profile):
 
 def test_the_page_and_what_browsers_open(whole):
     folder = whole / "results/small"
-    session = ElementTree.parse(folder / "igv_session.xml").getroot()
+    browser = folder / "browser"
+    session = ElementTree.parse(browser / "igv.xml").getroot()
     shown = [r.get("path") for r in session.iter("Resource")]
     hub = [
-        line.split(" ", 1)[1]
-        for line in (folder / "trackDb.txt").read_text().splitlines()
-        if line.startswith("bigDataUrl ")
+        line.split()[1]
+        for line in (browser / "trackDb.txt").read_text().splitlines()
+        if line.strip().startswith("bigDataUrl ")
     ]
     names = ["counts.pred", "starts.plus.pred", "starts.minus.pred"]
-    assert shown == hub == [f"m/tracks/{n}.bw" for n in names]
-    assert all((folder / path).is_file() for path in shown)
-    assert "genome sacCer3" in (folder / "genomes.txt").read_text()
+    assert shown == hub == [f"../m/tracks/{n}.bw" for n in names]
+    assert all((browser / path).is_file() for path in shown)
+    assert "genome sacCer3" in (browser / "genomes.txt").read_text()
+    assert (browser / "prediction.html").read_text().count("<td>counts per base</td>") == 2
     html = (folder / "report.html").read_text()
     assert "starts: predicted and observed counts correlate with r =" in html
-    assert 'href="igv_session.xml"' in html and 'href="hub.txt"' in html
+    assert 'href="browser/igv.xml"' in html and 'href="browser/hub.txt"' in html
 
 
 @pytest.mark.parametrize("chunk_bp", [9_000])

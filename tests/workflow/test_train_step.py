@@ -93,7 +93,7 @@ def test_a_run_that_only_trains_needs_no_genome(tmp_path, snakemake):
     assert len(pd.read_csv(results / "dropped_regions.tsv", sep="\t")) == 0
     assert json.loads((results / "provenance.json").read_text())["config"]["genome"] is None
     # Tracks of a genome are what a session shows.
-    assert (results / "report.html").is_file() and not (results / "igv_session.xml").exists()
+    assert (results / "report.html").is_file() and not (results / "browser").exists()
 
 
 def test_a_fault_in_the_data_is_one_readable_line(tmp_path, snakemake):

@@ -17,7 +17,8 @@ from cisweep.plan.plan import Plan
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
-ENVIRONMENT = environment_file(Path(ROOT))
+# Snakemake formats the path by the wildcards: a brace of a folder's name is doubled to stand for itself.
+ENVIRONMENT = environment_file(Path(ROOT)).replace("{", "{{").replace("}", "}}")
 
 
 def make_plan():

@@ -5,12 +5,14 @@ include: "functions/report.smk"
 
 
 rule report_browser:
-    """Write an IGV session and, if wanted, a UCSC track hub over the run's tracks."""
+    """Write sessions of IGV and igv.js and, if wanted, a UCSC track hub over the run's tracks."""
     input:
         tracks=browser_files(),
         peaks=[path for path in browser_files() if path.endswith("peaks.bed")],
     output:
-        igv=f"{RESULTS}/igv_session.xml",
+        igv=f"{BROWSER}/igv.xml",
+        igv_js=f"{BROWSER}/igv.json",
+        bigbed=bigbed_files(),
         hub=hub_files(),
     log:
         f"{RESULTS}/logs/report_browser.log",
@@ -34,6 +36,8 @@ rule report_page:
         products=[path for path in PLAN.products() if path != f"{RESULTS}/report.html"],
         dropped=f"{RESULTS}/dropped_regions.tsv",
         provenance=f"{RESULTS}/provenance.json",
+        # Of them the plan knows sessions and hub alone, and nobody else asks for the others.
+        browser=bigbed_files() + hub_files() if PLAN.is_genome else [],
     output:
         html=report(
             f"{RESULTS}/report.html",

@@ -1,18 +1,28 @@
 """Functions of the rules of report."""
 
 from cisweep.outputs.browser import browser_tracks
+from cisweep.outputs.hub import composites
 from cisweep.plan.page import page_key
 from cisweep.steps.report import HUB_FILES
+
+BROWSER = f"{RESULTS}/browser"
+SHOWN = browser_tracks(path.removeprefix(f"{RESULTS}/") for path in PLAN.products())
 
 
 def browser_files():
     """Return the merged products that a genome browser shows."""
-    found = browser_tracks(path.removeprefix(f"{RESULTS}/") for path in PLAN.products())
-    return [f"{RESULTS}/{track.path}" for track in found]
+    return [f"{RESULTS}/{track.path}" for track in SHOWN]
+
+
+def bigbed_files():
+    """Return the bigBeds of those that are BED."""
+    return [f"{BROWSER}/{track.bigbed}" for track in SHOWN if track.is_rows]
 
 
 def hub_files():
     """Return the files of the UCSC track hub, if one is wanted."""
     step = PLAN.step_config("report")
-    wanted = step is not None and step.hub is not None and PLAN.is_genome
-    return [f"{RESULTS}/{name}" for name in HUB_FILES] if wanted else []
+    if step is None or step.hub is None or not PLAN.is_genome:
+        return []
+    pages = [composite.page for composite in composites(SHOWN)]
+    return [f"{BROWSER}/{name}" for name in (*HUB_FILES, *pages)]

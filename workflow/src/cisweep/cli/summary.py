@@ -41,5 +41,5 @@ def page_of(results: Path) -> Path:
         return page.absolute()
     raise ProductError(
         "the run has no page", where=str(page),
-        mend="run it (cisweep run), with `report: {}` under steps",
+        mend="set steps.report: {} and run it (cisweep run)",
     )  # fmt: skip

@@ -1,83 +1,85 @@
-"""What genome browsers open: an IGV session and a UCSC track hub over the products of a run.
+"""What genome browsers open, in the folder browser/ of a run: sessions of IGV and of igv.js.
 
-All paths are relative to the folder of the files, so that it can be moved or put on a web server as
-a whole. IGV (2.16) reads a session of resources alone; UCSC's format is that of its help page on
-track hubs, one `hub.txt`, `genomes.txt` and `trackDb.txt`.
+All paths are relative to that folder, so that the run's folder can be moved or put on a web server
+as a whole. Rows of BED are shown as bigBed. Source: of a session of IGV (2.19) its reader of
+sessions; of igv.js (3.8) its documentation of sessions, reference genomes and tracks.
 """
 
-import re
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 from cisweep.steps import all_steps
+from cisweep.steps.base import Shown
 
-MAX_BED_BYTES = 100 << 20
-"""A larger BED would have to be read whole by the browser; it is left out."""
-_NEGATIVE = "180,67,47"
+NEGATIVE = "180,67,47"
+"""Colour of values below 0 (R,G,B)."""
 
 
 @dataclass(frozen=True)
 class BrowserTrack:
-    """A product that a browser shows: path relative to the run's folder, label, colour (R,G,B), and
-    whether its values are drawn as the heights of letters."""
+    """A product that a browser shows.
+
+    path: relative to the run's folder; model: first folder of the path; name: what the file's name
+    says, of a bigWig its target; kind: how the step shows it.
+    """
 
     path: str
-    label: str
-    color: str
-    as_letters: bool = False
+    model: str
+    name: str
+    kind: Shown
 
     @property
-    def short_label(self) -> str:
-        """The file's name in the 17 letters that UCSC shows beside a track."""
-        name = self.path.rsplit("/", 1)[-1].removesuffix(".bw").removesuffix(".vcf.gz")
-        return name.replace(".", " ")[:17].strip()
+    def label(self) -> str:
+        """Model, name and kind."""
+        words = (self.model, self.name.replace(".", " "), self.kind.what)
+        return " ".join(word for word in words if word)
 
     @property
     def is_signal(self) -> bool:
         """Is it a bigWig?"""
         return self.path.endswith(".bw")
 
+    @property
+    def is_variants(self) -> bool:
+        """Is it a VCF, with an index beside it?"""
+        return self.path.endswith(".vcf.gz")
+
+    @property
+    def is_rows(self) -> bool:
+        """Is it a BED, shown as bigBed?"""
+        return self.path.endswith(".bed")
+
+    @property
+    def bigbed(self) -> str:
+        """Name of its bigBed in the folder browser/."""
+        return f"{self.path.removesuffix('.bed').replace('/', '.')}.bb"
+
+    @property
+    def shown(self) -> str:
+        """Path of what a browser opens, relative to the folder browser/."""
+        return self.bigbed if self.is_rows else f"../{self.path}"
+
 
 def browser_tracks(products: Iterable[str]) -> list[BrowserTrack]:
     """Return the products (relative to the run's folder) that a genome browser shows, in order."""
-    kinds = {end: kind for step in all_steps().values() for end, kind in step.browser.items()}
+    ends = {
+        end: Shown(*kind) for step in all_steps().values() for end, kind in step.browser.items()
+    }
     found = []
     for path in products:
-        end = next((end for end in kinds if path.endswith(end)), None)
+        end = next((end for end in ends if path.endswith(end)), None)
         if end is None:
             continue
-        kind, color, as_letters = kinds[end]
-        folder, _, name = path.rpartition("/")
-        stem = name.removesuffix(end).strip(".") if end.startswith(".") else ""
-        words = (folder.split("/")[0], stem.replace(".", " "), kind)
-        label = " ".join(w for w in words if w)
-        found.append(BrowserTrack(path, label, color, as_letters))
+        kind = ends[end]
+        folder, _, file = path.rpartition("/")
+        name = file.removesuffix(end).strip(".") if end.startswith(".") else ""
+        found.append(BrowserTrack(path, folder.split("/")[0], name, kind))
     return found
-
-
-def write_igv_session(
-    path: Path, tracks: Iterable[BrowserTrack], folder: Path, genome: str, locus: str
-) -> list[str]:
-    """Write a session for IGV; return the tracks that are too large for it.
-
-    folder: where the tracks lie; genome: IGV's name of it, or the path of a FASTA relative to the
-    session; locus: what is shown first, 1-based.
-    """
-    session = ElementTree.Element("Session", genome=genome, locus=locus, version="8")
-    resources = ElementTree.SubElement(session, "Resources")
-    left_out = []
-    for track in tracks:
-        if track.path.endswith(".bed") and (folder / track.path).stat().st_size > MAX_BED_BYTES:
-            left_out.append(track.path)
-            continue
-        ElementTree.SubElement(
-            resources, "Resource", path=track.path, name=track.label, color=track.color
-        )
-    ElementTree.indent(session)
-    ElementTree.ElementTree(session).write(path, encoding="UTF-8", xml_declaration=True)
-    return left_out
 
 
 def strongest_peak(peaks: Iterable[Path]) -> str | None:
@@ -97,44 +99,65 @@ def strongest_peak(peaks: Iterable[Path]) -> str | None:
     return None
 
 
-def hub_text(run: str, email: str) -> str:
-    """Return hub.txt."""
-    lines = [f"hub cisweep_{_word(run)}", f"shortLabel {run}", f"longLabel cisweep run {run}"]
-    return "\n".join([*lines, "genomesFile genomes.txt", f"email {email}", ""])
+# ---- Sessions -----------------------------------------------------------------------------------
 
 
-def genomes_text(assembly: str) -> str:
-    """Return genomes.txt; assembly: UCSC's name of it, as hg38."""
-    return f"genome {assembly}\ntrackDb trackDb.txt\n"
+def write_igv_session(path: Path, tracks: Sequence[BrowserTrack], genome: str, locus: str) -> None:
+    """Write a session for IGV on the desktop.
 
-
-def track_db_text(tracks: Iterable[BrowserTrack]) -> str:
-    """Return trackDb.txt: bigWig and VCF; UCSC reads BED only as bigBed, which is not written.
-
-    Names of tracks are made of letters, digits and _, and those that become equal get a number.
+    genome: IGV's name of it, or the path of a FASTA relative to the session; locus: what is shown
+    first, 1-based.
     """
-    stanzas: list[str] = []
-    names: set[str] = set()
+    session = ElementTree.Element("Session", genome=genome, locus=locus, version="8")
+    resources = ElementTree.SubElement(session, "Resources")
+    panel = ElementTree.SubElement(session, "Panel", name="DataPanel")
     for track in tracks:
-        if not track.is_signal and not track.path.endswith(".vcf.gz"):
-            continue
-        name = stem = _word(track.path.removesuffix(".bw").removesuffix(".vcf.gz"))
-        number = 1
-        while name.lower() in names:
-            number += 1
-            name = f"{stem}_{number}"
-        names.add(name.lower())
-        lines = [f"track {name}", f"shortLabel {track.short_label}"]
-        lines += [f"longLabel {track.label[:76]}", f"bigDataUrl {track.path}"]
-        if track.is_signal:
-            lines += ["type bigWig", "visibility full", f"color {track.color}"]
-            lines += [f"altColor {_NEGATIVE}", "autoScale on", "maxHeightPixels 100:48:8"]
-        else:
-            lines += ["type vcfTabix", "visibility pack"]
-        stanzas.append("\n".join(lines) + "\n")
-    return "\n".join(stanzas)
+        common = {"name": track.label, "color": track.kind.color}
+        ElementTree.SubElement(resources, "Resource", {"path": track.shown, **common})
+        options = {"altColor": NEGATIVE, "autoScale": "true", "height": "60"}
+        options |= {"renderer": "DYNSEQ" if track.kind.as_letters else "BAR_CHART"}
+        own = options if track.is_signal else {"altColor": track.kind.color}
+        ElementTree.SubElement(panel, "Track", {"id": track.shown, **common, **own})
+    ElementTree.indent(session)
+    ElementTree.ElementTree(session).write(path, encoding="UTF-8", xml_declaration=True)
 
 
-def _word(name: str) -> str:
-    """Return a name in the letters that UCSC allows in those of hubs and tracks."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", name)
+def igv_options(track: BrowserTrack) -> dict[str, Any]:
+    """Return how igv.js draws a track; its `url` is not among them."""
+    options: dict[str, Any] = {"name": track.label, "color": f"rgb({track.kind.color})"}
+    if track.is_signal:
+        options |= {"type": "wig", "format": "bigwig", "height": 90, "autoscale": True}
+        return options | ({"graphType": "dynseq"} if track.kind.as_letters else {})
+    if track.is_variants:
+        return options | {"type": "variant", "format": "vcf", "displayMode": "EXPANDED"}
+    if track.is_rows:
+        return options | {"type": "annotation", "format": "bed", "displayMode": "EXPANDED"}
+    return options | {"format": track.path.rpartition(".")[2]}
+
+
+def igv_js_session(tracks: Iterable[BrowserTrack], genome: str | dict[str, str], locus: str) -> str:
+    """Return a session for igv.js (JSON).
+
+    genome: IGV's name of it, or a reference (`igv_js_reference`); locus: what is shown first,
+    1-based.
+    """
+    key = "genome" if isinstance(genome, str) else "reference"
+    shown = []
+    for track in tracks:
+        options = igv_options(track) | {"url": quote(track.shown)}
+        if track.is_rows:
+            options["format"] = "bigbed"
+        if track.is_variants:
+            options["indexURL"] = f"{options['url']}.tbi"
+        shown.append(options)
+    return json.dumps({key: genome, "locus": locus, "tracks": shown}, indent=1) + "\n"
+
+
+def igv_js_reference(run: str, files: Sequence[str]) -> dict[str, str]:
+    """Return a FASTA as a reference of igv.js.
+
+    files: the FASTA, its .fai and, if it is compressed, its .gzi, relative to the session.
+    """
+    keys = {".fai": "indexURL", ".gzi": "compressedIndexURL"}
+    found = {"id": run, "name": Path(files[0]).name}
+    return found | {keys.get(Path(f).suffix, "fastaURL"): quote(f) for f in files}

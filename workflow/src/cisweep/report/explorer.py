@@ -6,6 +6,7 @@ It opens from a file without network, so the tracks are in the page: whole where
 
 import gzip
 import json
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cisweep.outputs.browser import BrowserTrack, browser_tracks
+from cisweep.outputs.browser import BrowserTrack, browser_tracks, igv_options
 from cisweep.plan.plan import Plan
 from cisweep.report.sections import hook_of
 from cisweep.report.slices import Places, bigwig_uri, reference_uri, rows_uri
@@ -28,6 +29,7 @@ FLANK_BP = 100
 """Bases shown beside a region whose tracks are cut out."""
 _LIBRARIES = ("igv.min.js", "igv.LICENSE", "tabulator.min.js", "tabulator.LICENSE",
               "tabulator.min.css")  # fmt: skip
+_UNSAFE = re.compile("[<>&\"'`]")
 _VENDOR = files("cisweep.report") / "vendor"
 
 
@@ -50,6 +52,19 @@ def missing_libraries() -> list[str]:
     return [name for name in _LIBRARIES if not (_VENDOR / name).is_file()]
 
 
+def why_none(plan: Plan) -> str:
+    """Return why a run on a genome has no explorer, with the mend; "" where nothing stops it."""
+    if missing := missing_libraries():
+        return (
+            f"its libraries are not installed ({', '.join(missing)}). Mend: make web, then make "
+            "the page again."
+        )
+    # The libraries write names of chromosomes as HTML.
+    if any(_UNSAFE.search(chrom) for chrom in plan.source.lengths):
+        return "a chromosome's name holds one of < > & or a quote."
+    return ""
+
+
 @cache
 def _library(name: str) -> str:
     code, licence = (_VENDOR / f"{name}.min.js").read_text(), (_VENDOR / f"{name}.LICENSE")
@@ -61,10 +76,10 @@ def _library(name: str) -> str:
 def explorer(plan: Plan) -> Explorer | None:
     """Return the explorer of a run on a genome whose products are complete.
 
-    None where there is nothing to explore, or where the libraries are not installed.
+    None where there is nothing to explore, and as `why_none` says.
     """
     step = plan.step_config("report")
-    if not plan.is_genome or not step.explorer_mb or missing_libraries():
+    if not plan.is_genome or not step.explorer_mb or why_none(plan):
         return None
     table = region_table(plan)
     if table is None:
@@ -246,12 +261,5 @@ def _places(
 def igv_track(track: BrowserTrack, folder: Path, places: Places | None) -> dict[str, Any]:
     """Return a track as igv.js takes it, with its data."""
     path = folder / track.path
-    color = f"rgb({track.color})"
-    options: dict[str, Any] = {"name": track.label, "color": color}
-    if track.is_signal:
-        options |= {"type": "wig", "format": "bigwig", "url": bigwig_uri(path, places)}
-        options |= {"height": 90, "autoscale": True}
-        return options | ({"graphType": "dynseq"} if track.as_letters else {})
-    is_vcf = ".vcf" in path.suffixes
-    options |= {"url": rows_uri(path, places), "format": "vcf" if is_vcf else "bed"}
-    return options | {"type": "variant" if is_vcf else "annotation", "displayMode": "EXPANDED"}
+    make = bigwig_uri if track.is_signal else rows_uri
+    return igv_options(track) | {"url": make(path, places)}

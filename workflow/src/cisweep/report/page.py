@@ -19,7 +19,7 @@ from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
 from cisweep.report.blocks import Check, Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
-from cisweep.report.explorer import Explorer, explorer, missing_libraries
+from cisweep.report.explorer import Explorer, explorer, why_none
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import hook_of, section_of
 from cisweep.report.sections.select import given_selection
@@ -56,7 +56,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page is made of; missing: libraries without which it has no explorer."""
+    """What the page is made of; no_explorer: why it has no explorer, though it is of a genome."""
 
     run: str
     settings: dict[str, str]
@@ -65,7 +65,7 @@ class Page:
     provenance: dict[str, Any]
     files: list[str]
     explorer: Explorer | None = None
-    missing: list[str] = field(default_factory=list)
+    no_explorer: str = ""
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
@@ -141,7 +141,7 @@ def read_page(
         provenance,
         list(files),
         explorer(plan),
-        missing_libraries() if plan.is_genome else [],
+        why_none(plan) if plan.is_genome else "",
     )
 
 

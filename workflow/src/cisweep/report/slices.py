@@ -25,6 +25,9 @@ Place = tuple[str, int, int]
 """chrom, start, end: 0-based, half-open."""
 
 
+_HARMLESS = str.maketrans("<>", "‹›")
+
+
 class Places:
     """Stretches of the genome, those that overlap or touch joined, in the genome's order.
 
@@ -116,12 +119,14 @@ def _add(target, chrom: str, start: int, values: np.ndarray) -> None:
 
 
 def rows_uri(path: Path, places: Places | None) -> str:
-    """Return a BED or VCF (plain or gzipped), or its rows that touch one of the places."""
+    """Return a BED or VCF (plain or gzipped), or its rows that touch one of the places.
+
+    < and > become ‹ and ›, since igv.js shows names as HTML.
+    """
     is_vcf = ".vcf" in path.suffixes
     with open_text(path, ProductError) as handle:
-        if places is None:
-            return packed(handle.read())
-        return packed("".join(row for row in handle if _is_at(row, places, is_vcf)))
+        rows = handle if places is None else (r for r in handle if _is_at(r, places, is_vcf))
+        return packed("".join(rows).translate(_HARMLESS))
 
 
 def _is_at(row: str, places: Places, is_vcf: bool) -> bool:

@@ -86,7 +86,15 @@ STEP = Step(
     config=AttributeConfig,
     title="Attributions",
     products=_products,
-    browser={".attr.bw": Shown("attribution", "44,122,75", as_letters=True)},
+    browser={
+        ".attr.bw": Shown(
+            "attribution",
+            "44,122,75",
+            "How much each base of the genome adds to the target, by DeepLIFT/SHAP. Where windows "
+            "overlap, of the window whose centre is nearest.",
+            as_letters=True,
+        )
+    },
     faults=_faults,
     reads_regions=True,
     passes=_passes,

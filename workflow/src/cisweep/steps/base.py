@@ -20,11 +20,16 @@ About = Literal["training", "motifs", "variants and designs", "regions"]
 
 
 class Shown(NamedTuple):
-    """How genome browsers show a product: what it is, its colour (R,G,B), and whether its values
-    belong to the bases, which are then drawn as letters of that height (dynseq)."""
+    """How genome browsers show a product (bigWig; BED6; VCF with .tbi; others only in IGV).
+
+    what: what it is, in a word or two; color: R,G,B; about: a
+    sentence or two for those who see the track alone, with what a score means; as_letters: the
+    values belong to the bases, which are then drawn as letters of that height (dynseq).
+    """
 
     what: str
     color: str
+    about: str = ""
     as_letters: bool = False
 
 

@@ -162,7 +162,7 @@ STEP = Step(
     ],
     reserved=frozenset({"design"}),
     heavy=lambda model: 10_000.0,  # the steps of a design
-    browser={".vcf.gz": Shown("", "124,58,160")},
+    browser={"edits.vcf.gz": Shown("edits", "124,58,160", "The edits of the designed sequences.")},
     run_models=lambda config: [*config.oracles, *config.judges],
     unscoped=frozenset(
         {

@@ -58,7 +58,11 @@ STEP = Step(
         "motif_ranking.tsv",
     ],
     reserved=frozenset({"base_counts.json"}),
-    browser={"hits.bed": Shown("motif hits", "91,107,122")},
+    browser={
+        "hits.bed": Shown(
+            "motif hits", "91,107,122", "Matches of the motifs. Score: the higher, the stronger."
+        )
+    },
     needs_motifs=True,
     drops=lambda config: "regions",
     given_selection=True,

@@ -44,7 +44,15 @@ STEP = Step(
     title="Saturation mutagenesis",
     products=_products,
     takes_model=lambda model: not model.is_language_model,
-    browser={".ism.bw": Shown("mutagenesis", "44,122,75", as_letters=True)},
+    browser={
+        ".ism.bw": Shown(
+            "mutagenesis",
+            "44,122,75",
+            "How much higher the target is with each base of the genome than in the mean over the "
+            "four bases there. Where windows overlap, of the window whose centre is nearest.",
+            as_letters=True,
+        )
+    },
     reads_regions=True,
     heavy=lambda model: 3.0 * model.window_bp,
     drops=lambda config: "regions" if config.bed is None else "own_regions",

@@ -76,7 +76,14 @@ STEP = Step(
     config=PredictConfig,
     title="Predictions",
     products=_products,
-    browser={".pred.bw": Shown("prediction", "37,99,168")},
+    browser={
+        ".pred.bw": Shown(
+            "prediction",
+            "37,99,168",
+            "The model's prediction for the window around each base, or of a profile for the base. "
+            "Where windows overlap, of the window whose centre is nearest.",
+        )
+    },
     faults=_faults,
     reads_regions=True,
     passes=lambda config, model: 1.0,

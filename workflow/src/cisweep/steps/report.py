@@ -8,21 +8,25 @@ from cisweep.config.base import Strict
 from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Step, StepConfig
 
-HUB_FILES = ("hub.txt", "genomes.txt", "trackDb.txt")
+SESSIONS = ("igv.xml", "igv.json")
+HUB_FILES = ("hub.txt", "genomes.txt", "trackDb.txt", "description.html")
+"""Of results/<run>/browser/; beside them bigBeds, and a page for each kind of track of the hub."""
+_BROWSER = [f"browser/{name}" for name in (*SESSIONS, *HUB_FILES)]
 
 
 class HubConfig(Strict):
-    """A UCSC track hub over the run's tracks; put the run's folder on a web server to use it."""
+    """A UCSC track hub over the run's tracks: put the run's folder on a web server, and give UCSC
+    the address of browser/hub.txt."""
 
     assembly: str = Field(pattern=r"^[A-Za-z0-9_.]+$", examples=["hg38"])
-    """UCSC's name of the genome: hg38, sacCer3. The IGV session uses it too, in place of the
-    FASTA."""
+    """UCSC's name of the genome: hg38, sacCer3. The sessions use it too, in place of the FASTA."""
     email: str = Field(pattern=r"^\S+@\S+$", examples=["me@my.org"])
     """Address for questions of the hub's users; UCSC requires it."""
 
 
 class ReportConfig(StepConfig):
-    """The page results/<run>/report.html, and igv_session.xml for a genome browser."""
+    """The page results/<run>/report.html, and results/<run>/browser/ for genome browsers: sessions
+    of IGV (igv.xml) and igv.js (igv.json), peaks, seqlets and hits as bigBed."""
 
     top_regions: int = Field(8, ge=0)
     """Number of regions per target that are shown with track, logo, seqlets and hits."""
@@ -32,7 +36,7 @@ class ReportConfig(StepConfig):
     """MB of tracks in the page's explorer; a larger run shows its strongest regions. 0: no
     explorer."""
     hub: HubConfig | None = None
-    """Write a UCSC track hub: hub.txt, genomes.txt and trackDb.txt."""
+    """Write a UCSC track hub into browser/: hub.txt, genomes.txt, trackDb.txt and their pages."""
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
@@ -46,17 +50,16 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="report",
-    version=2,
+    version=3,
     order=90,
     config=ReportConfig,
     title="Report",
     run_products=lambda config: [
         "report.html",
-        "igv_session.xml",
-        *(HUB_FILES if config.hub else ()),
+        *(_BROWSER if config.hub else _BROWSER[: len(SESSIONS)]),
     ],
-    genome_only=frozenset({"igv_session.xml", *HUB_FILES}),
-    reserved=frozenset({"report.html", "igv_session.xml", *HUB_FILES}),
+    genome_only=frozenset(_BROWSER),
+    reserved=frozenset({"report.html", "browser"}),
     needs_model=False,
     faults=_faults,
     in_report=False,

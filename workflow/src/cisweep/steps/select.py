@@ -74,7 +74,14 @@ STEP = Step(
     config=SelectConfig,
     title="Predicted peaks",
     products=lambda config, model: ["peaks.bed", "peaks.tsv", "peaks_summary.tsv"],
-    browser={"peaks.bed": Shown("peaks", "91,107,122")},
+    browser={
+        "peaks.bed": Shown(
+            "peaks",
+            "91,107,122",
+            "Predicted peaks, named by their targets. Score: of each target the lowest selected "
+            "prediction is 0, the highest 1000.",
+        )
+    },
     needs=("predict",),
     faults=_faults,
     share=_share,

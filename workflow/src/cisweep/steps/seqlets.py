@@ -58,7 +58,14 @@ STEP = Step(
         "seqlets.parquet",
         "seqlet_summary.tsv",
     ],
-    browser={"seqlets.bed": Shown("seqlets", "44,122,75")},
+    browser={
+        "seqlets.bed": Shown(
+            "seqlets",
+            "44,122,75",
+            "Spans of high attribution, named by target and motif; :negative where it lowers the "
+            "prediction. Score: size of the attribution, 1000 for the largest of the target.",
+        )
+    },
     needs=("attribute",),
     needs_motifs=True,
     given_selection=True,

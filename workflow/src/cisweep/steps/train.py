@@ -398,8 +398,7 @@ class TrainConfig(StepConfig):
     """Train models before the other steps of the run."""
 
     models: dict[Name, Recipe] = Field(min_length=1)
-    """For each model, its id and its recipe. Weights go to results/<run>/train/<id>/, with a
-    model.yaml."""
+    """For each model, its id and recipe. results/<run>/train/<id>/ has weights and model.yaml."""
     threads: int = Field(1, ge=1)
     """Threads of each training."""
 

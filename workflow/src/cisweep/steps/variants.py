@@ -76,7 +76,13 @@ STEP = Step(
     # The variants of a language model are the matter of zero_shot.
     takes_model=lambda model: not model.is_language_model,
     reserved=frozenset({"variants"}),
-    browser={".vcf.gz": Shown("", "124,58,160")},
+    browser={
+        "variants.vcf.gz": Shown(
+            "variants",
+            "124,58,160",
+            "Scored variants; their effects, alternate less reference allele, stand in INFO.",
+        )
+    },
     drops=lambda config: "items",
     unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n"}),
 )

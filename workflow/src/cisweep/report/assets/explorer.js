@@ -62,7 +62,7 @@
     // Without nested data: a target's name may hold a dot.
     const base = { title: c.title, field: c.field, headerTooltip: c.unit ? `${c.group}, ${c.unit}` : true };
     if (c.kind === "locus") {
-      return { ...base, formatter: (cell) => locusOf(cell.getData()), sorter: byPlace, minWidth: 190,
+      return { ...base, formatter: (cell) => document.createTextNode(locusOf(cell.getData())), sorter: byPlace, minWidth: 190,
         headerFilter: "input", headerFilterFunc: matchesLocus, headerFilterPlaceholder: "place or name",
         accessorDownload: (_, row) => locusOf(row).replace(/,/g, "") };
     }

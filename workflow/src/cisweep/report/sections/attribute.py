@@ -11,7 +11,7 @@ from markupsafe import Markup
 from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import blocks as h5_blocks
-from cisweep.outputs.h5 import n_rows, open_rows, prediction_blocks, read_windows
+from cisweep.outputs.h5 import n_rows, open_rows, read_windows
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import (
     Block,
@@ -27,7 +27,8 @@ from cisweep.report.blocks import (
     signed,
 )
 from cisweep.report.figures import Span, bars, spans
-from cisweep.report.sections.select import read_peaks
+from cisweep.report.sections.predict import predicted
+from cisweep.report.sections.select import Peaks, is_peak, read_peaks
 from cisweep.report.view import MAX_TARGETS, View, parquet_blocks
 
 ZOOM_BP = 100
@@ -66,8 +67,7 @@ def of_model(view: View) -> Section:
         peaks = read_peaks(view)
         for target in view.targets:
             chosen = peaks is not None and target.name in peaks.summary.index
-            own = set(_keys(peaks.of(target.name))) if chosen else None
-            regions = _strongest(view, file, target.name, own) if n else []
+            regions = _strongest(view, file, target.name, peaks if chosen else None) if n else []
             if n and not regions:
                 section.blocks.append(
                     Note(f"{target.name} has no predicted peak, so none of its regions is shown.")
@@ -123,20 +123,13 @@ def _checks(view: View) -> list[Check]:
     ]
 
 
-def _keys(peaks: pd.DataFrame) -> list[str]:
-    """Return the identity of each peak's window."""
-    columns = (peaks[c].tolist() for c in ("chrom", "start", "end", "strand"))
-    return Windows.build(*columns).keys()
-
-
-def _strongest(view: View, file: h5py.File, target: str, own: set[str] | None) -> list[Region]:
-    """Return the strongest windows; own: identities of those that count, None for all."""
+def _strongest(view: View, file: h5py.File, target: str, peaks: Peaks | None) -> list[Region]:
+    """Return the strongest windows; of selected peaks, those of the target alone."""
     windows = read_windows(file)
     strength = _strength(view, file, target, windows)
     rows = np.argsort(-strength, kind="stable")
-    if own is not None:
-        keys = windows.keys()
-        rows = rows[np.array([keys[i] in own for i in rows], dtype=bool)]
+    if peaks is not None:
+        rows = rows[is_peak(peaks, target, windows)[rows]]
     found = []
     for i in apart(windows, rows, view.page.top_regions):
         values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
@@ -172,16 +165,16 @@ def apart(windows: Windows, rows: np.ndarray, n: int) -> list[int]:
 
 def _strength(view: View, file: h5py.File, target: str, windows: Windows) -> np.ndarray:
     """Return each attributed window's prediction, or its summed attribution without predictions."""
+    if view.plan.is_on("predict"):
+        return predicted(view, target, windows)
+    return _sums(file, target)
+
+
+def _sums(file: h5py.File, target: str) -> np.ndarray:
+    """Return the summed attribution of each window, (N,)."""
     path = f"attributions/{target}"
-    if not view.plan.is_on("predict"):
-        return np.concatenate([rows[path].sum(axis=1) for _, rows in h5_blocks(file, [path])])
-    wanted = {key: i for i, key in enumerate(windows.keys())}
-    strength = np.full(len(windows), np.nan)
-    for block, values in prediction_blocks(view.folder / "predictions.h5", target):
-        for key, value in zip(block.keys(), values):
-            if key in wanted:
-                strength[wanted[key]] = value
-    return strength
+    parts = [rows[path].sum(axis=1) for _, rows in h5_blocks(file, [path])]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
 def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
@@ -315,18 +308,11 @@ def regions(view: View) -> Windows:
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return the summed attribution of each target, NaN where a window has none."""
     rows = {key: i for i, key in enumerate(windows.keys())}
-    with open_rows(view.folder / "attributions.h5") as file:
-        own = read_windows(file)
-        paths = [f"attributions/{name}" for name in list(file["attributions"])[:MAX_TARGETS]]
-        sums: dict[str, list[np.ndarray]] = {path: [] for path in paths}
-        for _, values in h5_blocks(file, paths):
-            for path in paths:
-                sums[path].append(values[path].sum(axis=1))
-    at = np.array([rows.get(key, -1) for key in own.keys()])  # noqa: SIM118
     found = {}
-    for path, parts in sums.items():
-        column = np.full(len(windows), np.nan, np.float32)
-        if parts:
-            column[at[at >= 0]] = np.concatenate(parts)[at >= 0]
-        found[f"attribution: {path.partition('/')[2]}"] = column
+    with open_rows(view.folder / "attributions.h5") as file:
+        keys = read_windows(file).keys()
+        at = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
+        for name in list(file["attributions"])[:MAX_TARGETS]:
+            column = found[f"attribution: {name}"] = np.full(len(windows), np.nan, np.float32)
+            column[at[at >= 0]] = _sums(file, name)[at >= 0]
     return found

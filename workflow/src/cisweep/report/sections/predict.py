@@ -127,12 +127,16 @@ def regions(view: View) -> Windows:
 
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return the prediction of each target, NaN where a window has none."""
+    names = [target.name for target in view.targets[:MAX_TARGETS]]
+    return {f"prediction: {name}": predicted(view, name, windows) for name in names}
+
+
+def predicted(view: View, target: str, windows: Windows) -> np.ndarray:
+    """Return the prediction of each window (N,), NaN where there is none."""
     rows = {key: i for i, key in enumerate(windows.keys())}
-    found = {}
-    for target in view.targets[:MAX_TARGETS]:
-        column = found[f"prediction: {target.name}"] = np.full(len(rows), np.nan, np.float32)
-        for block, values in prediction_blocks(view.folder / "predictions.h5", target.name):
-            for key, value in zip(block.keys(), values):
-                if key in rows:
-                    column[rows[key]] = value
+    found = np.full(len(windows), np.nan)
+    for block, values in prediction_blocks(view.folder / "predictions.h5", target):
+        for key, value in zip(block.keys(), values):
+            if key in rows:
+                found[rows[key]] = value
     return found

@@ -203,13 +203,15 @@ def methods(view: View) -> str:
     return f"Peaks are local maxima of the prediction: {rule}.{null}"
 
 
+def is_peak(peaks: Peaks, target: str, windows: Windows) -> np.ndarray:
+    """Return which windows are peaks of the target, (N,) bool."""
+    rows = peaks.of(target)
+    spans = (rows[c].tolist() for c in ("chrom", "start", "end", "strand"))
+    own = set(Windows.build(*spans).keys())
+    return np.array([key in own for key in windows.keys()], dtype=bool)  # noqa: SIM118
+
+
 def chosen(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return of each target which windows are its peaks."""
-    keys, peaks = windows.keys(), read_peaks(view)
-    found = {}
-    for target in peaks.summary.index:
-        rows = peaks.of(target)
-        spans = (rows[c].tolist() for c in ("chrom", "start", "end", "strand"))
-        own = set(Windows.build(*spans).keys())
-        found[target] = np.array([key in own for key in keys], dtype=bool)
-    return found
+    peaks = read_peaks(view)
+    return {target: is_peak(peaks, target, windows) for target in peaks.summary.index}

@@ -1,6 +1,6 @@
 """gc: how many bases of each window are G or C."""
 
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
 
 
 class GcConfig(StepConfig):
@@ -14,6 +14,6 @@ STEP = Step(
     config=GcConfig,
     title="G and C",
     products=lambda config, model: ["gc.tsv", "tracks/gc.bedgraph"],
-    browser={"gc.bedgraph": ("G and C", "91,107,122")},
+    browser={"gc.bedgraph": Shown("G and C", "91,107,122")},
     drops=lambda config: "regions",
 )
