@@ -19,7 +19,7 @@ VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shel
 
 .DEFAULT_GOAL := help
 WEB := workflow/src/cisweep/report/vendor
-.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint audit docs accept bench clean
+.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint audit documents docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -61,9 +61,11 @@ lint: $(VENV)/.installed-test  ## Style, import directions, types, Snakemake's o
 audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python
 
-docs: $(VENV)/.installed .venv-docs/.installed  ## Write the documents made from the code, and the pages: build/site
+documents: $(VENV)/.installed  ## Write config/README.md, the template, schemas and docs/output.md from the code
 	$(VENV)/bin/python -m cisweep.plan.document
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+docs: documents .venv-docs/.installed  ## The same, and the pages of the documentation: build/site
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "Open build/site/index.html"
 
 accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI

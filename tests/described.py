@@ -19,7 +19,8 @@ def products_of(results: Path) -> list[str]:
     return sorted(
         str(path)
         for path in paths
-        if not path.name.startswith(".") and not set(path.parts[:-1]) & set(PASSING)
+        if not any(part.startswith(".") for part in path.parts)
+        and not set(path.parts[:-1]) & set(PASSING)
     )
 
 

@@ -28,6 +28,8 @@ TABLE = Product(
 )
 EVERY = [(name, p) for name, products in all_products().items() for p in products]
 BESIDE = {
+    "browser/<file>.bb",
+    "browser/<kind>.html",
     "<model>/ism/regions.bed",
     "<model>/variants.vcf.gz.tbi",
     "base_counts.json",
@@ -148,6 +150,8 @@ def test_of_two_products_that_fit_the_closer_one_is_meant():
     assert product_at("m/variants.ctcf.hits.tsv").path == "<model>/variants.<target>.hits.tsv"
     assert product_at("m/tracks/t.plus.pred.bw").path == "<model>/tracks/<track>.plus.pred.bw"
     assert product_at("m/tracks/t.pred.bw").path == "<model>/tracks/<target>.pred.bw"
+    assert product_at("browser/description.html").path == "browser/description.html"
+    assert product_at("browser/Peaks.html").path == "browser/<kind>.html"
     assert product_at("m/unheard.tsv") is None and product_at("m/x/peaks.tsv") is None
 
 

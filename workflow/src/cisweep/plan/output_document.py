@@ -9,7 +9,7 @@ from cisweep.steps import all_steps
 _INTRO = """\
 # Output
 
-<!-- Written by `make docs` from workflow/src/cisweep/products. -->
+<!-- Written by `make documents` from workflow/src/cisweep/products. -->
 
 Everything that a run writes, under `results/<run>/`. Names in <> stand for yours: the run, the
 model, the target, the track.
@@ -23,7 +23,8 @@ model, the target, the track.
   such files have the attributes below, and Parquet files have them in their metadata. In Parquet
   the metadata of each column hold its meaning and unit too.
 - `.<name>.origin` beside a product holds its checksum, settings and weights; `logs/` and
-  `benchmarks/` are Snakemake's, and `<model>/chunks/` holds the parts that a merge has joined.
+  `benchmarks/` are Snakemake's, `<model>/chunks/` holds the parts that a merge has joined, and
+  `.inputs/` the indices that could not be written beside your files.
 """
 _HEAD = ["| name | type | unit | what it is |", "|---|---|---|---|"]
 

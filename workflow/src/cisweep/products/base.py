@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from cisweep.errors import ProductError
@@ -155,5 +156,9 @@ def _grouped(fields: Iterable[Field]) -> list[tuple[str | None, list[Field]]]:
 
 
 def _fits(pattern: str, name: str) -> bool:
-    parts = re.split(r"<\w+>", pattern)
-    return re.fullmatch("[^/]+".join(map(re.escape, parts)), name) is not None
+    return _expression(pattern).fullmatch(name) is not None
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile("[^/]+".join(map(re.escape, re.split(r"<\w+>", pattern))))
