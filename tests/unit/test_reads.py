@@ -128,6 +128,7 @@ def test_a_track_holds_every_count(tmp_path):
         ([("chrB", 5, 9), ("chrA", 5, 0)], "f.tsv, row 2: fragment chrA:5-5 leaves"),
         ([("chrA", 1, 9), ("chrB", 1, 9), ("chrA", 2, 9)], "row 3: chromosome chrA stands in two"),
         ([("1", 5, 9)], "f.tsv: has no chromosome of the genome .it has 1"),
+        ([("chrA", 1, 9), ("", 1, 9)], "f.tsv: rows are not chrom, .* .row 2 has no chromosome"),
         ([], "f.tsv: has no fragment"),
     ],
 )
@@ -135,6 +136,12 @@ def test_broken_fragments(tmp_path, rows, message):
     path = write_fragments(tmp_path / "f.tsv", rows)
     with pytest.raises(GenomeError, match=message):
         list(count_ends(path, LENGTHS))
+
+
+@pytest.mark.parametrize("name", ["NA", "nan", "null"])
+def test_a_chromosome_is_a_name_whatever_it_is(tmp_path, name):
+    path = write_fragments(tmp_path / "f.tsv", [(name, 1, 9)])
+    assert [chrom for chrom, _, n in count_ends(path, {name: 20}) if n.any()] == [name]
 
 
 def test_what_does_not_parse(tmp_path):

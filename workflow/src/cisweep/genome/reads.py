@@ -183,10 +183,13 @@ def _fragment_rows(path: Path) -> Iterator[pd.DataFrame]:
             table = pd.read_csv(
                 handle, sep="\t", header=None, usecols=[0, 1, 2], names=["chrom", "start", "end"],
                 skiprows=comments, dtype={"chrom": str, "start": np.int64, "end": np.int64},
-                chunksize=_ROWS,
+                chunksize=_ROWS, na_filter=False,
             )  # fmt: skip
             for rows in table:
                 rows.index += comments
+                nameless = rows["chrom"] == ""
+                if nameless.any():
+                    raise ValueError(f"row {nameless.idxmax() + 1} has no chromosome")
                 yield rows
     except GenomeError:
         raise
