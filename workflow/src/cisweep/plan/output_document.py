@@ -16,7 +16,8 @@ model, the target, the track.
 
 - Coordinates are 0-based half-open (`start` is the first base, `end` the base behind the last one),
   as in BED. A 1-based value ends in `_1based`; VCF is 1-based, as it must be.
-- Sequence and values per base are in + orientation, also for regions on the `-` strand.
+- Sequence and values per base are those of the + strand, from left to right, also for regions on
+  the `-` strand.
 - *Scale of the target*: what `scale` in model.yaml says, such as logit or log counts.
 - *Missing* is NaN in TSV and null in Parquet.
 - In HDF5, N windows of L bases stand in genome order; a dataset per target is named after it. All
@@ -42,7 +43,7 @@ def output_document() -> str:
 
 
 def _product(product: Product) -> list[str]:
-    what = _plain(product.what) + (f" Only with: {_plain(product.when)}." if product.when else "")
+    what = _plain(product.what) + (f" Only if {_plain(product.when)}." if product.when else "")
     lines = [f"### `{product.path}`", "", what, ""]
     if product.fields:
         lines += [*_rows(product.fields), ""]
@@ -56,7 +57,7 @@ def _rows(fields: Iterable[Field]) -> list[str]:
 
 
 def _row(field: Field) -> str:
-    about = field.about + (f" (only with: {field.when})" if field.when else "")
+    about = field.about + (f" (only if {field.when})" if field.when else "")
     cells = (f"`{field.name}`", field.type, field.unit, about)
     return f"| {' | '.join(_plain(cell) for cell in cells)} |"
 

@@ -3,6 +3,7 @@
 from cisweep.products.base import REGIONS, Field, Product
 
 _SCALE = "scale of the target"
+_WHEN = "`steps.attribute.hypothetical` is set"
 ATTRIBUTIONS = Product(
     "<model>/attributions.h5",
     "Attributions (DeepLIFT/SHAP unless another method is set), one row a window.",
@@ -24,10 +25,10 @@ ATTRIBUTIONS = Product(
         Field("hypothetical/<target>", "float16 (N, 4, K)", "attribution that each base would "
               "have, "
               "A C G T, at the central K = `save_bp` positions; as a share of "
-              "`hypothetical_scale`, between −1 and 1", "", "`steps.attribute.hypothetical`"),
+              "`hypothetical_scale`, between −1 and 1", "", _WHEN),
         Field("hypothetical_scale/<target>", "float32 (N)", "what `hypothetical` of this window is "
               "to be multiplied by: its largest absolute value", _SCALE,
-              "`steps.attribute.hypothetical`"),
+              _WHEN),
     ),
 )  # fmt: skip
 SUMMARY = Product(
@@ -51,7 +52,7 @@ SHAP = Product(
         Field("shap/seq", "float16 (N, 4, K)", "hypothetical attributions", _SCALE),
         Field("projected_shap/seq", "float16 (N, 4, K)", "those of the observed bases", _SCALE),
     ),
-    when="`steps.attribute.export`",
+    when="`steps.attribute.export` is set",
 )  # fmt: skip
 PRODUCTS = (
     ATTRIBUTIONS,
@@ -61,5 +62,5 @@ PRODUCTS = (
     SHAP,
     Product("<model>/export/regions.narrowPeak", "The attributed windows; column 10, the "
             "summit, is "
-            "the window's centre.", when="`steps.attribute.export`"),
+            "the window's centre.", when="`steps.attribute.export` is set"),
 )  # fmt: skip

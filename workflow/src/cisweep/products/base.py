@@ -93,7 +93,7 @@ ATTRIBUTES = (
     Field("cisweep_version", "text", "version of cisweep"),
     Field("settings", "text", "hash of the settings that determine the results"),
     Field("seed", "int", "seed of the run"),
-    Field("model_sha256", "text", "SHA-256 of the model's weights", when="of one model"),
+    Field("model_sha256", "text", "SHA-256 of the model's weights", when="it is of one model"),
 )
 """Attributes of every HDF5 product, and entries of the metadata of every Parquet product."""
 

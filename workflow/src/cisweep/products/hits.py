@@ -31,7 +31,7 @@ HITS = Product(
     ),
 )  # fmt: skip
 _SCALE = "scale of the target"
-_WHEN = "something is attributed"
+_WHEN = "there are attributions"
 FAMILIES = Product(
     "<model>/motif_families.tsv",
     "Families of alike motifs, one row a family and target, first what explains most.",

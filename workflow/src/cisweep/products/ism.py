@@ -26,9 +26,9 @@ ISM = Product(
 PRODUCTS = (
     ISM,
     Product("<model>/ism/regions.bed", "The regions that were mutated (BED), where none are given.",
-            when="no `steps.ism.bed`"),
+            when="no `steps.ism.bed` is given"),
     Product("<model>/tracks/<target>.ism.bw", "`attributions` of ism.h5 along the genome "
             "(bigWig)."),
     Product("<model>/figures/ism.<target>.svg", "Heat maps with logos of the regions with the "
-            "highest predictions.", when="`steps.ism.top_figures`"),
+            "highest predictions.", when="`steps.ism.top_figures` is set"),
 )  # fmt: skip

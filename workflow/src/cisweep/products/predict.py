@@ -28,7 +28,7 @@ METRICS = Product(
         Field("n", "int64", "windows behind it"),
         Field("windows", "text", "`all`, or `held out`: predicted by folds that did not see them"),
     ),
-    when="`steps.predict.signal`",
+    when="`steps.predict.signal` is given",
 )  # fmt: skip
 PRODUCTS = (
     PREDICTIONS,
@@ -36,7 +36,7 @@ PRODUCTS = (
             "target's scale. Each base has the value of the window whose centre is nearest."),
     *(
         Product(f"<model>/tracks/<track>.{strand}.pred.bw", "Predicted counts per base (bigWig) of "
-                f"the {strand} strand.", when="a track with two strands")
+                f"the {strand} strand.", when="the track has two strands")
         for strand in ("plus", "minus")
     ),
     METRICS,

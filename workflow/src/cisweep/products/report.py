@@ -2,7 +2,7 @@
 
 from cisweep.products.base import Product
 
-_HUB = "`steps.report.hub`"
+_HUB = "`steps.report.hub` is set"
 PRODUCTS = (
     Product("report.html", "The page; needs no internet."),
     Product("browser/igv.xml", "Session of IGV over the run's tracks, with paths relative to it."),

@@ -1,6 +1,6 @@
 """Products of seqlets."""
 
-from cisweep.products.base import MOTIF_NAME, PLACE, Field, Product
+from cisweep.products.base import PLACE, Field, Product
 
 _GIVEN = "given the selection of the windows"
 SEQLETS = Product(
@@ -19,9 +19,16 @@ SEQLETS = Product(
         Field("n_windows", "int64", "windows in which it was called"),
         Field("q_value", "float64", "false discovery rate against shuffled copies of the windows, "
               f"per target and sign; {_GIVEN}"),
-        *MOTIF_NAME,
-        Field("name_by", "text", "`hit`: the match that wins the place, of a family that drives "
-              "the target; `pair`: a match over the seqlet and its neighbour; `tomtom`"),
+        Field("motif", "text", "name of the motif; missing: no name"),
+        Field("motif_id", "text", "its id in the motif file"),
+        Field("motif_p_value", "float64", "p-value of the match, or Tomtom's where it gives the "
+              "name"),
+        Field("motif_q_value", "float64", "Tomtom's q-value over all known motifs; missing where a "
+              "match gives the name"),
+        Field("motif_strand", "text", "strand of the motif"),
+        Field("name_by", "text", "what gives the name. `hit`: the match that wins the place, of a "
+              "family that drives the target; `pair`: a match over the seqlet and its neighbour; "
+              "`tomtom`: the closest motif by Tomtom"),
         Field("name_p_value", "float64", "share of random spans that are named as well"),
         Field("family", "text", "family of the motif, as in motif_families.tsv"),
         Field("family_rank", "float64", "rank of the family in the target"),

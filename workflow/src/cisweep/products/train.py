@@ -2,7 +2,7 @@
 
 from cisweep.products.base import Field, Product
 
-_SOME = "the task has it"
+_SOME = "the kind of task has it"
 METRICS = Product(
     "train/<trained>/metrics.tsv",
     "Metrics of rows that the model has not seen, one row a number.",

@@ -55,7 +55,7 @@ HITS = Product(
         Field("p_ref", "float64", "p-value of `score_ref`"),
         Field("p_alt", "float64", "p-value of `score_alt`"),
     ),
-    when="`steps.variants.top_n`",
+    when="`steps.variants.top_n` is set",
 )  # fmt: skip
 SELECTED = Product(
     "variants/selected.parquet",
@@ -82,5 +82,5 @@ PRODUCTS = (
     Product("variants/unread.tsv", "Records that cannot be scored, and why.", DROPPED),
     Product("<model>/figures/variants.volcano.svg", "Effects and p-values of all variants."),
     Product("<model>/figures/variants.<target>.logos.svg", "Attributions of both alleles of the "
-            "variants with the largest effects.", when="`steps.variants.top_n`"),
+            "variants with the largest effects.", when="`steps.variants.top_n` is set"),
 )  # fmt: skip

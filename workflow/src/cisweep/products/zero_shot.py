@@ -3,7 +3,8 @@
 from cisweep.products.base import Field, Product
 
 _WANTED = "it is one of `steps.zero_shot.scores`"
-_RANKS = "`steps.zero_shot.rank_edits`"
+_LIKELY = "`likelihood_ratio` is one of them"
+_RANKS = "`steps.zero_shot.rank_edits` is set"
 SCORES = Product(
     "<model>/zero_shot.tsv",
     "How far the alternate sequence lies from the reference, one row a pair.",
@@ -18,8 +19,8 @@ SCORES = Product(
         Field("likelihood_ratio", "float64", "log-likelihood of the reference − that of the "
               "alternate", "nats", _WANTED),
         Field("n_tokens_ref", "int64", "tokens that the likelihood of the reference is over",
-              when="likelihood_ratio"),
-        Field("n_tokens_alt", "int64", "the same of the alternate", when="likelihood_ratio"),
+              when=_LIKELY),
+        Field("n_tokens_alt", "int64", "the same of the alternate", when=_LIKELY),
         Field("masked_token_ratio", "float64", "log ratio of both bases at the masked place",
               "nats", _WANTED),
         Field("edit", "text", "kind of the edit: substitution, 3-base deletion", when=_RANKS),
