@@ -199,7 +199,13 @@ def test_what_is_not_described_is_found(results, tmp_path):
 
 def test_what_lies_beside_the_products_is_none_of_them(tmp_path):
     """Notes of origin, logs, parts, and indices that could not be written beside the inputs."""
-    for name in (".inputs/g.fa.fai", "m/.t.tsv.origin", "logs/a.log", "m/chunks/c/t.tsv", "m/t.tsv"):
+    for name in (
+        ".inputs/g.fa.fai",
+        "m/.t.tsv.origin",
+        "logs/a.log",
+        "m/chunks/c/t.tsv",
+        "m/t.tsv",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("a\n")
     assert products_of(tmp_path) == ["m/t.tsv"]
