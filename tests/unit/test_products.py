@@ -14,6 +14,7 @@ from cisweep.outputs.h5 import Column, RowWriter
 from cisweep.outputs.tables import arrow_schema, write_parquet, write_product
 from cisweep.plan.output_document import output_document
 from cisweep.products import Field, Product, all_products, product_at
+from cisweep.products.hits import HITS
 from cisweep.steps import all_steps
 
 TABLE = Product(
@@ -195,6 +196,15 @@ def test_what_is_not_described_is_found(results, tmp_path):
     (tmp_path / "m" / "new.tsv").write_text("a\tb\n")
     with pytest.raises(ProductError, match="a product that is not described"):
         check_described(tmp_path)
+
+
+def test_hits_without_attributions_have_no_columns_of_targets():
+    whole, alone = (arrow_schema(HITS, target=t).names for t in (["x"], []))
+    assert [n for n in whole if n not in alone] == [
+        *("attribution_x", "cosine_x", "projection_x", "best_x")
+    ]
+    HITS.check(whole, "hits.parquet")
+    HITS.check(alone, "hits.parquet")
 
 
 def test_what_lies_beside_the_products_is_none_of_them(tmp_path):

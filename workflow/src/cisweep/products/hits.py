@@ -3,6 +3,8 @@
 from cisweep.products.base import PLACE, STRAND, Field, Product
 
 _GIVEN = "given the selection of the windows"
+_SCALE = "scale of the target"
+_WHEN = "there are attributions"
 HITS = Product(
     "<model>/hits.parquet",
     "Motif hits in the selected windows, one row a hit.",
@@ -19,19 +21,17 @@ HITS = Product(
         Field("q_value_pooled", "float64", "Benjamini-Hochberg over the positions and strands of "
               f"all motifs; {_GIVEN}"),
         Field("attribution_<target>", "float64", "sum of the attributions of its bases",
-              "scale of the target"),
+              _SCALE, _WHEN),
         Field("cosine_<target>", "float64", "cosine of hypothetical attributions and motif matrix: "
               "1 where the model wants the bases that the motif wants; missing without "
               "hypothetical "
-              "attributions"),
+              "attributions", "", _WHEN),
         Field("projection_<target>", "float64", "hypothetical attributions along the matrix: what "
-              "of them has its shape; missing like the cosine", "scale of the target"),
+              "of them has its shape; missing like the cosine", _SCALE, _WHEN),
         Field("best_<target>", "bool", "does it win its place: has it the largest |projection| of "
-              "the hits that overlap"),
+              "the hits that overlap", "", _WHEN),
     ),
 )  # fmt: skip
-_SCALE = "scale of the target"
-_WHEN = "there are attributions"
 FAMILIES = Product(
     "<model>/motif_families.tsv",
     "Families of alike motifs, one row a family and target, first what explains most.",
