@@ -19,7 +19,7 @@ VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shel
 
 .DEFAULT_GOAL := help
 WEB := workflow/src/cisweep/report/vendor
-.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint audit docs accept bench clean
+.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint audit documents docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -61,8 +61,12 @@ lint: $(VENV)/.installed-test  ## Style, import directions, types, Snakemake's o
 audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python
 
-docs: $(VENV)/.installed  ## Write config/README.md, the template and the schemas from the config models
+documents: $(VENV)/.installed  ## Write config/README.md, the template, schemas and docs/output.md from the code
 	$(VENV)/bin/python -m cisweep.plan.document
+
+docs: documents .venv-docs/.installed  ## The same, and the pages of the documentation: build/site
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "Open build/site/index.html"
 
 accept: $(VENV)/.installed-test  ## Trainings, benchmarks, genomes: hours, never in CI
 	$(VENV)/bin/python -m pytest -q -m "long"
@@ -106,5 +110,10 @@ $(VENV)/.installed-extras: $(VENV)/.installed requirements/extras.lock
 	.venv-audit/bin/python -m pip install -q "pip-audit==2.10.1" "pip-licenses==5.5.5"
 	touch "$@"
 
+.venv-docs/.installed: requirements/docs.lock
+	"$(PYTHON)" -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q --require-hashes -r requirements/docs.lock
+	touch "$@"
+
 clean:  ## Delete the environment and all results
-	rm -rf $(VENV) .venv .venv-audit .venv-bench .venv-newest build results .snakemake
+	rm -rf $(VENV) .venv .venv-audit .venv-bench .venv-docs .venv-newest build results .snakemake

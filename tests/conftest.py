@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+sys.path.insert(0, str(Path(__file__).parent))
+from described import check_described
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -67,6 +70,10 @@ def run_workflow(
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder)
     if check and done.returncode:
         raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
+    if check:
+        # Whatever a run of the tests writes is described in docs/output.md.
+        for results in filter(Path.is_dir, (folder / "results").glob("*")):
+            check_described(results)
     return done
 
 

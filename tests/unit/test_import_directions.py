@@ -34,6 +34,7 @@ def test_the_contracts_are_kept(root):
         ("cisweep.outputs.tables", "cisweep.analysis.prediction.peaks"),
         ("cisweep.plan.chunks", "cisweep.sequence.tokens"),
         ("cisweep.steps.base", "torch"),
+        ("cisweep.products.base", "cisweep.steps"),
         ("cisweep.jobs.predict", "cisweep.job"),
         ("cisweep.jobs.predict", "snakemake"),
         ("cisweep.report.page", "cisweep.jobs.report"),
@@ -62,6 +63,7 @@ def test_a_forbidden_import_breaks_a_contract(importer, imported, root, tmp_path
     "module",
     [
         "cisweep.plan.plan",
+        "cisweep.products",
         "cisweep.genome.loci",
         "cisweep.job",
         "cisweep.analysis.motifs.fimo",

@@ -118,6 +118,22 @@ def test_the_first_step_that_sweeps_accounts_for_the_regions(results):
     assert set(dropped["chrom"]) == {"c2"}
 
 
+def test_what_it_leaves_is_described(results, copied, root):
+    code = (
+        "import sys; from pathlib import Path; from described import check_described\n"
+        "print(sorted(n for p, n in check_described(Path(sys.argv[1])) if p == '<model>/gc.tsv'))"
+    )
+    paths = [copied / "workflow" / "src", root / "tests"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(results)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout == "['chrom', 'end', 'gc', 'start']\n", done.stderr
+
+
 def test_the_page_and_the_browser_show_it(results):
     table = pd.read_csv(results / "weights" / "gc.tsv", sep="\t")
     page = (results / "report.html").read_text()

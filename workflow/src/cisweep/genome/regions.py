@@ -14,10 +14,11 @@ import pandas as pd
 from cisweep.contracts import Windows
 from cisweep.errors import CisweepError, RegionError
 from cisweep.genome.naming import renaming
+from cisweep.products.base import DROPPED
 from cisweep.textfile import control_letter, read_lines, whole_number
 
 NO_INTERVALS = np.empty((0, 2), dtype=np.int64)
-DROPPED_COLUMNS = ["chrom", "start", "end", "strand", "name", "reason", "detail"]
+DROPPED_COLUMNS = [f.name for f in DROPPED if f.name not in ("step", "model")]
 
 
 @dataclass(frozen=True)

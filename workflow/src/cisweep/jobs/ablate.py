@@ -19,6 +19,7 @@ from cisweep.outputs.tables import read_parquet
 from cisweep.plan.contents.backgrounds import region_windows
 from cisweep.plan.contents.motifs import choose_motifs
 from cisweep.plot.effects import ranked_figure
+from cisweep.products.ablate import ABLATE, HITS
 from cisweep.scope import ChunkScope, ModelScope
 
 
@@ -96,9 +97,9 @@ def ablate(of: ModelScope, chunks: Iterable[Path], hits: Path, table: Path, figu
     # At most max_hits hits of each motif: this fits in memory for any genome.
     parts = [read_parquet(path).to_pandas() for path in chunks]
     effects = pd.concat([p for p in parts if len(p)] or parts[:1], ignore_index=True)
-    write_experiment(judged_hits(effects), hits, of.origin)
+    write_experiment(judged_hits(effects), hits, of.origin, HITS)
     ranked = ablation_table(effects, of.plan.step_config("ablate").min_hits)
     print(f"{len(effects)} effects of hits")
     print(ranked[ranked["rank"] <= 3].to_string(index=False))
-    write_experiment(ranked, table, of.origin)
+    write_experiment(ranked, table, of.origin, ABLATE)
     ranked_figure(ranked, figure, losses=True)

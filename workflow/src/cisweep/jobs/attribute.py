@@ -13,8 +13,9 @@ from cisweep.outputs.attributions import (
 )
 from cisweep.outputs.bigwig import write_bigwig
 from cisweep.outputs.h5 import merge, open_rows, read_windows, track_blocks
-from cisweep.outputs.tables import write_dropped, write_tsv
+from cisweep.outputs.tables import write_dropped, write_product
 from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
+from cisweep.products.attribute import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
 
 
@@ -78,7 +79,7 @@ def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path)
         if step.on_incomplete == "fail":
             raise
         print(f"warning: {error}")
-    write_tsv(table, summary)
+    write_product(table, summary, SUMMARY)
 
 
 def attribute_track(of: TargetScope, h5: Path, bw: Path) -> None:

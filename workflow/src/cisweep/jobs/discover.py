@@ -19,9 +19,10 @@ from cisweep.analysis.seqlets.names import NameRules
 from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.attributions import read_hypothetical
 from cisweep.outputs.h5 import open_rows, read_windows
-from cisweep.outputs.tables import write_tsv
+from cisweep.outputs.tables import write_product
 from cisweep.plan.contents.backgrounds import sample_order
 from cisweep.plot.discovered import FoundLogo, save_found_logos
+from cisweep.products.discover import FOUND, SEQLETS
 from cisweep.scope import TargetScope
 from cisweep.steps.discover import DiscoverConfig
 
@@ -53,13 +54,13 @@ def discover(of: TargetScope, attributions: Path, out: DiscoverProducts) -> None
     patterns, motifs = found.patterns, patterns_to_motifs(found.patterns)
     print(f"{len(rows)} of {len(windows)} regions, {len(motifs)} motifs")
     _say(found.seqlets, step.window_bp)
-    write_tsv(found.seqlets, out.seqlets)
+    write_product(found.seqlets, out.seqlets, SEQLETS)
     write_meme(motifs, out.meme)
     rules = NameRules(step.name_rate, step.nearest, seed, of.threads)
     table = found_table(patterns, load_motifs(of.plan.config.motifs), one_hot, rules)
     if len(table):
         print(table.to_string(index=False))
-    write_tsv(table, out.table)
+    write_product(table, out.table, FOUND)
     titles = [_title(row) for row in table.itertuples()]
     contributions = [np.asarray(p.contributions[:, trim(p)]) for p in patterns]
     pwms = [m.pwm for m in motifs]

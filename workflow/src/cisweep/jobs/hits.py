@@ -28,11 +28,12 @@ from cisweep.outputs.tables import (
     read_parquet,
     write_dropped,
     write_parquet,
-    write_tsv,
+    write_product,
 )
 from cisweep.parts import read_arrays
 from cisweep.plan.chunk_windows import read_peaks, usable_windows
 from cisweep.plan.chunks import chunk_index
+from cisweep.products.hits import FAMILIES, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
 
 
@@ -153,5 +154,5 @@ def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
         for t in targets
     }
     ranking = gather.ranking(null, motif_families(motifs))
-    write_tsv(ranking.motifs, out.ranking)
-    write_tsv(ranking.families, out.families)
+    write_product(ranking.motifs, out.ranking, RANKING)
+    write_product(ranking.families, out.families, FAMILIES)

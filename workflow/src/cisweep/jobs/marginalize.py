@@ -13,6 +13,7 @@ from cisweep.outputs.experiments import (
 )
 from cisweep.plan.contents import marginalize as marginals
 from cisweep.plot.effects import ranked_figure
+from cisweep.products.marginalize import MARGINALIZE
 from cisweep.scope import ChunkScope
 
 
@@ -45,5 +46,5 @@ def marginalize(
 
     ranked = rank_motifs(pd.concat(experiment_blocks(chunks), ignore_index=True))
     print(ranked[ranked["rank"] <= 3].to_string(index=False))
-    write_experiment(ranked, table, origin)
+    write_experiment(ranked, table, origin, MARGINALIZE)
     ranked_figure(ranked, figure)

@@ -11,8 +11,9 @@ from cisweep.genome.signal import read_signal
 from cisweep.outputs.bigwig import write_bigwig
 from cisweep.outputs.h5 import merge, prediction_blocks
 from cisweep.outputs.predictions import TRACK_ROWS, PredictionWriter, counts_blocks
-from cisweep.outputs.tables import write_dropped, write_tsv
+from cisweep.outputs.tables import write_dropped, write_product
 from cisweep.plan.chunk_windows import usable_windows
+from cisweep.products.predict import METRICS
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
 
 _TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
@@ -82,4 +83,4 @@ def predict_metrics(of: ModelScope, h5: Path, table: Path) -> None:
     held_out = of.config.fold_policy == "held_out"
     found = pd.DataFrame(rows).assign(windows="held out" if held_out else "all")
     print(found.to_string(index=False))
-    write_tsv(found[METRIC_COLUMNS], table)
+    write_product(found[METRIC_COLUMNS], table, METRICS)

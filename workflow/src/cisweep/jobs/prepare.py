@@ -6,9 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cisweep.config.model import model_sha256
-from cisweep.outputs.tables import append_tsv, read_tsv, write_tsv
+from cisweep.outputs.tables import append_tsv, read_tsv, write_product
 from cisweep.parts import read_json
 from cisweep.plan.accounting import check_share, dropped_table
+from cisweep.products.run import DROPPED_REGIONS
 from cisweep.scope import ModelScope, RunScope
 
 _PACKAGES = ("snakemake", "torch", "numpy", "h5py", "pyBigWig")
@@ -53,7 +54,7 @@ def dropped_regions(
     dropped = dropped_table(of.plan, [read_tsv(path) for path in regions])
     print(f"{len(dropped)} regions dropped")
     check_share(of.plan, dropped)
-    write_tsv(dropped, table)
+    write_product(dropped, table, DROPPED_REGIONS)
     # Line by line: a gVCF drops more rows than fit into memory.
     print(f"{append_tsv(others, table)} other items dropped")
 

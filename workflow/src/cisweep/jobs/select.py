@@ -8,8 +8,9 @@ from cisweep.analysis.prediction.peak_null import PeakNull
 from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
 from cisweep.outputs.h5 import prediction_blocks
 from cisweep.outputs.peaks import read_null, write_null, write_peaks
-from cisweep.outputs.tables import write_tsv
+from cisweep.outputs.tables import write_product
 from cisweep.plan.contents.null_stretches import NullStretches
+from cisweep.products.select import PEAKS, SUMMARY
 from cisweep.scope import ChunkScope, ModelScope
 from cisweep.steps.select import FDR
 
@@ -74,8 +75,8 @@ def select_peaks(
     for row in found.summary.itertuples():
         _say(row, with_null=bool(step.null_windows))
     write_peaks(peaks, found.windows, found.peaks)
-    write_tsv(found.peaks, table)
-    write_tsv(found.summary, summary)
+    write_product(found.peaks, table, PEAKS)
+    write_product(found.summary, summary, SUMMARY)
 
 
 def _say(row: Any, with_null: bool) -> None:

@@ -23,10 +23,11 @@ from cisweep.outputs.tables import (
     read_parquet,
     read_tsv,
     write_parquet,
-    write_tsv,
+    write_product,
 )
 from cisweep.parts import read_json
 from cisweep.plan.chunk_windows import read_peaks
+from cisweep.products.seqlets import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope
 
 
@@ -213,7 +214,7 @@ def seqlets(of: ModelScope, given: SeqletParts, table: Path, bed: Path, summary:
     )
     write_parquet(named.table, table, SCHEMA, of.origin)
     write_seqlet_bed(named.table, bed)
-    write_tsv(_with_names(pd.concat(summaries, ignore_index=True), named), summary)
+    write_product(_with_names(pd.concat(summaries, ignore_index=True), named), summary, SUMMARY)
 
 
 def _with_names(summary: pd.DataFrame, named: NamedSeqlets) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from cisweep.outputs.experiments import (
 )
 from cisweep.plan.contents import space as spacings
 from cisweep.plot.effects import spacing_figure
+from cisweep.products.space import SPACE
 from cisweep.scope import ChunkScope, ModelScope
 
 _DRAWN = 12  # pairs of motifs in the figure of spacings
@@ -38,7 +39,7 @@ def space_chunk(of: ChunkScope, backgrounds: Path, device: str, table: Path) -> 
         step.orientations,
         of.config.target_names,
     )
-    write_experiment(effects, table, of.origin)
+    write_experiment(effects, table, of.origin, SPACE)
 
 
 def space(of: ModelScope, chunks: Collection[Path], table: Path, figure: Path) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 from cisweep.genome.fasta import Genome
 from cisweep.genome.reads import EndCounting, count_ends, read_chromosomes
 from cisweep.outputs.bigwig import write_counts
-from cisweep.outputs.tables import write_tsv
+from cisweep.outputs.tables import write_product
 from cisweep.parts import read_json
 from cisweep.plot.training import save_loss, training_figures
+from cisweep.products.train import SPOT_CHECK
 from cisweep.scope import ModelScope
 from cisweep.steps.train import with_tracks
 
@@ -109,4 +110,5 @@ def train_compare(
     found = dict(zip(models, map(read_json, records)))
     save_loss({name: record["history"] for name, record in found.items()}, loss)
     rows = [{"model": n} | row for n, r in found.items() for row in r["spot_check"]]
-    write_tsv(pd.DataFrame(rows, columns=None if rows else ["model", "sequence"]), spot_check)
+    table = pd.DataFrame(rows, columns=None if rows else SPOT_CHECK.names())
+    write_product(table, spot_check, SPOT_CHECK)

@@ -19,9 +19,10 @@ from cisweep.contracts import Windows
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.signal import track_inputs, tracks_of
 from cisweep.genome.variants.alleles import AllelePolicy, AlleleWindows, allele_windows
-from cisweep.outputs.tables import write_tsv
+from cisweep.outputs.tables import write_product
 from cisweep.outputs.variants import effect_blocks, one_based, read_selected
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
+from cisweep.products.variants import HITS
 from cisweep.scope import TargetScope
 from cisweep.steps.hits import HitsConfig
 
@@ -62,7 +63,7 @@ def variants_logos(
             changed = _changed_hits(of, alleles, given.counts)
         drawn = _logos(alleles, tokens, values, list(shown.values()), changed)
     save_allele_logos(drawn, logos, name=of.target)
-    write_tsv(one_based(changed), hits)
+    write_product(one_based(changed), hits, HITS)
 
 
 def _shown_alleles(of: TargetScope, shown: Sequence[tuple], selected: Path) -> AlleleWindows:

@@ -10,7 +10,7 @@ import pandas as pd
 from cisweep.errors import SequenceError
 from cisweep.genome.variants.alleles import AllelePolicy, allele_windows
 from cisweep.outputs.embeddings import EmbeddingWriter, first_embeddings, merge_embeddings
-from cisweep.outputs.tables import append_rows, merge_tsv, write_tsv
+from cisweep.outputs.tables import append_rows, merge_tsv, write_product
 from cisweep.outputs.variants import owned_blocks
 from cisweep.plan.chunks import chunk_index
 from cisweep.plan.contents.zero_shot import (
@@ -22,6 +22,7 @@ from cisweep.plan.contents.zero_shot import (
 )
 from cisweep.plot.effects import plot_embeddings, plot_groups
 from cisweep.plot.saving import save_figure
+from cisweep.products.zero_shot import SCORES, TESTS
 from cisweep.scope import ChunkScope, ModelScope
 
 _DRAWN = 5000  # pairs in the figure of principal components
@@ -50,7 +51,7 @@ def zero_shot_chunk(
     blocks = _file_pairs(of) if step.pairs else _variant_pairs(of, selected)
     model = None
     with EmbeddingWriter(embeddings, of.origin) as writer:
-        write_tsv(empty_scores(options, step.rank_edits), table)
+        write_product(empty_scores(options, step.rank_edits), table, SCORES)
         for pairs in map(list, blocks):
             model = model or load_model(of.config, device=device, prepared=True)
             for k, (rows, ref, alt) in enumerate(score_pairs(model, pairs, options)):
@@ -115,7 +116,7 @@ def zero_shot(
     print(f"{n} pairs")
     groups, names = table["group"].tolist(), table["name"].tolist()
     tests = [compare_groups(table[s], groups, names, score=s) for s in step.scores]
-    write_tsv(pd.concat(tests, ignore_index=True), out.tests)
+    write_product(pd.concat(tests, ignore_index=True), out.tests, TESTS)
     for sentence in pd.concat(tests)["sentence"]:
         print(sentence)
     save_figure(plot_groups(table[step.scores[0]], groups, value_name=step.scores[0]), out.boxes)

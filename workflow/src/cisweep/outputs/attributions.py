@@ -27,6 +27,7 @@ from cisweep.outputs.h5 import (
     region_columns,
     region_rows,
 )
+from cisweep.products.attribute import ATTRIBUTIONS, SUMMARY
 
 
 def central(length: int, save_bp: int) -> slice:
@@ -80,7 +81,7 @@ def write_chunk(
             packed, scale = pack(found.hypothetical[i][:, :, central(length, save_bp)])
             add(f"hypothetical/{target}", packed)
             add(f"hypothetical_scale/{target}", scale)
-    with RowWriter(path, columns, attrs) as writer:
+    with RowWriter(path, columns, attrs, ATTRIBUTIONS) as writer:
         writer.append(rows)
 
 
@@ -103,8 +104,7 @@ def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
             mean = total / n if n else 0.0
             share = largest / mean if mean else 0.0
             found.append((target, n, mean, largest, share))
-    columns = ["target", "n_windows", "mean_abs_delta_y", "max_delta", "max_delta_share"]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=SUMMARY.names())
 
 
 def check_complete(summary: pd.DataFrame, limit: float) -> None:

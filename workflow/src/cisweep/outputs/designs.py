@@ -11,21 +11,10 @@ import pyarrow as pa
 import pysam
 
 from cisweep.contracts import SCHEMA_VERSION
-from cisweep.outputs.tables import new_parquet, read_parquet
+from cisweep.outputs.tables import arrow_schema, new_parquet, read_parquet
+from cisweep.products.design import DESIGNS
 
-_TEXT, _REAL, _WHOLE = pa.string(), pa.float64(), pa.int64()
-DESIGN_SCHEMA = pa.schema(
-    [("design", _TEXT), ("chrom", _TEXT), ("start", _WHOLE), ("end", _WHOLE), ("strand", _TEXT),
-     ("name", _TEXT), ("goal", _TEXT), ("method", _TEXT), ("model", _TEXT), ("target", _TEXT),
-     ("role", _TEXT), ("kind", _TEXT), ("before", _REAL), ("wanted", _REAL), ("after", _REAL),
-     ("after_pruned", _REAL), ("tolerance", _REAL), ("reached", pa.bool_()), ("n_edits", _WHOLE),
-     ("n_edits_pruned", _WHOLE), ("edits", _TEXT), ("gc_before", _REAL), ("gc_after", _REAL),
-     ("kmer_distance", _REAL), ("kmer_distance_before", _REAL),
-     ("off_distribution", pa.bool_()), ("hits_gained", _TEXT), ("hits_lost", _TEXT),
-     ("curve_edits", pa.list_(_WHOLE)),
-     ("curve_predictions", pa.list_(_REAL)), ("sequence_before", _TEXT),
-     ("sequence_after", _TEXT), ("sequence_pruned", _TEXT), ("fault", _TEXT)]
-)  # fmt: skip
+DESIGN_SCHEMA = arrow_schema(DESIGNS)
 """Columns of designs.parquet. One row per design (or baseline: `method`) and target of any model;
 `role` is goal, other or judge. Sequences and edits are in + orientation; edits are 0-based in the
 window. `curve_*`: edits kept and prediction as edits are taken back one by one."""

@@ -8,16 +8,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import new_parquet, open_parquet, read_parquet
+from cisweep.outputs.tables import arrow_schema, new_parquet, open_parquet, read_parquet
+from cisweep.products.zero_shot import EMBEDDINGS
 
-_SCHEMA = pa.schema(
-    [
-        ("name", pa.string()),
-        ("group", pa.string()),
-        ("allele", pa.string()),
-        ("vector", pa.list_(pa.float32())),
-    ]
-)
+_SCHEMA = arrow_schema(EMBEDDINGS)
 
 
 class EmbeddingWriter:

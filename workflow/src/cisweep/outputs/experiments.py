@@ -10,9 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cisweep.contracts import Windows
-from cisweep.outputs.tables import ParquetWriter, open_parquet, read_parquet, write_parquet
+from cisweep.outputs.tables import (
+    ParquetWriter,
+    arrow_schema,
+    in_order,
+    open_parquet,
+    read_parquet,
+    write_parquet,
+)
 from cisweep.parts import read_arrays
 from cisweep.plan.chunks import Layout, chunk_index
+from cisweep.products import Product
 
 _HIT_COLUMNS = ["chrom", "start", "end", "strand", "motif", "name", "p_value"]
 _WINDOW_COLUMNS = ["window_start", "window_end", "window_strand"]
@@ -30,9 +38,15 @@ def experiment_schema(columns: Iterable[str]) -> pa.Schema:
     return pa.schema([(name, kind(name)) for name in columns])
 
 
-def write_experiment(table: pd.DataFrame, path: Path, metadata: dict[str, Any]) -> None:
-    """Write a table of an experiment."""
-    write_parquet(table, path, experiment_schema(table), metadata)
+def write_experiment(
+    table: pd.DataFrame, path: Path, metadata: dict[str, Any], product: Product | None = None
+) -> None:
+    """Write a table of an experiment; product: what declares its columns, of which they must be."""
+    if product is None:
+        schema = experiment_schema(table)
+    else:
+        table, schema = in_order(table, path, product), arrow_schema(product)
+    write_parquet(table, path, schema, metadata)
 
 
 def experiment_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from cisweep.contracts import SCHEMA_VERSION, Windows
 from cisweep.errors import ProductError
+from cisweep.products import Product
 
 ROWS_OF_CHUNK = 32
 ROWS_OF_BLOCK = 1024
@@ -51,9 +52,20 @@ def region_rows(windows: Windows) -> dict[str, np.ndarray]:
 
 
 class RowWriter:
-    """Appends rows to the datasets of one HDF5 file, in blocks of ROWS_OF_BLOCK."""
+    """Appends rows to the datasets of one HDF5 file, in blocks of ROWS_OF_BLOCK.
 
-    def __init__(self, path: Path, columns: Sequence[Column], attrs: dict[str, Any]):
+    product: what declares them; raises ProductError where they differ from it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        columns: Sequence[Column],
+        attrs: dict[str, Any],
+        product: Product | None = None,
+    ):
+        if product is not None:
+            product.check([c.path for c in columns], str(path))
         self._file = h5py.File(path, "w", libver="v110")
         self._columns = {c.path: c for c in columns}
         self._held: dict[str, list[np.ndarray]] = {c.path: [] for c in columns}

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import BED6, append_bed_rows, described
+from cisweep.outputs.tables import BED6, append_bed_rows, arrow_schema
+from cisweep.products.hits import HITS
 
-_GIVEN = "given the selection of the windows"
 _PLACE = [("chrom", pa.string()), ("start", pa.int64()), ("end", pa.int64())]
 _MATCH = [("strand", pa.string()), ("score", pa.float64()), ("p_value", pa.float64())]
 
@@ -28,18 +28,7 @@ def schema(targets: list[str]) -> pa.schema:
     largest |projection| of overlapping hits. The q-values are given the selection: windows that a
     model picks hold more of what it reads than the background does.
     """
-    fields = [*_PLACE, ("motif", pa.string()), ("name", pa.string()), *_MATCH]
-    for name, tests in (("q_value", "the hit's motif"), ("q_value_pooled", "all motifs")):
-        about = f"Benjamini-Hochberg over the positions and strands of {tests}; {_GIVEN}"
-        fields.append(described(name, about))
-    for t in targets:
-        fields += [
-            described(f"attribution_{t}", "sum over the bases of the hit, unit of the target"),
-            described(f"cosine_{t}", "cosine of hypothetical attributions and matrix"),
-            described(f"projection_{t}", "hypothetical attributions along the matrix, same unit"),
-            (f"best_{t}", pa.bool_()),
-        ]
-    return pa.schema(fields)
+    return arrow_schema(HITS, target=targets)
 
 
 def append_bed(table: pd.DataFrame, handle) -> None:

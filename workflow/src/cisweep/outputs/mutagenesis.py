@@ -27,6 +27,7 @@ from cisweep.outputs.h5 import (
     region_columns,
     region_rows,
 )
+from cisweep.products.ism import ISM
 
 
 def write_chunk(
@@ -54,7 +55,7 @@ def write_chunk(
         for target, mine in zip(targets, values):
             columns.append(Column(f"{name}/{target}", mine.shape[1:], np.float32))
             rows[f"{name}/{target}"] = mine
-    with RowWriter(path, columns, attrs) as writer:
+    with RowWriter(path, columns, attrs, ISM) as writer:
         writer.append(rows)
 
 

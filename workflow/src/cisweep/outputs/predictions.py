@@ -12,6 +12,7 @@ import numpy as np
 from cisweep.config.model import TrackConfig
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import Column, RowWriter, prediction_blocks, region_columns, region_rows
+from cisweep.products.predict import PREDICTIONS
 
 TRACK_ROWS = 128
 """Windows of a track that are held at once."""
@@ -39,7 +40,7 @@ class PredictionWriter:
                 Column(f"predictions_sd/{target}", (), np.float32),
             ]
         columns += [Column(f"predictions/{t}", s, np.float32) for t, s in self._tracks.items()]
-        self._rows = RowWriter(path, columns, attrs)
+        self._rows = RowWriter(path, columns, attrs, PREDICTIONS)
 
     def append(
         self,

@@ -20,12 +20,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from cisweep.outputs.tables import BED6, bed_scores, described, write_bed
-
-_Q_VALUE = (
-    "false discovery rate against shuffled copies of the windows, per target and sign; given the "
-    "selection of the windows"
-)
+from cisweep.outputs.tables import BED6, arrow_schema, bed_scores, write_bed
+from cisweep.products.seqlets import SEQLETS
 
 CHUNK_SCHEMA = pa.schema(
     [
@@ -44,24 +40,7 @@ CHUNK_SCHEMA = pa.schema(
     ]
 )
 
-SCHEMA = pa.schema(
-    [
-        *(field for field in CHUNK_SCHEMA if field.name not in ("owned", "at_border")),
-        ("n_windows", pa.int64()),
-        described("q_value", _Q_VALUE),
-        ("motif", pa.string()),
-        ("motif_id", pa.string()),
-        ("motif_p_value", pa.float64()),
-        ("motif_q_value", pa.float64()),
-        ("motif_strand", pa.string()),
-        ("name_by", pa.string()),
-        ("name_p_value", pa.float64()),
-        ("family", pa.string()),
-        ("family_rank", pa.float64()),
-        ("nearest_motifs", pa.string()),
-        ("nearest_ids", pa.string()),
-    ]
-)
+SCHEMA = arrow_schema(SEQLETS)
 
 
 def write_seqlet_bed(table: pd.DataFrame, path: Path) -> None:

@@ -11,14 +11,51 @@ import pyarrow.parquet as pq
 
 from cisweep.errors import ProductError
 from cisweep.parts import unreadable
+from cisweep.products import Field, Product
 from cisweep.textfile import control_letter
 
+_KINDS = {
+    "text": pa.string(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+}
 _TSV = {"sep": "\t", "index": False, "float_format": "%.9g", "na_rep": "NaN"}
 
 
 def described(name: str, about: str) -> pa.Field:
     """Return a float64 field of a Parquet schema whose metadata say what it is (`about`)."""
     return pa.field(name, pa.float64(), metadata={"about": about})
+
+
+def arrow_field(field: Field) -> pa.Field:
+    """Return a declared column as Parquet stores it; its metadata say what it is, and its unit."""
+    kind = _KINDS[field.type.removeprefix("list of ")]
+    kind = pa.list_(kind) if field.type.startswith("list of ") else kind
+    about = {"about": field.about} | ({"unit": field.unit} if field.unit else {})
+    return pa.field(field.name, kind, metadata=about)
+
+
+def arrow_schema(product: Product, **values: Iterable[str]) -> pa.Schema:
+    """Return the Parquet schema of a product; values: as of `Product.expanded`."""
+    return pa.schema([arrow_field(field) for field in product.expanded(**values)])
+
+
+def write_product(table: pd.DataFrame, path: Path, product: Product) -> None:
+    """Write a table as TSV; raises ProductError where its columns are not those that are declared.
+
+    They come in the order of the declaration.
+    """
+    write_tsv(in_order(table, path, product), path)
+
+
+def in_order(table: pd.DataFrame, path: Path, product: Product) -> pd.DataFrame:
+    """Return a table with its columns in the order of the declaration, which they must be of."""
+    product.check(table.columns, str(path))
+    names = [field.name for field in product.fields if field.name in table]
+    return table[[*names, *(c for c in table.columns if c not in names)]]
 
 
 def write_tsv(table: pd.DataFrame, path: Path) -> None:

@@ -14,25 +14,12 @@ import pandas as pd
 import pyarrow as pa
 
 from cisweep.genome.variants.reading import Variant
-from cisweep.outputs.tables import ParquetWriter, open_parquet, read_parquet
+from cisweep.outputs.tables import ParquetWriter, arrow_schema, open_parquet, read_parquet
+from cisweep.products.variants import EFFECTS, SELECTED
 
-_FIELDS = [
-    ("chrom", pa.string()),
-    ("pos_1based", pa.int64()),
-    ("ref", pa.string()),
-    ("alt", pa.string()),
-    ("id", pa.string()),
-    ("group", pa.string()),
-    ("row", pa.int64()),
-    ("shifted_bp", pa.int64()),
-    ("source", pa.string()),
-    ("genotype", pa.string()),
-]
-SELECTED_SCHEMA = pa.schema(_FIELDS)
+SELECTED_SCHEMA = arrow_schema(SELECTED)
 """Columns of selected.parquet; pos_1based is the first base of ref, as in VCF."""
 
-_INTEGERS = ("start", "end", "pos_1based", "shifted_bp", "n_joined")
-_TEXTS = ("chrom", "ref", "alt", "id", "group", "kind", "source", "target", "scale", "haplotype")
 GATHERED_COLUMNS = ["active_allele_quantile", "p_value", "q_value"]
 """What the gather adds, since it needs all variants or all peaks."""
 
@@ -56,7 +43,7 @@ def write_selected(variants: Iterable[Variant], path: Path) -> int:
     n, stream = 0, iter(variants)
     with ParquetWriter(path, SELECTED_SCHEMA, {}) as writer:
         while block := list(islice(stream, 65536)):
-            names = [name.removesuffix("_1based") for name, _ in _FIELDS]
+            names = [name.removesuffix("_1based") for name in SELECTED_SCHEMA.names]
             rows = {name: [getattr(v, name) for v in block] for name in names}
             writer.append(one_based(pd.DataFrame(rows)))
             n += len(block)
@@ -94,13 +81,9 @@ def owned_blocks(
 def effect_schema(columns: Sequence[str]) -> pa.Schema:
     """Return the Parquet schema of a table of effects with these columns in memory."""
 
-    def kind(name: str) -> pa.DataType:
-        if name in _INTEGERS:
-            return pa.int64()
-        return pa.string() if name in _TEXTS else pa.float32()
-
     stored = ["pos_1based" if name == "pos" else name for name in columns]
-    return pa.schema([(name, kind(name)) for name in stored])
+    whole = arrow_schema(EFFECTS)
+    return pa.schema([whole.field(name) for name in stored])
 
 
 def effect_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:

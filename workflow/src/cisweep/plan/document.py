@@ -26,6 +26,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from cisweep.config.messages import as_line, example_of, models_in
 from cisweep.config.model import ModelConfig
+from cisweep.plan.output_document import output_document
 from cisweep.plan.run_config import GenomeConfig, RegionsConfig, run_model
 from cisweep.steps import all_steps
 
@@ -33,6 +34,7 @@ README = Path("config/README.md")
 TEMPLATE = Path("config/config.yaml")
 CONFIG_SCHEMA = Path("workflow/schemas/config.schema.json")
 MODEL_SCHEMA = Path("workflow/schemas/model.schema.json")
+OUTPUT = Path("docs/output.md")
 
 _INTRO = """# Configuration
 
@@ -284,6 +286,7 @@ def documents() -> dict[Path, str]:
         TEMPLATE: template(),
         CONFIG_SCHEMA: schema(run_model(), "Config of a run of cisweep"),
         MODEL_SCHEMA: schema(ModelConfig, "model.yaml of cisweep"),
+        OUTPUT: output_document(),
     }
 
 

@@ -19,6 +19,8 @@ from cisweep.config.model import (
     TrackConfig,
     file_sha256,
 )
+from cisweep.products import Product
+from cisweep.products.train import CALIBRATION, DROPPED, HISTORY, METRICS
 from cisweep.steps.train import Recipe, n_folds, read_files, with_tracks
 from cisweep.train.data.splitting import PARTS
 from cisweep.train.judging.quality import default_targets, quality_of
@@ -245,17 +247,21 @@ def model_tables(
     """
     config = model_config(recipe, records, weights)
     dropped = [{"fold": i} | row for i, r in enumerate(records) for row in r["dropped"]]
-    columns = ["fold", "name", "reason", "detail"]
     return {
         "model.yaml": config_text(config),
-        "metrics.tsv": _tsv(metrics_table(records)),
-        "calibration.tsv": _tsv(_of_folds(records, "calibration")),
-        "history.tsv": _tsv(history_table(records)),
+        "metrics.tsv": _checked(metrics_table(records), METRICS),
+        "calibration.tsv": _checked(_of_folds(records, "calibration"), CALIBRATION),
+        "history.tsv": _checked(history_table(records), HISTORY),
         "card.md": card_text(
             name, recipe, records, command, {p.name: file_sha256(p) for p in weights}
         ),
-        "dropped.tsv": _tsv(pd.DataFrame(dropped, columns=columns)),
+        "dropped.tsv": _tsv(pd.DataFrame(dropped, columns=DROPPED.names())),
     }
+
+
+def _checked(table: pd.DataFrame, product: Product) -> str:
+    product.check(table.columns, product.path)
+    return _tsv(table)
 
 
 def _tsv(table: pd.DataFrame) -> str:

@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 
-COMPARISON_COLUMNS = [
-    *("score", "group_a", "group_b", "n_a", "n_b", "mean_a", "mean_b", "median_a", "median_b"),
-    *("welch_t", "welch_p", "rank_sum_u", "rank_sum_p", "cohens_d", "rank_biserial"),
-    *("n_pairs", "signed_rank_w", "signed_rank_p", "sentence"),
-]
+from cisweep.products.zero_shot import TESTS
+
+COMPARISON_COLUMNS = TESTS.names()
 
 
 def cohens_d(a: np.ndarray, b: np.ndarray) -> float:

@@ -30,6 +30,7 @@ from cisweep.analysis.seqlets.tfmodisco_seqlets import WindowRules
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
 from cisweep.genome.motifs import UNIFORM, Motif
+from cisweep.products.discover import FOUND
 
 _EXAMPLE = "seqlets/example_idx"
 _GROUPS = (("pos_patterns", "+"), ("neg_patterns", "-"))
@@ -330,11 +331,7 @@ def write_meme(
     Path(path).write_text("\n".join(lines), encoding="ascii")
 
 
-FOUND_COLUMNS = [
-    *("pattern", "sign", "n_seqlets", "consensus", "reverse_complement", "mean_attribution"),
-    *("motif", "motif_id", "motif_p_value", "motif_q_value", "motif_strand", "name_p_value"),
-    "nearest_motifs",
-]
+FOUND_COLUMNS = FOUND.names()
 
 
 def found_table(

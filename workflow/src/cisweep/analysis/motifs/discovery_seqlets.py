@@ -18,8 +18,9 @@ from cisweep.analysis.seqlets.tfmodisco_seqlets import (
     window_sums,
 )
 from cisweep.contracts import Windows
+from cisweep.products.discover import SEQLETS
 
-SEQLET_COLUMNS = ["sign", "found", "repeated", "clustered", "in_motifs", "motifs", "note"]
+SEQLET_COLUMNS = SEQLETS.names()
 
 
 def call_seqlets(projected: np.ndarray, window: slice, rules: WindowRules) -> pd.DataFrame:

@@ -9,23 +9,9 @@ import pandas as pd
 
 from cisweep.analysis.prediction.peak_null import PeakNull, PeakRates
 from cisweep.analysis.prediction.peaks import Blocks, streamed_maxima
+from cisweep.products.select import PEAKS, SUMMARY
 
 WINDOWS = ["chrom", "start", "end", "name", "score", "strand"]
-PEAKS = ["chrom", "start", "end", "strand", "target", "prediction", "p_value", "q_value"]
-SUMMARY = [
-    "target",  # its name
-    "n_windows",  # windows of the sweep
-    "n_maxima",  # local maxima among them: what is tested
-    "n_null_windows",  # windows of shuffled sequence that were predicted; 0 without a null
-    "n_null_maxima",  # local maxima among them
-    "highest",  # largest prediction
-    "smallest_q",  # smallest q-value of a maximum
-    "rate",  # false discovery rate at which a maximum counts as above chance
-    "n_above_chance",  # maxima with a q-value of at most `rate`
-    "n_needed",  # maxima that must stand above the whole null for any to pass `rate`
-    "n_selected",  # peaks
-    "fdr",  # false discovery rate of the peaks: their largest q-value
-]
 
 
 @dataclass(frozen=True)
@@ -48,7 +34,8 @@ class PeakTables:
 
     windows: one row per window, columns WINDOWS: name is its targets, joined by a comma, score the
     highest of their predictions. peaks: one row per window and target, columns PEAKS; p_value and
-    q_value are NaN without a null. summary: one row per target, columns SUMMARY.
+    q_value are NaN without a null. summary: one row per target, columns SUMMARY. PEAKS and SUMMARY
+    are those of products.select.
     """
 
     windows: pd.DataFrame
@@ -94,8 +81,8 @@ def predicted_peaks(
     peaks = [(*place, target, *v) for place in places for target, v in kept[place].items()]
     return PeakTables(
         pd.DataFrame(windows, columns=WINDOWS),
-        pd.DataFrame(peaks, columns=PEAKS),
-        pd.DataFrame(summary, columns=SUMMARY),
+        pd.DataFrame(peaks, columns=PEAKS.names()),
+        pd.DataFrame(summary, columns=SUMMARY.names()),
     )
 
 

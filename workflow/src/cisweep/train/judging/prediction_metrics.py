@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from cisweep.contracts import Windows
+from cisweep.products.predict import METRICS
 from cisweep.train.judging import metrics
 
-METRIC_COLUMNS = ["name", "metric", "value", "n", "windows"]
+METRIC_COLUMNS = METRICS.names()
 """Columns of metrics.tsv; windows: all, or held out (predicted by folds that did not see them)."""
 
 Row = dict[str, object]

@@ -1,0 +1,43 @@
+"""Products of predict."""
+
+from cisweep.products.base import REGIONS, Field, Product
+
+PREDICTIONS = Product(
+    "<model>/predictions.h5",
+    "Predictions, one row a window.",
+    (
+        *REGIONS,
+        Field("predictions/<target>", "float32 (N)", "prediction, the mean over folds and strands",
+              "scale of the target"),
+        Field("predictions_sd/<target>", "float32 (N)", "standard deviation over folds; 0 with one",
+              "scale of the target"),
+        Field("predictions/<track>", "float32 (N, strands, positions)", "predicted counts along "
+              "the "
+              "middle of the window, + orientation", "counts per base or bin", "the model has "
+              "tracks"),
+    ),
+)  # fmt: skip
+METRICS = Product(
+    "<model>/metrics.tsv",
+    "How predictions compare with observed signal, one row a number.",
+    (
+        Field("name", "text", "target or track"),
+        Field("metric", "text", "`pearson` and `spearman` of log1p counts; of a track also "
+              "`profile_pearson` and `jensen_shannon_distance` (base 2), medians over windows"),
+        Field("value", "float64", "the number"),
+        Field("n", "int64", "windows behind it"),
+        Field("windows", "text", "`all`, or `held out`: predicted by folds that did not see them"),
+    ),
+    when="`steps.predict.signal` is given",
+)  # fmt: skip
+PRODUCTS = (
+    PREDICTIONS,
+    Product("<model>/tracks/<target>.pred.bw", "Prediction along the genome (bigWig), in the "
+            "target's scale. Each base has the value of the window whose centre is nearest."),
+    *(
+        Product(f"<model>/tracks/<track>.{strand}.pred.bw", "Predicted counts per base (bigWig) of "
+                f"the {strand} strand.", when="the track has two strands")
+        for strand in ("plus", "minus")
+    ),
+    METRICS,
+)  # fmt: skip
