@@ -86,7 +86,7 @@ def check_fragments(path: Path, lengths: dict[str, int]) -> None:
     A shorter file needs a chromosome of the genome too; of a longer one count_ends says it.
     """
     first = next(_fragment_rows(path, LOOKED_AT), None)
-    if first is None:
+    if first is None or first.empty:
         raise GenomeError("has no fragment", where=str(path))
     for chrom, part in first.groupby("chrom", sort=False):
         if chrom in lengths:
