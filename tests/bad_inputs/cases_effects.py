@@ -39,18 +39,18 @@ def variants(name: str, content: str, *says: str, file: str = "v.tsv", **step: o
 
 
 ALIAS = "steps.variants.contig_aliases.2: contig '2', which {dir}/"
-DECLARED = VCF.replace("#CHROM", "##contig=<ID=1>\n#CHROM").format(chrom="1", pos=100)
+DECLARED = VCF.replace("#CHROM", "##contig=<ID=1>\n#CHROM").format(chrom="1", pos=101)
 VARIANTS = [
-    variants("alias of no contig of a VCF", vcf("1"), ALIAS + "v.vcf has not", "use its names (1)",
-             file="v.vcf", contig_aliases={"1": "chrA", "2": "chrB"}),
+    variants("alias of no contig of a VCF", vcf("1", pos="101"), ALIAS + "v.vcf has not",
+             "use its names (1)", file="v.vcf", contig_aliases={"1": "chrA", "2": "chrB"}),
     variants("alias of no contig of a header", DECLARED, ALIAS + "v.vcf has not",
              "use its names (1)", file="v.vcf", contig_aliases={"1": "chrA", "2": "chrB"}),
-    variants("alias of no contig of a table", TSV + "1\t100\tA\tG\n", ALIAS + "v.tsv has not",
+    variants("alias of no contig of a table", TSV + "1\t101\tA\tG\n", ALIAS + "v.tsv has not",
              "leave this one out", contig_aliases={"1": "chrA", "2": "chrB"}),
-    variants("alias the wrong way round", TSV + "chrA\t100\tA\tG\n",
+    variants("alias the wrong way round", TSV + "chrA\t101\tA\tG\n",
              "steps.variants.contig_aliases.A: contig 'A', which {dir}/v.tsv has not",
              "use its names (chrA)", contig_aliases={"A": "chrA"}),
-    variants("group_info of a table", TSV + "chrA\t100\tA\tG\n",
+    variants("group_info of a table", TSV + "chrA\t101\tA\tG\n",
              "{dir}/v.tsv: a table has no INFO fields, and group_info is 'TISSUE'",
              "in a column `group`, and leave steps.variants.group_info out", group_info="TISSUE"),
 ]  # fmt: skip
@@ -89,7 +89,7 @@ UNREAD = [
            "correct it, or leave it out", jitter_bp=5),
     *(Case(f"model inputs {key} of kind {kind}",
            {"m.yaml": f"{MODEL}inputs: [{{name: c, kind: {kind}, {key}: {value}}}]\n",
-            "weights.safetensors": b""},
+            "weights.safetensors": b"", "s.bw": WHOLE},
            {"models": {"ctcf_pu1": None, "m": "{dir}/m.yaml"}},
            ("models.m", f"inputs.0.{key} is of a {other} input, and an input of kind {kind}",
             "leave it out"))

@@ -347,7 +347,8 @@ class Tracked(torch.nn.Module):
 
 
 def tracked(path, average=True, **changes):
-    item = {"name": "t", "kind": "bigwig", "paths": [path], "length_bp": 40, **changes}
+    item = {"name": "t", "kind": "bigwig", "length_bp": 40, **changes}
+    item |= {"paths": [path]} if item["kind"] == "bigwig" else {}
     return ModelConfig(
         adapter="python", module="x:y", window_bp=W, targets=TARGETS, inputs=[item],
         folds=[{"weights": "w"}], rc=RcConfig(average=average),
