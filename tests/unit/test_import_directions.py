@@ -83,3 +83,12 @@ def test_importing_it_does_not_load_torch(module):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("step", JOBS)
+def test_a_job_starts_without_what_only_some_of_its_functions_need(step):
+    """SciPy and matplotlib take longer to import than a short job takes."""
+    code = f"import sys, cisweep.job, cisweep.jobs.{step}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert not {"scipy", "matplotlib"} & {name.split(".")[0] for name in done.stdout.split()}
