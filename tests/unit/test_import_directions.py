@@ -85,3 +85,31 @@ def test_importing_it_does_not_load_torch(module):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("step", JOBS)
+def test_a_job_starts_without_what_only_some_of_its_functions_need(step):
+    """SciPy and matplotlib take longer to import than a short job takes."""
+    code = f"import sys, cisweep.job, cisweep.jobs.{step}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert not {"scipy", "matplotlib"} & {name.split(".")[0] for name in done.stdout.split()}
+
+
+def test_the_collector_looks_seldom_before_a_job_imports_what_takes_long():
+    code = """
+import gc, sys
+
+
+class Look:
+    def find_spec(self, name, path=None, target=None):
+        if name in ("numpy", "pandas", "pydantic"):
+            print(name, gc.get_threshold()[0])
+
+
+sys.meta_path.insert(0, Look())
+import cisweep.job
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == ["50000"] * 3 + ["numpy", "pandas", "pydantic"]

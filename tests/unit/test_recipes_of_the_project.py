@@ -1,4 +1,4 @@
-"""The container, the hosted checks and the forms: what they name is there."""
+"""The container, the hosted checks, the forms, the order of tests: what they name is there."""
 
 import re
 
@@ -37,3 +37,11 @@ def test_the_catalogue_s_entry_and_the_forms(root):
     for form in map(yaml.safe_load, (path.read_text() for path in forms)):
         ids = [part["id"] for part in form["body"]]
         assert form["name"] and form["description"] and len(set(ids)) == len(ids)
+
+
+def test_the_longest_files_are_there_and_named_once(root):
+    text = (root / "tests" / "conftest.py").read_text()
+    names = re.findall(r'"(test_\w+)"', text.split("LONGEST = (")[1].split(")")[0])
+    assert len(set(names)) == len(names) > 5
+    found = {path.stem for path in (root / "tests").rglob("test_*.py")}
+    assert set(names) <= found

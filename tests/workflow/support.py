@@ -21,6 +21,9 @@ STEPS = {
     "hits": {"threshold": 1e-4, "null_copies": 2},
 }
 
+NO_NULL = {"fdr": None, "top_n": 12, "null_windows": 0}
+"""Peaks where a test looks at other steps: without the jobs that predict shuffled windows."""
+
 
 def config(genome: Path, **changes) -> dict:
     """Return the whole config of a small run: the demo's model, few motifs, a small genome."""

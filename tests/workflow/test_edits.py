@@ -71,7 +71,7 @@ def write_signal(path: Path, value: float) -> None:
 
 
 def overlay(inputs: Path, steps: dict) -> dict:
-    return config(inputs / "genome.fa", chunk_bp=15_000) | {
+    return config(inputs / "genome.fa", chunk_bp=22_000) | {
         "regions": {
             "tile": {"stride_bp": 100},
             "blacklist": [str(inputs / "blacklist.bed")],
@@ -100,7 +100,7 @@ def test_new_weights_give_new_products_in_one_run(tmp_path, inputs, snakemake):
     snakemake(overlay(own, steps), folder)
     scale_weights(own / "ctcf_pu1.safetensors")
     again = jobs_run(snakemake(overlay(own, steps), folder).stderr)
-    assert again["prepare"] == 1 and again["predict_chunk"] == again["attribute_chunk"] == 3
+    assert again["prepare"] == 1 and again["predict_chunk"] == again["attribute_chunk"] == 2
     snakemake(overlay(own, steps), tmp_path / "fresh")
     assert_same(folder, tmp_path / "fresh")
     note = "results/small/provenance.json"
@@ -176,7 +176,7 @@ def other_probability(path: Path) -> None:
     path.write_text("\n".join(rows) + "\n")
 
 
-ALL_CHUNKS = {"predict_chunk": 3, "variants_chunk": 3, "ism_chunk": 2, "design_chunk": 2}
+ALL_CHUNKS = {"predict_chunk": 2, "variants_chunk": 2, "ism_chunk": 2, "design_chunk": 2}
 DESIGNS = {"design_chunk": 2}
 EDITS = {
     "genome.fasta": ("genome.fa", one_base, ALL_CHUNKS),
@@ -187,7 +187,7 @@ EDITS = {
     "steps.predict.signal.paths": ("signal.bw", lambda p: write_signal(p, 2.0), {}),
     "steps.ism.bed": ("ism.bed", replace("5000", "5003"), {"ism_chunk": 1}),
     "steps.variants.path": (
-        "v.vcf", replace("chrA\t5000\t.", "chrA\t5000\tid"), {"variants_chunk": 3}
+        "v.vcf", replace("chrA\t5000\t.", "chrA\t5000\tid"), {"variants_chunk": 2}
     ),
     "steps.design.regions": ("design.bed", replace("5200\ttwo", "5210\ttwo"), {"design_chunk": 1}),
     "steps.design.goals_table": (

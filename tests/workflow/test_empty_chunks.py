@@ -69,6 +69,8 @@ def test_empty_chunks_change_nothing(tmp_path, small_genome, snakemake):
         tmp_path, {"n1": none, "c1": real[:6000], "n2": none, "c2": real[6000:], "n3": none}
     )
     settings = overlay(genome, small_genome.parent / "motifs.meme", 3000, real[3000].upper())
+    # Figures of variants and mutagenesis are compared in test_variants_workflow.
+    settings["steps"]["ism"]["top_figures"] = settings["steps"]["variants"]["top_n"] = 0
     snakemake(settings, tmp_path / "many")
     snakemake(settings | {"chunk_bp": 100_000}, tmp_path / "whole")
     assert_same(tmp_path / "many", tmp_path / "whole")

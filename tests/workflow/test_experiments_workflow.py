@@ -9,7 +9,7 @@ import pysam
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import STEPS, assert_same, config, jobs_run
+from support import NO_NULL, STEPS, assert_same, config, jobs_run
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake):
     steps = {name: None for name in STEPS}
     steps |= {
         "predict": {},
-        "select": {"fdr": None, "top_n": 12},
+        "select": NO_NULL,
         "hits": {"background": "markov1"},
     } | EXPERIMENTS
     folders = [tmp_path / "one", tmp_path / "many"]

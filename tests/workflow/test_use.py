@@ -74,7 +74,8 @@ def test_a_minus_window_is_read_reverse_complemented(tmp_path, small_genome, sna
     model["folds"][0]["weights"] = str(resources / "models" / "ctcf_pu1.safetensors")
     (tmp_path / "one_strand.yaml").write_text(yaml.safe_dump(model))
     models = {"one": str(tmp_path / "one_strand.yaml")}
-    snakemake(few_regions(small_genome, tmp_path, models=models), tmp_path, cores=1)
+    wanted = [f"results/small/one/{name}.h5" for name in ("attributions", "predictions")]
+    snakemake(few_regions(small_genome, tmp_path, models=models), tmp_path, *wanted, cores=1)
     found = tmp_path / "results" / "small" / "one"
     with h5py.File(found / "attributions.h5") as file, h5py.File(found / "predictions.h5") as p:
         tokens, values = file["tokens"][:], file["attributions/ctcf"][:]

@@ -17,7 +17,7 @@ from cisweep.genome.motifs import load_motifs
 from cisweep.steps.hits import HitsConfig
 
 sys.path.insert(0, str(Path(__file__).parent))
-from support import STEPS, assert_same, config
+from support import NO_NULL, STEPS, assert_same, config
 
 pytestmark = pytest.mark.slow
 
@@ -45,13 +45,13 @@ def vcf(tmp_path_factory, small_genome) -> Path:
 def steps(vcf, **changes):
     off = {name: None for name in STEPS}
     ism = {"ism": {"top_n": 2, "top_figures": 2, "span_bp": 60}}
-    on = {"predict": {}, "select": {"fdr": None, "top_n": 12}, **ism}
+    on = {"predict": {}, "select": NO_NULL, **ism}
     return off | on | {"variants": {"path": str(vcf), "n_nulls": 2, **changes}}
 
 
 def test_products_do_not_depend_on_chunks(tmp_path, small_genome, snakemake, vcf):
     folders = [tmp_path / "one", tmp_path / "many"]
-    for folder, chunk_bp in zip(folders, (100_000, 6_100)):
+    for folder, chunk_bp in zip(folders, (100_000, 11_900)):
         snakemake(config(small_genome, chunk_bp=chunk_bp, steps=steps(vcf)), folder)
     assert_same(*folders)
     products = [folder / "results" / "small" / "ctcf_pu1" for folder in folders]

@@ -11,7 +11,6 @@ It imports torch only when a device is asked for, so gathers stay light.
 
 import contextlib
 import faulthandler
-import gc
 import hashlib
 import logging
 import os
@@ -24,6 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cisweep.collector  # noqa: F401  # before what takes long to import
 from cisweep import __version__, driver
 from cisweep.config.model import model_sha256
 from cisweep.engine import policy as fast_path
@@ -72,10 +72,6 @@ class Job:
     def __enter__(self) -> "Job":
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
             os.environ[name] = str(self.threads)
-        # A job loads some 100,000 objects that live as long as it does. Python's collector would
-        # go through them again and again while torch is imported, a fifth of the job's start.
-        self._collect = gc.get_threshold()
-        gc.set_threshold(50_000, 20, 100)
         if self._log:
             Path(self._log).parent.mkdir(parents=True, exist_ok=True)
             self._stream = open(self._log, "w", buffering=1)
@@ -98,7 +94,6 @@ class Job:
         return self
 
     def __exit__(self, kind, error, trace) -> bool:
-        gc.set_threshold(*self._collect)
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
         seconds = time.monotonic() - self._started

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from cisweep.analysis.motifs.hits import HitSums
 from cisweep.analysis.motifs.qvalues import bh_qvalues
@@ -188,11 +187,14 @@ def _against_copies(
         # A mean of few hits is large by chance more often than one of many.
         return (of.total - of.count * centre) / (of.count + min_hits)
 
+    # Not scipy.stats, whose import costs more than a job of few hits; norm.isf gives the same bits.
+    from scipy.special import ndtri
+
     null = np.sort(shrunken(null_sums)[known])
     above = len(null) - np.searchsorted(null, shrunken(sums), side="left")
     judged = (sums.count >= min_hits) & (len(null) > 0)
     p_value = np.where(judged, (above + 1) / (len(null) + 1), np.nan)
-    return p_value, np.where(judged, norm.isf((above + 0.5) / (len(null) + 1)), np.nan)
+    return p_value, np.where(judged, -ndtri((above + 0.5) / (len(null) + 1)), np.nan)
 
 
 def _benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:

@@ -5,7 +5,6 @@ A mean effect has its standard deviation and its 95 % confidence interval (Stude
 
 import numpy as np
 import pandas as pd
-import scipy.stats
 
 from cisweep.analysis.motifs.qvalues import bh_qvalues
 
@@ -15,10 +14,13 @@ _KEYS = ["motif", "name", "target"]
 
 def summarise(effects: np.ndarray) -> dict[str, np.ndarray]:
     """Return mean, sd, ci_low, ci_high of effects (n, …) over the first axis, and n."""
+    # The quantile of Student's t without scipy.stats, whose import takes long.
+    from scipy.special import stdtrit
+
     n = len(effects)
     mean = effects.mean(axis=0)
     sd = effects.std(axis=0, ddof=1) if n > 1 else np.full(mean.shape, np.nan)
-    half = scipy.stats.t.ppf(0.975, n - 1) * sd / np.sqrt(n) if n > 1 else sd
+    half = stdtrit(n - 1, 0.975) * sd / np.sqrt(n) if n > 1 else sd
     return {
         "n": np.full(mean.shape, n),
         "effect": mean,

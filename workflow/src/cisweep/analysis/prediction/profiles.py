@@ -1,7 +1,6 @@
 """How far apart two profiles lie (NumPy and SciPy only)."""
 
 import numpy as np
-from scipy.special import rel_entr
 
 
 def jensen_shannon_distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
@@ -12,6 +11,8 @@ def jensen_shannon_distance(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     Source: Endres and Schindelin 2003. `scipy.spatial.distance.jensenshannon` (SciPy 1.16) gives
     the same but for rows that are equal within rounding, where it can give NaN.
     """
+    from scipy.special import rel_entr  # only where profiles are compared
+
     with np.errstate(divide="ignore", invalid="ignore"):
         p, q = (x / x.sum(axis=1, keepdims=True) for x in (p, q))
     middle = (p + q) / 2

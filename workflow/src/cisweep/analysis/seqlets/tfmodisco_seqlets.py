@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import isotonic_regression
 
 from cisweep.analysis.seqlets.sorted_runs import Magnitudes, Pooled, by_sign, quantile
 from cisweep.analysis.seqlets.spans import Spans, as_attributions, span_sums
@@ -181,6 +180,9 @@ def _threshold(real: Magnitudes, null: np.ndarray, target_fdr: float) -> float:
     all are real, so that stretch is one point with a weight: the fit has no more points than
     twice the draws, however many windows there are.
     """
+    # Its import takes as long as a short job, and most jobs call by the background.
+    from scipy.optimize import isotonic_regression
+
     if len(real) == 0:
         return np.inf
     draws, repeats = np.unique(null, return_counts=True)
