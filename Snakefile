@@ -15,6 +15,9 @@ if not workflow.configfiles and config == workflow.config_settings.overwrite_con
     configfile: f"{workflow.current_basedir}/config/demo.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"

@@ -183,6 +183,16 @@ def test_the_strongest_regions_are_drawn(file, tmp_path):
     assert strongest_regions(path, "t", 0) == []
 
 
+def test_all_regions_of_a_target_have_one_scale_of_colours(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("cisweep.plot.mutagenesis.save_figure", lambda ax, path: drawn.append(ax))
+    bases = np.eye(4)[:, :3]
+    regions = [MutatedRegion(f"r{k}", np.full((4, 3), k), np.ones(3), bases) for k in (2.0, -5.0)]
+    save_mutagenesis(regions, tmp_path / "x.svg", name="t")
+    images = [image for ax in drawn[0].figure.axes for image in ax.images]
+    assert [(i.norm.vmin, i.norm.vmax) for i in images] == [(-5, 5)] * 2
+
+
 def test_the_image_holds_the_effects():
     effects = np.arange(-6, 6).reshape(4, 3)
     image = plot_mutagenesis(effects)

@@ -63,6 +63,32 @@ def test_ranking_by_hand():
     np.testing.assert_allclose(families["mean"], [66 / 13, 60 / 50, 450])
     np.testing.assert_allclose(families["q_value"], [2 / 3, 2 / 3, np.nan])
     assert not families["drives"].any()
+    # Of the other side: as low as 2, 0, 0 are 4, 4, 4 of the five copies.
+    np.testing.assert_allclose(table["lowers_p_value"], [5 / 6, 5 / 6, 5 / 6, np.nan])
+    np.testing.assert_allclose(table["lowers_q_value"], [5 / 6] * 3 + [np.nan])
+    # 13 places that sum to 66: (66 - 13) / 18 = 2.9, below one copy; 50 with 60: 10 / 55.
+    np.testing.assert_allclose(families["places_p_value"], [2 / 6, 2 / 6, np.nan])
+
+
+def test_a_family_drives_or_lowers_only_by_places_that_it_wins_itself():
+    """Motif b matches inside the sites of a, which win; d lowers, and e only inside d's sites."""
+    names = ["a", "b", "c", "d", "e"]
+    hits = sums([20, 20, 20, 20, 20], [100, 80, 0, -100, -80])
+    places = sums([20, 6, 20, 20, 6], [100, 0.6, 0, -100, -0.6])
+    null = sums([20] * 500, np.linspace(-20, 20, 500))
+    mine = TargetSums(hits, places, null)
+    found = rank_motifs([motif(n) for n in names], mine, np.arange(5)).families.set_index("motif")
+    assert (found.loc[["a", "b"], "q_value"] < 0.01).all()
+    assert (found.loc[["d", "e"], "lowers_q_value"] < 0.01).all()
+    assert found.index[found["drives"]].tolist() == ["a"]
+    assert found.index[found["lowers"]].tolist() == ["d"]
+    # (0.6 - 0) / (6 + 5) among (-20 ... 20) / (20 + 5).
+    above = (np.linspace(-20, 20, 500) / 25 >= 0.6 / 11).sum()
+    assert found.loc["b", "places_p_value"] == pytest.approx((above + 1) / 501)
+    # Four places are fewer than are judged, whatever they explain.
+    few = TargetSums(hits, sums([20, 4, 20, 20, 6], [100, 90, 0, -100, -0.6]), null)
+    found = rank_motifs([motif(n) for n in names], few, np.arange(5)).families.set_index("motif")
+    assert np.isnan(found.loc["b", "places_p_value"]) and not found.loc["b", "drives"]
 
 
 def test_a_motif_with_just_enough_hits_is_judged():
@@ -93,7 +119,7 @@ def test_families_against_loops():
     """Sums, order and members by loops; q of motifs by SciPy."""
     rng = np.random.default_rng(1)
     n, families = 60, np.sort(rng.integers(0, 20, 60))
-    places = sums(rng.integers(0, 30, n), rng.normal(size=n))
+    places = sums(rng.integers(0, 30, n), 20 * rng.normal(size=n))
     null = sums(rng.integers(0, 30, n * 10), rng.normal(size=n * 10))
     mine = TargetSums(sums(rng.integers(0, 30, n), rng.normal(size=n) + 5), places, null)
     found = rank_motifs([motif(f"m{i}") for i in range(n)], mine, families)
@@ -114,7 +140,8 @@ def test_families_against_loops():
     ]
     np.testing.assert_allclose(found.families["explained"], [explained[f] for f in order])
     np.testing.assert_allclose(found.families["q_value"], [least[f] for f in order])
-    drives = [least[f] <= 0.05 and explained[f] > 0 for f in order]
+    own = found.families["places_p_value"] <= 0.05
+    drives = [least[f] <= 0.05 and explained[f] > 0 and own[i] for i, f in enumerate(order)]
     assert found.families["drives"].tolist() == drives and any(drives) and not all(drives)
 
 

@@ -114,6 +114,13 @@ def test_variants(folder):
     assert rows[0][1:4] == ["g", "1", "2"]  # no id, no fold, no activity: nothing has them
     assert len(rows[0]) == 8 and "2 draws a variant" in texts(section)
     assert "Of 30 variants, chr20:1" in section.headlines[0]
+    (plot,) = [
+        str(b.drawing) for b in section.blocks if b.kind == "figure" and "points" in b.drawing
+    ]
+    assert plot.count("<circle") == 60 and plot.count("<svg") == 2  # all of them, a panel a target
+    # One base of the first variant; the explorer shows 100 on both sides, within the chromosome.
+    assert 'href="#chr20:1-101"' in plot and 'href="#chr20:1-130"' in plot
+    assert "p 0.50, q 0.50" in plot and "sure" not in plot
 
 
 def test_no_variant_has_an_effect(folder):
@@ -226,6 +233,10 @@ def test_designs(folder):
     assert "1 design of 2 has an unusual composition" in texts(section)
     drawing = section.blocks[2].drawing
     assert drawing.count("A1C") == 2 and "C6A" not in drawing  # pruned: it is not kept
+    plot = str(section.blocks[3].drawing)
+    assert plot.count('href="#chr20:1-6"') == plot.count('href="#chr20:101-106"') == 2
+    assert "d0" not in plot and "−1 before, 5.50 pruned, wanted 5, 2 edits" in plot
+    assert plot.count("point sure") == 1 and "m pu1 (judge)" in plot  # d0 reaches its goal
     rows = cells(section)
     first = ["chr20:0", "up", "m ctcf", "−1", "value 5", "6", "5.50", "yes", "2 of 4"]
     assert rows[0][:9] == first and "CTCF, Spi1" in rows[0][9]
@@ -441,6 +452,71 @@ def test_a_family_that_does_no_more_than_shuffled_motifs_is_no_driver(folder):
     )
     ranked(folder, {})
     assert section_of(seen).headlines[0].startswith("No motif is named as a driver of ctcf, pu1:")
+
+
+def test_a_family_that_lowers_a_target_is_named_apart(folder):
+    ranked(folder, {"ctcf": [0.01, 0.9, 0.9]})
+    path = folder / "m/motif_families.tsv"
+    table = pd.read_csv(path, sep="\t")
+    table["lowers"] = table["family"].isin(["CTCF", "KLF4"])
+    table["lowers_q_value"] = 0.02
+    table["explained"], table["mean"] = [36.0, -9.0, -18.0], [4.0, -1.0, -2.0]
+    write_tsv(table, path)
+    section = section_of(view("hits", {}, "m"))
+    assert section.headlines[:2] == [
+        "SPIB family (SPIB, SPI1, ETV6 and 2 more) drives ctcf most: +4 logit per place, 9 places, "
+        "q 0.010.",
+        "KLF4 lowers ctcf most: −2 logit per place, 9 places, q 0.020.",  # it explains most
+    ]
+    assert [row[6] for row in cells(section)] == ["raises", "lowers", "lowers"]
+
+
+def test_the_table_of_motifs_joins_what_other_steps_found(folder):
+    """Families by rank: SPIB (M0, M7), CTCF (M1), KLF4 (M2), ZNF8 (M3)."""
+    ranked(folder, {"pu1": [0.01, 0.2, 0.3, 0.4]})
+    path = folder / "m/motif_ranking.tsv"
+    ranking = pd.read_csv(path, sep="\t").assign(family=["SPIB", "CTCF", "KLF4", "ZNF8"])
+    member = {"target": "pu1", "family_rank": 1, "motif": "M7", "family": "SPIB"}
+    ranking = pd.concat([ranking.iloc[:1], pd.DataFrame([member]), ranking.iloc[1:]])
+    write_tsv(ranking, path)
+    seqlets = [("pu1", "M0", 2.0), ("pu1", "M7", 3.0), ("pu1", "M3", 1.0), ("ctcf", "M1", 1.0),
+               ("pu1", None, 9.0)]  # fmt: skip
+    columns = ["target", "motif_id", "attribution"]
+    pd.DataFrame(seqlets, columns=columns).to_parquet(folder / "m/seqlets.parquet")
+    Path(folder / "m/discover").mkdir()
+    found = [("pos_0", 50, "M7", 0.01), ("pos_1", 30, "M0", 0.2), ("pos_2", 20, None, 0.9)]
+    columns = ["pattern", "n_seqlets", "motif_id", "name_p_value"]
+    for target, rows in (("pu1", found), ("ctcf", [])):
+        write_tsv(pd.DataFrame(rows, columns=columns), folder / f"m/discover/{target}.tsv")
+    put = [("M7", "SPI1", "pu1", 1.5), ("M1", "CTCF", "pu1", -0.5), ("M0", "SPIB", "ctcf", 9.0)]
+    effects = pd.DataFrame(put, columns=["motif", "name", "target", "effect"])
+    effects.assign(ci_low=1.0, ci_high=2.0).to_parquet(folder / "m/marginalize.parquet")
+    lost = [
+        ("M0", "SPIB", "pu1", -3.0, 1),
+        ("M7", "SPI1", "pu1", -4.0, 2),
+        ("M1", "C", "pu1", 1, None),
+    ]
+    columns = ["motif", "name", "target", "difference", "rank"]
+    losses = pd.DataFrame(lost, columns=columns).assign(q_value=0.04)
+    losses.to_parquet(folder / "m/ablate.parquet")
+    on = {"attribute": {"hypothetical": True}, "seqlets": {}, "discover": {}, "marginalize": {},
+          "ablate": {}, "report": {"top_motifs": 2}}  # fmt: skip
+    table = [b for b in section_of(view("hits", {}, "m", more=on)).blocks if b.kind == "table"][1]
+    assert [c.name for c in table.columns[6:]] == [
+        "effect", "seqlets", "discovered", "put in", "taken out", "members",
+    ]  # fmt: skip
+    rows = [list(map(str, row)) for row in table.rows]
+    # The first two families, and the fourth, of which there is a seqlet.
+    assert [row[0].split("</b>")[0][3:] for row in rows] == ["SPIB", "CTCF", "ZNF8"]
+    assert rows[0][6:11] == [
+        "raises", "2 (+2.50)", "pos_0 and 1 more, 80 seqlets, p 0.010",
+        "SPI1: +1.50 (+1 to +2)", "−3 (q 0.040)",
+    ]  # fmt: skip
+    assert rows[1][6:11] == ["", "–", "–", "−0.500 (+1 to +2)", "–"]  # too few matches to ablate
+    assert rows[2][7] == "1 (+1)"
+    assert [cell.value for cell in table.rows[0][2:6]] == [9, 4, 36, 0.01]
+    assert [table.rows[0][k].value for k in (7, 8, 9, 10)] == [2, 80, 1.5, -3]
+    assert table.file == "m.pu1.motifs.tsv"
 
 
 def test_only_matches_of_driving_families_are_drawn(folder):

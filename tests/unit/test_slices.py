@@ -66,13 +66,29 @@ def test_rows_that_touch_a_place_are_kept(tmp_path, places, name):
         rows = ["c1\t90\t100\tbefore", "c1\t199\t201\tedge", "c2\t3\t4\tin", "c1\t720\t730\tafter"]
         expected = rows[1:3]
     else:  # POS is 1-based, and the alleles of REF are the span
-        rows = ["##x", "c1\t100\t.\tA\tT\t.", "c1\t99\t.\tAAC\tT\t.", "c1\t201\t.\tA\tC\t."]
-        expected = rows[:1] + rows[2:3]
+        head = "##fileformat=VCFv4.3"
+        rows = [
+            head,
+            "#CHROM\tPOS",
+            "c1\t100\t.\tA\tT\t.",
+            "c1\t99\t.\tAAC\tT\t.",
+            "c1\t201\t.\tA\tC\t.",
+        ]
+        expected = rows[:2] + rows[3:4]
     text = "\n".join(rows) + "\n"
     path = tmp_path / name
     path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
     assert _data(rows_uri(path, places)).decode().splitlines() == expected
     assert _data(rows_uri(path, None)).decode() == text
+
+
+def test_a_header_that_igv_could_not_read_is_left_out(tmp_path, places):
+    """Its < and > would be made harmless."""
+    head = '##fileformat=VCFv4.3\n##INFO=<ID=X,Number=1,Type=Float,Description="x">\n#CHROM\tPOS\n'
+    (tmp_path / "x.vcf").write_text(head + "c1\t201\t.\tA\tC\t.\n")
+    expected = "##fileformat=VCFv4.3\n#CHROM\tPOS\n"
+    assert _data(rows_uri(tmp_path / "x.vcf", places)).decode() == expected
+    assert _data(rows_uri(tmp_path / "x.vcf", None)).decode() == expected + "c1\t201\t.\tA\tC\t.\n"
 
 
 def test_no_name_of_a_row_becomes_html(tmp_path):

@@ -78,10 +78,10 @@ NOT_COMPARED = {
 """Products that two runs of equal results need not have alike: name -> why."""
 
 BYTES = (".bb", ".bed", ".fa", ".gz", ".html", ".json", ".md", ".meme", ".narrowPeak",
-         ".safetensors", ".svg", ".tbi", ".txt", ".xml", ".yaml")  # fmt: skip
+         ".pdf", ".png", ".safetensors", ".svg", ".tbi", ".txt", ".xml", ".yaml")  # fmt: skip
 """Suffixes of products that are compared byte by byte."""
 
-DISCRETE = (".bb", ".gz", ".json", ".svg", ".tbi")
+DISCRETE = (".bb", ".gz", ".json", ".pdf", ".png", ".svg", ".tbi")
 """Of those the ones that no tolerance can be given for: drawings, compressed records, and counts on
 a grid, which move by one where a number moves by its last bit."""
 

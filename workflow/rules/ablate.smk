@@ -66,7 +66,13 @@ rule ablate:
             f"{RESULTS}/{{model}}/figures/ablate.svg",
             caption="../report/ablate.rst",
             category="Experiments",
+            labels={
+                "what": "loss without the hits of each motif",
+                "model": "{model}",
+                "target": "all",
+            },
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/ablate.svg"),
     log:
         f"{RESULTS}/logs/ablate/{{model}}.log",
     benchmark:

@@ -44,6 +44,7 @@ rule attribute:
             f"{RESULTS}/{{model}}/attribution_summary.tsv",
             caption="../report/attribution_summary.rst",
             category="Attributions",
+            labels={"what": "do attributions add up", "model": "{model}", "target": "all"},
         ),
     log:
         f"{RESULTS}/logs/attribute/{{model}}.log",
@@ -71,6 +72,7 @@ rule attribute_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.attr.bw",
             caption="../report/track.rst",
             category="Attributions",
+            labels={"what": "attribution, a track", "model": "{model}", "target": "{target}"},
         ),
     log:
         f"{RESULTS}/logs/attribute_track/{{model}}/{{target}}.log",

@@ -14,6 +14,7 @@ from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.contents import step_chunk_key, step_chunks
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
+from cisweep.plot.saving import COPIES
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
@@ -55,6 +56,11 @@ wildcard_constraints:
     target=rf"{NAMED}(?<!\.plus)(?<!\.minus)",
     fold="[0-9]+",
     strand="plus|minus",
+
+
+def figure_copies(*figures):
+    """Return what `save_figure` writes beside the SVGs: PNG, PDF and data."""
+    return [figure.removesuffix(".svg") + end for figure in figures for end in COPIES]
 
 
 def source_files(wildcards):

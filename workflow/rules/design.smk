@@ -59,6 +59,7 @@ rule design:
             caption="../report/design.rst",
             category="Designs",
         ),
+        copies=figure_copies(*expand(f"{RESULTS}/design/figures/{{name}}.svg", name=DESIGN_FIGURES)),
     log:
         f"{RESULTS}/logs/design.log",
     benchmark:

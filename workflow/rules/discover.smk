@@ -17,13 +17,16 @@ rule discover:
             f"{RESULTS}/{{model}}/discover/{{target}}.tsv",
             caption="../report/discover.rst",
             category="Motif discovery",
+            labels={"what": "found motifs, a table", "model": "{model}", "target": "{target}"},
         ),
         seqlets=f"{RESULTS}/{{model}}/discover/{{target}}.seqlets.tsv",
         figure=report(
             f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg",
             caption="../report/discover.rst",
             category="Motif discovery",
+            labels={"what": "found motifs, logos", "model": "{model}", "target": "{target}"},
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg"),
     log:
         f"{RESULTS}/logs/discover/{{model}}/{{target}}.log",
     benchmark:

@@ -71,11 +71,13 @@ rule hits:
             f"{RESULTS}/{{model}}/motif_ranking.tsv",
             caption="../report/motif_ranking.rst",
             category="Motif hits",
+            labels={"what": "motifs, ranked", "model": "{model}", "target": "all"},
         ),
         families=report(
             f"{RESULTS}/{{model}}/motif_families.tsv",
             caption="../report/motif_families.rst",
             category="Motif hits",
+            labels={"what": "families of motifs, ranked", "model": "{model}", "target": "all"},
         ),
     log:
         f"{RESULTS}/logs/hits/{{model}}.log",

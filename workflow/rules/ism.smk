@@ -88,6 +88,11 @@ rule ism_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.ism.bw",
             caption="../report/track.rst",
             category="Saturation mutagenesis",
+            labels={
+                "what": "mean effect of substitutions, a track",
+                "model": "{model}",
+                "target": "{target}",
+            },
         ),
     log:
         f"{RESULTS}/logs/ism_track/{{model}}/{{target}}.log",
@@ -113,7 +118,9 @@ rule ism_figure:
             f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg",
             caption="../report/ism.rst",
             category="Saturation mutagenesis",
+            labels={"what": "effects of substitutions", "model": "{model}", "target": "{target}"},
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg"),
     log:
         f"{RESULTS}/logs/ism_figure/{{model}}/{{target}}.log",
     benchmark:

@@ -41,7 +41,13 @@ rule marginalize:
             f"{RESULTS}/{{model}}/figures/marginalize.svg",
             caption="../report/marginalize.rst",
             category="Experiments",
+            labels={
+                "what": "effects of motifs in background windows",
+                "model": "{model}",
+                "target": "all",
+            },
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/marginalize.svg"),
     log:
         f"{RESULTS}/logs/marginalize/{{model}}.log",
     benchmark:

@@ -64,6 +64,7 @@ rule predict_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.pred.bw",
             caption="../report/track.rst",
             category="Predictions",
+            labels={"what": "prediction, a track", "model": "{model}", "target": "{target}"},
         ),
     log:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
@@ -86,6 +87,11 @@ use rule predict_track as predict_strand_track with:
             f"{RESULTS}/{{model}}/tracks/{{target}}.{{strand}}.pred.bw",
             caption="../report/track.rst",
             category="Predictions",
+            labels={
+                "what": "prediction of a strand, a track",
+                "model": "{model}",
+                "target": "{target} {strand}",
+            },
         ),
     log:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.{{strand}}.log",
@@ -103,6 +109,11 @@ rule predict_metrics:
             f"{RESULTS}/{{model}}/metrics.tsv",
             caption="../report/metrics.rst",
             category="Predictions",
+            labels={
+                "what": "predictions against observed signal",
+                "model": "{model}",
+                "target": "all",
+            },
         ),
     log:
         f"{RESULTS}/logs/predict_metrics/{{model}}.log",

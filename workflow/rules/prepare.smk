@@ -38,6 +38,7 @@ rule dropped_regions:
             f"{RESULTS}/dropped_regions.tsv",
             caption="../report/dropped.rst",
             category="Regions",
+            labels={"what": "regions without a window"},
         ),
     log:
         f"{RESULTS}/logs/dropped_regions.log",

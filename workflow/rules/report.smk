@@ -38,11 +38,13 @@ rule report_page:
         provenance=f"{RESULTS}/provenance.json",
         # Of them the plan knows sessions and hub alone, and nobody else asks for the others.
         browser=bigbed_files() + hub_files() if PLAN.is_genome else [],
+        genes=genes_file(),
     output:
         html=report(
             f"{RESULTS}/report.html",
             caption="../report/page.rst",
             category="Report",
+            labels={"what": "the page of the run"},
         ),
     log:
         f"{RESULTS}/logs/report_page.log",

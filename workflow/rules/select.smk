@@ -41,6 +41,7 @@ rule select_peaks:
             f"{RESULTS}/{{model}}/peaks.bed",
             caption="../report/peaks.rst",
             category="Predictions",
+            labels={"what": "predicted peaks", "model": "{model}", "target": "all"},
         ),
         table=f"{RESULTS}/{{model}}/peaks.tsv",
         summary=f"{RESULTS}/{{model}}/peaks_summary.tsv",

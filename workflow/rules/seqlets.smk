@@ -117,6 +117,7 @@ rule seqlets:
             f"{RESULTS}/{{model}}/seqlets.bed",
             caption="../report/seqlets.rst",
             category="Seqlets",
+            labels={"what": "seqlets", "model": "{model}", "target": "all"},
         ),
         summary=f"{RESULTS}/{{model}}/seqlet_summary.tsv",
     log:

@@ -41,7 +41,9 @@ rule space:
             f"{RESULTS}/{{model}}/figures/space.svg",
             caption="../report/space.rst",
             category="Experiments",
+            labels={"what": "two motifs over their distance", "model": "{model}", "target": "all"},
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/space.svg"),
     log:
         f"{RESULTS}/logs/space/{{model}}.log",
     benchmark:

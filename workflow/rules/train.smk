@@ -72,6 +72,9 @@ rule train:
             caption="../report/train.rst",
             category="Training",
         ),
+        copies=figure_copies(
+            *[f"{TRAIN}/{{model}}/{product}" for product in FIGURES if product.endswith(".svg")]
+        ),
     log:
         f"{RESULTS}/logs/train/{{model}}.log",
     benchmark:
@@ -95,6 +98,7 @@ rule train_compare:
         records=[f"{TRAIN}/{model}/fold0.json" for model in RECIPES],
     output:
         loss=f"{TRAIN}/loss.svg",
+        copies=figure_copies(f"{TRAIN}/loss.svg"),
         spot_check=f"{TRAIN}/spot_check.tsv",
     log:
         f"{RESULTS}/logs/train_compare.log",

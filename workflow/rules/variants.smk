@@ -80,7 +80,9 @@ rule variants:
             f"{RESULTS}/{{model}}/figures/variants.volcano.svg",
             caption="../report/volcano.rst",
             category="Variants",
+            labels={"what": "effect against significance", "model": "{model}", "target": "all"},
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/variants.volcano.svg"),
     log:
         f"{RESULTS}/logs/variants/{{model}}.log",
     benchmark:
@@ -112,7 +114,13 @@ rule variants_logos:
             f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",
             caption="../report/allele_logos.rst",
             category="Variants",
+            labels={
+                "what": "both alleles of the strongest variants",
+                "model": "{model}",
+                "target": "{target}",
+            },
         ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg"),
         hits=f"{RESULTS}/{{model}}/variants.{{target}}.hits.tsv",
     log:
         f"{RESULTS}/logs/variants_logos/{{model}}/{{target}}.log",

@@ -48,16 +48,23 @@ rule zero_shot:
             f"{RESULTS}/{{model}}/zero_shot.tests.tsv",
             caption="../report/zero_shot.rst",
             category="Zero-shot",
+            labels={"what": "tests of the groups", "model": "{model}", "target": "all"},
         ),
         boxes=report(
             f"{RESULTS}/{{model}}/figures/zero_shot.groups.svg",
             caption="../report/zero_shot.rst",
             category="Zero-shot",
+            labels={"what": "scores by group", "model": "{model}", "target": "all"},
         ),
         pca=report(
             f"{RESULTS}/{{model}}/figures/zero_shot.pca.svg",
             caption="../report/zero_shot.rst",
             category="Zero-shot",
+            labels={"what": "embeddings", "model": "{model}", "target": "all"},
+        ),
+        copies=figure_copies(
+            f"{RESULTS}/{{model}}/figures/zero_shot.groups.svg",
+            f"{RESULTS}/{{model}}/figures/zero_shot.pca.svg",
         ),
     log:
         f"{RESULTS}/logs/zero_shot/{{model}}.log",

@@ -19,6 +19,12 @@ def bigbed_files():
     return [f"{BROWSER}/{track.bigbed}" for track in SHOWN if track.is_rows]
 
 
+def genes_file():
+    """Return the GTF of the explorer's genes, if one is given."""
+    step = PLAN.step_config("report")
+    return [] if step is None or step.genes is None else [str(step.genes)]
+
+
 def hub_files():
     """Return the files of the UCSC track hub, if one is wanted."""
     step = PLAN.step_config("report")

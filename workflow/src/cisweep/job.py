@@ -44,7 +44,7 @@ from cisweep.parts import read_json
 from cisweep.plan.plan import Plan
 from cisweep.scope import ChunkScope, ModelScope, RunScope, TargetScope
 from cisweep.steps import step_of
-from cisweep.temporary import atomic
+from cisweep.temporary import atomic, temporary_path
 
 REUSE_MAX_BYTES = 64 << 20
 """Larger inputs are told apart by size and time of change instead of by their bytes."""
@@ -221,9 +221,29 @@ class Job:
     def written(self, final: Path) -> Iterator[Path]:
         """Yield a temporary path beside output `final`; it takes the name once complete.
 
-        A note of its origin goes beside it. Raises ProductError if the inputs are of two origins,
+        Copies of a figure, outputs of the same name with another ending, are expected beside it. A
+        note of its origin goes beside each. Raises ProductError if the inputs are of two origins,
         ModelError if the weights were replaced since they were prepared.
         """
+        with contextlib.ExitStack() as stack:
+            if final.suffix == ".svg":
+                # Of a rule that declares no copies nothing is left.
+                beside = temporary_path(final)
+                ends = (".png", ".pdf", ".tsv")
+                stack.callback(lambda: [beside.with_suffix(e).unlink(True) for e in ends])
+            for copy in self._copies(final):
+                stack.enter_context(self._written(copy))
+            yield stack.enter_context(self._written(final))
+
+    def _copies(self, final: Path) -> list[Path]:
+        """Return the outputs that are copies of a figure: name.png of name.svg."""
+        if final.suffix != ".svg":
+            return []
+        outputs = (Path(str(path)) for path in self.output)
+        return [p for p in outputs if p != final and p.with_suffix(".svg") == final]
+
+    @contextlib.contextmanager
+    def _written(self, final: Path) -> Iterator[Path]:
         with atomic(final) as temporary:
             yield temporary
             models = self.models

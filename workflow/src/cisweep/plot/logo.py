@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cisweep.errors import SequenceError
+from cisweep.plot.figure_data import keep_letters
 from cisweep.plot.letters import (
     LETTER_COLORS,
     LETTER_WIDTH,
@@ -94,6 +95,7 @@ def plot_logo(
         first,
     )
     _draw_letters(ax, letters, alphabet, colors)
+    keep_letters(ax, shown, alphabet, first)
     ax.set_xlim(-0.1, max(last - first, 1))
     ax.set_ylim(*_limits(letters, ylim))
     ax.xaxis.set_major_formatter(lambda x, _: f"{x + first:g}")

@@ -67,7 +67,7 @@ def busiest(effects: np.ndarray, length: int) -> slice:
 
 
 def save_mutagenesis(regions: Sequence[MutatedRegion], path: Any, *, name: str = "") -> None:
-    """Write a figure with a logo and a heat map for each region.
+    """Write a figure with a logo and a heat map for each region, all on one scale of colours.
 
     name: of the target. A figure without regions says so.
     """
@@ -77,10 +77,13 @@ def save_mutagenesis(regions: Sequence[MutatedRegion], path: Any, *, name: str =
     figure = Figure(figsize=(13, 2.9 * n), layout="constrained")
     ratios = {"height_ratios": [1.5, 1] * n}
     axes = figure.subplots(2 * n, 1, squeeze=False, gridspec_kw=ratios)[:, 0]
-    for i, region in enumerate(regions):
-        _draw(region, axes[2 * i : 2 * i + 2], name)
+    spans = [busiest(region.effects, _LONGEST_BP) for region in regions]
+    shown = [np.abs(region.effects[:, span]) for region, span in zip(regions, spans)]
+    limit = max((float(part.max(initial=0.0)) for part in shown), default=0.0)
+    for i, (region, span) in enumerate(zip(regions, spans)):
+        _draw(region.part(span), span.start, axes[2 * i : 2 * i + 2], name, limit)
     if regions:
-        axes[-1].set_xlabel("position in the mutated span (bp)", fontsize=8)
+        axes[-1].set_xlabel("position in the mutated span (bp)", fontsize=10)
     else:
         axes[0].set_title("no regions")
         for ax in axes:
@@ -88,18 +91,17 @@ def save_mutagenesis(regions: Sequence[MutatedRegion], path: Any, *, name: str =
     save_figure(axes[0], path)
 
 
-def _draw(region: MutatedRegion, axes: Any, name: str) -> None:
+def _draw(part: MutatedRegion, first: int, axes: Any, name: str, limit: float) -> None:
+    """Draw the shown part of a region; first: its position in the mutated span."""
     above, below = axes
-    shown = busiest(region.effects, _LONGEST_BP)
-    part = region.part(shown)
     plot_logo(part.attributions * part.one_hot, ax=above)
-    above.set_title(region.title, fontsize=9, loc="left")
-    above.set_ylabel("base less mean\nof the four", fontsize=7)
+    above.set_title(part.title, fontsize=11, loc="left")
+    above.set_ylabel("base less mean\nof the four", fontsize=9)
     above.set_xlim(0, len(part.attributions))
-    above.tick_params(labelsize=7, bottom=False, labelbottom=False)
-    image = plot_mutagenesis(part.effects, part.one_hot, below)
-    below.tick_params(labelsize=7)
-    below.xaxis.set_major_formatter(lambda x, _: f"{x + shown.start:g}")
+    above.tick_params(labelsize=9, bottom=False, labelbottom=False)
+    image = plot_mutagenesis(part.effects, part.one_hot, below, limit)
+    below.tick_params(labelsize=9)
+    below.xaxis.set_major_formatter(lambda x, _: f"{x + first:g}")
     bar = above.figure.colorbar(image, ax=[above, below], shrink=0.5, aspect=14, pad=0.01)
-    bar.set_label(f"change of {name}".strip(), fontsize=7)
-    bar.ax.tick_params(labelsize=6)
+    bar.set_label(f"change of {name}".strip(), fontsize=9)
+    bar.ax.tick_params(labelsize=8)

@@ -1,22 +1,39 @@
-"""Writing figures: no date, fixed ids, a layout that is the same each time."""
+"""Writing figures: no date, fixed ids, a layout that is the same each time; copies and data."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cisweep.plot.figure_data import figure_data
+
+COPIES = (".png", ".pdf", ".tsv")
+"""What is written beside an SVG: copies for slides and papers, and the numbers that it shows."""
+_METADATA: dict[str, dict[str, None]] = {
+    ".svg": {"Date": None},
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None},
+}
+
 
 def save_figure(ax: Any, path: Any, dpi: int = 150) -> None:
     """Write the axis's figure; the same figure has the same bytes each time.
 
-    ax: any axis of the figure; path: its ending says the format; dpi: of a PNG.
+    ax: any axis of the figure; path: its ending says the format, and an SVG gets its `COPIES`
+    beside it; dpi: of a PNG.
     """
     import matplotlib
 
+    path = Path(path)
     with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
         _settle(ax.figure)
-        metadata = {".svg": {"Date": None}, ".png": {"Software": None}}.get(Path(path).suffix)
-        ax.figure.savefig(path, metadata=metadata, dpi=dpi)
+        for end in (path.suffix, *(COPIES if path.suffix == ".svg" else ())):
+            if end == ".tsv":
+                data = figure_data(ax.figure)
+                data.to_csv(path.with_suffix(end), sep="\t", index=False, float_format="%.6g")
+            else:
+                copy = path.with_suffix(end)
+                ax.figure.savefig(copy, metadata=_METADATA.get(end), dpi=dpi)
 
 
 def _settle(figure: Any) -> None:

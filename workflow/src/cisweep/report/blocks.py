@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from markupsafe import Markup
+from markupsafe import escape as escaped
 
 MAX_EMBEDDED = 3 << 20
 """Bytes of a figure that is put into the page; a larger one is linked."""
@@ -41,26 +42,42 @@ class Column:
     meaning: str = ""
 
 
+class Cell(Markup):
+    """The text of a cell, and the number by which the table is sorted and filtered."""
+
+    value: float
+
+    def __new__(cls, text: Any, value: float) -> "Cell":
+        """Return the text, escaped unless it is Markup; value: missing where it is NaN."""
+        made = super().__new__(cls, escaped(text))
+        made.value = float(value)
+        return made
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows of cells, which are text or Markup; caption: what the table shows; empty: said instead
-    of a table without rows."""
+    of a table without rows; file: the name under which a reader takes the rows home, "" for a table
+    without fields to filter it."""
 
     kind: ClassVar[str] = "table"
     caption: str
     columns: Sequence[Column]
     rows: Sequence[Sequence[str]]
     empty: str = "There are none."
+    file: str = ""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing with its legend; folded: shown once the reader asks for it."""
+    """A drawing with its legend; folded: shown once the reader asks for it; files: (name, path
+    relative to the page) of the figure as files, and of its data."""
 
     kind: ClassVar[str] = "figure"
     drawing: Markup
     caption: str
     folded: bool = False
+    files: Sequence[tuple[str, str]] = ()
 
 
 Block = Heading | Note | Table | Figure

@@ -17,10 +17,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cisweep.genome.gtf import bed12, read_genes
 from cisweep.outputs.browser import BrowserTrack, browser_tracks, igv_options
 from cisweep.plan.plan import Plan
 from cisweep.report.sections import hook_of
-from cisweep.report.slices import Places, bigwig_uri, reference_uri, rows_uri
+from cisweep.report.slices import (
+    HARMLESS,
+    Places,
+    bigwig_uri,
+    packed,
+    reference_uri,
+    rows_uri,
+)
 from cisweep.report.view import UNITS, Motifs, View
 
 MAX_ROWS = 200_000
@@ -99,7 +107,7 @@ def explorer(plan: Plan) -> Explorer | None:
             "indexed": False,
             "wholeGenomeView": False,
         },
-        "tracks": [igv_track(t, folder, places) for t in tracks],
+        "tracks": [*_genes(plan, places), *(igv_track(t, folder, places) for t in tracks)],
     }
     assets = files("cisweep.report") / "assets"
     return Explorer(
@@ -258,8 +266,26 @@ def _places(
     return Places(wanted, lengths), n
 
 
+def _genes(plan: Plan, places: Places | None) -> list[dict[str, Any]]:
+    """Return the track of the genes at the places, or on the chromosomes of the run."""
+    path = plan.step_config("report").genes
+    if path is None:
+        return []
+    lengths = plan.source.lengths
+    at = places or Places([(c, 0, lengths[c]) for c in plan.swept_chroms()], lengths)
+    rows = "".join(map(bed12, read_genes(path, at.touch)))
+    return [
+        {
+            "name": "genes", "type": "annotation", "format": "bed", "displayMode": "EXPANDED",
+            "color": "rgb(60,60,110)", "url": packed(rows.translate(HARMLESS)),
+        }
+    ]  # fmt: skip
+
+
 def igv_track(track: BrowserTrack, folder: Path, places: Places | None) -> dict[str, Any]:
     """Return a track as igv.js takes it, with its data."""
     path = folder / track.path
     make = bigwig_uri if track.is_signal else rows_uri
-    return igv_options(track) | {"url": make(path, places)}
+    # Without an index beside it a VCF is read whole, as it should be.
+    indexed = {"indexed": False} if track.is_variants else {}
+    return igv_options(track) | indexed | {"url": make(path, places)}

@@ -5,6 +5,7 @@ Its parts come from the steps that are on, in their order: cisweep.report.sectio
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
@@ -251,4 +252,6 @@ def render(page: Page, path: Path) -> None:
         lstrip_blocks=True,
     )
     template = environment.get_template("page.html.j2")
-    path.write_text(template.render(page=page, symbols=Markup(logo_symbols())), encoding="utf-8")
+    tables = (files("cisweep.report") / "assets" / "tables.js").read_text(encoding="utf-8")
+    text = template.render(page=page, symbols=Markup(logo_symbols()), tables=tables)
+    path.write_text(text, encoding="utf-8")

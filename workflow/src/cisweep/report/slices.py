@@ -25,7 +25,7 @@ Place = tuple[str, int, int]
 """chrom, start, end: 0-based, half-open."""
 
 
-_HARMLESS = str.maketrans("<>", "‹›")
+HARMLESS = str.maketrans("<>", "‹›")
 
 
 class Places:
@@ -121,12 +121,15 @@ def _add(target, chrom: str, start: int, values: np.ndarray) -> None:
 def rows_uri(path: Path, places: Places | None) -> str:
     """Return a BED or VCF (plain or gzipped), or its rows that touch one of the places.
 
-    < and > become ‹ and ›, since igv.js shows names as HTML.
+    < and > become ‹ and ›, since igv.js shows names as HTML; of a VCF's header only the version and
+    the heads of its columns are kept.
     """
     is_vcf = ".vcf" in path.suffixes
     with open_text(path, ProductError) as handle:
-        rows = handle if places is None else (r for r in handle if _is_at(r, places, is_vcf))
-        return packed("".join(rows).translate(_HARMLESS))
+        rows = (r for r in handle if not r.startswith("##") or r.startswith("##fileformat"))
+        if places is not None:
+            rows = (r for r in rows if _is_at(r, places, is_vcf))
+        return packed("".join(rows).translate(HARMLESS))
 
 
 def _is_at(row: str, places: Places, is_vcf: bool) -> bool:

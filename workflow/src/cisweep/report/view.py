@@ -15,6 +15,7 @@ from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
 from cisweep.plan.plan import Plan
 from cisweep.plot.letters import pwm_information
+from cisweep.plot.saving import COPIES
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import Figure, embedded
 from cisweep.steps import Step
@@ -130,7 +131,17 @@ class View:
         alt: what it shows, for those who cannot see it; caption: its units and how to read it.
         """
         drawing = embedded(self.folder / product, alt, self.href(product))
-        return Figure(drawing, caption, folded)
+        return Figure(drawing, caption, folded, self.copies(product))
+
+    def copies(self, product: str) -> list[tuple[str, str]]:
+        """Return (name, path relative to the page) of a figure, its copies and its data."""
+        found = [product, *(product.removesuffix(".svg") + end for end in COPIES)]
+        ends = {".tsv": "data (TSV)"}
+        return [
+            (ends.get(Path(p).suffix, Path(p).suffix[1:].upper()), self.href(p))
+            for p in dict.fromkeys(found)
+            if self.has(p)
+        ]
 
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""

@@ -46,7 +46,7 @@ class HitsConfig(StepConfig):
 
 STEP = Step(
     name="hits",
-    version=3,
+    version=4,
     order=50,
     config=HitsConfig,
     title="Motif hits",

@@ -1,5 +1,6 @@
 """report: one page that a biologist can show, without internet."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -35,6 +36,8 @@ class ReportConfig(StepConfig):
     explorer_mb: float = Field(4.0, ge=0, le=100, allow_inf_nan=False)
     """MB of tracks in the page's explorer; a larger run shows its strongest regions. 0: no
     explorer."""
+    genes: Path | None = Field(None, examples=["genes.gtf.gz"])
+    """GTF of the genome's genes, plain or gzip, for a track of the explorer."""
     hub: HubConfig | None = None
     """Write a UCSC track hub into browser/: hub.txt, genomes.txt, trackDb.txt and their pages."""
 
@@ -45,12 +48,14 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
             "steps.report.hub: needs a genome: a track hub shows positions in a genome, and "
             "sequences have none"
         ]
+    if run.genome is None and run.steps.report.genes:
+        return ["steps.report.genes: needs a genome: genes have places in one; leave genes out"]
     return []
 
 
 STEP = Step(
     name="report",
-    version=3,
+    version=4,
     order=90,
     config=ReportConfig,
     title="Report",

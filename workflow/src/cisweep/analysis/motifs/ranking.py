@@ -7,7 +7,7 @@ site can rarely tell them apart.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,17 @@ class Ranking:
     leading member), motif (the leading member's id), members (names of those with p and q, of all
     where none has; joined by ;, in their order, each once), n_motifs (all), n_places (places that a
     member's match wins), explained (their summed attribution, in the target's unit), mean (a
-    place), q_value (the lowest of its members), drives (q_value at most DRIVES, and explained above
-    0).
+    place), q_value (the lowest of its members), drives (q_value at most DRIVES, and the family's
+    own places do more than copies do: places_p_value at most DRIVES), lowers_q_value,
+    places_p_value (of the side on which the places' mean lies, above or below that of the copies;
+    missing with fewer than `min_hits` places),
+    lowers (lowers_q_value and places_p_value at most DRIVES, explained below 0).
 
     motifs, one row a matrix, in the order of the families and within a family by what it explains:
     target, rank, family_rank, family, motif (id), name, n_hits (all matches), mean, sum (of their
     attributions), n_places, explained, null_mean (mean of the matches of the motif's copies), z,
-    p_value, q_value. p, q and z are missing with fewer than `min_hits` matches.
+    p_value, q_value, lowers_p_value, lowers_q_value. p, q and z are missing with fewer than
+    `min_hits` matches.
     """
 
     families: pd.DataFrame
@@ -82,12 +86,19 @@ def rank_motifs(
     q_value that of Benjamini & Hochberg over the motifs. Copies keep a motif's bases and lose its
     word; pooled, since single motifs would need thousands of copies; ranked, since the means of
     copies have tails far beyond a normal's or t's (a copy may hold another motif's word).
+    lowers_p_value and lowers_q_value are the same of the other side: hits that lower the target.
+
+    All matches of a motif count for its p, also those inside the sites of another family. So a
+    family drives a target, or lowers it, only if the places that it wins itself are as far from the
+    copies' hits: places_p_value, their mean ranked in the same way.
     The rate that q keeps is that of motifs: where nothing drives a target the lowest q of all is at
     most DRIVES with that probability, for families as for motifs; beside a family with many members
     above chance a false one is as likely as a false motif.
     """
     _check_lengths(motifs, sums, families)
-    p_value, z = _against_copies(sums.hits, sums.null, min_hits)
+    copies = _Copies.of(sums.null, min_hits)
+    p_value, z = copies.above(sums.hits)
+    lowers_p_value = copies.below(sums.hits)
     table = pd.DataFrame(
         {
             "target": target,
@@ -102,11 +113,13 @@ def rank_motifs(
             "z": z,
             "p_value": p_value,
             "q_value": _benjamini_hochberg(p_value),
+            "lowers_p_value": lowers_p_value,
+            "lowers_q_value": _benjamini_hochberg(lowers_p_value),
             "family_idx": families,
             "judged": sums.hits.count >= min_hits,
         }
     ).sort_values(["judged", "explained", "mean", "motif"], ascending=[False, False, False, True])
-    found = _families(table, target)
+    found = _families(table, target, copies)
     table = table.merge(found[["family_idx", "rank", "family"]], on="family_idx")
     table = table.rename(columns={"rank": "family_rank"}).sort_values("family_rank", kind="stable")
     table.insert(1, "rank", np.arange(1, len(table) + 1))
@@ -119,7 +132,7 @@ def rank_motifs(
     )
 
 
-def _families(table: pd.DataFrame, target: str) -> pd.DataFrame:
+def _families(table: pd.DataFrame, target: str, copies: "_Copies") -> pd.DataFrame:
     """Return one row a family, the first one first; table: the motifs, the first member first."""
     rows = []
     for idx, mine in table.groupby("family_idx", sort=False):
@@ -138,12 +151,17 @@ def _families(table: pd.DataFrame, target: str) -> pd.DataFrame:
                 "explained": explained,
                 "mean": explained / n if n else np.nan,
                 "q_value": mine["q_value"].min(),
+                "lowers_q_value": mine["lowers_q_value"].min(),
             }
         )
     columns = ["family_idx", "target", "family", "motif", "members", "n_motifs", "n_places",
-               "explained", "mean", "q_value"]  # fmt: skip
+               "explained", "mean", "q_value", "lowers_q_value"]  # fmt: skip
     found = pd.DataFrame(rows, columns=columns)
-    found["drives"] = (found["q_value"] <= DRIVES) & (found["explained"] > 0)
+    places = HitSums(found["n_places"].to_numpy(np.int64), found["explained"].to_numpy(float))
+    found["places_p_value"] = copies.outward(places)
+    own = found["places_p_value"] <= DRIVES
+    found["drives"] = (found["q_value"] <= DRIVES) & own & (found["explained"] > 0)
+    found["lowers"] = (found["lowers_q_value"] <= DRIVES) & own & (found["explained"] < 0)
     found = found.assign(judged=found["q_value"].notna()).sort_values(
         ["judged", "explained", "motif"], ascending=[False, False, True], kind="stable"
     )
@@ -176,25 +194,51 @@ def _of_copies(null_sums: HitSums, n_motifs: int) -> HitSums:
     return HitSums(count.sum(axis=1), total.sum(axis=1))
 
 
-def _against_copies(
-    sums: HitSums, null_sums: HitSums, min_hits: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (M,) p-values and z of motifs among all copies; NaN with fewer than min_hits hits."""
-    known = null_sums.count >= min_hits
-    centre = null_sums.total[known].sum() / max(int(null_sums.count[known].sum()), 1)
+@dataclass(frozen=True)
+class _Copies:
+    """What the hits of column-shuffled copies reach: `means` of those with min_hits hits, shrunken
+    towards `centre`, the mean of all their hits, by min_hits hits; in ascending order."""
 
-    def shrunken(of: HitSums) -> np.ndarray:
+    means: np.ndarray
+    centre: float
+    min_hits: int
+
+    @classmethod
+    def of(cls, null: HitSums, min_hits: int) -> "_Copies":
+        known = null.count >= min_hits
+        centre = null.total[known].sum() / max(int(null.count[known].sum()), 1)
+        none = cls(np.empty(0), float(centre), min_hits)
+        return replace(none, means=np.sort(none.shrunken(null)[known]))
+
+    def shrunken(self, of: HitSums) -> np.ndarray:
         # A mean of few hits is large by chance more often than one of many.
-        return (of.total - of.count * centre) / (of.count + min_hits)
+        return (of.total - of.count * self.centre) / (of.count + self.min_hits)
 
-    # Not scipy.stats, whose import costs more than a job of few hits; norm.isf gives the same bits.
-    from scipy.special import ndtri
+    def _judged(self, of: HitSums) -> np.ndarray:
+        return (of.count >= self.min_hits) & (len(self.means) > 0)
 
-    null = np.sort(shrunken(null_sums)[known])
-    above = len(null) - np.searchsorted(null, shrunken(sums), side="left")
-    judged = (sums.count >= min_hits) & (len(null) > 0)
-    p_value = np.where(judged, (above + 1) / (len(null) + 1), np.nan)
-    return p_value, np.where(judged, -ndtri((above + 0.5) / (len(null) + 1)), np.nan)
+    def above(self, of: HitSums) -> tuple[np.ndarray, np.ndarray]:
+        """Return p and z of means as high; NaN with fewer than min_hits hits."""
+        # Not scipy.stats, whose import costs more than a job of few hits; norm.isf gives the same.
+        from scipy.special import ndtri
+
+        n, judged = len(self.means), self._judged(of)
+        above = n - np.searchsorted(self.means, self.shrunken(of), side="left")
+        p_value = np.where(judged, (above + 1) / (n + 1), np.nan)
+        return p_value, np.where(judged, -ndtri((above + 0.5) / (n + 1)), np.nan)
+
+    def below(self, of: HitSums) -> np.ndarray:
+        """Return p of means as low; NaN with fewer than min_hits hits."""
+        below = np.searchsorted(self.means, self.shrunken(of), side="right")
+        return np.where(self._judged(of), (below + 1) / (len(self.means) + 1), np.nan)
+
+    def outward(self, of: HitSums) -> np.ndarray:
+        """Return p of means as far on their side of the centre; NaN with fewer than min_hits."""
+        values, n = self.shrunken(of), len(self.means)
+        above = n - np.searchsorted(self.means, values, side="left")
+        below = np.searchsorted(self.means, values, side="right")
+        found = (np.where(values >= 0, above, below) + 1) / (n + 1)
+        return np.where(self._judged(of), found, np.nan)
 
 
 def _benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:

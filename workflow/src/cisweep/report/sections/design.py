@@ -12,13 +12,17 @@ from cisweep.report.blocks import (
     Section,
     Table,
     number,
+    place,
     plural,
     signed,
 )
 from cisweep.report.figures import edit_map
+from cisweep.report.points import Panel, Point, points_plot
 from cisweep.report.view import View
 
 SHOWN = 20
+POINTS = 400
+"""Designs in a plot of predictions before and after."""
 _NOTE = (
     "Windows were edited until the oracles predict what is wanted; then edits were taken back "
     "one by one as long as the goals stay reached (pruned). A goal counts as reached within its "
@@ -53,7 +57,7 @@ def of_run(view: View) -> Section:
         section.blocks.append(
             Note(text + "k-mers beyond those of usual regions): trust their predictions less.")
         )
-    section.blocks += [_edits(own, designs), _goals(goals, designs)]
+    section.blocks += [_edits(own, designs), _parity(view, own), _goals(goals, designs)]
     section.blocks += _others(own, designs) + _methods(table)
     for name, alt, caption, folded in _FIGURES:
         section.blocks.append(view.figure(f"design/figures/{name}.svg", alt, caption, folded))
@@ -105,6 +109,41 @@ def _edits(own: pd.DataFrame, designs: list[str]) -> Block:
         "each letter is the new base. edits.vcf.gz has them in genome coordinates."
     )
     return Figure(Markup(edit_map(rows, length, label=text)), text)
+
+
+def _parity(view: View, own: pd.DataFrame) -> Figure:
+    """Return a plot of each target that has a goal or a judge: predictions before and after."""
+    panels = []
+    judged = own[own["role"].isin(["goal", "judge"])]
+    for (role, model, target), rows in judged.groupby(["role", "model", "target"], sort=False):
+        after = rows["after_pruned"].where(rows["after_pruned"].notna(), rows["after"])
+        points = [
+            Point(
+                float(row["before"]), float(y), _told(row, y),
+                place(row["chrom"], row["start"], row["end"]) if view.plan.is_genome else "",
+                "sure" if role == "goal" and row["reached"] else "",
+            )
+            for (_, row), y in zip(rows.head(POINTS).iterrows(), after)
+        ]  # fmt: skip
+        wanted = sorted(set(rows.loc[rows["kind"] == "value", "wanted"].dropna()))
+        level = wanted[0] if role == "goal" and len(wanted) == 1 else None
+        title = f"{model} {target}" + (" (judge)" if role == "judge" else "")
+        panels.append(Panel(title, "before", "pruned design", points, level, diagonal=True))
+    caption = (
+        "Each dot is a design: the prediction of its window before and after the edits that are "
+        "kept. On the diagonal nothing changes; the other line is the goal; red: goals reached. "
+        "Point at a dot for its values, or move with Tab and the arrows; a click or Enter opens "
+        "its window in the explorer."
+    )
+    return Figure(points_plot(panels), caption)
+
+
+def _told(row: pd.Series, after: float) -> str:
+    wanted = f", wanted {number(row['wanted'])}" if row["wanted"] == row["wanted"] else ""
+    return (
+        f"{_title(row)} → {row['goal']}: {number(row['before'])} before, {number(after)} pruned"
+        f"{wanted}, {plural(int(row['n_edits_pruned']), 'edit')}"
+    )
 
 
 def _title(row: pd.Series) -> str:

@@ -6,6 +6,7 @@ from markupsafe import Markup, escape
 from cisweep.contracts import Windows
 from cisweep.report.blocks import (
     Block,
+    Cell,
     Column,
     Heading,
     Headline,
@@ -18,6 +19,7 @@ from cisweep.report.blocks import (
     signed,
 )
 from cisweep.report.inside import Inside
+from cisweep.report.motif_evidence import evidence, shown_families
 from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import View, parquet_blocks
 from cisweep.steps.hits import DRIVES
@@ -31,7 +33,9 @@ _NOTE = (
     "the place. Matrices that are alike form a family, since the bases of a site can rarely tell "
     "relatives apart. Families, and their members, are ranked by what the places that they win "
     "explain together. q compares the mean of a match with that of matrices whose columns are "
-    "shuffled: where it is above {drives} a family does no more than they do, and none is named."
+    "shuffled: where it is above {drives} a family does no more than they do, and none is named. "
+    "Raises, lowers: the places that a family wins itself do so more surely than the copies' "
+    "matches. Beside it stands what the other steps of this run found of the family."
 )
 
 
@@ -57,18 +61,23 @@ def of_model(view: View) -> Section:
         )
         return section
     section.blocks.append(Note(_NOTE.format(drives=DRIVES)))
-    peaks, without, unseen = read_peaks(view), [], []
+    peaks, without, unseen, lowered = read_peaks(view), [], [], []
     for target in view.targets:
         if peaks and peaks.lacks(target.name):
             unseen.append(target.name)
             continue
         mine = ranking[(ranking["target"] == target.name) & ranking["q_value"].notna()]
-        section.blocks += _blocks(view, target.name, mine.head(view.page.top_motifs))
+        section.blocks += _blocks(view, target.name, mine)
         drivers = mine[mine["drives"].astype(bool)]
         if len(drivers):
             section.headlines.append(_headline(view, target.name, drivers))
         else:
             without.append(target.name)
+        if "lowers" in mine and mine["lowers"].astype(bool).any():
+            lowering = mine[mine["lowers"].astype(bool)].sort_values("explained", kind="stable")
+            lowered.append(_lowering(view, target.name, lowering.iloc[0]))
+    # What lowers a target is often the site of another one, on which the model was trained too.
+    section.headlines += lowered
     if without:
         section.headlines.append(
             f"No motif is named as a driver of {listed(without, 5)}: none contributes more than "
@@ -93,8 +102,26 @@ def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
     )
 
 
+def _lowering(view: View, target: str, row: pd.Series) -> Headline:
+    """Return the sentence on the family that lowers a target most, with its logo."""
+    return Headline(
+        f"{family_name(row)} lowers {target} most: {signed(row['mean'])} "
+        f"{view.unit(target)} per place, {plural(int(row['n_places']), 'place')}, "
+        f"q {number(row['lowers_q_value'], 2)}.",
+        view.motifs.logo(row["motif"]),
+    )
+
+
+def _effect(row: pd.Series) -> str:
+    """Return what a family does, "" for no more than shuffled copies do."""
+    if row["drives"]:
+        return "raises"
+    return "lowers" if row.get("lowers", False) else ""
+
+
 def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
     unit = view.unit(target)
+    others = evidence(view, target)
     columns = [
         Column("family", meaning="named by the member that explains most"),
         Column("logo", meaning="of that member"),
@@ -107,23 +134,30 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
             "lowest of its members, against copies with shuffled columns; above "
             f"{DRIVES} it does no more than they do",
         ),
+        Column("effect", meaning="raises or lowers the prediction; empty: no more than copies do"),
+        *(each.column for each in others),
         Column("members", meaning="the one that explains most first"),
     ]
     rows = [
         [
-            Markup('<b>{}</b><br><code class="id">{}</code>').format(row.family, row.motif),
-            view.motifs.logo(row.motif),
-            f"{row.n_places:,}",
-            signed(row.mean),
-            signed(row.explained),
-            number(row.q_value, 2),
-            Markup("<small>{}</small>").format(escape(listed(row.members.split(";"), OTHERS))),
+            Markup('<b>{}</b><br><code class="id">{}</code>').format(row["family"], row["motif"]),
+            view.motifs.logo(row["motif"]),
+            Cell(f"{row['n_places']:,}", row["n_places"]),
+            Cell(signed(row["mean"]), row["mean"]),
+            Cell(signed(row["explained"]), row["explained"]),
+            Cell(number(row["q_value"], 2), row["q_value"]),
+            _effect(row),
+            *(each.of(row["rank"]) for each in others),
+            Markup("<small>{}</small>").format(
+                escape(listed(str(row["members"]).split(";"), OTHERS))
+            ),
         ]
-        for row in families.itertuples()
+        for _, row in shown_families(families, others, view.page.top_motifs).iterrows()
     ]
     empty = "No motif has enough matches in attributed windows."
-    caption = f"Motif families by what they explain of {target}"
-    return [Heading(f"Target {target}"), Table(caption, columns, rows, empty)]
+    caption = f"Motif families by what they explain of {target}, {len(rows):,} of {len(families):,}"
+    file = f"{view.model}.{target}.motifs.tsv"
+    return [Heading(f"Target {target}"), Table(caption, columns, rows, empty, file)]
 
 
 def methods(view: View) -> str:

@@ -7,6 +7,7 @@ from cisweep.contracts import Windows
 from cisweep.report.blocks import (
     Block,
     Column,
+    Figure,
     Heading,
     Note,
     Section,
@@ -16,15 +17,22 @@ from cisweep.report.blocks import (
     signed,
 )
 from cisweep.report.inside import Inside
+from cisweep.report.points import Panel, Point, points_plot
 from cisweep.report.view import View, largest, parquet_blocks
 
 SHOWN = 10
+POINTS = 400
+"""Variants of a target in its volcano plot, the strongest."""
+SURE = 0.05
+FLANK_BP = 100
+"""Bases on both sides of a variant that the explorer shows."""
 LONGEST = 12  # bases of an allele that are written out
 
 
 def of_model(view: View) -> Section:
-    """Return the volcano plot, and the strongest variants of each target with both alleles."""
-    table, n = largest(view.folder / "variants.parquet", "delta", SHOWN)
+    """Return the volcano plots, and the strongest variants of each target with both alleles."""
+    points, n = largest(view.folder / "variants.parquet", "delta", POINTS)
+    table = points.groupby("target", sort=False).head(SHOWN)
     dropped = view.table("variants.dropped.tsv")
     variants = n // max(len(view.targets), 1)
     section = Section(
@@ -37,15 +45,7 @@ def of_model(view: View) -> Section:
     if not len(table):
         section.blocks.append(Note("No variant has an effect: see variants.dropped.tsv."))
         return section
-    section.blocks.append(
-        view.figure(
-            "figures/variants.volcano.svg",
-            "Each variant's effect against its significance, one panel a target.",
-            "Each dot is a variant: its effect (right: the alternate allele raises the prediction) "
-            "against its significance, or, without nulls, how active the place is. The largest "
-            "effects are named.",
-        )
-    )
+    section.blocks.append(_volcano(view, points))
     for target in view.targets:
         mine = table[table["target"] == target.name]
         section.blocks += _target(view, target.name, mine)
@@ -56,6 +56,56 @@ def of_model(view: View) -> Section:
                 f"{signed(first['delta'])} {view.unit(target.name)}."
             )
     return section
+
+
+def _volcano(view: View, table: pd.DataFrame) -> Figure:
+    """Return a plot a target of the strongest variants: effect against significance."""
+    panels = []
+    for target in view.targets:
+        rows = table[table["target"] == target.name]
+        if not len(rows):
+            continue
+        effect, effect_name = rows["delta"], f"effect ({view.unit(target.name)})"
+        if rows["log2fc"].notna().any():
+            effect, effect_name = rows["log2fc"], "log₂ fold change"
+        height, name = _significance(rows)
+        points = [_point(row, x, y) for (_, row), x, y in zip(rows.iterrows(), effect, height)]
+        panels.append(Panel(target.name, effect_name, name, points))
+    caption = (
+        f"Each dot is a variant, the {POINTS} with the largest effects of each target: its effect "
+        "(right: the alternate allele raises the prediction) against its significance, or, "
+        "without nulls, how active the place is. Red: q at most "
+        f"{SURE}. Point at one for its values, or move with Tab and the arrows; a click or Enter "
+        "opens its place in the explorer."
+    )
+    files = view.copies("figures/variants.volcano.svg")
+    return Figure(points_plot(panels), caption, files=files)
+
+
+def _significance(rows: pd.DataFrame) -> tuple[pd.Series, str]:
+    if rows["p_value"].notna().any():
+        return -np.log10(rows["p_value"]), "−log₁₀ p"
+    if rows["active_allele_quantile"].notna().any():
+        return rows["active_allele_quantile"], "activity"
+    larger = rows[["prediction_ref", "prediction_alt"]].max(axis=1)
+    return larger, "prediction of the more active allele"
+
+
+def _point(row: pd.Series, x: float, y: float) -> Point:
+    values = [f"effect {signed(row['delta'])}"]
+    if row["p_value"] == row["p_value"]:
+        values.append(f"p {number(row['p_value'], 2)}, q {number(row['q_value'], 2)}")
+    ident = "" if row["id"] in (".", "") else f" ({row['id']})"
+    first, last = max(int(row["pos_1based"]) - FLANK_BP, 1), int(row["pos_1based"]) + FLANK_BP
+    name = name_of(row)
+    return Point(
+        float(x),
+        float(y),
+        f"{name}{ident}: {'; '.join(values)}",
+        f"{row['chrom']}:{first:,}-{last:,}",
+        "sure" if row["q_value"] <= SURE else "",
+        name,
+    )
 
 
 def _reasons(dropped: pd.DataFrame) -> str:
