@@ -170,10 +170,31 @@ def _add_copies(null: Scanned, laid: Laid, sums: dict[str, HitSums], n_threads: 
         copy, start = match_places(null, joined.tokens, first, last, n_threads)
         own = start < joined.own_ends[joined.piece_of(start)]
         copy, start = copy[own], start[own]
-        spans = np.empty(len(start), dtype=[("start", np.int64), ("end", np.int64)])
-        spans["start"], spans["end"] = start, start + null.widths[copy]
+        by_width = {int(w): np.flatnonzero(null.widths[copy] == w) for w in np.unique(null.widths)}
+        values = np.empty(len(copy))
         for target, track in tracks.items():
-            sums[target].add(copy, np.rint(hit_attributions(spans, track) / UNIT) * UNIT)
+            for width, sums_of_spans in _sums_by_width(track, first, last, max(by_width)):
+                if width in by_width:
+                    rows = by_width[width]
+                    values[rows] = sums_of_spans[start[rows] - first]
+            sums[target].add(copy, np.rint(values / UNIT) * UNIT)
+
+
+def _sums_by_width(
+    track: np.ndarray, first: int, last: int, longest: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield width and (last - first,) sums of the spans of that width from each start on.
+
+    Base is added to base, so that a sum does not depend on `first`.
+    """
+    n = last - first
+    reached = np.full(n + longest, np.nan)
+    part = track[first : last + longest]
+    reached[: len(part)] = part
+    running = np.zeros(n)
+    for width in range(1, longest + 1):
+        running += reached[width - 1 : width - 1 + n]
+        yield width, running
 
 
 def _table(joined: Joined, hits: np.ndarray, values: dict[str, np.ndarray]) -> pd.DataFrame:
