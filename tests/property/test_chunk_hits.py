@@ -39,16 +39,17 @@ BACKGROUND = background_of([0.25] * 4, None)
 
 @pytest.fixture(scope="module")
 def scan():
-    model, null = (prepare_motifs(m, background=BACKGROUND, threshold=0.01) for m in (MOTIFS, NULL))
+    model, null = (prepare_motifs(m, background=BACKGROUND, threshold=0.05) for m in (MOTIFS, NULL))
     return Scan(MOTIFS, model, null)
 
 
 @pytest.fixture(scope="module")
 def source():
     rng = np.random.default_rng(1)
-    return NamedSequences(
-        {n: rng.integers(0, 5, size).astype(np.uint8) % 5 for n, size in LENGTHS.items()}
-    )
+    letters = {name: rng.integers(0, 4, size) for name, size in LENGTHS.items()}
+    for tokens in letters.values():
+        tokens[rng.random(len(tokens)) < 0.03] = 4
+    return NamedSequences({name: tokens.astype(np.uint8) for name, tokens in letters.items()})
 
 
 @st.composite
