@@ -82,9 +82,12 @@ def test_the_null_within_sequences_holds_for_independent_positions():
         (150, 0.2, 20_000, 2, 1),
         (200, 0.2, 20_000, 1, 1),
         (300, 0.05, 20_000, 3, 1),
-        (20_000, 0.2, 20_000, 1, 1),
-        (30_000, 0.2, 20_000, 1, 0.66),
-        (30_100, 0.2, 20_000, 1, 0.66),  # the same two digits: nothing is made anew
+        (2_000, 0.2, 20_000, 1, 1),
+        (3_000, 0.2, 20_000, 1, 0.66),  # 400 / 0.2 = 2,000 are enough
+        (3_010, 0.2, 20_000, 1, 0.66),  # the same two digits: nothing is made anew
+        (1_000_000, 0.2, 20_000, 1, 0.002),
+        (8_000, 0.05, 20_000, 1, 1),
+        (3_000, 0.2, 1_000, 1, 0.33),
         (200_000, 0.01, 20_000, 1, 0.1),
         (60, 0.01, 100, 1, 1),  # never more than `most`
         (0, 0.2, 20_000, 200, 1),
@@ -92,6 +95,33 @@ def test_the_null_within_sequences_holds_for_independent_positions():
 )
 def test_few_windows_have_many_shuffles_and_many_a_sample(n_windows, fdr, most, draws, fraction):
     assert NullSize.of(n_windows, fdr, most) == NullSize(draws, fraction)
+
+
+def test_a_null_of_a_sample_holds_the_rate_too():
+    rng, hit = np.random.default_rng(12), 0
+    for _ in range(60):
+        seqlets, _ = called(noise(rng, 40), noise(rng, 10), 0.2)
+        hit += (seqlets["sign"] == "+").any()
+    assert hit / 60 <= 0.2 + 2.6 * np.sqrt(0.2 * 0.8 / 60)
+
+
+def test_a_null_of_a_sample_finds_what_is_there_at_the_rate():
+    rng, shares, found = np.random.default_rng(13), [], 0
+    for _ in range(15):
+        values, null = noise(rng, 100), noise(rng, 25)
+        start = rng.integers(5, 130, 50)
+        truth = np.zeros(values.shape, bool)
+        for row, a in enumerate(start):
+            values[row, a : a + 8] += 8
+            truth[row, a : a + 8] = True
+        seqlets, _ = called(values, null, 0.2)
+        seqlets = seqlets[seqlets["sign"] == "+"]
+        spans = zip(seqlets["example_idx"], seqlets["start"], seqlets["end"])
+        real = np.array([truth[i, a:b].any() for i, a, b in spans], bool)
+        shares.append(1 - real.mean() if len(real) else 0)
+        found += real.sum()
+    assert found > 0.5 * 15 * 50
+    assert np.mean(shares) <= 0.2 + 0.02  # the mean of 15
 
 
 def test_few_windows_with_signal_have_seqlets_only_with_several_shuffles():

@@ -8,15 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cisweep.analysis.motifs.chunk import (
-    Attributed,
-    Scan,
-    background_of,
-    hits_of_chunk,
-    owned_intervals,
-    spread,
-)
+from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, background_of, hits_of_chunk
+from cisweep.analysis.motifs.fimo import count_tests, scan_tokens
+from cisweep.analysis.motifs.hits import hit_attributions, hit_fits
+from cisweep.analysis.motifs.pieces import Axis, Joined, Piece, batches, owned_intervals
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.tracks import Attributed, Laid
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import NamedSequences
 from cisweep.genome.motifs import Motif
@@ -42,16 +39,17 @@ BACKGROUND = background_of([0.25] * 4, None)
 
 @pytest.fixture(scope="module")
 def scan():
-    model, null = (prepare_motifs(m, background=BACKGROUND, threshold=0.01) for m in (MOTIFS, NULL))
+    model, null = (prepare_motifs(m, background=BACKGROUND, threshold=0.05) for m in (MOTIFS, NULL))
     return Scan(MOTIFS, model, null)
 
 
 @pytest.fixture(scope="module")
 def source():
     rng = np.random.default_rng(1)
-    return NamedSequences(
-        {n: rng.integers(0, 5, size).astype(np.uint8) % 5 for n, size in LENGTHS.items()}
-    )
+    letters = {name: rng.integers(0, 4, size) for name, size in LENGTHS.items()}
+    for tokens in letters.values():
+        tokens[rng.random(len(tokens)) < 0.03] = 4
+    return NamedSequences({name: tokens.astype(np.uint8) for name, tokens in letters.items()})
 
 
 @st.composite
@@ -71,65 +69,164 @@ def planned(draw):
     return Windows.build([c for c, _ in places], start, [s + WIDTH for s in start])
 
 
-def attributed(windows: Windows) -> Attributed:
+def attributed(windows: Windows, rows: np.ndarray | slice = slice(None)) -> Attributed:
+    """Attributions of those of the windows; a window's are the same among any others."""
     rng = np.random.default_rng(2)
     table = {}
     for key in windows.keys():  # noqa: SIM118
         table[key] = rng.normal(size=(4, WIDTH)).astype(np.float32)
-    letters = np.stack([table[k] for k in windows.keys()])  # noqa: SIM118
-    return Attributed(windows, {"t": letters.sum(1)}, {"t": letters[:, :, 5:-5]})
+    mine = windows.take(rows)
+    letters = np.array([table[k] for k in mine.keys()], np.float32).reshape(-1, 4, WIDTH)  # noqa: SIM118
+    return Attributed(
+        mine, ["t"], lambda _, own: letters[own].sum(1), lambda _, own: letters[own][:, :, 5:-5]
+    )
 
 
-def chunked(scan, source, windows: Windows, of: Attributed, chunk_bp: int):
-    """Return the results of all chunks; each sees only its own windows and its neighbours'."""
+def scanned(scan, source, intervals, of: Attributed | None, piece_bp: int = 1 << 20):
+    """Return the hits of a chunk as one table, and their counts."""
+    counts = ChunkCounts.zeros(scan, ["t"])
+    tables = list(hits_of_chunk(scan, source, intervals, of, counts, piece_bp=piece_bp))
+    # Without any row pandas knows no types, and says so.
+    return pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True), counts
+
+
+def chunked(scan, source, windows: Windows, chunk_bp: int, piece_bp: int, explained=None):
+    """Return the results of all chunks; each sees only its own windows and its neighbours'.
+
+    explained: which of the windows have attributions, all by default.
+    """
     layout = Layout(LENGTHS, chunk_bp)
     bins = layout.bins_of(windows)
+    known = np.ones(len(windows), bool) if explained is None else explained
     found = []
     for i in range(layout.n_bins):
-        near = np.flatnonzero(abs(bins - i) <= 1)
-        mine = windows.take(near)
-        part = Attributed(mine, {"t": of.projected["t"][near]}, {"t": of.hypothetical["t"][near]})
-        intervals = owned_intervals(mine, layout.stretches(i), LENGTHS) if len(mine) else []
-        found.append(hits_of_chunk(scan, source, intervals, part if len(mine) else None))
+        near = abs(bins - i) <= 1
+        part = attributed(windows, np.flatnonzero(near & known))
+        intervals = owned_intervals(windows.take(near), layout.stretches(i), LENGTHS)
+        found.append(scanned(scan, source, intervals, part, piece_bp))
     return found
 
 
-@given(planned(), st.integers(2 * WIDTH, 700))
-@settings(max_examples=40, deadline=None)
-def test_any_chunks_give_the_hits_of_one(scan, source, windows, chunk_bp):
-    of = attributed(windows)
-    (whole,) = chunked(scan, source, windows, of, 650)
-    parts = chunked(scan, source, windows, of, chunk_bp)
-    columns = list(whole.table.columns)
-    joined = pd.concat([p.table for p in parts if len(p.table)] or [whole.table[:0]])
+def by_hand(scan, source, windows: Windows, explained: np.ndarray):
+    """Return the hits of the windows' merged bases, chromosome by chromosome and base by base."""
+    of = attributed(windows, np.flatnonzero(explained))
+    tables, tests, null = [], 0, np.zeros(len(NULL))
+    for chrom, length in LENGTHS.items():
+        covered = np.zeros(length, bool)
+        for c, a, b in zip(windows.chrom, windows.start, windows.end):
+            covered[max(a, 0) : b] |= c == chrom
+        tokens = np.where(covered, source.tokens(chrom, 0, length), 4).astype(np.uint8)
+        hits = scan_tokens(scan.model, tokens)
+        track, letters = (
+            spread_by_loop(of, values, chrom, 0, length)
+            for values in (of.projected("t", slice(None)), of.hypothetical("t", slice(None)))
+        )
+        cosine, projection = hit_fits(hits, letters, scan.matrices)
+        table = pd.DataFrame({n: hits[n] for n in ("start", "end", "motif_idx", "score")})
+        table["chrom"], table["strand"] = chrom, hits["strand"].astype(object)
+        table["p_value"], table["attribution_t"] = hits["p_value"], hit_attributions(hits, track)
+        tables.append(table.assign(cosine_t=cosine, projection_t=projection))
+        tests = tests + count_tests(scan.model, tokens)
+        copies = scan_tokens(scan.null, tokens)
+        np.add.at(null, copies["motif_idx"], np.nan_to_num(hit_attributions(copies, track)))
+    return pd.concat(tables, ignore_index=True), tests, null
+
+
+def same_hits(found: pd.DataFrame, wanted: pd.DataFrame) -> None:
     order = ["chrom", "start", "motif_idx", "strand"]
     pd.testing.assert_frame_equal(
-        joined[columns].sort_values(order, ignore_index=True),
-        whole.table.sort_values(order, ignore_index=True),
+        found[wanted.columns].sort_values(order, ignore_index=True),
+        wanted.sort_values(order, ignore_index=True),
         check_dtype=False,
+        check_exact=True,
     )
-    assert (sum(p.cell_counts for p in parts) == whole.cell_counts).all()
-    assert (sum(p.n_tests for p in parts) == whole.n_tests).all()
 
 
-@given(planned(), st.integers(1, 60), st.integers(0, 350), st.integers(1, 100))
-@settings(max_examples=100, deadline=None)
-def test_spread_is_that_of_a_loop(windows, kept, low, size):
-    kept = min(kept, WIDTH)
-    values = np.arange(len(windows) * 2 * kept, dtype=float).reshape(-1, 2, kept)
-    got = spread(values, windows, "chr2", low, low + size)
+def explained_some(windows: Windows, seed: int) -> np.ndarray:
+    """Every window for seed 0, else about half of them."""
+    return np.random.default_rng(seed).random(len(windows)) < (0.5 if seed else 2)
+
+
+@given(planned(), st.integers(2 * WIDTH, 700), st.integers(9, 700), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_any_chunks_and_pieces_give_the_hits_of_one_scan(
+    scan, source, windows, chunk_bp, piece_bp, seed
+):
+    explained = explained_some(windows, seed)
+    wanted, tests, null = by_hand(scan, source, windows, explained)
+    parts = chunked(scan, source, windows, chunk_bp, piece_bp, explained)
+    same_hits(pd.concat([t for t, _ in parts if len(t)] or [wanted[:0]]), wanted)
+    assert (sum(c.n_tests for _, c in parts) == tests).all()
+    assert sum(c.cells.sum() for _, c in parts) == len(wanted)
+    total = sum(c.null["t"].total for _, c in parts)
+    np.testing.assert_allclose(total, null, atol=1e-5)  # on a grid of 2**-24
+
+
+@given(planned(), st.integers(2 * WIDTH, 700), st.integers(9, 700), st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_any_chunks_and_pieces_give_the_same_bytes(scan, source, windows, chunk_bp, piece_bp, seed):
+    explained = explained_some(windows, seed)
+    ((whole, counts),) = chunked(scan, source, windows, 650, 1 << 20, explained)
+    parts = chunked(scan, source, windows, chunk_bp, piece_bp, explained)
+    same_hits(pd.concat([t for t, _ in parts if len(t)] or [whole[:0]]), whole)
+    merged = parts[0][1]
+    for _, other in parts[1:]:
+        merged = merged.plus(other)
+    for one, two in ((merged.cells, counts.cells), (merged.n_tests, counts.n_tests)):
+        assert one.tobytes() == two.tobytes()
+    assert merged.null["t"].total.tobytes() == counts.null["t"].total.tobytes()
+    assert merged.null["t"].count.tobytes() == counts.null["t"].count.tobytes()
+
+
+def test_a_chunk_without_windows_has_no_hit(scan, source):
+    of = attributed(Windows.build([], [], []))
+    table, counts = scanned(scan, source, [], of)
+    assert not len(table) and not counts.cells.any() and not counts.n_tests.any()
+    assert list(table.columns[-3:]) == ["attribution_t", "cosine_t", "projection_t"]
+
+
+def test_batches_are_of_one_size_whatever_the_intervals():
+    many = [("chr2", a, a + 10, a + 10) for a in range(0, 400, 20)]
+    assert [len(b) for b in batches(many, 4, 50)] == [5, 5, 5, 5]
+    (one, two, three) = batches([("chr2", 5, 125, 130)], 4, 50)
+    assert one == [Piece("chr2", 5, 55, 59)] and two == [Piece("chr2", 55, 105, 109)]
+    assert three == [Piece("chr2", 105, 125, 129)]
+    assert next(batches([("chr2", 5, 125, 126)], 4, 500)) == [Piece("chr2", 5, 125, 126)]
+    assert list(batches([], 4, 50)) == []
+
+
+def spread_by_loop(of: Attributed, values: np.ndarray, chrom: str, low: int, high: int):
+    """Return (..., high - low) of the windows' central bases: nearest centre, then the first."""
+    kept, windows = values.shape[-1], of.windows
     begin = windows.start + WIDTH // 2 - kept // 2
-    wanted = np.full((2, size), np.nan)
-    for x in range(low, low + size):
+    out = np.full((*values.shape[1:-1], high - low), np.nan)
+    for x in range(low, high):
         rows = [
             (abs(int(windows.centre[i]) - x), i)
             for i in range(len(windows))
-            if windows.chrom[i] == "chr2" and begin[i] <= x < begin[i] + kept
+            if windows.chrom[i] == chrom and begin[i] <= x < begin[i] + kept
         ]
         if rows:
             i = min(rows)[1]
-            wanted[:, x - low] = values[i][:, x - begin[i]]
-    np.testing.assert_array_equal(got, wanted)
+            out[..., x - low] = values[i][..., x - begin[i]]
+    return out
+
+
+@given(planned(), st.integers(1, 60), st.lists(st.integers(0, 340), max_size=4), st.integers(1, 60))
+@settings(max_examples=100, deadline=None)
+def test_attributions_are_laid_as_a_loop_lays_them(source, windows, kept, lows, size):
+    kept = min(kept, WIDTH)
+    values = np.arange(len(windows) * 2 * kept, dtype=float).reshape(-1, 2, kept)
+    of = Attributed(windows, ["t"], lambda _, own: values[own, 0], lambda _, own: values[own])
+    axis = Axis(tuple(LENGTHS))
+    pieces = [Piece("chr2", low, low + size, low + size) for low in lows]
+    joined = Joined.read(pieces, axis, source)
+    laid = Laid(of.along(axis), joined)
+    none = np.full((2, 1), np.nan)
+    parts = [spread_by_loop(of, values, "chr2", low, low + size) for low in lows]
+    wanted = np.concatenate([x for part in parts for x in (part, none)] or [none[:, :0]], axis=1)
+    np.testing.assert_array_equal(laid.hypothetical("t"), wanted)
+    np.testing.assert_array_equal(laid.projected("t"), wanted[0])
 
 
 def test_backgrounds(tmp_path):

@@ -9,14 +9,16 @@ import pytest
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError
 from cisweep.outputs.attributions import (
+    AttributionParts,
+    AttributionWriter,
     central,
     check_complete,
     export_chrombpnet,
     narrowpeak_lines,
-    read_attributions,
     read_hypothetical,
     summarise,
     write_chunk,
+    write_null,
 )
 from cisweep.outputs.h5 import ROWS_OF_BLOCK
 
@@ -60,7 +62,11 @@ def test_the_central_bases_hold_the_windows_centre_in_their_own(length, kept):
 
 def test_the_file_holds_what_was_found(written):
     path, windows, tokens, found = written
-    read, projected, hypothetical = read_attributions([path])
+    with AttributionParts([path]) as parts:
+        read, rows = parts.windows, slice(0, N)
+        assert parts.targets == TARGETS and parts.has_hypothetical
+        projected = {t: parts.projected(t, rows) for t in TARGETS}
+        hypothetical = {t: parts.hypothetical(t, rows) for t in TARGETS}
     assert read.keys() == windows.keys() and list(read.name) == list(windows.name)
     middle = found.hypothetical[:, :, :, central(L, KEPT)]
     for i, target in enumerate(TARGETS):
@@ -73,6 +79,46 @@ def test_the_file_holds_what_was_found(written):
             assert (file[f"delta/{target}"][:] == found.deltas[i]).all()
             assert (file[f"delta_y/{target}"][:] == found.dy[i]).all()
             assert file.attrs["seed"] == 3 and (file["tokens"][:] == tokens).all()
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 0), (3, 9), (N - 2, N + 3), (N, N), (2 * N - 1, 2 * N)])
+def test_rows_of_several_files_are_read_as_one(written, a, b):
+    path, windows, _, found = written
+    with AttributionParts([path, path]) as parts:
+        assert len(parts.windows) == 2 * N
+        assert parts.windows.start.tolist() == [*windows.start, *windows.start]
+        twice = np.concatenate([found.projected[1]] * 2)
+        np.testing.assert_array_equal(parts.projected("b", slice(a, b)), twice[a:b])
+        letters = parts.hypothetical("b", slice(a, b))
+        assert letters.shape == (b - a, 4, KEPT)
+        wanted = np.concatenate([found.hypothetical[1][:, :, central(L, KEPT)]] * 2)[a:b]
+        np.testing.assert_allclose(letters, wanted, rtol=2**-11, atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [1, 100, N])
+def test_blocks_of_any_size_give_the_bytes_of_the_whole(written, tmp_path, size):
+    path, windows, tokens, found = written
+    with AttributionWriter(tmp_path / "b.h5", L, TARGETS, KEPT, {"seed": 3}) as writer:
+        for rows in windows.blocks(size):
+            part = {name: values[:, rows] for name, values in vars(found).items()}
+            writer.append(windows.take(rows), tokens[rows], SimpleNamespace(**part))
+    assert (tmp_path / "b.h5").read_bytes() == path.read_bytes()
+
+
+def test_a_null_has_no_other_kind_of_attributions(written, tmp_path):
+    _, windows, tokens, found = written
+    parts = [(rows, SimpleNamespace(projected=found.projected[:, rows]))
+             for rows in windows.blocks(600)]  # fmt: skip
+    blocks = [(windows.take(rows), tokens[rows], part) for rows, part in parts]
+    write_null(tmp_path / "null.h5", blocks, L, TARGETS, {})
+    write_null(tmp_path / "none.h5", [], L, TARGETS, {})
+    with h5py.File(tmp_path / "null.h5") as file, h5py.File(tmp_path / "none.h5") as none:
+        assert set(file) == set(none) == {"regions", "tokens", "attributions"}
+        assert (file["tokens"][:] == tokens).all()
+        assert file["regions/start"][:].tolist() == windows.start.tolist()
+        for i, target in enumerate(TARGETS):
+            assert (file[f"attributions/{target}"][:] == found.projected[i]).all()
+            assert none[f"attributions/{target}"].shape == (0, L)
 
 
 def test_the_summary_is_over_all_blocks(written):

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from cisweep.analysis.motifs.chunk import UNIT
-from cisweep.analysis.motifs.gather import HitGather, _last_gap, merge_sums
-from cisweep.analysis.motifs.hits import HitSums
+from cisweep.analysis.motifs.gather import HitGather, _last_gap
+from cisweep.analysis.motifs.hits import HitSums, merge_sums
 from cisweep.analysis.motifs.qvalues import cell_qvalues, count_hits
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.genome.motifs import Motif
@@ -229,3 +229,14 @@ def test_sums_of_chunks_are_added_and_left_as_they_were():
     assert merged.count.tolist() == [4, 2] and merged.total.tolist() == [2.5, -1.0]
     assert parts[0].count.tolist() == [1, 2] and parts[0].total.tolist() == [0.5, -1.0]
     assert len(merge_sums([]).count) == 0
+
+
+def test_of_a_sweep_the_rows_with_an_attribution_are_selected():
+    table, gather = gathered(hits(), [])
+    blocks = [table[:150], table[150:]]
+    found = pd.concat(list(gather.selected(blocks)))
+    known = table[[f"attribution_{t}" for t in TARGETS]].notna().any(axis=1)
+    assert 0 < known.sum() < len(table)
+    pd.testing.assert_frame_equal(found, table[known])
+    none = HitGather(MOTIFS, gather.q_values, [])
+    assert not any(len(rows) for rows in none.selected(blocks))

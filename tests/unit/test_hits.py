@@ -26,6 +26,10 @@ def motif(name: str, word: str = "ACG") -> Motif:
     return Motif(name, name.upper(), np.eye(4)[["ACGT".index(c) for c in word]].T)
 
 
+def matrices(*motifs: Motif) -> list[np.ndarray]:
+    return [centred_information(m.pwm) for m in motifs]
+
+
 def test_hit_attributions_are_sums_over_spans():
     hits = make_hits(
         [
@@ -84,7 +88,7 @@ def test_cosine_is_one_for_the_motif_itself_on_both_strands():
             (0, "+", 110, 115, 1),
         ]
     )
-    got, projection = hit_fits(hits, track, [m], offset=100)
+    got, projection = hit_fits(hits, track, matrices(m), offset=100)
     np.testing.assert_allclose(got[:3], [1, 1, -1])
     assert abs(got[3]) < 1 and np.isnan(got[4:]).all()
     length = np.sqrt(((m.pwm - 0.25) ** 2).sum()) * 2
@@ -98,7 +102,7 @@ def test_projections_against_a_loop_over_letters():
     track = rng.normal(size=(4, 40))
     hits = make_hits([(0, "+", 3, 9, 1), (0, "-", 20, 26, 1)])
     weights = centred_information(m.pwm)
-    for got, hit in zip(hit_fits(hits, track, [m])[1], hits):
+    for got, hit in zip(hit_fits(hits, track, [weights])[1], hits):
         turned = weights if hit["strand"] == "+" else weights[::-1, ::-1]
         total = 0.0
         for j in range(6):
@@ -110,7 +114,7 @@ def test_projections_against_a_loop_over_letters():
 
 def test_a_flat_matrix_fits_nothing():
     flat = Motif("flat", "", np.full((4, 3), 0.25))
-    found = hit_fits(make_hits([(0, "+", 2, 5, 1)]), np.eye(4, 9), [flat])
+    found = hit_fits(make_hits([(0, "+", 2, 5, 1)]), np.eye(4, 9), matrices(flat))
     assert np.isnan(found).all()
 
 
@@ -119,7 +123,7 @@ def test_half_a_site_projects_less_than_the_whole_of_it():
     track = np.zeros((4, 20))
     track[:, 5:13] = whole.pwm
     hits = make_hits([(0, "+", 5, 13, 1e-5), (1, "+", 5, 9, 1e-5)])
-    cosine, projection = hit_fits(hits, track, [whole, half])
+    cosine, projection = hit_fits(hits, track, matrices(whole, half))
     np.testing.assert_allclose(cosine, 1)
     assert projection[0] > 1.4 * projection[1]
     assert resolve_overlaps(hits, projection, ["whole", "half"]).tolist() == [True, False]
@@ -136,15 +140,16 @@ def test_numbers_of_a_hit_are_the_same_bits_among_any_others():
     ]
     hits = make_hits(rows)
     hypothetical = rng.normal(size=(4, 1000)).astype(np.float32)
-    cosine, projection = hit_fits(hits, hypothetical, motifs)
+    fitted = matrices(*motifs)
+    cosine, projection = hit_fits(hits, hypothetical, fitted)
     total = hit_attributions(hits, hypothetical[:2])
     for i in range(0, 300, 7):
-        alone = hit_fits(hits[i : i + 1], hypothetical, motifs)
+        alone = hit_fits(hits[i : i + 1], hypothetical, fitted)
         np.testing.assert_array_equal(np.ravel(alone), [cosine[i], projection[i]])
         one = hit_attributions(hits[i : i + 1], hypothetical[:2])
         np.testing.assert_array_equal(one[:, 0], total[:, i])
         near = slice(hits["start"][i] - 3 if hits["start"][i] > 3 else 0, None)
-        cut = hit_fits(hits[i : i + 2], hypothetical[:, near], motifs, near.start)
+        cut = hit_fits(hits[i : i + 2], hypothetical[:, near], fitted, near.start)
         assert cut[0][0] == cosine[i] and cut[1][0] == projection[i]
 
 

@@ -280,6 +280,22 @@ def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
     np.testing.assert_allclose(sums, wanted, rtol=1e-3, atol=1e-3)
 
 
+def test_the_blocks_of_a_chunk_hold_one_batch_at_least_and_change_no_byte(
+    small_run, plan, attributions, monkeypatch, tmp_path
+):
+    of = small_run.of_chunk(plan, CHUNKS[0])
+    found = attribute.attribute_windows_of(of, None)
+    # Of 200 bp and two targets a batch of 8 is 3,200 values; three of them are a block.
+    monkeypatch.setattr(attribute, "BLOCK", 10_000)
+    sizes = [len(w) for w, *_ in attribute.explained_blocks(of, found.windows, found.tokens, "cpu")]
+    assert sizes[:-1] == [24] * (len(found.windows) // 24) and sum(sizes) == len(found.windows)
+    monkeypatch.setattr(attribute, "BLOCK", 1)
+    sizes = [len(w) for w, *_ in attribute.explained_blocks(of, found.windows, found.tokens, "cpu")]
+    assert max(sizes) == 8 and sum(sizes) == len(found.windows)
+    attribute.attribute_chunk(of, found, "cpu", tmp_path / "a.h5", tmp_path / "dropped.tsv")
+    assert (tmp_path / "a.h5").read_bytes() == attributions[0].read_bytes()
+
+
 @pytest.fixture
 def planted(small_run, tmp_path):
     """Attributions of tiles that are noise but for SITES, and their null without any."""

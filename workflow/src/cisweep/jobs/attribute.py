@@ -1,15 +1,19 @@
 """attribute: which bases drive each target."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from cisweep.contracts import Windows
 from cisweep.errors import AttributionError
 from cisweep.outputs.attributions import (
+    AttributionWriter,
     check_complete,
     export_chrombpnet,
     narrowpeak_lines,
     summarise,
-    write_chunk,
 )
 from cisweep.outputs.bigwig import write_bigwig
 from cisweep.outputs.h5 import merge, open_rows, read_windows, track_blocks
@@ -17,6 +21,9 @@ from cisweep.outputs.tables import write_dropped, write_product
 from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
 from cisweep.products.attribute import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
+
+BLOCK = 1 << 19
+"""Bases times targets whose attributions are held at once, about: 60 MB in all their kinds."""
 
 
 def attribute_windows_of(of: ChunkScope, peaks: Path | None) -> ChunkWindows:
@@ -36,31 +43,42 @@ def attribute_chunk(
     dropped: TSV of the regions that have no window, with reasons. Raises AttributionError where
     the model does what no rule of DeepLIFT covers.
     """
+    step, length = of.plan.step_config("attribute"), found.tokens.shape[1]
+    kept = step.save_bp if step.hypothetical else None
+    with AttributionWriter(h5, length, of.config.target_names, kept, of.origin) as writer:
+        for windows, tokens, part in explained_blocks(of, found.windows, found.tokens, device):
+            writer.append(windows, tokens, part)
+    print(f"{len(found.windows)} windows explained")
+    write_dropped(found.dropped, "attribute", of.model, dropped)
+
+
+def explained_blocks(
+    of: ChunkScope, windows: Windows, tokens: np.ndarray, device: str
+) -> Iterator[tuple[Windows, np.ndarray, Any]]:
+    """Yield blocks of windows (N, in all) with their tokens and attributions.
+
+    tokens: (N, L) uint8. A block has whole batches and about BLOCK values, so that memory does not
+    grow with the windows of a chunk.
+    """
     from cisweep.analysis.attribution.references import references_of
     from cisweep.analysis.attribution.windows import attribute_windows
     from cisweep.models.ensemble import Ensemble
 
-    step = of.plan.step_config("attribute")
-    attributions = attribute_windows(
-        Ensemble.load(of.config, device),
-        found.windows,
-        found.tokens,
-        of.plan.inputs(of.model, found.windows),
-        references_of(step, of.plan.config.seed, of.threads),
-        batch_size=step.batch_size,
-        method=step.method,
-    )
-    print(f"{len(found.windows)} windows explained")
-    write_chunk(
-        h5,
-        found.windows,
-        found.tokens,
-        of.config.target_names,
-        attributions,
-        step.save_bp if step.hypothetical else None,
-        of.origin,
-    )
-    write_dropped(found.dropped, "attribute", of.model, dropped)
+    step, model = of.plan.step_config("attribute"), Ensemble.load(of.config, device)
+    references = references_of(step, of.plan.config.seed, of.threads)
+    a_batch = step.batch_size * max(tokens.shape[1], 1) * len(of.config.target_names)
+    for rows in windows.blocks(step.batch_size * max(BLOCK // a_batch, 1)):
+        part = windows.take(rows)
+        found = attribute_windows(
+            model,
+            part,
+            tokens[rows],
+            of.plan.inputs(of.model, part),
+            references,
+            batch_size=step.batch_size,
+            method=step.method,
+        )
+        yield part, tokens[rows], found
 
 
 def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path) -> None:

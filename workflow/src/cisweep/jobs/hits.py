@@ -1,40 +1,39 @@
 """hits: where the motifs match, what each match contributes, and which motifs matter."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from cisweep.analysis.motifs.chunk import (
-    Attributed,
-    Scan,
-    hits_of_chunk,
-    owned_intervals,
-    scan_options,
-)
-from cisweep.analysis.motifs.families import motif_families, shuffled_columns
-from cisweep.analysis.motifs.gather import HitGather, merge_sums
+import pandas as pd
+
+from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk, scan_options
+from cisweep.analysis.motifs.copies import prepare_copies
+from cisweep.analysis.motifs.families import motif_families
+from cisweep.analysis.motifs.gather import HitGather
 from cisweep.analysis.motifs.hits import HitSums
+from cisweep.analysis.motifs.pieces import owned_intervals
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.tracks import Attributed
 from cisweep.contracts import Windows
-from cisweep.genome.fasta import word_counts
+from cisweep.genome.fasta import window_tokens, word_counts
 from cisweep.genome.motifs import load_motifs
-from cisweep.outputs.attributions import read_attributions
+from cisweep.genome.regions import drop_n
+from cisweep.outputs.attributions import AttributionParts
 from cisweep.outputs.hits import append_bed, chunk_schema, save_counts, schema
-from cisweep.outputs.tables import (
-    ParquetWriter,
-    open_parquet,
-    read_parquet,
-    write_dropped,
-    write_parquet,
-    write_product,
-)
+from cisweep.outputs.tables import ParquetWriter, open_parquet, write_dropped, write_product
 from cisweep.parts import read_arrays
-from cisweep.plan.chunk_windows import read_peaks, usable_windows
+from cisweep.plan.chunk_windows import read_peaks
 from cisweep.plan.chunks import chunk_index
 from cisweep.products.hits import FAMILIES, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
+
+ROWS_AT_ONCE = 65536
+"""Hits that the gather holds at once, about."""
+N_AT_ONCE = 4096
+"""Windows whose N are counted at once."""
 
 
 def hits_background(of: RunScope, counts: Path) -> None:
@@ -65,44 +64,70 @@ def hits_chunk(of: ChunkScope, given: HitInputs, table: Path, counts: Path, drop
     Writes the hits as Parquet (outputs/hits.py); counts: npz of what q-values and the null of the
     ranking are taken from; dropped: TSV of the regions that have no window, with reasons.
     """
-    plan, step = of.plan, of.plan.step_config("hits")
-    own = usable_windows(plan, of.model, of.chunk)
-    attributed = None
+    plan = of.plan
+    own, gone = _usable(of, of.chunk)
+    write_dropped(gone, "hits", of.model, dropped)
+    with ExitStack() as stack:
+        attributed = None
+        if given.attributions:
+            parts = stack.enter_context(AttributionParts(given.attributions))
+            letters = parts.hypothetical if parts.has_hypothetical else None
+            attributed = Attributed(parts.windows, parts.targets, parts.projected, letters)
+        scan, windows = _scan_of(of, given), _scanned_windows(of, own, attributed, given.peaks)
+        targets = list(attributed.targets) if attributed else []
+        sums, n = ChunkCounts.zeros(scan, targets), 0
+        stretches = plan.layout.stretches(chunk_index(of.chunk))
+        intervals = owned_intervals(windows, stretches, plan.source.lengths)
+        found = hits_of_chunk(scan, plan.source, intervals, attributed, sums, n_threads=of.threads)
+        writer = stack.enter_context(ParquetWriter(table, chunk_schema(targets), of.origin))
+        for rows in found:
+            writer.append(rows)
+            n += len(rows)
+    print(f"{n} hits")
+    save_counts(counts, sums.cells, sums.n_tests, sums.null)
+
+
+def _scan_of(of: ChunkScope, given: HitInputs) -> Scan:
+    """Return the run's motifs, and their copies where there is something to rank them by."""
+    step, config = of.plan.step_config("hits"), of.plan.config
+    motifs, options = load_motifs(config.motifs), scan_options(step, given.counts)
+    model, null = prepare_motifs(motifs, **options), None
     if given.attributions:
-        attributed = Attributed(*read_attributions(given.attributions))
-    motifs = load_motifs(plan.config.motifs)
-    options = scan_options(step, given.counts)
-    copies = [c for m in motifs for c in shuffled_columns(m, step.null_copies, plan.config.seed)]
-    scan = Scan(
-        motifs,
-        prepare_motifs(motifs, **options),
-        prepare_motifs(copies, **options) if attributed else None,
-    )
-    stretches = plan.layout.stretches(chunk_index(of.chunk))
-    windows = _scanned_windows(of, attributed, given.peaks)
-    found = hits_of_chunk(
-        scan,
-        plan.source,
-        owned_intervals(windows, stretches, plan.source.lengths),
-        attributed,
-        n_threads=of.threads,
-    )
-    print(f"{len(found.table)} hits")
-    targets = list(attributed.projected) if attributed else []
-    write_parquet(found.table, table, chunk_schema(targets), of.origin)
-    save_counts(counts, found.cell_counts, found.n_tests, found.null)
-    write_dropped(own.dropped, "hits", of.model, dropped)
+        null = prepare_copies(motifs, model, step.null_copies, config.seed, options)
+    return Scan(motifs, model, null)
 
 
-def _scanned_windows(of: ChunkScope, attributed: Attributed | None, peaks: Path | None) -> Windows:
-    """Return the windows that are scanned: what was explained, peaks, or all near the chunk."""
+def _scanned_windows(
+    of: ChunkScope, own: Windows, attributed: Attributed | None, peaks: Path | None
+) -> Windows:
+    """Return the windows that are scanned: what was explained, peaks, or all near the chunk.
+
+    own: the chunk's windows.
+    """
     regions = of.plan.step_config("hits").over == "regions"
     if regions and attributed:
         return attributed.windows
     if regions and peaks is not None:
         return read_peaks(peaks)
     near = of.plan.neighbours(of.model, of.chunk)
-    return Windows.concatenate([usable_windows(of.plan, of.model, c).windows for c in near])
+    return Windows.concatenate([own if c == of.chunk else _usable(of, c)[0] for c in near])
+
+
+def _usable(of: ChunkScope, chunk: str) -> tuple[Windows, pd.DataFrame]:
+    """Return a chunk's windows without those that have too many N, and the dropped rows.
+
+    As `usable_windows`, whose tokens a scan does not need: of a large chunk they are most of it.
+    """
+    windows, dropped = of.plan.windows(of.model, chunk)
+    kept, gone = [windows.take(slice(0, 0))], [dropped]
+    for rows in windows.blocks(N_AT_ONCE):
+        part = windows.take(rows)
+        tokens = window_tokens(of.plan.source, part.chrom, part.start, part.end)
+        few, _, many = drop_n(part, tokens, of.plan.config.regions.max_n)
+        kept.append(few)
+        gone.append(many)
+    rows = [table for table in gone if len(table)]
+    return Windows.concatenate(kept), pd.concat(rows, ignore_index=True) if rows else dropped
 
 
 @dataclass(frozen=True)
@@ -125,34 +150,52 @@ class HitTables:
     families: Path
 
 
+def added_counts(parts: Iterable[Path], targets: Sequence[str]) -> ChunkCounts:
+    """Return the counts of all chunks (at least one), of which one is held at a time."""
+    merged = None
+    for path in parts:
+        arrays = read_arrays(path)
+        null = {t: HitSums(arrays[f"null_count_{t}"], arrays[f"null_total_{t}"]) for t in targets}
+        part = ChunkCounts(arrays["cell_counts"], arrays["n_tests"], null)
+        merged = part if merged is None else merged.plus(part)
+    assert merged is not None  # the plan has a chunk
+    return merged
+
+
 def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
     """Merge the hits of all chunks; give q-values; rank families and motifs of each target."""
     plan, step = of.plan, of.plan.step_config("hits")
     motifs = load_motifs(plan.config.motifs)
     model = prepare_motifs(motifs, **scan_options(step, given.base_counts))
     targets = of.config.target_names if plan.is_on("attribute") else []
-    counts = [read_arrays(path) for path in given.counts]
-    q_values = cell_qvalues(
-        model, sum(c["cell_counts"] for c in counts), sum(c["n_tests"] for c in counts)
-    )
+    counted = added_counts(given.counts, targets)
+    q_values = cell_qvalues(model, counted.cells, counted.n_tests)
     units = {t.name: t.scale for t in of.config.targets}
     gather = HitGather(motifs, q_values, targets, units)
     n = 0
     with ParquetWriter(out.table, schema(targets), of.origin) as writer:
-        for rows in gather.rows(read_parquet(path).to_pandas() for path in given.chunks):
+        for rows in gather.rows(_blocks(given.chunks)):
             writer.append(rows[schema(targets).names])
             n += len(rows)
     shown = 0
     # Scores are shares of the largest effect, which is known once all have been seen.
-    with open_parquet(out.table) as file, open(out.bed, "w") as handle:
-        for rows in gather.winners(batch.to_pandas() for batch in file.iter_batches(65536)):
+    blocks = _blocks([out.table])
+    some = step.over == "sweep" and step.bed == "selected"
+    with open(out.bed, "w") as handle:
+        for rows in gather.winners(gather.selected(blocks) if some else blocks):
             append_bed(rows, handle)
             shown += len(rows)
+    if some:
+        print("hits.bed has matches in explained windows alone; steps.hits.bed: all adds the rest")
     print(f"{n} hits of {len(motifs)} motifs, {shown} of which win their place")
-    null = {
-        t: merge_sums(HitSums(c[f"null_count_{t}"], c[f"null_total_{t}"]) for c in counts)
-        for t in targets
-    }
-    ranking = gather.ranking(null, motif_families(motifs))
+    ranking = gather.ranking(counted.null, motif_families(motifs))
     write_product(ranking.motifs, out.ranking, RANKING)
     write_product(ranking.families, out.families, FAMILIES)
+
+
+def _blocks(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:
+    """Yield the rows of Parquet files, one behind the other, some at a time."""
+    for path in paths:
+        with open_parquet(path) as file:
+            for batch in file.iter_batches(ROWS_AT_ONCE):
+                yield batch.to_pandas()

@@ -15,8 +15,9 @@ from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
 from cisweep.contracts import Windows, digest
 from cisweep.genome.motifs import load_motifs
-from cisweep.outputs.attributions import write_chunk
-from cisweep.outputs.h5 import n_rows, open_rows, read_windows
+from cisweep.jobs.attribute import explained_blocks
+from cisweep.outputs.attributions import write_null
+from cisweep.outputs.h5 import ROWS_OF_BLOCK, n_rows, open_rows, read_windows
 from cisweep.outputs.seqlets import CHUNK_SCHEMA, SCHEMA, write_seqlet_bed
 from cisweep.outputs.tables import (
     open_parquet,
@@ -56,27 +57,16 @@ def seqlets_null_chunk(
     """Explain shuffled sequences of a chunk, the null of the seqlets' false discovery rate.
 
     attributions: those of the chunk, whose windows are shuffled; null_size: of
-    `seqlets_null_size`. Writes attributions as `attribute_chunk` does, none hypothetical.
+    `seqlets_null_size`. Writes the attributions of the observed bases (outputs/attributions.py).
     """
-    from cisweep.analysis.attribution.references import references_of, shuffled_windows
-    from cisweep.analysis.attribution.windows import attribute_windows
-    from cisweep.models.ensemble import Ensemble
+    from cisweep.analysis.attribution.references import shuffled_windows
 
-    step, seed = of.plan.step_config("attribute"), of.plan.config.seed
     with open_rows(attributions) as file:
         windows, tokens = read_windows(file), file["tokens"][:]
     size = NullSize(**read_json(null_size))
-    windows, tokens = shuffled_windows(windows, tokens, seed, size)
-    found = attribute_windows(
-        Ensemble.load(of.config, device),
-        windows,
-        tokens,
-        of.plan.inputs(of.model, windows),
-        references_of(step, seed, of.threads),
-        batch_size=step.batch_size,
-        method=step.method,
-    )
-    write_chunk(h5, windows, tokens, of.config.target_names, found, None, of.origin)
+    windows, tokens = shuffled_windows(windows, tokens, of.plan.config.seed, size)
+    blocks = explained_blocks(of, windows, tokens, device)
+    write_null(h5, blocks, tokens.shape[1], of.config.target_names, of.origin)
 
 
 def seqlets_background(of: ModelScope, chunks: Collection[Path], background: Path) -> None:
@@ -94,10 +84,11 @@ def seqlets_background(of: ModelScope, chunks: Collection[Path], background: Pat
 
 
 def _summaries(chunks: Iterable[Path], target: str) -> Iterator[Summary]:
-    """Yield the summary of each chunk, one in memory at a time."""
+    """Yield the summaries of all chunks, of some windows at a time; at least one a chunk."""
     for path in chunks:
         with open_rows(path) as file:
-            yield summarise(file[f"attributions/{target}"][:])
+            for begin in range(0, max(n_rows(file), 1), ROWS_OF_BLOCK):
+                yield summarise(file[f"attributions/{target}"][begin : begin + ROWS_OF_BLOCK])
 
 
 @dataclass(frozen=True)

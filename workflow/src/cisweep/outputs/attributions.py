@@ -4,11 +4,14 @@ Beside regions and tokens, for each target: `attributions/<t>` float32 (N, L), o
 `attributions_sd/<t>` and `attributions_fold_sd/<t>` float32 (N, L), over references and over folds;
 `delta/<t>` float32 (N,), largest convergence delta of the window; `delta_y/<t>` float32 (N,), mean
 |f(window) - f(reference)|; and on request `hypothetical/<t>` float16 (N, 4, save_bp), the central
-bases, to be multiplied by `hypothetical_scale/<t>` float32 (N,).
+bases, to be multiplied by `hypothetical_scale/<t>` float32 (N,). The null of a chunk, of shuffled
+windows, has regions, tokens and `attributions/<t>` alone.
 """
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import h5py
 import numpy as np
@@ -49,40 +52,80 @@ def unpack(packed: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return packed.astype(np.float32) * scale[:, None, None].astype(np.float32)
 
 
+class AttributionWriter:
+    """Writes the attributions of one chunk, block by block; a context.
+
+    length: bases of a window; save_bp: central bases whose hypothetical attributions are stored,
+    None for none.
+    """
+
+    def __init__(
+        self, path: Path, length: int, targets: Sequence[str], save_bp: int | None, attrs: Mapping
+    ):
+        self._targets, self._save_bp, self._length = targets, save_bp, length
+        columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
+        for t in targets:
+            for kind in ("attributions", "attributions_sd", "attributions_fold_sd"):
+                columns.append(Column(f"{kind}/{t}", (length,), np.float32))
+            columns += [Column(f"{kind}/{t}", (), np.float32) for kind in ("delta", "delta_y")]
+            if save_bp is not None:
+                kept = min(save_bp, length)
+                columns.append(Column(f"hypothetical/{t}", (4, kept), np.float16))
+                columns.append(Column(f"hypothetical_scale/{t}", (), np.float32))
+        self._writer = RowWriter(path, columns, dict(attrs), ATTRIBUTIONS)
+
+    def append(self, windows: Windows, tokens: np.ndarray, found: Any) -> None:
+        """Add windows; found: projected, sd, fold_sd (T, N, L), hypothetical (T, N, 4, L), deltas,
+        dy (T, N), float32."""
+        rows = {**region_rows(windows), "tokens": tokens}
+        for i, t in enumerate(self._targets):
+            rows[f"attributions/{t}"] = found.projected[i]
+            rows[f"attributions_sd/{t}"] = found.sd[i]
+            rows[f"attributions_fold_sd/{t}"] = found.fold_sd[i]
+            rows[f"delta/{t}"], rows[f"delta_y/{t}"] = found.deltas[i], found.dy[i]
+            if self._save_bp is not None:
+                middle = found.hypothetical[i][:, :, central(self._length, self._save_bp)]
+                rows[f"hypothetical/{t}"], rows[f"hypothetical_scale/{t}"] = pack(middle)
+        self._writer.append(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._writer.__exit__(kind, error, trace)
+
+
 def write_chunk(
     path: Path,
     windows: Windows,
     tokens: np.ndarray,
-    targets: list[str],
+    targets: Sequence[str],
     found: Any,
     save_bp: int | None,
-    attrs: dict[str, Any],
+    attrs: Mapping,
 ) -> None:
-    """Write the attributions of one chunk.
+    """Write the attributions of one chunk that are at hand as a whole: see AttributionWriter."""
+    with AttributionWriter(path, tokens.shape[1], targets, save_bp, attrs) as writer:
+        writer.append(windows, tokens, found)
 
-    found: projected, sd, fold_sd (T, N, L), hypothetical (T, N, 4, L), deltas, dy (T, N); save_bp:
-    central bases whose hypothetical attributions are stored, None for none.
+
+def write_null(
+    path: Path,
+    blocks: Iterable[tuple[Windows, np.ndarray, Any]],
+    length: int,
+    targets: Sequence[str],
+    attrs: Mapping,
+) -> None:
+    """Write the attributions of shuffled windows, block by block: no other kind of them is read.
+
+    blocks: windows, their shuffled tokens (n, L), and found with projected (T, n, L).
     """
-    n, length = tokens.shape
     columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
-    rows = {**region_rows(windows), "tokens": tokens}
-
-    def add(name: str, values: np.ndarray) -> None:
-        columns.append(Column(name, values.shape[1:], values.dtype))
-        rows[name] = values
-
-    for i, target in enumerate(targets):
-        add(f"attributions/{target}", found.projected[i])
-        add(f"attributions_sd/{target}", found.sd[i])
-        add(f"attributions_fold_sd/{target}", found.fold_sd[i])
-        add(f"delta/{target}", found.deltas[i])
-        add(f"delta_y/{target}", found.dy[i])
-        if save_bp is not None:
-            packed, scale = pack(found.hypothetical[i][:, :, central(length, save_bp)])
-            add(f"hypothetical/{target}", packed)
-            add(f"hypothetical_scale/{target}", scale)
-    with RowWriter(path, columns, attrs, ATTRIBUTIONS) as writer:
-        writer.append(rows)
+    columns += [Column(f"attributions/{t}", (length,), np.float32) for t in targets]
+    with RowWriter(path, columns, dict(attrs)) as writer:
+        for windows, tokens, found in blocks:
+            values = {f"attributions/{t}": found.projected[i] for i, t in enumerate(targets)}
+            writer.append({**region_rows(windows), "tokens": tokens, **values})
 
 
 def targets_of(file: h5py.File) -> list[str]:
@@ -169,28 +212,45 @@ def narrowpeak_lines(windows: Windows) -> list[str]:
     ]
 
 
-def read_attributions(
-    paths: list[Path],
-) -> tuple[Windows, dict[str, np.ndarray], dict[str, np.ndarray] | None]:
-    """Return windows, target -> (N, L) projected and target -> (N, 4, K) hypothetical (None if not
-    stored) of chunk files, in their order."""
-    windows: list[Windows] = []
-    projected: dict[str, list[np.ndarray]] = {}
-    hypothetical: dict[str, list[np.ndarray]] = {}
-    for path in paths:
-        with open_rows(path) as file:
-            windows.append(read_windows(file))
-            for target in targets_of(file):
-                projected.setdefault(target, []).append(file[f"attributions/{target}"][:])
-                if "hypothetical" in file:
-                    values = file[f"hypothetical/{target}"][:]
-                    scale = file[f"hypothetical_scale/{target}"][:]
-                    hypothetical.setdefault(target, []).append(unpack(values, scale))
-    return (
-        Windows.concatenate(windows),
-        {t: np.concatenate(v) for t, v in projected.items()},
-        {t: np.concatenate(v) for t, v in hypothetical.items()} or None,
-    )
+class AttributionParts:
+    """The attributions of chunk files, one behind the other, of which rows are read where they are
+    needed.
+
+    windows: of all files, in their order; targets: names; has_hypothetical: are those of all four
+    bases stored. Use it as a context: the files are open within.
+    """
+
+    def __init__(self, paths: Sequence[Path]):
+        with ExitStack() as stack:
+            self._files = [stack.enter_context(open_rows(path)) for path in paths]
+            self.windows = Windows.concatenate([read_windows(file) for file in self._files])
+            self._begins = np.cumsum([0, *map(n_rows, self._files)])
+            self.targets = targets_of(self._files[0])
+            self.has_hypothetical = "hypothetical" in self._files[0]
+            self._close = stack.pop_all()
+
+    def projected(self, target: str, rows: slice) -> np.ndarray:
+        """Return (n, L) float32 of the observed bases."""
+        return self._read(rows, lambda file, own: file[f"attributions/{target}"][own])
+
+    def hypothetical(self, target: str, rows: slice) -> np.ndarray:
+        """Return (n, 4, K) float32 of all four bases in the central K."""
+        values, scale = f"hypothetical/{target}", f"hypothetical_scale/{target}"
+        return self._read(rows, lambda file, own: unpack(file[values][own], file[scale][own]))
+
+    def _read(self, rows: slice, read: Callable[[h5py.File, slice], np.ndarray]) -> np.ndarray:
+        found = []
+        for file, begin, end in zip(self._files, self._begins, self._begins[1:]):
+            low, high = max(rows.start - begin, 0), min(rows.stop, end) - begin
+            if low < high:
+                found.append(read(file, slice(low, high)))
+        return np.concatenate(found) if found else read(self._files[0], slice(0, 0))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        self._close.close()
 
 
 def read_hypothetical(

@@ -46,8 +46,13 @@ FAMILIES = Product(
         Field("explained", "float64", "sum of the attributions of these places", _SCALE, _WHEN),
         Field("mean", "float64", "mean of a place", _SCALE, _WHEN),
         Field("q_value", "float64", "lowest q-value of its members", "", _WHEN),
-        Field("drives", "bool", "is it said to drive the target: q low, explained above 0", "",
-              _WHEN),
+        Field("lowers_q_value", "float64", "lowest lowers_q_value of its members", "", _WHEN),
+        Field("places_p_value", "float64", "of the mean of the places that it wins itself, against "
+              "the column-shuffled copies, on the side of them where it lies", "", _WHEN),
+        Field("drives", "bool", "is it said to raise the target: q_value and places_p_value at "
+              "most 0.05, explained above 0", "", _WHEN),
+        Field("lowers", "bool", "is it said to lower the target: lowers_q_value and "
+              "places_p_value at most 0.05, explained below 0", "", _WHEN),
     ),
 )  # fmt: skip
 RANKING = Product(
@@ -71,12 +76,15 @@ RANKING = Product(
         Field("p_value", "float64", f"of the mean against the copies of all motifs; {_GIVEN}", "",
               _WHEN),
         Field("q_value", "float64", "Benjamini-Hochberg over the motifs", "", _WHEN),
+        Field("lowers_p_value", "float64", "as p_value, of a mean as low", "", _WHEN),
+        Field("lowers_q_value", "float64", "Benjamini-Hochberg of it over the motifs", "", _WHEN),
     ),
 )  # fmt: skip
 PRODUCTS = (
     Product("<model>/hits.bed", "Hits that win their place (BED6): name is target:motif, with "
             ":negative behind it where the attribution is below 0; score is the effect, 1000 for "
-            "the largest. Without attributions the motif alone, and min(1000, −10 log10 p)."),
+            "the largest. Without attributions the motif alone, and min(1000, −10 log10 p). Of a "
+            "sweep with attributions those in explained windows, unless `steps.hits.bed` is all."),
     HITS,
     FAMILIES,
     RANKING,

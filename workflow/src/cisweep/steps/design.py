@@ -146,7 +146,7 @@ class DesignConfig(StepConfig):
 FIGURES = ("loss", "edits", "goals", "pruning", "kept", "hits", "logos")
 STEP = Step(
     name="design",
-    version=4,
+    version=5,
     order=80,
     config=DesignConfig,
     title="Designs",

@@ -31,6 +31,10 @@ class HitsConfig(StepConfig):
     among those of all copies of all motifs: with n copies, the q-value of a single motif can fall
     to a little more than 1 / n."""
 
+    bed: Literal["selected", "all"] = "selected"
+    """Of a sweep, the matches in hits.bed: those in windows that are explained, or all. Those of a
+    whole human genome make a file of tens of GB; hits.parquet has all of them anyway."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         given = self.background

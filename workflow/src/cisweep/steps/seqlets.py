@@ -26,8 +26,8 @@ class SeqletsConfig(StepConfig):
     """Call spans of negative attribution too."""
     null_windows: int = Field(20_000, ge=1)
     """Largest number of shuffled windows that are explained as the null of the FDR. If the run has
-    more windows, this many are drawn and shuffled once each; if it has fewer than 40 / fdr, each is
-    shuffled as often as needed to have 40 / fdr."""
+    more windows than this or than 400 / fdr, as many are drawn and shuffled once each; if it has
+    fewer than 40 / fdr, each is shuffled as often as needed to have 40 / fdr."""
     clip: float = Field(1e-4, ge=0, lt=0.5)
     """Share of positions at each end of the distribution of attributions that is clipped, so that
     one outlier does not flatten the background."""
@@ -48,7 +48,7 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=5,
+    version=6,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",

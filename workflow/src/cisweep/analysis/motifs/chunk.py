@@ -2,58 +2,75 @@
 
 The scanned intervals are the merged windows of the whole run. A chunk owns the starts in its bin;
 it reads the windows of the chunks beside it too, since a window reaches over at most one border.
+Intervals are cut and joined to pieces of one size (`pieces`), so that neither many short intervals
+nor a long one make a difference in time or memory.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.motifs.fimo import count_tests, scan_tokens
-from cisweep.analysis.motifs.hits import HitSums, hit_attributions, hit_fits
+from cisweep.analysis.motifs.families import centred_information
+from cisweep.analysis.motifs.fimo import THREAD_BLOCK, Scanned, match_places, scan_tokens
+from cisweep.analysis.motifs.hits import HitSums, hit_attributions, hit_fits, merge_sums
 from cisweep.analysis.motifs.markov_background import MarkovBackground
+from cisweep.analysis.motifs.pieces import PIECE_BP, Axis, Joined, batches
 from cisweep.analysis.motifs.qvalues import count_hits
 from cisweep.analysis.motifs.score_distribution import ScoreModel, background_from_counts
-from cisweep.contracts import Windows
+from cisweep.analysis.motifs.tracks import Attributed, Laid
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.motifs import Motif
-from cisweep.genome.regions import merge_intervals
 from cisweep.parts import read_json
 
 UNIT = 2.0**-24
 """Attributions of hits are put on multiples of this before they are added: such sums are exact in
 float64 (below 2**29), so they do not depend on how the run was chunked."""
-
-
-@dataclass(frozen=True)
-class Attributed:
-    """Attributions of windows near a chunk: (N, L) projected and (N, 4, K) hypothetical of the
-    central K bases (or None), both in + orientation, by target."""
-
-    windows: Windows
-    projected: dict[str, np.ndarray]
-    hypothetical: dict[str, np.ndarray] | None
+STARTS_AT_ONCE = 1 << 17
+"""Starts at which copies are looked for at once: of fifty copies of a thousand motifs more than a
+million match."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What is scanned with: motifs, their copies with shuffled columns, and both made ready."""
+    """What is scanned with: motifs, and they and their column-shuffled copies made ready."""
 
-    motifs: list[Motif]
+    motifs: Sequence[Motif]
     model: ScoreModel
-    null: ScoreModel | None
+    null: Scanned | None
+
+    @cached_property
+    def matrices(self) -> list[np.ndarray]:
+        """`centred_information` of each motif."""
+        return [centred_information(m.pwm) for m in self.motifs]
 
 
 @dataclass(frozen=True)
-class ChunkHits:
-    """table: one row per hit; cell_counts, n_tests for q-values; null: target -> sums of copies."""
+class ChunkCounts:
+    """What a chunk's hits add up to: hits per cell and tests per motif, which q-values are taken
+    from; target -> sums of the copies. They grow while `hits_of_chunk` is read."""
 
-    table: pd.DataFrame
-    cell_counts: np.ndarray
+    cells: np.ndarray
     n_tests: np.ndarray
     null: dict[str, HitSums]
+
+    @classmethod
+    def zeros(cls, scan: Scan, targets: Sequence[str]) -> Self:
+        """Return the counts of no hit."""
+        return cls(
+            np.zeros(len(scan.model.p_value), dtype=np.int64),
+            np.zeros(len(scan.motifs), dtype=np.int64),
+            {t: HitSums.zeros(len(scan.null.widths) if scan.null else 0) for t in targets},
+        )
+
+    def plus(self, other: Self) -> Self:
+        """Return the counts of both; exact, so in any order."""
+        null = {t: merge_sums([sums, other.null[t]]) for t, sums in self.null.items()}
+        return type(self)(self.cells + other.cells, self.n_tests + other.n_tests, null)
 
 
 def scan_options(step: Any, counts_path: Path) -> dict[str, Any]:
@@ -88,97 +105,111 @@ def background_of(choice: str | list[float], counts_path: Path) -> np.ndarray | 
     return background_from_counts([counts[letter] for letter in "ACGT"])
 
 
-def owned_intervals(
-    windows: Windows, stretches: list[tuple[str, int, int]], lengths: dict[str, int]
-) -> list[tuple[str, int, int, int]]:
-    """Return (chrom, low, high, end): starts in [low, high) are this chunk's, `end` is where their
-    merged interval ends. Padded windows are cut to the chromosome."""
-    found = []
-    for chrom, low, high in stretches:
-        on = windows.chrom == chrom
-        start = np.maximum(windows.start[on], 0)
-        end = np.minimum(windows.end[on], lengths[chrom])
-        for a, b in merge_intervals(start, end).tolist():
-            if a < high and b > low:
-                found.append((chrom, max(a, low), min(b, high), b))
-    return found
-
-
-def spread(values: np.ndarray, windows: Windows, chrom: str, low: int, high: int) -> np.ndarray:
-    """Return (..., high - low) values of chrom:low-high, NaN where no window covers.
-
-    values: (N, ..., K) of the central K bases of each window. Where windows overlap, the nearest
-    centre wins, the earlier one on a tie, as in the bigWig tracks.
-    """
-    kept = values.shape[-1]
-    width = int(windows.end[0] - windows.start[0]) if len(windows) else 0
-    begin = windows.start + width // 2 - kept // 2
-    out = np.full((*values.shape[1:-1], high - low), np.nan)
-    near = np.flatnonzero((windows.chrom == chrom) & (begin < high) & (begin + kept > low))
-    best = np.full(high - low, np.iinfo(np.int64).max)
-    for i in near:
-        a, b = max(int(begin[i]), low), min(int(begin[i]) + kept, high)
-        distance = np.abs(np.arange(a, b) - int(windows.centre[i]))
-        wins = distance < best[a - low : b - low]
-        at = np.flatnonzero(wins) + a
-        out[..., at - low] = values[i][..., at - int(begin[i])]
-        best[at - low] = distance[wins]
-    return out
-
-
 def hits_of_chunk(
     scan: Scan,
     source: SequenceSource,
     intervals: list[tuple[str, int, int, int]],
     attributed: Attributed | None,
+    counts: ChunkCounts,
     *,
     n_threads: int = 1,
-) -> ChunkHits:
-    """Return the hits that start in the chunk, with each target's attribution and fit."""
-    targets = list(attributed.projected) if attributed else []
-    n_null = len(scan.null.names) if scan.null else 0
-    null = {t: HitSums.zeros(n_null) for t in targets}
-    counts = np.zeros(len(scan.model.p_value), dtype=np.int64)
-    tests = np.zeros(len(scan.motifs), dtype=np.int64)
-    tables = [_table(np.empty(0, dtype=_empty_hits(scan)), "", targets, {}, {})]
-    for chrom, low, high, end in intervals:
-        stop = min(end, high + scan.model.overlap_bp)
-        tokens = source.tokens(chrom, low, stop)
-        own = (0, high - low)
-        hits = scan_tokens(scan.model, tokens, own=own, offset=low, n_threads=n_threads)
-        counts += count_hits(scan.model, hits)
-        tests += count_tests(scan.model, tokens, own)
-        sums, fits = {}, {}
-        if attributed and (len(hits) or n_null):
-            copies = None
+    piece_bp: int = PIECE_BP,
+) -> Iterator[pd.DataFrame]:
+    """Yield the hits that start in the chunk, with each target's attribution and fit.
+
+    intervals: of `owned_intervals`; counts: what the hits are added to; piece_bp: bases that are
+    scanned at once, on which no result depends. There is at least one table, possibly empty.
+    """
+    axis = Axis(tuple(source.lengths))
+    along = attributed.along(axis) if attributed else None
+    for pieces in batches(intervals, scan.model.overlap_bp, piece_bp) if intervals else [[]]:
+        joined = Joined.read(pieces, axis, source)
+        hits = joined.own(scan_tokens(scan.model, joined.tokens, n_threads=n_threads))
+        np.add(counts.cells, count_hits(scan.model, hits), out=counts.cells)
+        np.add(counts.n_tests, joined.count_tests(scan.model), out=counts.n_tests)
+        values: dict[str, np.ndarray] = {}
+        if along:
+            parts = joined.within(along.covered)
+            laid = Laid(along, joined if parts == pieces else Joined.read(parts, axis, source))
+            values = _values_of_hits(scan, joined, hits, laid)
             if scan.null:
-                copies = scan_tokens(scan.null, tokens, own=own, offset=low, n_threads=n_threads)
-            for target in targets:
-                track = spread(attributed.projected[target], attributed.windows, chrom, low, stop)
-                sums[target] = hit_attributions(hits, track, low)
-                if copies is not None:
-                    on_grid = np.rint(hit_attributions(copies, track, low) / UNIT) * UNIT
-                    null[target].add(copies["motif_idx"], on_grid)
-                if attributed.hypothetical:
-                    letters = spread(
-                        attributed.hypothetical[target], attributed.windows, chrom, low, stop
-                    )
-                    fits[target] = hit_fits(hits, letters, scan.motifs, low)
-        tables.append(_table(hits, chrom, targets, sums, fits))
-    return ChunkHits(pd.concat(tables, ignore_index=True), counts, tests, null)
+                _add_copies(scan.null, laid, counts.null, n_threads)
+        yield _table(joined, hits, values)
 
 
-def _empty_hits(scan: Scan) -> np.dtype:
-    return scan_tokens(scan.model, np.full(1, 4, dtype=np.uint8)).dtype
+def _values_of_hits(
+    scan: Scan, joined: Joined, hits: np.ndarray, laid: Laid
+) -> dict[str, np.ndarray]:
+    """Return column -> (N,) float64, NaN for hits that no window covers."""
+    piece = joined.piece_of(hits["start"])
+    shift = joined.begins[piece] - joined.at[piece]
+    inside, at = laid.joined.find(hits["start"] + shift, hits["end"] + shift)
+    own = hits[inside]
+    own["end"] += at - own["start"]
+    own["start"] = at
+    columns = {}
+    for target in laid.along.of.targets:
+        found = [hit_attributions(own, laid.projected(target))]
+        letters = laid.hypothetical(target)
+        found += [np.full(len(own), np.nan)] * 2 if letters is None else hit_fits(
+            own, letters, scan.matrices
+        )  # fmt: skip
+        for kind, part in zip(("attribution", "cosine", "projection"), found):
+            columns[f"{kind}_{target}"] = np.full(len(hits), np.nan)
+            columns[f"{kind}_{target}"][inside] = part
+    return columns
 
 
-def _table(hits: np.ndarray, chrom: str, targets: list[str], sums: dict, fits: dict):
-    table = pd.DataFrame({"chrom": np.array([chrom] * len(hits), dtype=object)})
-    for column in ("start", "end", "motif_idx", "strand", "score", "p_value"):
-        table[column] = hits[column]
-    missing = np.full(len(hits), np.nan)
-    for target in targets:
-        table[f"attribution_{target}"] = sums.get(target, missing)
-        cosine, projection = fits.get(target, (missing, missing))
-        table[f"cosine_{target}"], table[f"projection_{target}"] = cosine, projection
-    return table
+def _add_copies(null: Scanned, laid: Laid, sums: dict[str, HitSums], n_threads: int) -> None:
+    """Add the attributions of the copies' matches, which are looked for where there are any."""
+    joined = laid.joined
+    tracks = {target: laid.projected(target) for target in sums}
+    step = STARTS_AT_ONCE if n_threads == 1 else n_threads * THREAD_BLOCK
+    for first in range(0, len(joined.tokens), step):
+        last = min(first + step, len(joined.tokens))
+        copy, start = match_places(null, joined.tokens, first, last, n_threads)
+        own = start < joined.own_ends[joined.piece_of(start)]
+        copy, start = copy[own], start[own]
+        by_width = {int(w): np.flatnonzero(null.widths[copy] == w) for w in np.unique(null.widths)}
+        values = np.empty(len(copy))
+        for target, track in tracks.items():
+            for width, sums_of_spans in _sums_by_width(track, first, last, max(by_width)):
+                if width in by_width:
+                    rows = by_width[width]
+                    values[rows] = sums_of_spans[start[rows] - first]
+            sums[target].add(copy, np.rint(values / UNIT) * UNIT)
+
+
+def _sums_by_width(
+    track: np.ndarray, first: int, last: int, longest: int
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield width and (last - first,) sums of the spans of that width from each start on.
+
+    Base is added to base, so that a sum does not depend on `first`.
+    """
+    n = last - first
+    reached = np.full(n + longest, np.nan)
+    part = track[first : last + longest]
+    reached[: len(part)] = part
+    running = np.zeros(n)
+    for width in range(1, longest + 1):
+        running += reached[width - 1 : width - 1 + n]
+        yield width, running
+
+
+def _table(joined: Joined, hits: np.ndarray, values: dict[str, np.ndarray]) -> pd.DataFrame:
+    piece = joined.piece_of(hits["start"])
+    names = np.array([p.chrom for p in joined.pieces], dtype=object)
+    shift = joined.low[piece] - joined.at[piece]
+    return pd.DataFrame(
+        {
+            "chrom": names[piece],
+            "start": hits["start"] + shift,
+            "end": hits["end"] + shift,
+            "motif_idx": hits["motif_idx"],
+            "strand": np.where(hits["strand"] == "-", "-", "+").astype(object),
+            "score": hits["score"],
+            "p_value": hits["p_value"],
+            **values,
+        }
+    )

@@ -10,18 +10,25 @@ from cisweep.genome.motifs import Motif
 ROWS_AT_ONCE = 64
 
 
+def column_orders(motif: Motif, n: int, seed: int) -> np.ndarray:
+    """Return (n, width) int64: the order of a motif's columns in each of `n` copies.
+
+    `seed` is the run's seed; row k depends on it, the motif's name and width and k alone.
+    """
+    rng = np.random.default_rng(seed_of(seed, "hits", motif.name))
+    return rng.permuted(np.tile(np.arange(motif.width), (n, 1)), axis=1)
+
+
 def shuffled_columns(motif: Motif, n: int, seed: int) -> list[Motif]:
     """Return `n` copies of a motif with its columns in random order, named `name~0`, `name~1`, ….
 
-    `seed` is the run's seed; the order of copy k depends on it, the motif's name and k alone.
-    Information and base content of the matrix stay, its word does not.
+    The orders are those of `column_orders`. Information and base content of the matrix stay, its
+    word does not.
     """
-    copies = []
-    for k in range(n):
-        rng = np.random.default_rng(seed_of(seed, "hits", motif.name, k))
-        pwm = motif.pwm[:, rng.permutation(motif.width)]
-        copies.append(Motif(f"{motif.name}~{k}", motif.alt, pwm, motif.nsites))
-    return copies
+    return [
+        Motif(f"{motif.name}~{k}", motif.alt, motif.pwm[:, order], motif.nsites)
+        for k, order in enumerate(column_orders(motif, n, seed))
+    ]
 
 
 def centred_information(pwm: np.ndarray) -> np.ndarray:

@@ -4,12 +4,13 @@ import ctypes
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from cisweep.analysis.motifs.markov_background import MarkovBackground
 from cisweep.analysis.motifs.score_distribution import (
+    ScanTables,
     ScoreModel,
     background_from_counts,
     prepare_motifs,
@@ -86,21 +87,61 @@ def scan_tokens(
             where="scan_tokens",
             mend="give a range within the tokens",
         )
+    entry, start, loss = _scan_range(model, tokens, first, last, n_threads, portable)
+    order = np.argsort(start * len(model.tables.width) + entry, kind="stable")
+    return _hits(model, entry[order], start[order], loss[order], offset)
+
+
+class Scanned(Protocol):
+    """What a scan reads of motifs made ready: `ScoreModel`, and `copies.Copies`."""
+
+    @property
+    def tables(self) -> ScanTables:
+        """The tables of the kernel."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """A match has a p-value below it."""
+        ...
+
+    @property
+    def widths(self) -> np.ndarray:
+        """(M,) int64."""
+        ...
+
+    @property
+    def n_strands(self) -> int:
+        """How many strands are scanned."""
+        ...
+
+
+def match_places(
+    model: Scanned, tokens: np.ndarray, first: int, last: int, n_threads: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return motif_idx and start, (N,) int64 each and in no order, of matches in tokens (L,) uint8
+    that start in [first, last): those of `scan_tokens`, without what it says of each."""
+    entry, start, _ = _scan_range(model, tokens, first, last, n_threads, portable=False)
+    return entry // model.n_strands, start
+
+
+def _scan_range(
+    model: Scanned, tokens: np.ndarray, first: int, last: int, n_threads: int, portable: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return entry, start and loss of the matches that start in [first, last)."""
     bounds = [(a, min(a + THREAD_BLOCK, last)) for a in range(first, last, THREAD_BLOCK)]
     if n_threads > 1 and len(bounds) > 1:
         with ThreadPoolExecutor(n_threads) as pool:
             parts = list(pool.map(lambda b: _scan_block(model, tokens, *b, portable), bounds))
     else:
         parts = [_scan_block(model, tokens, *b, portable) for b in bounds]
-    entry, start, loss = (
-        np.concatenate([p[i] for p in parts] or [np.empty(0, np.int64)]) for i in range(3)
-    )
-    order = np.argsort(start * len(model.tables.width) + entry, kind="stable")
-    return _hits(model, entry[order], start[order], loss[order], offset)
+    none = np.empty(0, np.int64)
+    entry, start, loss = (np.concatenate([none, *(p[i] for p in parts)]) for i in range(3))
+    return entry, start, loss
 
 
 def _scan_block(
-    model: ScoreModel, tokens: np.ndarray, first: int, last: int, portable: bool
+    model: Scanned, tokens: np.ndarray, first: int, last: int, portable: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return entry, start and loss of the hits that start in [first, last)."""
     t = model.tables
@@ -145,11 +186,19 @@ def count_tests(
     first, last = (0, len(tokens)) if own is None else own
     known = np.concatenate([[0], (tokens < 4).astype(np.int8), [0]])
     edges = np.flatnonzero(np.diff(known))
-    begin, end = edges[::2], edges[1::2]  # runs without N
+    return tests_of_runs(model, np.maximum(edges[::2], first), edges[1::2], last)
+
+
+def tests_of_runs(
+    model: ScoreModel, begin: np.ndarray, end: np.ndarray, last: int | np.ndarray
+) -> np.ndarray:
+    """Return (M,) int64, how many (position, strand) are tested of each motif in runs without N.
+
+    begin, end: (R,) bounds of the runs; last: where the starts that count end, of all or of each.
+    """
     widths, which = np.unique(model.widths, return_inverse=True)
-    low = np.maximum(begin, first)
     windows = [
-        np.maximum(np.minimum(end - width + 1, last) - low, 0).sum() for width in widths.tolist()
+        np.maximum(np.minimum(end - width + 1, last) - begin, 0).sum() for width in widths.tolist()
     ]
     return np.array(windows, dtype=np.int64)[which] * model.n_strands
 

@@ -62,6 +62,14 @@ class HitGather:
             table[f"best_{target}"] = best
         return table
 
+    def selected(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+        """Yield the rows that lie in an explained window: they have an attribution."""
+        for table in tables:
+            known = np.zeros(len(table), dtype=bool)
+            for target in self.targets:
+                known |= table[f"attribution_{target}"].notna().to_numpy()
+            yield table[known]
+
     def winners(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Yield, of finished blocks, the hits that a browser shows: one a place.
 
@@ -143,15 +151,3 @@ def _last_gap(table: pd.DataFrame) -> int:
     gap[1:] |= start[1:] >= reach[:-1]
     rows = np.flatnonzero(gap)
     return int(rows[-1])
-
-
-def merge_sums(parts: Iterable[HitSums]) -> HitSums:
-    """Return the sums over all chunks; exact, so in any order."""
-    merged = None
-    for part in parts:
-        if merged is None:
-            merged = HitSums(part.count.copy(), part.total.copy())
-        else:
-            merged.count += part.count
-            merged.total += part.total
-    return merged if merged is not None else HitSums.zeros(0)

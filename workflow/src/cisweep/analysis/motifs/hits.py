@@ -1,12 +1,9 @@
 """What hits carry: attributions, how well the matrix fits them, overlaps resolved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from cisweep.analysis.motifs.families import centred_information
-from cisweep.genome.motifs import Motif
 
 
 def hit_attributions(hits: np.ndarray, attribution: np.ndarray, offset: int = 0) -> np.ndarray:
@@ -57,14 +54,27 @@ class HitSums:
         return np.divide(self.total, self.count, out=none, where=self.count > 0)
 
 
+def merge_sums(parts: Iterable[HitSums]) -> HitSums:
+    """Return the sums over all chunks; exact, so in any order."""
+    merged = None
+    for part in parts:
+        if merged is None:
+            merged = HitSums(part.count.copy(), part.total.copy())
+        else:
+            merged.count += part.count
+            merged.total += part.total
+    return merged if merged is not None else HitSums.zeros(0)
+
+
 def hit_fits(
-    hits: np.ndarray, hypothetical: np.ndarray, motifs: Sequence[Motif], offset: int = 0
+    hits: np.ndarray, hypothetical: np.ndarray, matrices: Sequence[np.ndarray], offset: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how the hits' matrices fit hypothetical attributions: cosines and projections.
 
     Parameters: `hits` with motif_idx, strand, start, end; `hypothetical` (4, L) of one target in
-    + orientation, whose first position has coordinate `offset`. The attributions are centred
-    over the four bases, the matrix is `centred_information`, flipped on both axes for - hits.
+    + orientation, whose first position has coordinate `offset`; `matrices`, each motif's
+    `families.centred_information`, (4, width). The attributions are centred over the four bases,
+    the matrix is flipped on both axes for - hits.
     Both results are (N,) float64. The cosine is that of the span's attributions and the matrix. The
     projection is their product over the matrix's length, in the target's unit: what of the
     attributions has the matrix's shape. It is large only where the model reads the span and reads
@@ -78,12 +88,12 @@ def hit_fits(
     inside = (start >= 0) & (hits["end"] - offset <= track.shape[1])
     cosine, projection = np.full(len(hits), np.nan), np.full(len(hits), np.nan)
     order = np.argsort(hits["motif_idx"], kind="stable")
-    bounds = np.searchsorted(hits["motif_idx"][order], np.arange(len(motifs) + 1))
+    bounds = np.searchsorted(hits["motif_idx"][order], np.arange(len(matrices) + 1))
     for m in np.unique(hits["motif_idx"]).tolist():
         rows = order[bounds[m] : bounds[m + 1]]
         rows = rows[inside[rows]]
-        matrix = centred_information(motifs[m].pwm)
-        spans = track[:, start[rows, None] + np.arange(motifs[m].width)]
+        matrix = matrices[m]
+        spans = track[:, start[rows, None] + np.arange(matrix.shape[1])]
         # One row per hit: its sum runs in the same order however many hits there are.
         flat = np.ascontiguousarray(spans.transpose(1, 0, 2)).reshape(len(rows), matrix.size)
         minus = (hits["strand"][rows] == "-")[:, None]

@@ -32,6 +32,10 @@ _BITS = 8
 _NULL_WINDOWS = 40
 """Shuffled windows that there are at least, in units of 1 / fdr. One seqlet in ten windows, where
 no decoy is as good, then has a rate of (1 / 40) x fdr x 10, a quarter of what is asked."""
+_ENOUGH = 400
+"""Shuffled windows beyond which more are not explained, in the same units, however many windows the
+run has. One seqlet in ten windows then has (400 / 10) decoys at the rate that is asked for, whose
+number varies by a sixth."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,10 @@ class NullSize:
 
     @classmethod
     def of(cls, n_windows: int, fdr: float, most: int) -> "NullSize":
-        """Return the size of the null of a run of `n_windows` windows, about `most` in all."""
-        wanted = min(math.ceil(_NULL_WINDOWS / fdr), most)
+        """Return the size of the null of a run of `n_windows` windows, about `most` at the most."""
+        wanted, enough = (min(math.ceil(x / fdr), most) for x in (_NULL_WINDOWS, _ENOUGH))
         draws = max(1, min(math.ceil(wanted / max(n_windows, 1)), most // max(n_windows, 1)))
-        share = min(1.0, most / max(n_windows, 1))
+        share = min(1.0, enough / max(n_windows, 1))
         # Two digits, so that a few windows more or less do not make every shuffle anew.
         digits = 1 - math.floor(math.log10(share))
         return cls(draws, math.floor(share * 10**digits + 1e-9) / 10**digits)
