@@ -7,7 +7,37 @@ DROPPED_REGIONS = Product(
     "Every region, variant and sequence without a result, and why.",
     DROPPED,
 )
+FIGURE_DATA = (
+    Field("panel", "text", "title or axes of the panel"),
+    Field("series", "text", "name in the legend; the base of a logo"),
+    Field("kind", "text", "`line`, `point`, `bar`, `cell`, `letter`, `band`"),
+    Field("x", "float64", "place on the axis, in its unit; of a cell its column, from 0"),
+    Field("y", "float64", "place or height, in the axis's unit; of a cell its row, from 0"),
+    Field("value", "float64", "of a cell, or of what a point's colour shows; of a bar its width"),
+    Field("name", "text", "what the axis calls x or y, where it has words"),
+)
+_OF_STEPS = "it is a figure of a step"
+
+
+def _copies(folder: str) -> tuple[Product, ...]:
+    """Return what stands beside each SVG of a folder (plot/saving.py)."""
+    return (
+        Product(f"{folder}/<figure>.png", "The SVG of that name, for slides.", when=_OF_STEPS),
+        Product(f"{folder}/<figure>.pdf", "The same, for papers.", when=_OF_STEPS),
+        Product(
+            f"{folder}/<figure>.tsv",
+            "The numbers that it shows, one row a point, bar, cell or letter.",
+            FIGURE_DATA,
+            when=_OF_STEPS,
+        ),
+    )
+
+
 PRODUCTS = (
+    *_copies("<model>/figures"),
+    *_copies("design/figures"),
+    *_copies("train/<trained>"),
+    *_copies("train"),
     DROPPED_REGIONS,
     Product(
         "provenance.json",
