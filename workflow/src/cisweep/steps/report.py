@@ -36,7 +36,7 @@ class ReportConfig(StepConfig):
     explorer_mb: float = Field(4.0, ge=0, le=100, allow_inf_nan=False)
     """MB of tracks in the page's explorer; a larger run shows its strongest regions. 0: no
     explorer."""
-    genes: Path | None = Field(None, examples=["genes.gtf.gz"])
+    genes: Path | None = None
     """GTF of the genome's genes, plain or gzip, for a track of the explorer."""
     hub: HubConfig | None = None
     """Write a UCSC track hub into browser/: hub.txt, genomes.txt, trackDb.txt and their pages."""
