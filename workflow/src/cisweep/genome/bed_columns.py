@@ -19,6 +19,7 @@ BLOCK_BYTES = 1 << 19
 _PLAIN = bytes([9, 10, *range(32, 127)])
 _TAB, _LINE_END, _SPACE = b"\t\n "
 _DIGITS_MAX = 15
+_LINE_MAX = 1 << 16
 _NAME_MAX = 64  # letters of a chromosome's name
 _STRANDS = np.full(256, ".", dtype=object)
 _STRANDS[ord("+")], _STRANDS[ord("-")] = "+", "-"
@@ -97,8 +98,8 @@ def _blocks(file) -> Iterator[bytes]:
             rest = tail
         else:
             rest += block
-        if len(rest) > BLOCK_BYTES:
-            raise _NotPlainError  # no line of a BED is as long
+        if len(rest) > _LINE_MAX:
+            raise _NotPlainError
     if rest:
         yield rest + b"\n"
 
