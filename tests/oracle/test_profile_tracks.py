@@ -163,11 +163,11 @@ def test_what_the_model_must_have(config, track, said):
 
 
 def test_rows_of_a_track_lie_in_the_middle_of_their_windows(tmp_path, config, data):
-    windows, tokens = data
+    windows, _ = data
     values = np.random.default_rng(0).random((9, 2, 12)).astype(np.float32)
     path, scalars = tmp_path / "p.h5", np.zeros((9, 1), np.float32)
-    with PredictionWriter(path, W, ["a"], {}, {"t": (2, 12)}) as writer:
-        writer.append(windows, tokens, scalars, scalars, {"t": values})
+    with PredictionWriter(path, windows, ["a"], {}, {"t": (2, 12)}) as writer:
+        writer.append(windows, scalars, scalars, {"t": values})
     track = TrackConfig(name="t", tasks=[0, 1], bin_bp=2)
     ((spans, bases),) = counts_blocks(path, track, 1)
     assert (spans.start - windows.start == 20).all() and (windows.end - spans.end == 20).all()

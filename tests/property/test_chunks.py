@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.contracts import Windows, digest, seed_of, window_seeds
-from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
+from cisweep.plan.chunks import Layout, chunk_id, chunk_index, stream_digest, windows_digest
 
 LENGTHS = {"chr2": 300, "chr1": 170, "chrM": 16}
 
@@ -56,6 +56,31 @@ def test_bins_cover_each_base_once(chunk_bp):
             seen[name][low:high] += 1
     assert all((counts == 1).all() for counts in seen.values())
     assert layout.stretches(layout.n_bins) == []
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=30), st.integers(1, 90))
+@settings(deadline=None)
+def test_stretches_are_those_of_a_loop_over_all_chromosomes(lengths, chunk_bp):
+    layout = Layout({f"c{i}": length for i, length in enumerate(lengths)}, chunk_bp)
+    for index in range(layout.n_bins + 1):
+        at, wanted = 0, []
+        for i, length in enumerate(lengths):
+            low = max(index * chunk_bp - at, 0)
+            high = min((index + 1) * chunk_bp - at, length)
+            wanted += [(f"c{i}", low, high)] if low < high else []
+            at += length
+        assert layout.stretches(index) == wanted
+
+
+@given(sorted_windows(), st.lists(st.integers(0, 30), min_size=1, max_size=3))
+@settings(deadline=None)
+def test_a_hash_of_blocks_is_that_of_the_whole(windows, cuts):
+    named = Windows.build(
+        windows.chrom, windows.start, windows.end, None, [f"n'é{i}" for i in range(len(windows))]
+    )
+    edges = [0, *sorted(cut % (len(named) + 1) for cut in cuts), len(named)]
+    parts = [named.take(slice(a, b)) for a, b in zip(edges, edges[1:])]
+    assert stream_digest(lambda: iter(parts)) == windows_digest(named)
 
 
 @given(sorted_windows(), st.integers(20, 700), st.integers(0, 299))

@@ -1,5 +1,6 @@
 """Regions to windows against brute force; intervals; tiles; BED files."""
 
+import dataclasses
 import gzip
 import re
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cisweep.errors import RegionError
+from cisweep.genome import bed_columns, regions
 from cisweep.genome.regions import (
     Regions,
     WindowPolicy,
@@ -56,11 +58,11 @@ def made(given_rows) -> Regions:
 @given(rows, st.integers(1, 40), st.sampled_from(["drop", "pad"]), intervals)
 @settings(max_examples=150, deadline=None)
 def test_windows_and_reasons_are_those_of_a_loop(given_rows, width, edge, black):
-    regions = made(given_rows)
+    given_regions = made(given_rows)
     merged = merge_intervals(*(np.array(v, dtype=np.int64) for v in zip(*black))) if black else None
     blacklist = {} if merged is None else {"chr1": merged}
     policy = WindowPolicy(width, edge, "chr[0-9]+", blacklist=blacklist)
-    windows, dropped = to_windows(regions, LENGTHS, policy)
+    windows, dropped = to_windows(given_regions, LENGTHS, policy)
 
     wanted, reasons, seen = [], [], set()
     order = []
@@ -166,6 +168,86 @@ def test_a_summit_outside_its_peak_is_refused(tmp_path, summit):
     )
 
 
+CHROMS = ["chr1", "chr2", "c", "trac", "brow", "chromosome_10_random", "b"]
+COMMENTS = ["#c", "track name=x", "browser", "tracks\t1\t2"]
+plain_rows = st.tuples(
+    st.sampled_from(CHROMS),
+    st.integers(0, 10**9).map(str),
+    st.sampled_from(["1000000001", "2000000000", "123456789012345"]),
+    st.text(st.sampled_from('ab_ 1#."'), max_size=9),
+    st.sampled_from(["0", ".", "-3.5"]),
+    st.sampled_from(["+", "-", ".", "*"]),
+    *[st.just("1")] * 3,
+    st.sampled_from(["0", "17"]),
+)
+odd_lines = st.sampled_from(
+    [
+        "",
+        "  ",
+        "chr1 3 9",
+        "chr1\t3",
+        "chr1\t9\t7",
+        "chr1\t1e3\t2000",
+        "chr1\t-4\t7",
+        "c\t1\t2\t\té",
+    ]
+    + [
+        "c\t1\t2\tn\t0\tx",
+        "c\t1\t2\tn\t0\t+-",
+        "c\t\t2",
+        " c\t1\t2",
+        "é\t1\t2",
+        "c\t1\t2\ta\rb",
+        "c\t1\t2\r",
+    ]
+)
+
+
+@st.composite
+def bed_lines(draw):
+    """Lines of a BED and whether columns can be read from them: most often they can."""
+    n = draw(st.sampled_from([3, 4, 5, 6, 10]))
+    lines = ["\t".join(row[:n]) for row in draw(st.lists(plain_rows, max_size=12))]
+    for more in (COMMENTS, *([odd_lines] if draw(st.integers(0, 3)) == 0 else [])):
+        more = st.sampled_from(more) if more is COMMENTS else more
+        for line in draw(st.lists(more, max_size=2)):
+            lines.insert(draw(st.integers(0, len(lines))), line)
+    return lines
+
+
+@given(bed_lines(), st.booleans(), st.integers(1, 200), st.booleans())
+@settings(deadline=None, max_examples=300)
+def test_a_bed_read_by_columns_is_that_read_by_lines(tmp_path_factory, lines, end, size, summits):
+    """Whatever the blocks; a file that lines refuse is refused with their words."""
+    path = tmp_path_factory.mktemp("bed") / "r.bed"
+    path.write_text("\n".join(lines) + "\n" * end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bed_columns, "BLOCK_BYTES", size)
+        found = _outcome(lambda: read_bed(path, summits))
+        patch.setattr(regions, "plain_columns", lambda *_: None)
+        assert found == _outcome(lambda: read_bed(path, summits))
+
+
+def _outcome(read):
+    try:
+        got = read()
+    except RegionError as error:
+        return str(error)
+    return [getattr(got, f.name).tolist() for f in dataclasses.fields(got)]
+
+
+def test_a_plain_bed_is_read_by_columns(tmp_path):
+    """The lines' way is the slow one: this is not to fall into it unseen."""
+    path = tmp_path / "r.narrowPeak.gz"
+    rows = "".join(f"chr{i % 3}\t{i}\t{i + 9}\tp{i}\t0\t+\t1\t2\t3\t4\n" for i in range(5))
+    path.write_bytes(gzip.compress(f"track x\n#y\n{rows}".encode()))
+    found = bed_columns.plain_columns(path, summits=True)
+    assert found is not None and found.line.tolist() == [3, 4, 5, 6, 7]
+    assert found.name[1:3].tolist() == ["p1", "p2"] and found.name[4] == "p4"
+    assert found.chrom.tolist() == ["chr0", "chr1", "chr2", "chr0", "chr1"]
+    assert found.summit.tolist() == [4] * 5
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -213,8 +295,8 @@ def test_blacklists_are_joined(tmp_path):
 
 
 def test_windows_with_too_many_n_have_a_row():
-    regions = made([("chr1", 50, 10, "+"), ("chr1", 70, 10, ".")])
-    windows, _ = to_windows(regions, LENGTHS, WindowPolicy(10))
+    given_regions = made([("chr1", 50, 10, "+"), ("chr1", 70, 10, ".")])
+    windows, _ = to_windows(given_regions, LENGTHS, WindowPolicy(10))
     tokens = np.zeros((2, 10), dtype=np.uint8)
     tokens[1, :3] = 4
     kept, left, dropped = drop_n(windows, tokens, 0.2)
@@ -225,8 +307,8 @@ def test_windows_with_too_many_n_have_a_row():
 
 
 def test_too_many_dropped_is_an_error():
-    regions = made([("chrX", 5, 10, "."), ("chrX", 6, 10, "."), ("chr1", 50, 10, ".")])
-    _, dropped = to_windows(regions, LENGTHS, WindowPolicy(10))
+    given_regions = made([("chrX", 5, 10, "."), ("chrX", 6, 10, "."), ("chr1", 50, 10, ".")])
+    _, dropped = to_windows(given_regions, LENGTHS, WindowPolicy(10))
     check_dropped(3, dropped, 0.7, "x.bed")
     said = r"2 of 3 regions are dropped \(unknown_chromosome 2, the first: .*not in the genome's"
     with pytest.raises(RegionError, match=said):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cisweep.plan import plan as plan_module
 from cisweep.plan.contents.design import design_chunks, design_key, designs_key
 from cisweep.plan.contents.ism import IsmRegions
 from cisweep.plan.plan import Plan
@@ -196,3 +197,22 @@ def test_a_run_without_any_region_has_one_empty_chunk(root, genome):
     assert made.chunks("ctcf_pu1") == ["c000000"]
     assert [len(part) for part in made.windows("ctcf_pu1", "c000000")] == [0, 0]
     assert made.chunk_key("ctcf_pu1", "c000000") and len(made.dropped("ctcf_pu1")) == 1
+
+
+def test_only_jobs_of_regions_read_them(root, genome, monkeypatch):
+    """A job of tracks or figures is planned without the BED, however long it is."""
+    path = bed(genome, "r.bed", ("c", 1500, 1510), ("c", 2500, 2510))
+    bed(genome, "black.bed", ("c", 1, 2))
+    read, bed_of = [], plan_module.read_bed
+    monkeypatch.setattr(plan_module, "read_bed", lambda path: read.append(path) or bed_of(path))
+    made = plan(root, genome, regions={"bed": str(path)})
+    made.products(), made.config_hash, made.settings("predict", "ctcf_pu1")
+    assert read == []
+    made.chunk_key("ctcf_pu1", "c000001"), made.regions_hash, made.regions_hash
+    assert read == [path]
+
+
+def test_no_rule_asks_for_the_regions_before_its_jobs_are_planned(root):
+    """What stands in a rule without a function is worked out by each job of every rule."""
+    rules = "".join(path.read_text() for path in (root / "workflow/rules").glob("*.smk"))
+    assert "=PLAN.regions_hash" not in rules and "=PLAN.config_hash" not in rules

@@ -1,13 +1,22 @@
 """HDF5 products: merging is concatenation, with the same bytes however the rows were split."""
 
+import re
+
 import h5py
 import numpy as np
 import pytest
 
+from cisweep import __version__
 from cisweep.contracts import Windows
 from cisweep.errors import ProductError
 from cisweep.outputs import h5
 from cisweep.outputs.h5 import Column, RowWriter, merge, n_rows, open_rows, read_windows
+from cisweep.outputs.predictions import (
+    PredictionWriter,
+    merge_predictions,
+    open_predictions,
+    predictions_at,
+)
 
 ATTRS = {"settings": "abc", "seed": 3, "more": {"a": [1, 2]}}
 
@@ -77,7 +86,7 @@ def test_left_out_columns_and_blocks(tmp_path):
         found = list(h5.blocks(file, ["predictions/t", "regions/chrom"], size=20))
         assert [len(v["predictions/t"]) for _, v in found] == [20, 20, 10]
         assert found[0][1]["regions/chrom"][0] == "chr1"
-    blocks = list(h5.prediction_blocks(tmp_path / "p.h5", "t"))
+    blocks = list(h5.track_blocks(tmp_path / "p.h5", "predictions/t"))
     assert blocks[0][0].keys() == windows.keys()
     np.testing.assert_array_equal(blocks[0][1], values["predictions/t"])
 
@@ -97,5 +106,91 @@ def test_broken_and_foreign_files_are_errors(tmp_path):
         open_rows(tmp_path / "x.h5")
     with h5py.File(tmp_path / "y.h5", "w") as file:
         file.attrs["schema_version"] = 99
-    with pytest.raises(ProductError, match="schema version 99, this cisweep reads 1"):
+    with pytest.raises(ProductError, match="schema version 99; this cisweep .* reads 1"):
         open_rows(tmp_path / "y.h5")
+
+
+def table_of(n: int) -> tuple[Windows, np.ndarray, np.ndarray]:
+    """Windows on two chromosomes with names of all lengths, predictions of two targets, tracks."""
+    windows, _ = rows_of(n)
+    windows.chrom[n // 2 :] = "chromosome_2"
+    windows.name[: n // 2] = "é"
+    rng = np.random.default_rng(1)
+    return windows, rng.random((n, 2), np.float32), rng.random((n, 2, 3), np.float32)
+
+
+def predicted(path, rows, tracks=False):
+    windows, values, profiles = rows
+    shapes = {"p": (2, 3)} if tracks else {}
+    with PredictionWriter(path, windows, ["a", "b"], ATTRS, shapes) as writer:
+        writer.append(windows, values, 1 - values, {"p": profiles})
+    return path
+
+
+@pytest.mark.parametrize("tracks", [False, True])
+@pytest.mark.parametrize("cuts", [[], [0, 0], [1], [2500, 2501], [1024, 4095, 4097]])
+def test_merged_predictions_have_the_same_bytes(tmp_path, cuts, tracks):
+    n = 5000
+    rows = table_of(n)
+    edges = [0, *cuts, n]
+    parts = [
+        predicted(
+            tmp_path / f"p{i}.h5", (rows[0].take(slice(a, b)), *(v[a:b] for v in rows[1:])), tracks
+        )
+        for i, (a, b) in enumerate(zip(edges, edges[1:]))
+    ]
+    assert merge_predictions(parts, tmp_path / "merged.h5", ATTRS) == n
+    whole = tmp_path / "whole.h5"
+    merge_predictions([predicted(tmp_path / "one.h5", rows, tracks)], whole, ATTRS)
+    assert (tmp_path / "merged.h5").read_bytes() == whole.read_bytes()
+    with open_predictions(whole) as file:
+        found = read_windows(file)
+        assert found.keys() == rows[0].keys() and list(found.name) == list(rows[0].name)
+        assert file["regions/chrom"].asstr()[-1] == "chromosome_2" and "tokens" not in file
+        np.testing.assert_array_equal(file["predictions/b"][:], rows[1][:, 1])
+        assert file["predictions/b"].chunks == (4096,)
+        if tracks:
+            np.testing.assert_array_equal(file["predictions/p"][:], rows[2])
+            assert file["predictions/p"].chunks == (32, 2, 3)
+
+
+def test_a_window_of_tiles_takes_few_bytes(tmp_path):
+    n = 40_000
+    start = np.arange(n) * 100
+    windows = Windows.build(["chr1"] * n, start, start + 200)
+    values = np.random.default_rng(0).normal(-4, 2, (n, 2)).astype(np.float32)
+    path = tmp_path / "p.h5"
+    with PredictionWriter(path, windows, ["a", "b"], ATTRS) as writer:
+        writer.append(windows, values, 0 * values)
+    assert path.stat().st_size < 10 * n
+
+
+@pytest.mark.parametrize("absent", [np.nan, -np.inf])
+def test_predictions_of_chosen_windows(tmp_path, absent):
+    windows = Windows.build(
+        np.repeat(["c1", "c2"], 40), [*range(-5, 35), *range(40)], [*range(2, 42), *range(7, 47)],
+        ["+", "-"] * 40,
+    )  # fmt: skip
+    values = np.arange(160, dtype=np.float32).reshape(80, 2)
+    path = predicted(tmp_path / "p.h5", (windows, values, None))
+    others = Windows.build(["c0", "c2", "c2"], [0, 0, 1], [7, 8, 8], ["+", "+", "+"])
+    some = np.random.default_rng(0).permutation(80)[:30]
+    asked = Windows.concatenate([others, windows.take(some)])
+    known = dict(zip(windows.keys(), values[:, 1]))
+    keys = asked.keys()
+    wanted = [known.get(key, absent) for key in keys]
+    np.testing.assert_array_equal(predictions_at(path, "b", asked, absent), wanted)
+    assert not len(predictions_at(path, "b", Windows.build([], [], [])))
+
+
+def test_predictions_of_an_older_layout_say_who_wrote_them(tmp_path):
+    with RowWriter(tmp_path / "p.h5", COLUMNS, {"cisweep_version": "0.0.9"}):
+        pass
+    said = (
+        "p.h5: schema version 1, written by cisweep 0.0.9; "
+        rf"this cisweep \({re.escape(__version__)}\) reads 2"
+    )
+    for read in (open_predictions, lambda path: list(h5.prediction_blocks(path, "t"))):
+        with pytest.raises(ProductError, match=said) as error:
+            read(tmp_path / "p.h5")
+        assert error.value.mend == "delete it and run the workflow again"

@@ -100,6 +100,17 @@ def test_the_strongest_peaks_of_each_target(tmp_path):
     assert strongest_peaks(peaks, predictions, None).tolist() == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("name", ["a,b", "é", ""])
+def test_peaks_of_any_chromosome_are_read(tmp_path, name):
+    path = tmp_path / "peaks.bed"
+    path.write_text(f"track\t5\t9\t{name}\t0\t.\n#b\t1\t3\tx\t7\t-\n", encoding="utf-8")
+    peaks = read_peaks(path)
+    assert peaks.keys() == ["track:5-9(.)", "#b:1-3(-)"]
+    assert peaks.name.tolist() == [name, "x"]
+    path.write_text("")
+    assert len(read_peaks(path)) == 0
+
+
 def test_a_place_belongs_to_the_strongest_peak_of_its_target_over_it(tmp_path):
     path = tmp_path / "peaks.bed"
     rows = [

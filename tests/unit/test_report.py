@@ -162,9 +162,8 @@ def run(tmp_path, monkeypatch):
     n = 50
     windows = Windows.build(["chr20"] * n, np.arange(n) * 1000, np.arange(n) * 1000 + 200)
     values = np.random.default_rng(0).normal(size=(n, 2)).astype(np.float32)
-    tokens = np.zeros((n, 200), np.uint8)
-    with PredictionWriter(folder / "predictions.h5", 200, ["ctcf", "pu1"], {}) as writer:
-        writer.append(windows, tokens, values, 0 * values)
+    with PredictionWriter(folder / "predictions.h5", windows, ["ctcf", "pu1"], {}) as writer:
+        writer.append(windows, values, 0 * values)
     effect_rows().to_parquet(folder / "marginalize.parquet")
     space = effect_rows(
         motif_a=MOTIF, name_a="CTCF", motif_b=MOTIF, name_b="CTCF", orientation="+-",

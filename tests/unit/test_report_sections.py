@@ -391,8 +391,8 @@ def test_few_predictions_are_listed_with_their_names(folder, names):
     seen = view("predict", {}, "m")
     windows = Windows.build(["chr20"] * 2, [100, 500], [300, 700], name=names)
     values = np.array([[1.5, -2], [3, 4]], np.float32)
-    with PredictionWriter(folder / "m/predictions.h5", 200, ["ctcf", "pu1"], {}) as writer:
-        writer.append(windows, np.zeros((2, 200), np.uint8), values, 0 * values, {})
+    with PredictionWriter(folder / "m/predictions.h5", windows, ["ctcf", "pu1"], {}) as writer:
+        writer.append(windows, values, 0 * values, {})
     rows = cells(section_of(seen))
     assert [r[-2:] for r in rows] == [["1.50", "−2"], ["3", "4"]]
     assert [r[1:-2] for r in rows] == ([["a"], ["b"]] if names[0] else [[], []])

@@ -22,7 +22,7 @@ rule ablate_select:
     params:
         root=root_folder,
         settings=settings("ablate"),
-        regions=PLAN.regions_hash,
+        regions=regions_key,
     script:
         "../../scripts/ablate_select.py"
 

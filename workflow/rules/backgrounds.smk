@@ -26,6 +26,6 @@ rule experiment_backgrounds:
     params:
         root=root_folder,
         settings=lambda wildcards: PLAN.settings(wildcards.experiment, wildcards.model),
-        regions=PLAN.regions_hash,
+        regions=regions_key,
     script:
         "../../scripts/experiment_backgrounds.py"

@@ -130,3 +130,14 @@ def peaks(wildcards):
 def motif_file(wildcards):
     """Return the motif file, if there is one."""
     return [str(PLAN.config.motifs)] if PLAN.config.motifs else []
+
+
+# Of functions Snakemake asks for the jobs that it plans: a job of another rule reads no regions.
+def regions_key(wildcards):
+    """Return the hash of all regions of the run."""
+    return PLAN.regions_hash
+
+
+def config_key(wildcards):
+    """Return the hash of what determines the run's results."""
+    return PLAN.config_hash

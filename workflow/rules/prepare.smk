@@ -51,8 +51,8 @@ rule dropped_regions:
         runtime=30,
     params:
         root=root_folder,
-        settings=PLAN.config_hash,
-        regions=PLAN.regions_hash,
+        settings=config_key,
+        regions=regions_key,
     script:
         "../../scripts/dropped_regions.py"
 
@@ -75,8 +75,8 @@ rule provenance:
         runtime=10,
     params:
         root=root_folder,
-        settings=PLAN.config_hash,
-        regions=PLAN.regions_hash,
+        settings=config_key,
+        regions=regions_key,
         config=PLAN.written_hash,
     script:
         "../../scripts/provenance.py"

@@ -6,6 +6,7 @@ Every region that gets no window has a row and a reason; what cannot be parsed i
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,13 @@ import pandas as pd
 
 from cisweep.contracts import Windows
 from cisweep.errors import CisweepError, RegionError
+from cisweep.genome.bed_columns import Texts, plain_columns
 from cisweep.genome.naming import renaming
 from cisweep.products.base import DROPPED
 from cisweep.textfile import control_letter, read_lines, whole_number
 
 NO_INTERVALS = np.empty((0, 2), dtype=np.int64)
+_ROWS_AT_ONCE = 1 << 16
 DROPPED_COLUMNS = [f.name for f in DROPPED if f.name not in ("step", "model")]
 
 
@@ -25,7 +28,7 @@ DROPPED_COLUMNS = [f.name for f in DROPPED if f.name not in ("step", "model")]
 class Regions:
     """Regions as given: parallel arrays, one row per region, 0-based half-open.
 
-    centre: (N,) int64, (start + end) // 2, or start + column 10 for narrowPeak; row: (N,) line
+    centre: (N,) int64, (start + end) // 2, or start + column 10 for narrowPeak; line: (N,) line
     numbers (1-based, for messages).
     """
 
@@ -33,7 +36,7 @@ class Regions:
     start: np.ndarray
     end: np.ndarray
     strand: np.ndarray
-    name: np.ndarray
+    name: np.ndarray | Texts
     centre: np.ndarray
     line: np.ndarray
 
@@ -68,6 +71,20 @@ def read_bed(path: Path, summits: bool | None = None, key: str = "regions.bed") 
     """
     if not path.is_file():
         raise RegionError("no such BED file", where=str(path), mend=f"correct {key}")
+    summits = ".narrowPeak" in path.name if summits is None else summits
+    found = plain_columns(path, summits)
+    if found is None:
+        return _read_lines(path, summits, key)
+    centre = (found.start + found.end) // 2
+    if found.summit is not None:
+        centre = _centres_of(found.summit, found.start, found.end, found.line, path)
+    return Regions(
+        found.chrom, found.start, found.end, found.strand, found.name, centre, found.line
+    )
+
+
+def _read_lines(path: Path, summits: bool, key: str) -> Regions:
+    """Read a BED line by line: any that is right, and the fault of one that is not."""
     kept = [
         (number, line)
         for number, line in enumerate(read_lines(path, RegionError), 1)
@@ -161,18 +178,23 @@ def _strands(fields: list[list[str]], number: np.ndarray, path: Path) -> np.ndar
     return np.array([s if s in ("+", "-") else "." for s in strand], dtype=object)
 
 
-def _centres(path, fields, number, start, end, summits) -> np.ndarray:
+def _centres(path, fields, number, start, end, summits: bool) -> np.ndarray:
     """Return region centres; a narrowPeak's column 10 is its summit relative to start."""
     centre = (start + end) // 2
-    if not (".narrowPeak" in path.name if summits is None else summits):
+    if not summits:
         return centre
     short = next((n for n, r in zip(number, fields) if len(r) < 10), None)
     if short is not None:
         raise RegionError("a narrowPeak row has 10 columns", where=f"{path}, line {short}")
     summit = _integers([r[9] for r in fields], number, "summit (column 10)", path)
+    return _centres_of(summit, start, end, number, path)
+
+
+def _centres_of(summit, start, end, line, path: Path) -> np.ndarray:
+    """Return the centres of peaks with summits (N,), counted from `start`."""
+    check_summits(summit, start, end, lambda i: f"{path}, line {line[i]}")
     # -1 is the format's word for "no summit called".
-    check_summits(summit, start, end, lambda i: f"{path}, line {number[i]}")
-    return np.where(summit >= 0, start + summit, centre)
+    return np.where(summit >= 0, start + summit, (start + end) // 2)
 
 
 def check_summits(
@@ -278,76 +300,138 @@ def within(intervals: np.ndarray, low: int, high: int) -> np.ndarray:
     return intervals[first : max(first, last)]
 
 
+@dataclass(frozen=True)
+class Placement:
+    """Which regions get a window, and why the others get none.
+
+    rows: (M,) int32, the regions with a window, in genome order; why: (N,) uint8, for each region
+    0, or the number (1-based) of its reason; reasons: (reason, detail).
+    """
+
+    regions: Regions
+    window_bp: int
+    rows: np.ndarray
+    why: np.ndarray
+    reasons: list[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def centre(self) -> np.ndarray:
+        """(M,) int64: the centres of the windows."""
+        return self.regions.centre[self.rows]
+
+    def windows(self, part: slice | np.ndarray = slice(None)) -> Windows:
+        """Return the windows of some of `rows`."""
+        rows, given = self.rows[part], self.regions
+        start = given.centre[rows] - self.window_bp // 2
+        end = start + self.window_bp
+        return Windows(given.chrom[rows], start, end, given.strand[rows], given.name[rows])
+
+    def dropped(self) -> pd.DataFrame:
+        """Return the rows with a reason, in the user's order, with the line they stand on."""
+        rows, given = np.flatnonzero(self.why), self.regions
+        reason, detail = (
+            np.array(texts, dtype=object)[self.why[rows] - 1] for texts in zip(*self.reasons)
+        )
+        where = (f"line {line}: " if line else "" for line in given.line[rows].tolist())
+        return pd.DataFrame(
+            {
+                "chrom": given.chrom[rows],
+                "start": given.start[rows],
+                "end": given.end[rows],
+                "strand": given.strand[rows],
+                "name": given.name[rows],
+                "reason": reason,
+                "detail": [w + d for w, d in zip(where, detail)],
+            },
+            columns=DROPPED_COLUMNS,
+        )
+
+
 def to_windows(
     regions: Regions, lengths: dict[str, int], policy: WindowPolicy
 ) -> tuple[Windows, pd.DataFrame]:
     """Return the windows of `regions` in genome order, and the dropped regions with reasons.
 
+    See `place`.
+    """
+    placed = place(regions, lengths, policy)
+    return placed.windows(), placed.dropped()
+
+
+def place(regions: Regions, lengths: dict[str, int], policy: WindowPolicy) -> Placement:
+    """Return which regions get a window, in genome order, and why the others get none.
+
     A window is centred on its region: it starts at centre - window_bp // 2. Genome order is the
     order of `lengths`, then start, end, strand. Equal windows are kept once (the first row).
     N is not looked at here, since that needs the sequence: see drop_n.
     """
-    half = policy.window_bp // 2
-    start = regions.centre - half
-    windows = Windows(regions.chrom, start, start + policy.window_bp, regions.strand, regions.name)
-    reason = np.full(len(regions), "", dtype=object)
-    detail = np.full(len(regions), "", dtype=object)
+    code, names = pd.factorize(regions.chrom)
+    code = code.astype(np.int32)
+    reasons = [
+        ("unknown_chromosome", "not in the genome's index"),
+        ("excluded_chromosome", f"does not match chroms {policy.chroms}"),
+        ("off_chromosome_end", "its centre is beyond the end of the chromosome"),
+        ("off_chromosome_end", f"a window of {policy.window_bp} bp leaves it"),
+        ("blacklisted", "overlaps the blacklist"),
+        ("duplicate", "an earlier region has the same window"),
+    ]
+    chroms = _Chromosomes(list(names), lengths, policy)
+    why = np.zeros(len(regions), dtype=np.uint8)
+    for begin in range(0, len(regions), _ROWS_AT_ONCE):
+        part = slice(begin, begin + _ROWS_AT_ONCE)
+        why[part] = chroms.why(code[part], regions.centre[part])
+    strand_code, strands = pd.factorize(regions.strand)
+    strand = np.array(["+-.".index(s) for s in strands], dtype=np.int8)[strand_code]
+    del strand_code
+    rows = np.flatnonzero(why == 0).astype(np.int32)
+    # Their centres are in the order of their starts. A stable sort: of equal windows the first
+    # row comes first.
+    keys = (strand, regions.centre, chroms.rank[code])
+    rows = rows[np.lexsort(tuple(key[rows] for key in keys))]
+    again = np.ones(len(rows), dtype=bool)
+    again[:1] = False
+    for key in keys:
+        ordered = key[rows]
+        again[1:] &= ordered[1:] == ordered[:-1]
+    why[rows[again]] = len(reasons)
+    return Placement(regions, policy.window_bp, rows[~again], why, reasons)
 
-    def mark(mask: np.ndarray, why: str, what: str) -> None:
-        mask = mask & (reason == "")
-        reason[mask], detail[mask] = why, what
 
-    names, code = np.unique(regions.chrom.astype(str), return_inverse=True)
-    pattern = re.compile(policy.chroms)
-    known = np.array([n in lengths for n in names], dtype=bool)
-    wanted = np.array([bool(pattern.fullmatch(n)) for n in names], dtype=bool)
-    length = np.array([lengths.get(n, 0) for n in names], dtype=np.int64)
-    rank_of = {name: i for i, name in enumerate(lengths)}
-    rank = np.array([rank_of.get(n, -1) for n in names], dtype=np.int64)
-    if len(regions):
-        mark(~known[code], "unknown_chromosome", "not in the genome's index")
-        mark(~wanted[code], "excluded_chromosome", f"does not match chroms {policy.chroms}")
-        outside = (regions.centre < 0) | (regions.centre >= length[code])
-        mark(outside, "off_chromosome_end", "its centre is beyond the end of the chromosome")
-        if policy.edge == "drop":
-            leaves = (windows.start < 0) | (windows.end > length[code])
-            mark(leaves, "off_chromosome_end", f"a window of {policy.window_bp} bp leaves it")
-        for name, intervals in (policy.blacklist or {}).items():
-            on = regions.chrom == name
-            if on.any():
-                hit = np.zeros(len(regions), dtype=bool)
-                hit[on] = overlaps(intervals, windows.start[on], windows.end[on])
-                mark(hit, "blacklisted", "overlaps the blacklist")
-    strand_rank = np.array(["+-.".index(s) for s in regions.strand], dtype=np.int64)
-    order = np.lexsort((np.arange(len(regions)), strand_rank, windows.start, rank[code]))
-    order = order[reason[order] == ""]
-    key = np.stack([rank[code], windows.start, strand_rank], axis=1)[order]
-    if len(order):
-        again = np.r_[False, (key[1:] == key[:-1]).all(axis=1)]
-        reason[order[again]], detail[order[again]] = (
-            "duplicate",
-            "an earlier region has the same window",
+class _Chromosomes:
+    """What decides over the regions of each chromosome that a file names.
+
+    rank: (n,) int32, the place of each of its names in the genome, -1 for one that is not there.
+    """
+
+    def __init__(self, names: list[str], lengths: dict[str, int], policy: WindowPolicy):
+        self._policy = policy
+        place_of = {name: i for i, name in enumerate(lengths)}
+        self.rank = np.array([place_of.get(name, -1) for name in names], dtype=np.int32)
+        self._length = np.array([lengths.get(name, 0) for name in names], dtype=np.int64)
+        wanted = [re.fullmatch(policy.chroms, name) is not None for name in names]
+        self._wanted = np.array(wanted, dtype=bool)
+        blacklist = policy.blacklist or {}
+        self._black = {i: blacklist[name] for i, name in enumerate(names) if name in blacklist}
+
+    def why(self, code: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Return (N,) uint8: 0, or the number of the first reason to drop a region."""
+        start = centre - self._policy.window_bp // 2
+        end, length = start + self._policy.window_bp, self._length[code]
+        black = np.zeros(len(code), dtype=bool)
+        for i, intervals in self._black.items():
+            on = np.flatnonzero(code == i)
+            black[on] = overlaps(intervals, start[on], end[on])
+        faults = (
+            self.rank[code] < 0,
+            ~self._wanted[code],
+            (centre < 0) | (centre >= length),
+            (self._policy.edge == "drop") & ((start < 0) | (end > length)),
+            black,
         )
-        order = order[~again]
-    return windows.take(order), dropped_table(windows, regions, reason, detail)
-
-
-def dropped_table(windows: Windows, regions: Regions, reason, detail) -> pd.DataFrame:
-    """Return the rows with a reason, in the user's order, with the line they stand on."""
-    rows = np.flatnonzero(reason != "")
-    where = [f"line {regions.line[i]}: " if regions.line[i] else "" for i in rows]
-    return pd.DataFrame(
-        {
-            "chrom": regions.chrom[rows],
-            "start": regions.start[rows],
-            "end": regions.end[rows],
-            "strand": regions.strand[rows],
-            "name": regions.name[rows],
-            "reason": reason[rows],
-            "detail": [w + d for w, d in zip(where, detail[rows])],
-        },
-        columns=DROPPED_COLUMNS,
-    )
+        return np.select(faults, range(1, len(faults) + 1), 0).astype(np.uint8)
 
 
 def drop_n(

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from cisweep.outputs.bigwig import write_bigwig
-from cisweep.outputs.h5 import merge, prediction_blocks
+from cisweep.outputs.h5 import merge
 from cisweep.outputs.mutagenesis import span_blocks, strongest_regions, write_chunk
+from cisweep.outputs.predictions import predictions_at
 from cisweep.outputs.tables import write_dropped
 from cisweep.plan.chunk_windows import ChunkWindows, read_peaks
 from cisweep.plan.contents.ism import IsmRegions, strongest_peaks
@@ -21,13 +22,10 @@ def ism_regions(of: ModelScope, peaks: Path, predictions: Path, bed: Path) -> No
     peaks: peaks.bed; predictions: merged predictions. Writes the chosen lines of peaks.bed.
     """
     step, windows = of.plan.step_config("ism"), read_peaks(peaks)
-    row_of = {key: i for i, key in enumerate(windows.keys())}
-    values_of = {t: np.full(len(windows), -np.inf) for t in of.config.target_names}
-    for target, values in values_of.items():
-        for block, part in prediction_blocks(predictions, target):
-            for key, value in zip(block.keys(), part):
-                if key in row_of:
-                    values[row_of[key]] = value
+    values_of = {
+        target: predictions_at(predictions, target, windows, absent=-np.inf)
+        for target in of.config.target_names
+    }
     rows = strongest_peaks(windows, values_of, step.top_n)
     lines = peaks.read_text().splitlines()
     print(f"{len(rows)} of {len(windows)} peaks")

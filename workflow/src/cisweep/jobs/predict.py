@@ -9,8 +9,13 @@ import pandas as pd
 
 from cisweep.genome.signal import read_signal
 from cisweep.outputs.bigwig import write_bigwig
-from cisweep.outputs.h5 import merge, prediction_blocks
-from cisweep.outputs.predictions import TRACK_ROWS, PredictionWriter, counts_blocks
+from cisweep.outputs.h5 import prediction_blocks
+from cisweep.outputs.predictions import (
+    TRACK_ROWS,
+    PredictionWriter,
+    counts_blocks,
+    merge_predictions,
+)
 from cisweep.outputs.tables import write_dropped, write_product
 from cisweep.plan.chunk_windows import usable_windows
 from cisweep.products.predict import METRICS
@@ -33,19 +38,19 @@ def predict_chunk(of: ChunkScope, device: str, h5: Path, dropped: Path) -> None:
     model = Ensemble.load(config, device, tracks=step.tracks)
     shapes = track_shapes(model)
     size = _TRACK_WINDOWS if shapes else len(found.windows) or 1
-    with PredictionWriter(h5, config.window_bp, config.target_names, of.origin, shapes) as writer:
+    with PredictionWriter(h5, found.windows, config.target_names, of.origin, shapes) as writer:
         for rows in found.windows.blocks(size):
             windows, tokens = found.windows.take(rows), found.tokens[rows]
             inputs = of.plan.inputs(of.model, windows)
             made = predict_windows(model, windows, tokens, inputs, batch_size=step.batch_size)
-            writer.append(windows, tokens, made.mean, made.sd, made.tracks)
+            writer.append(windows, made.mean, made.sd, made.tracks)
     print(f"{len(found.windows)} windows predicted, {len(found.dropped)} regions dropped")
     write_dropped(found.dropped, "predict", of.model, dropped)
 
 
 def predict(chunks: Collection[Path], origin: Mapping[str, Any], h5: Path) -> None:
     """Merge the predictions of all chunks, in genome order; origin: attributes of the file."""
-    print(f"{merge(chunks, h5, origin)} windows")
+    print(f"{merge_predictions(chunks, h5, origin)} windows")
 
 
 def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:

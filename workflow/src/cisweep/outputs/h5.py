@@ -4,6 +4,9 @@ Layout (schema version 1): `regions/{chrom,start,end,strand,name}`, `tokens` uin
 orientation, then one dataset a target. HDF5 chunks of 32 rows, shuffle, gzip 1. Rows are appended
 in fixed blocks whatever the size of the parts, so merged files have the same bytes however the
 run was chunked.
+
+In a table (schema version 2: predictions) a column of one value a window has HDF5 chunks of
+TABLE_ROWS rows, and its texts have the length of the longest, in bytes of UTF-8.
 """
 
 import json
@@ -14,13 +17,18 @@ from typing import Any, Self
 
 import h5py
 import numpy as np
+import pandas as pd
 
+from cisweep import __version__
 from cisweep.contracts import SCHEMA_VERSION, Windows
 from cisweep.errors import ProductError
 from cisweep.products import Product
 
 ROWS_OF_CHUNK = 32
 ROWS_OF_BLOCK = 1024
+TABLE_ROWS = 4096
+TABLE_VERSION = 2
+"""Schema version of a table."""
 
 _TEXT = h5py.string_dtype()
 _REGION_COLUMNS = {
@@ -41,9 +49,20 @@ class Column:
     dtype: Any
 
 
-def region_columns() -> list[Column]:
-    """Return the columns under regions/."""
-    return [Column(f"regions/{name}", (), dtype) for name, dtype in _REGION_COLUMNS.items()]
+def region_columns(longest: Windows | None = None) -> list[Column]:
+    """Return the columns under regions/; longest: the windows of a table, for the length of its
+    texts."""
+    return [
+        Column(f"regions/{name}", (), dtype if longest is None else _fixed(getattr(longest, name)))
+        for name, dtype in _REGION_COLUMNS.items()
+    ]
+
+
+def _fixed(values: np.ndarray) -> Any:
+    """Return the dtype that holds numbers, or texts of the length of the longest."""
+    if values.dtype.kind != "O":
+        return values.dtype
+    return h5py.string_dtype("utf-8", max((len(v.encode()) for v in set(values)), default=1) or 1)
 
 
 def region_rows(windows: Windows) -> dict[str, np.ndarray]:
@@ -52,9 +71,10 @@ def region_rows(windows: Windows) -> dict[str, np.ndarray]:
 
 
 class RowWriter:
-    """Appends rows to the datasets of one HDF5 file, in blocks of ROWS_OF_BLOCK.
+    """Appends rows to the datasets of one HDF5 file, in fixed blocks.
 
-    product: what declares them; raises ProductError where they differ from it.
+    product: what declares them; raises ProductError where they differ from it. version: schema
+    version of the file's layout.
     """
 
     def __init__(
@@ -63,6 +83,7 @@ class RowWriter:
         columns: Sequence[Column],
         attrs: dict[str, Any],
         product: Product | None = None,
+        version: int = SCHEMA_VERSION,
     ):
         if product is not None:
             product.check([c.path for c in columns], str(path))
@@ -70,19 +91,26 @@ class RowWriter:
         self._columns = {c.path: c for c in columns}
         self._held: dict[str, list[np.ndarray]] = {c.path: [] for c in columns}
         self._n_held = 0
-        self._file.attrs["schema_version"] = SCHEMA_VERSION
+        is_table = version == TABLE_VERSION
+        self._block = _rows_of_block(columns, version)
+        self._file.attrs["schema_version"] = version
         for key, value in attrs.items():
             plain = (
                 value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
             )
             self._file.attrs[key] = plain
+        # Their handles are kept: to look one up takes longer than to write a block.
+        self._datasets = {}
         for column in columns:
-            self._file.create_dataset(
+            self._datasets[column.path] = self._file.create_dataset(
                 column.path,
                 shape=(0, *column.shape),
                 maxshape=(None, *column.shape),
                 dtype=column.dtype,
-                chunks=(ROWS_OF_CHUNK, *column.shape),
+                chunks=(
+                    TABLE_ROWS if is_table and not column.shape else ROWS_OF_CHUNK,
+                    *column.shape,
+                ),
                 compression="gzip",
                 compression_opts=1,
                 shuffle=True,
@@ -99,21 +127,22 @@ class RowWriter:
                 f"columns of different lengths: { {k: len(v) for k, v in rows.items()} }"
             )
         for path, values in rows.items():
-            self._held[path].append(np.asarray(values))
+            self._held[path].append(_stored(np.asarray(values), self._columns[path]))
         self._n_held += lengths.pop()
-        if self._n_held >= ROWS_OF_BLOCK:
-            self._flush(self._n_held // ROWS_OF_BLOCK * ROWS_OF_BLOCK)
+        if self._n_held >= self._block:
+            self._flush(self._n_held // self._block * self._block)
 
     def _flush(self, n: int) -> None:
         if n == 0:
             return
         for path, parts in self._held.items():
             values = np.concatenate(parts) if len(parts) > 1 else parts[0]
-            dataset = self._file[path]
-            for begin in range(0, n, ROWS_OF_BLOCK):
-                block = values[begin : min(begin + ROWS_OF_BLOCK, n)]
+            dataset, fixed = self._datasets[path], values.dtype.kind == "S"
+            for begin in range(0, n, self._block):
+                block = values[begin : min(begin + self._block, n)]
                 dataset.resize(dataset.shape[0] + len(block), axis=0)
-                dataset[-len(block) :] = block
+                # Texts of bytes are ASCII to HDF5, which those of the dataset are not.
+                dataset[-len(block) :] = block.astype(dataset.dtype) if fixed else block
             self._held[path] = [values[n:]]
         self._n_held -= n
 
@@ -126,8 +155,25 @@ class RowWriter:
         self._file.close()
 
 
-def open_rows(path: Path) -> h5py.File:
-    """Open an HDF5 product for reading; raises ProductError if it is missing, broken or foreign."""
+def _rows_of_block(columns: Sequence[Column], version: int) -> int:
+    """Return how many rows are held at once: more where none is wide."""
+    is_narrow = version == TABLE_VERSION and not any(column.shape for column in columns)
+    return TABLE_ROWS if is_narrow else ROWS_OF_BLOCK
+
+
+def _stored(values: np.ndarray, column: Column) -> np.ndarray:
+    """Return texts as a column of fixed length holds them; anything else as it is."""
+    if values.dtype.kind != "O" or column.dtype == _TEXT:
+        return values
+    code, texts = pd.factorize(values)
+    return np.array([text.encode() for text in texts], dtype=f"S{column.dtype.itemsize}")[code]
+
+
+def open_rows(path: Path, version: int = SCHEMA_VERSION) -> h5py.File:
+    """Open an HDF5 product for reading; raises ProductError if it is missing, broken or foreign.
+
+    version: the schema version that its reader knows.
+    """
     mend = "delete it and run the workflow again"
     try:
         file = h5py.File(path, "r")
@@ -135,11 +181,14 @@ def open_rows(path: Path) -> h5py.File:
         raise ProductError(
             f"not a readable HDF5 file ({error})", where=str(path), mend=mend
         ) from None
-    version = file.attrs.get("schema_version")
-    if version != SCHEMA_VERSION:
+    found = file.attrs.get("schema_version")
+    if found != version:
+        writer = file.attrs.get("cisweep_version")
         file.close()
         raise ProductError(
-            f"schema version {version}, this cisweep reads {SCHEMA_VERSION}",
+            f"schema version {found}"
+            + (f", written by cisweep {writer}" if writer else "")
+            + f"; this cisweep ({__version__}) reads {version}",
             where=str(path),
             mend=mend,
         )
@@ -148,13 +197,21 @@ def open_rows(path: Path) -> h5py.File:
 
 def read_windows(file: h5py.File, rows: slice = slice(None)) -> Windows:
     """Return the windows of these rows."""
-    group = file["regions"]
-    return Windows(
-        *(
-            group[n].asstr()[rows] if group[n].dtype.kind == "O" else group[n][rows]
-            for n in _REGION_COLUMNS
-        )
-    )
+    return Windows(*(_read(file[f"regions/{name}"], rows) for name in _REGION_COLUMNS))
+
+
+def _raw(dataset: h5py.Dataset, rows: slice) -> np.ndarray:
+    """Return rows of a dataset; texts of fixed length stay bytes."""
+    return dataset.asstr()[rows] if dataset.dtype.kind == "O" else dataset[rows]
+
+
+def _read(dataset: h5py.Dataset, rows: slice) -> np.ndarray:
+    """Return rows of a dataset, texts as str objects, equal ones of a table as one object."""
+    values = _raw(dataset, rows)
+    if values.dtype.kind != "S":
+        return values
+    found, code = np.unique(values, return_inverse=True)
+    return np.array([text.decode() for text in found.tolist()], dtype=object)[code]
 
 
 def n_rows(file: h5py.File) -> int:
@@ -179,44 +236,63 @@ def blocks(
     file: h5py.File, paths: Sequence[str], size: int = ROWS_OF_BLOCK
 ) -> Iterator[tuple[slice, dict]]:
     """Yield (rows, {path: values}) of at most `size` rows at a time."""
-    for begin in range(0, n_rows(file), size):
-        rows = slice(begin, min(begin + size, n_rows(file)))
-        yield (
-            rows,
-            {p: (file[p].asstr() if file[p].dtype.kind == "O" else file[p])[rows] for p in paths},
-        )
+    n, given = n_rows(file), {path: file[path] for path in paths}
+    for begin in range(0, n, size):
+        rows = slice(begin, min(begin + size, n))
+        yield rows, {path: _read(dataset, rows) for path, dataset in given.items()}
 
 
 def merge(
-    parts: Sequence[Path], out: Path, attrs: dict[str, Any], leave_out: Sequence[str] = ()
+    parts: Sequence[Path],
+    out: Path,
+    attrs: dict[str, Any],
+    leave_out: Sequence[str] = (),
+    version: int = SCHEMA_VERSION,
 ) -> int:
     """Write the rows of all parts, in their order, to `out`; return the number of rows.
 
     One block of rows is held at a time. `leave_out`: paths of datasets that are not merged.
+    version: schema version of the parts, and of what is written.
     """
-    with open_rows(parts[0]) as first:
-        columns = [c for c in datasets(first) if c.path not in leave_out]
-    n = 0
-    with RowWriter(out, columns, attrs) as writer:
+    columns = _columns_of(parts, version, leave_out)
+    n, size = 0, _rows_of_block(columns, version)
+    with RowWriter(out, columns, attrs, version=version) as writer:
         for part in parts:
-            with open_rows(part) as file:
-                for _, rows in blocks(file, [c.path for c in columns]):
-                    writer.append(rows)
-                n += n_rows(file)
+            with open_rows(part, version) as file:
+                given, n_own = {c.path: file[c.path] for c in columns}, n_rows(file)
+                for begin in range(0, n_own, size):
+                    rows = slice(begin, min(begin + size, n_own))
+                    writer.append({path: _raw(dataset, rows) for path, dataset in given.items()})
+                n += n_own
     return n
 
 
+def _columns_of(parts: Sequence[Path], version: int, leave_out: Sequence[str]) -> list[Column]:
+    """Return the columns of the first part, its texts as long as the longest of any part."""
+    with open_rows(parts[0], version) as first:
+        columns = [c for c in datasets(first) if c.path not in leave_out]
+    texts = {c.path: 0 for c in columns if c.dtype != _TEXT and c.dtype.kind == "S"}
+    for part in parts if texts else ():
+        with open_rows(part, version) as file:
+            for path, longest in texts.items():
+                texts[path] = max(longest, file[path].dtype.itemsize)
+    return [
+        Column(c.path, c.shape, h5py.string_dtype("utf-8", texts[c.path])) if c.path in texts else c
+        for c in columns
+    ]
+
+
 def track_blocks(
-    path: Path, dataset: str, size: int = ROWS_OF_BLOCK
+    path: Path, dataset: str, size: int = ROWS_OF_BLOCK, version: int = SCHEMA_VERSION
 ) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield (windows, values) of one dataset, block by block, as write_bigwig takes them."""
-    with open_rows(path) as file:
+    with open_rows(path, version) as file:
         for rows, values in blocks(file, [dataset], size):
             yield read_windows(file, rows), values[dataset]
 
 
 def prediction_blocks(
-    path: Path, target: str, size: int = ROWS_OF_BLOCK
+    path: Path, target: str, size: int = TABLE_ROWS
 ) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield (windows, predictions) of one target (or track), block by block."""
-    return track_blocks(path, f"predictions/{target}", size)
+    return track_blocks(path, f"predictions/{target}", size, TABLE_VERSION)

@@ -1,4 +1,5 @@
-"""predictions.h5: `predictions/<target>` and `predictions_sd/<target>`, float32 (N,).
+"""predictions.h5, a table (outputs/h5.py): `predictions/<target>` and `predictions_sd/<target>`,
+float32 (N,).
 
 The tracks of a model are `predictions/<track>`, float32 (N, strands, positions), + orientation.
 """
@@ -7,11 +8,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import h5py
 import numpy as np
+import pandas as pd
 
 from cisweep.config.model import TrackConfig
-from cisweep.contracts import Windows
-from cisweep.outputs.h5 import Column, RowWriter, prediction_blocks, region_columns, region_rows
+from cisweep.contracts import STRANDS, Windows
+from cisweep.outputs.h5 import (
+    TABLE_VERSION,
+    Column,
+    RowWriter,
+    merge,
+    open_rows,
+    prediction_blocks,
+    region_columns,
+    region_rows,
+)
 from cisweep.products.predict import PREDICTIONS
 
 TRACK_ROWS = 128
@@ -21,41 +33,41 @@ TRACK_ROWS = 128
 class PredictionWriter:
     """Appends the predictions of windows.
 
-    length: bases of a window; targets: their names; tracks: name -> (strands, positions).
+    longest: windows whose texts are as long as the longest that will come, for example all of
+    them; targets: their names; tracks: name -> (strands, positions).
     """
 
     def __init__(
         self,
         path: Path,
-        length: int,
+        longest: Windows,
         targets: Sequence[str],
         attrs: dict[str, Any],
         tracks: Mapping[str, tuple[int, int]] | None = None,
     ):
         self._targets, self._tracks = list(targets), dict(tracks or {})
-        columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
+        columns = region_columns(longest)
         for target in self._targets:
             columns += [
                 Column(f"predictions/{target}", (), np.float32),
                 Column(f"predictions_sd/{target}", (), np.float32),
             ]
         columns += [Column(f"predictions/{t}", s, np.float32) for t, s in self._tracks.items()]
-        self._rows = RowWriter(path, columns, attrs, PREDICTIONS)
+        self._rows = RowWriter(path, columns, attrs, PREDICTIONS, TABLE_VERSION)
 
     def append(
         self,
         windows: Windows,
-        tokens: np.ndarray,
         mean: np.ndarray,
         sd: np.ndarray,
         tracks: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         """Add windows.
 
-        tokens: (N, W) uint8, + orientation; mean, sd: (N, T) in the targets' own scale, SD over
-        folds; tracks: name -> (N, strands, positions).
+        mean, sd: (N, T) in the targets' own scale, SD over folds; tracks: name -> (N, strands,
+        positions).
         """
-        rows = {**region_rows(windows), "tokens": tokens}
+        rows = region_rows(windows)
         for i, target in enumerate(self._targets):
             rows[f"predictions/{target}"] = mean[:, i]
             rows[f"predictions_sd/{target}"] = sd[:, i]
@@ -69,6 +81,45 @@ class PredictionWriter:
 
     def __exit__(self, kind, error, trace) -> None:
         self._rows.__exit__(kind, error, trace)
+
+
+def open_predictions(path: Path) -> h5py.File:
+    """Open predictions for reading; raises ProductError as `open_rows` does."""
+    return open_rows(path, TABLE_VERSION)
+
+
+def merge_predictions(parts: Sequence[Path], out: Path, attrs: dict[str, Any]) -> int:
+    """Write the predictions of all chunks, in their order; return the number of windows."""
+    return merge(parts, out, attrs, version=TABLE_VERSION)
+
+
+def predictions_at(path: Path, target: str, windows: Windows, absent: float = np.nan) -> np.ndarray:
+    """Return the prediction of each of `windows` (N,) float64, `absent` where there is none.
+
+    windows: each once, in any order.
+    """
+    codes = {name: i for i, name in enumerate(pd.unique(windows.chrom))}
+    places = _places(windows, codes)
+    order = np.argsort(places)
+    places, end = places[order], windows.end[order]
+    found = np.full(len(windows), absent)
+    for block, values in prediction_blocks(path, target) if len(windows) else ():
+        theirs = _places(block, codes)
+        at = np.minimum(np.searchsorted(places, theirs), len(places) - 1)
+        known = (places[at] == theirs) & (end[at] == block.end)
+        found[order[at[known]]] = values[known]
+    return found
+
+
+def _places(windows: Windows, codes: Mapping[str, int]) -> np.ndarray:
+    """Return (N,) int64, a number for each chromosome, strand and start; -1: none of `codes`."""
+    which, names = pd.factorize(windows.chrom)
+    chrom = np.array([codes.get(name, -1) for name in names], dtype=np.int64)[which]
+    which, strands = pd.factorize(windows.strand)
+    strand = np.array([STRANDS.index(s) for s in strands], dtype=np.int64)[which]
+    # A start may lie before the chromosome, and no chromosome is as long as 2 ** 35.
+    place = ((chrom * len(STRANDS) + strand) << 36) + windows.start + (1 << 35)
+    return np.where(chrom < 0, -1, place)
 
 
 def counts_blocks(

@@ -5,11 +5,13 @@ whose centre lies in its bin. So an inserted row touches one chunk, and tiles, B
 what data select share one layout.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 
 from cisweep.contracts import Windows, digest
 
@@ -37,6 +39,15 @@ class Layout:
         ends = np.cumsum([0, *self.lengths.values()])
         return {name: int(begin) for name, begin in zip(self.lengths, ends)}
 
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.lengths)
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Positions behind the last bases of the chromosomes."""
+        return np.cumsum(list(self.lengths.values()), dtype=np.int64)
+
     @property
     def n_bins(self) -> int:
         """Number of bins, the last one possibly short."""
@@ -44,10 +55,14 @@ class Layout:
 
     def bins_of(self, windows: Windows) -> np.ndarray:
         """Return (N,) int64: the bin of each window's centre."""
-        offsets = self.offsets
-        begin = np.array([offsets[c] for c in windows.chrom], dtype=np.int64)
-        # A padded window's centre is inside its chromosome: to_windows has seen to that.
-        return (begin + windows.centre) // self.chunk_bp
+        return self.bins_at(windows.chrom, windows.centre)
+
+    def bins_at(self, chrom: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Return (N,) int64: the bin of each position `centre` (N,) of a chromosome (N,)."""
+        code, names = pd.factorize(chrom)
+        begin = np.array([self.offsets[c] for c in names], dtype=np.int64)
+        # A padded window's centre is inside its chromosome: `place` has seen to that.
+        return (begin[code] + centre) // self.chunk_bp
 
     def bin_of(self, chrom: str, position: int) -> int:
         """Return the bin of one base."""
@@ -57,20 +72,27 @@ class Layout:
         """Return the parts (chrom, low, high) of chromosomes that lie in bin `index`."""
         low, high = index * self.chunk_bp, (index + 1) * self.chunk_bp
         found = []
-        for name, begin in self.offsets.items():
-            a, b = max(low, begin), min(high, begin + self.lengths[name])
-            if a < b:
-                found.append((name, a - begin, b - begin))
+        for at in range(int(np.searchsorted(self._ends, low, side="right")), len(self._names)):
+            name, end = self._names[at], int(self._ends[at])
+            begin = end - self.lengths[name]
+            if begin >= high:
+                break
+            if begin < end:
+                found.append((name, max(low, begin) - begin, min(high, end) - begin))
         return found
 
     def split(self, windows: Windows) -> dict[str, Windows]:
         """Return chunk id -> its windows, non-empty bins only, in genome order."""
-        bins = self.bins_of(windows)  # ascending, since windows are in genome order
-        found, first = np.unique(bins, return_index=True)
-        bounds = [*first, len(bins)]
-        return {
-            chunk_id(b): windows.take(slice(bounds[i], bounds[i + 1])) for i, b in enumerate(found)
-        }
+        return {chunk: windows.take(rows) for chunk, rows in runs(self.bins_of(windows)).items()}
+
+
+def runs(bins: np.ndarray) -> dict[str, slice]:
+    """Return chunk id -> the rows of it, for the ascending bins of rows in genome order."""
+    first = np.flatnonzero(np.diff(bins, prepend=-1))
+    bounds = [*first.tolist(), len(bins)]
+    return {
+        chunk_id(b): slice(bounds[i], bounds[i + 1]) for i, b in enumerate(bins[first].tolist())
+    }
 
 
 def split_items(sizes_bp: Sequence[int], chunk_bp: int) -> dict[str, range]:
@@ -88,3 +110,18 @@ def split_items(sizes_bp: Sequence[int], chunk_bp: int) -> dict[str, range]:
 def windows_digest(windows: Windows) -> str:
     """Return a hash of the windows and their names: the `params` by which one chunk reruns."""
     return digest(windows.keys(), list(windows.name))
+
+
+def stream_digest(blocks: Callable[[], Iterable[Windows]]) -> str:
+    """Return the `windows_digest` of all windows that `blocks` gives, in whichever blocks they
+    come; it is called twice."""
+    sha = hashlib.blake2b(digest_size=8)
+    for begin, column in (("[", Windows.keys), ("]\x1f[", lambda windows: windows.name.tolist())):
+        sha.update(begin.encode())
+        between = ""
+        for windows in blocks():
+            if len(windows):
+                sha.update((between + repr(column(windows))[1:-1]).encode())
+                between = ", "
+    sha.update(b"]")
+    return sha.hexdigest()

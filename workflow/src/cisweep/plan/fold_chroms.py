@@ -34,8 +34,7 @@ def check_folds(plan: "Plan") -> None:
         return
     for name, model in plan.models.items():
         if plan.given is not None:
-            parts = plan.placed_windows(name).values()
-            check_chroms(name, model, (c for w in parts for c in w.chrom), "regions.bed")
+            check_chroms(name, model, plan.placed_chroms(name), "regions.bed")
         else:
             tile, lengths = plan.config.regions.tile, plan.source.lengths
             asked = [c for c in long_enough(plan, model) if tile.part(0, lengths[c])]

@@ -5,7 +5,7 @@ same config, so no manifest is handed around.
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,9 +22,11 @@ from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.regions import (
     DROPPED_COLUMNS,
     NO_INTERVALS,
+    Placement,
     Regions,
     WindowPolicy,
     check_dropped,
+    place,
     read_bed,
     read_blacklist,
     tiles,
@@ -33,7 +35,14 @@ from cisweep.genome.regions import (
     within,
 )
 from cisweep.genome.signal import check_signal, model_inputs
-from cisweep.plan.chunks import Layout, chunk_id, chunk_index, windows_digest
+from cisweep.plan.chunks import (
+    Layout,
+    chunk_id,
+    chunk_index,
+    runs,
+    stream_digest,
+    windows_digest,
+)
 from cisweep.plan.fold_chroms import check_folds
 from cisweep.plan.made_inputs import with_made
 from cisweep.plan.run_config import load_config, paths_in
@@ -41,6 +50,9 @@ from cisweep.plan.surroundings import check_packages, check_writable
 from cisweep.plan.workload import chosen_chunk_bp
 from cisweep.steps import all_steps
 from cisweep.steps.base import Drops, Step
+
+PLACED_ROWS = 1 << 16
+"""Windows of given regions that are made at once."""
 
 
 @dataclass(frozen=True)
@@ -119,24 +131,37 @@ class Plan:
             return whole_sequences(self.source.lengths)
         return read_bed(self.config.regions.bed) if self.config.regions.bed else None
 
-    @cached_property
-    def _placed(self) -> dict[str, tuple[dict[str, Windows], pd.DataFrame]]:
-        """Model -> (chunk -> windows, dropped rows) of given regions."""
+    def _placed(self, model: str) -> tuple[Placement, dict[str, slice]]:
+        """Return which given regions get a window, and chunk -> the rows of its windows."""
+        return self.once(("placed", model), partial(self._place, model))
+
+    def _place(self, model: str) -> tuple[Placement, dict[str, slice]]:
         given = self.given
         assert given is not None  # tiles are made per chunk
-        found = {}
-        for model in self.models:
-            windows, dropped = to_windows(given, self.source.lengths, self.policy(model))
-            found[model] = (self.layout.split(windows), dropped)
-        return found
+        found = place(given, self.source.lengths, self.policy(model))
+        blocks = (found.rows[i : i + PLACED_ROWS] for i in range(0, len(found), PLACED_ROWS))
+        bins = [self.layout.bins_at(given.chrom[rows], given.centre[rows]) for rows in blocks]
+        return found, runs(np.concatenate([np.zeros(0, np.int64), *bins]))
 
-    def placed_windows(self, model: str) -> dict[str, Windows]:
-        """Return chunk -> windows of given regions."""
-        return self._rows(model)[0]
+    def placed_blocks(self, model: str) -> Iterator[Windows]:
+        """Yield the windows of given regions in genome order, some at once."""
+        placed, _ = self._placed(model)
+        for begin in range(0, len(placed), PLACED_ROWS):
+            yield placed.windows(slice(begin, begin + PLACED_ROWS))
 
-    def _rows(self, model: str) -> tuple[dict[str, Windows], pd.DataFrame]:
-        """Return chunk -> windows, and the dropped rows, of given regions."""
-        return self._placed[model]
+    def placed_centres(self, model: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return chromosome and centre (N,) of the windows of given regions, in genome order."""
+        placed, _ = self._placed(model)
+        return placed.regions.chrom[placed.rows], placed.centre
+
+    def placed_chroms(self, model: str) -> list[str]:
+        """Return the chromosomes on which windows of given regions lie, in genome order."""
+        placed, _ = self._placed(model)
+        return pd.unique(placed.regions.chrom[placed.rows]).tolist()
+
+    def _of_chunk(self, model: str, chunk: str) -> Windows:
+        placed, parts = self._placed(model)
+        return placed.windows(parts.get(chunk, slice(0)))
 
     def _tiles(self, model: str, chrom: str, low: int, high: int) -> tuple[Windows, pd.DataFrame]:
         policy, stride = self.policy(model), self.config.regions.tile.stride_bp
@@ -190,7 +215,7 @@ class Plan:
     def _find_chunks(self, model: str) -> list[str]:
         if self.given is not None:
             # Where all regions are dropped, one empty chunk gives each step its product.
-            return list(self._rows(model)[0]) or [chunk_id(0)]
+            return list(self._placed(model)[1]) or [chunk_id(0)]
         if not any(self.wanted(name) for name in self.source.lengths):
             raise ConfigError(
                 f"no chromosome of the genome matches {self.config.regions.chroms!r} (there are: "
@@ -213,23 +238,20 @@ class Plan:
         """Return a chunk's windows (before N is looked at) and, for tiles, its dropped rows."""
         if self.given is None:
             return self._tiled(model, chunk)
-        rows = self._rows(model)[0]
-        none = Windows.build([], [], [])
-        return rows.get(chunk, none), pd.DataFrame(columns=DROPPED_COLUMNS)
-
-    def all_given(self, model: str) -> Windows:
-        """Return the windows of all given regions, in genome order."""
-        return Windows.concatenate(list(self._rows(model)[0].values()))
+        return self._of_chunk(model, chunk), pd.DataFrame(columns=DROPPED_COLUMNS)
 
     def windows_between(self, model: str, chrom: str, low: int, high: int) -> Windows:
         """Return the windows whose centre lies in [low, high) of a chromosome, in genome order."""
         if self.given is None:
             return self._tiles(model, chrom, low, high)[0]
         first, last = (self.layout.bin_of(chrom, at) for at in (low, high - 1))
-        near = (self._rows(model)[0].get(chunk_id(i)) for i in range(first, last + 1))
-        found = Windows.concatenate([w for w in near if w is not None])
-        centre = found.centre
-        return found.take((found.chrom == chrom) & (centre >= low) & (centre < high))
+        placed, parts = self._placed(model)
+        near = [p for i in range(first, last + 1) if (p := parts.get(chunk_id(i))) is not None]
+        if not near:
+            return Windows.build([], [], [])
+        rows = np.arange(near[0].start, near[-1].stop)
+        centre, given = placed.centre[rows], placed.regions.chrom[placed.rows[rows]]
+        return placed.windows(rows[(given == chrom) & (centre >= low) & (centre < high)])
 
     def neighbours(self, model: str, chunk: str) -> list[str]:
         """Return the chunk and those directly beside it: windows reach over at most one border."""
@@ -245,7 +267,7 @@ class Plan:
         """Return the rows that were dropped before any chunk (none for tiles)."""
         if self.given is None:
             return pd.DataFrame(columns=DROPPED_COLUMNS)
-        return self._rows(model)[1]
+        return self._placed(model)[0].dropped()
 
     def check_inputs(self) -> None:
         """Raise a CisweepError that lists all that is absent or unusable of what the run reads."""
@@ -275,7 +297,7 @@ class Plan:
         if self.given is not None:
             where = str(self.config.regions.bed or self.config.sequences)
             limit = self.config.regions.max_dropped
-            dropped = self._rows(model)[1]
+            dropped = self.dropped(model)
             check_dropped(len(self.given), dropped, limit, where, self.source.lengths)
         self.chunks(model)
 
@@ -335,6 +357,10 @@ class Plan:
         Not in it: chunk size, batch sizes, threads, the device, and the names of files (whose
         bytes Snakemake watches).
         """
+        # Each chunk's jobs ask for it.
+        return self.once(("settings", step, model), partial(self._make_settings, step, model))
+
+    def _make_settings(self, step: str, model: str | None) -> str:
         declared = all_steps()[step]
         config = self.step_config(step)
         parts: list[object] = [declared.name, declared.version, self.config.seed]
@@ -385,20 +411,19 @@ class Plan:
         rounded = self.config.tf32 and self.config.device != "cpu"
         return digest(data, *(["tf32"] if rounded else []))
 
-    @property
+    @cached_property
     def regions_hash(self) -> str:
         """Hash of all regions of all models and of how they become windows."""
         rows = [
-            windows_digest(Windows.concatenate(list(self._rows(m)[0].values())))
-            + digest(self._rows(m)[1].to_csv())
-            for m in self.models
+            stream_digest(partial(self.placed_blocks, model)) + digest(self.dropped(model).to_csv())
+            for model in self.models
             if self.given is not None
         ]
         blacklist = [(name, part.tolist()) for name, part in self._blacklist.items()]
         others = self.config.regions.model_dump(mode="json", exclude={"bed", "blacklist"})
         return digest(rows, blacklist, others)
 
-    @property
+    @cached_property
     def config_hash(self) -> str:
         """Hash of what determines the run's results, for provenance."""
         return digest(

@@ -103,15 +103,19 @@ PLACE = (
     Field("end", "int64", "base behind the last one", "bp"),
 )
 STRAND = Field("strand", "text", "`+`, `-` or `.`")
-REGIONS = (
+WINDOWS = (
     Field("regions/chrom", "text (N)", "chromosome of the window"),
     Field("regions/start", "int64 (N)", "first base of the window", "bp"),
     Field("regions/end", "int64 (N)", "base behind the window", "bp"),
     Field("regions/strand", "text (N)", "strand of the region: `+`, `-` or `.`"),
     Field("regions/name", "text (N)", "name that the region has in its BED"),
+)
+"""Where the N windows of an HDF5 file are, in genome order."""
+REGIONS = (
+    *WINDOWS,
     Field("tokens", "uint8 (N, L)", "bases of the window, + strand: 0 1 2 3 are A C G T, 4 is N"),
 )
-"""What every HDF5 file of windows has; N windows of L bases, in genome order."""
+"""The same with their bases; L is the length of a window."""
 
 DROPPED = (
     Field("step", "text", "step that dropped it"),

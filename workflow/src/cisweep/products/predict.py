@@ -1,12 +1,12 @@
 """Products of predict."""
 
-from cisweep.products.base import REGIONS, Field, Product
+from cisweep.products.base import WINDOWS, Field, Product
 
 PREDICTIONS = Product(
     "<model>/predictions.h5",
     "Predictions, one row a window.",
     (
-        *REGIONS,
+        *WINDOWS,
         Field("predictions/<target>", "float32 (N)", "prediction, the mean over folds and strands",
               "scale of the target"),
         Field("predictions_sd/<target>", "float32 (N)", "standard deviation over folds; 0 with one",

@@ -71,7 +71,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="predict",
-    version=3,
+    version=4,
     order=10,
     config=PredictConfig,
     title="Predictions",

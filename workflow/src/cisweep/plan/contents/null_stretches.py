@@ -56,7 +56,7 @@ class NullStretches:
     def n_windows(self) -> int:
         """Windows of the run, those with too many N counted too."""
         if self.plan.given is not None:
-            return len(self._given)
+            return len(self._given[0])
         return sum(n for _, n, _ in self._tiled.values())
 
     @cached_property
@@ -90,8 +90,9 @@ class NullStretches:
         return found
 
     @cached_property
-    def _given(self) -> Windows:
-        return self.plan.all_given(self.model)
+    def _given(self) -> tuple[np.ndarray, np.ndarray]:
+        """Chromosome and centre of each window of given regions."""
+        return self.plan.placed_centres(self.model)
 
     @cached_property
     def _tiles_of_stretch(self) -> int:
@@ -103,31 +104,43 @@ class NullStretches:
         return {c: -(-n // self._tiles_of_stretch) for c, (_, n, _) in self._tiled.items()}
 
     @cached_property
-    def _runs(self) -> list[Stretch]:
-        """The stretches of given regions: neighbours that could be each other's better, no gap."""
-        found: list[Stretch] = []
-        windows, reach = self._given, max(self._window_bp, self.distance_bp)
-        centre, first, n = windows.centre.tolist(), 0, len(windows)
-        for i in range(1, n + 1):
-            ends = i == n or windows.chrom[i] != windows.chrom[first]
-            if not ends:
-                full = centre[i] - centre[first] >= SPAN * self._window_bp
-                # Windows of one place, on two strands, stay together.
-                ends = centre[i] - centre[i - 1] >= reach or (full and centre[i] > centre[i - 1])
-            if ends:
-                size = (i - first) * self._window_bp
-                found.append(Stretch(windows.chrom[first], centre[first], centre[i - 1] + 1, size))
-                first = i
-        return found
+    def _runs(self) -> np.ndarray:
+        """Rows at which the stretches of given regions begin, and the number of rows.
+
+        A stretch is neighbours that could be each other's better, without a gap.
+        """
+        (chrom, centre), reach = self._given, max(self._window_bp, self.distance_bp)
+        if not len(centre):
+            return np.zeros(1, dtype=np.int64)
+        gap = (np.diff(centre) >= reach) | (chrom[1:] != chrom[:-1])
+        edges = [0, *(1 + np.flatnonzero(gap)).tolist(), len(centre)]
+        found = [0]
+        for first, end in zip(edges, edges[1:]):
+            # Windows of one place, on two strands, stay together: the next begins at the first
+            # centre that is far enough.
+            while first < end:
+                full = centre[first] + SPAN * self._window_bp
+                if centre[end - 1] < full:
+                    first = end
+                else:
+                    first += int(np.searchsorted(centre[first:end], full))
+                found.append(first)
+        return np.array(found)
+
+    def _run(self, row: int) -> Stretch:
+        chrom, centre = self._given
+        first, end = self._runs[row : row + 2].tolist()
+        low, high = int(centre[first]), int(centre[end - 1]) + 1
+        return Stretch(chrom[first], low, high, (end - first) * self._window_bp)
 
     @property
     def _n_stretches(self) -> int:
-        return len(self._runs) if self.plan.given is not None else sum(self._counts.values())
+        return len(self._runs) - 1 if self.plan.given is not None else sum(self._counts.values())
 
     def _stretches(self, rows: list[int] | range) -> Iterator[Stretch]:
         """Yield stretches by their rows (ascending) among all of the run."""
         if self.plan.given is not None:
-            yield from (self._runs[i] for i in rows)
+            yield from map(self._run, rows)
             return
         stride, half = self.plan.config.regions.tile.stride_bp, self._window_bp // 2
         span = self._tiles_of_stretch * stride

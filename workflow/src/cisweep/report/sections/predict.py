@@ -5,7 +5,8 @@ import numpy as np
 from markupsafe import Markup
 
 from cisweep.contracts import Windows
-from cisweep.outputs.h5 import n_rows, open_rows, prediction_blocks, read_windows
+from cisweep.outputs.h5 import n_rows, read_windows
+from cisweep.outputs.predictions import open_predictions, predictions_at
 from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, place
 from cisweep.report.figures import histogram
 from cisweep.report.sections.select import read_peaks
@@ -18,7 +19,7 @@ def of_model(view: View) -> Section:
     """Return a histogram of each target, or a table of few windows."""
     blocks: list[Block] = []
     peaks = read_peaks(view)
-    with open_rows(view.folder / "predictions.h5") as file:
+    with open_predictions(view.folder / "predictions.h5") as file:
         n = n_rows(file)
         if 0 < n <= FEW:
             blocks.append(_table(view, file))
@@ -121,7 +122,7 @@ def methods(view: View) -> str:
 
 def regions(view: View) -> Windows:
     """Return the predicted windows."""
-    with open_rows(view.folder / "predictions.h5") as file:
+    with open_predictions(view.folder / "predictions.h5") as file:
         return read_windows(file)
 
 
@@ -133,10 +134,4 @@ def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
 
 def predicted(view: View, target: str, windows: Windows) -> np.ndarray:
     """Return the prediction of each window (N,), NaN where there is none."""
-    rows = {key: i for i, key in enumerate(windows.keys())}
-    found = np.full(len(windows), np.nan)
-    for block, values in prediction_blocks(view.folder / "predictions.h5", target):
-        for key, value in zip(block.keys(), values):
-            if key in rows:
-                found[rows[key]] = value
-    return found
+    return predictions_at(view.folder / "predictions.h5", target, windows)
