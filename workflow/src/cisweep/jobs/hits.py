@@ -126,8 +126,8 @@ def _usable(of: ChunkScope, chunk: str) -> tuple[Windows, pd.DataFrame]:
         few, _, many = drop_n(part, tokens, of.plan.config.regions.max_n)
         kept.append(few)
         gone.append(many)
-    rows = [table for table in gone if len(table)]
-    return Windows.concatenate(kept), pd.concat(rows, ignore_index=True) if rows else dropped
+    tables = [table for table in gone if len(table)]
+    return Windows.concatenate(kept), pd.concat(tables, ignore_index=True) if tables else dropped
 
 
 @dataclass(frozen=True)
