@@ -1,5 +1,10 @@
 """Jobs of motif hits: a chunk of human chromosome 20 with windows and attributions drawn at random.
 
+    python -m benchmarks.scale_hits {hits,sweep,gather,attribute} [size ...]
+
+prints CPU (user and system time) and memory (largest resident set) of a job in a process of its own
+by size: Mb, of `gather` chunks.
+
 Windows of 200 bp lie where predicted peaks would, about 440 in a megabase. The rival is memelite's
 `fimo` over the one-hot windows: what a script scans with that has no pipeline.
 """
@@ -88,7 +93,7 @@ def attribute(sizes: list[float]) -> Iterator[str]:
 def measured(what: str, job: Path) -> tuple[float, float]:
     """Return CPU seconds and peak MB of one job in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks.scale_hits", what, str(job)]
+    command = [sys.executable, "-m", "benchmarks.scale_hits", "--job", what, str(job)]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
@@ -208,5 +213,14 @@ def run_memelite(folder: Path) -> None:
     print(sum(map(len, tables)))
 
 
+MEASURED = {"hits": hits, "sweep": sweep, "gather": gather, "attribute": attribute}
+
+
 if __name__ == "__main__":
-    globals()[f"run_{sys.argv[1]}"](Path(sys.argv[2]))
+    if sys.argv[1:2] == ["--job"]:
+        globals()[f"run_{sys.argv[2]}"](Path(sys.argv[3]))
+    elif len(sys.argv) < 2 or sys.argv[1] not in MEASURED:
+        sys.exit(f"python -m benchmarks.scale_hits {{{','.join(MEASURED)}}} [size ...]")
+    else:
+        for line in MEASURED[sys.argv[1]]([float(size) for size in sys.argv[2:]] or [2.0]):
+            print(line, flush=True)

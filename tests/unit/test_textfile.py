@@ -97,8 +97,8 @@ SHORT = [name for name in READERS if name not in ("model.yaml", "genome.fa.fai")
 
 
 def plain(value: Any) -> Any:
-    """Return arrays in nested values as lists, so that two values can be compared."""
-    if isinstance(value, np.ndarray):
+    """Return arrays, and what is like one, as lists, so that two values can be compared."""
+    if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, pd.DataFrame):
         return value.to_dict()

@@ -358,7 +358,8 @@ class Plan:
         bytes Snakemake watches).
         """
         # Each chunk's jobs ask for it.
-        return self.once(("settings", step, model), partial(self._make_settings, step, model))
+        name = ("settings", step, model, all_steps()[step].version)
+        return self.once(name, partial(self._make_settings, step, model))
 
     def _make_settings(self, step: str, model: str | None) -> str:
         declared = all_steps()[step]
