@@ -89,7 +89,7 @@ def test_fewer_positions_are_computed_where_few_are_read():
     model = Padded((150, 160)).eval()
     made = gradient_pass_of(model, one_hot(1, 340))
     # 8, 4, 2 and 10 more on each side
-    assert {high - low for low, high in made.plan.needed.values()} == {10, 26, 34, 38, 58}
+    assert {high - low for low, high in made.propagation.needed.values()} == {10, 26, 34, 38, 58}
     # the first convolution with its ReLU, three blocks, the slice, the mean, the linear layer
     assert len(made.order) == 7
 

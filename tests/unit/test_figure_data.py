@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from cisweep.job import _FIGURE_ENDS
 from cisweep.plot.effects import plot_volcano
 from cisweep.plot.figure_data import COLUMNS, figure_data
 from cisweep.plot.logo import plot_logo
@@ -18,6 +19,10 @@ def rows(figure: Figure, kind: str) -> list[tuple]:
     return list(mine.itertuples(index=False, name=None))
 
 
+def test_jobs_know_the_copies():
+    assert _FIGURE_ENDS == COPIES
+
+
 def test_an_svg_has_its_copies_and_data_with_the_same_bytes_each_time(tmp_path):
     made = []
     for name in ("a", "b"):
@@ -27,11 +32,11 @@ def test_an_svg_has_its_copies_and_data_with_the_same_bytes_each_time(tmp_path):
         made.append([path.with_suffix(end).read_bytes() for end in (".svg", *COPIES)])
     assert made[0] == made[1]
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        f"{name}.t.{end}" for name in "ab" for end in ("pdf", "png", "svg", "tsv")
+        f"{name}.t.{end}" for name in "ab" for end in ("data.tsv", "pdf", "png", "svg")
     ]
     svg, png, pdf, _ = made[0]
     assert b"<svg" in svg and png.startswith(b"\x89PNG") and pdf.startswith(b"%PDF")
-    table = pd.read_csv(tmp_path / "a.t.tsv", sep="\t")
+    table = pd.read_csv(tmp_path / "a.t.data.tsv", sep="\t")
     assert table[["kind", "x", "y"]].values.tolist() == [["point", 1, 2], ["point", -3, 0.5]]
     save_figure(ax, tmp_path / "alone.png")
     assert not (tmp_path / "alone.pdf").exists()

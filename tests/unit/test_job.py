@@ -114,20 +114,20 @@ def test_a_listed_output_is_named_by_its_files(root, tmp_path):
 
 def test_a_figure_has_its_copies_beside_it_or_is_absent(root, tmp_path):
     (tmp_path / "in.txt").write_text("1")
-    names = ["v.a.svg", "v.a.png", "v.a.tsv", "v.b.tsv"]
+    names = ["v.a.svg", "v.a.png", "v.a.data.tsv", "v.a.tsv"]
     output = Names(**{f"o{i}": str(tmp_path / name) for i, name in enumerate(names)})
     job = Job(snakemake(root, tmp_path, output=output))
     with pytest.raises(FileNotFoundError), job.product("o0") as path:
         path.write_text("without the others")
     with job.product("o0") as path:
-        for end in (".svg", ".png", ".tsv"):
+        for end in (".svg", ".png", ".data.tsv"):
             path.with_suffix(end).write_text(end)
-    assert [(tmp_path / n).read_text() for n in names[:3]] == [".svg", ".png", ".tsv"]
+    assert [(tmp_path / n).read_text() for n in names[:3]] == [".svg", ".png", ".data.tsv"]
     assert all(note_path(tmp_path / n).exists() for n in names[:3])
-    assert not (tmp_path / "v.b.tsv").exists()  # another product
+    assert not (tmp_path / "v.a.tsv").exists()  # another product
     job = Job(snakemake(root, tmp_path, output=Names(only=str(tmp_path / "w.svg"))))
     with job.product("only") as path:
-        for end in (".svg", ".png", ".pdf", ".tsv"):
+        for end in (".svg", ".png", ".pdf", ".data.tsv"):
             path.with_suffix(end).write_text(end)
     assert not [p.name for p in tmp_path.iterdir() if ".tmp" in p.name]
     assert (tmp_path / "w.svg").exists() and not (tmp_path / "w.png").exists()

@@ -100,7 +100,7 @@ def test_what_a_file_of_contents_defines_is_asked_for():
         found[path.stem] = {name for name in HOOKS if hasattr(module, name)}
     assert all(f"\n{name}(plan" in contents.__doc__ for name in HOOKS)
     assert {name for name, hooks in found.items() if not hooks} == {
-        "backgrounds", "motifs", "null_stretches",
+        "backgrounds", "motifs", "null_stretches", "training_tables",
     }  # fmt: skip
     assert {name for name, hooks in found.items() if hooks} <= set(all_steps())
     for name in ("ism", "marginalize", "space", "zero_shot"):

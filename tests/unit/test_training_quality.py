@@ -28,7 +28,8 @@ def recipe(task="multilabel", **more):
     if task == "profile":
         data = {"kind": "signal", "genome": "g.fa", "signal": ["s.bw"], "peaks": "p.bed"}
         more = {"split": {"by": "regions", "validation": ["chr2"], "test": ["chr1"]}} | more
-    made = {"data": data, "task": task, "module": "Linear"} | more
+    module = "BPNet" if task == "profile" else "Linear"
+    made = {"data": data, "task": task, "module": module} | more
     return Recipe.model_validate(made)
 
 

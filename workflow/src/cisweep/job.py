@@ -46,6 +46,8 @@ from cisweep.scope import ChunkScope, ModelScope, RunScope, TargetScope
 from cisweep.steps import step_of
 from cisweep.temporary import atomic, temporary_path
 
+_FIGURE_ENDS = (".png", ".pdf", ".data.tsv")
+"""Copies beside an SVG, those of plot/saving.py, which costs more to import than a job may."""
 REUSE_MAX_BYTES = 64 << 20
 """Larger inputs are told apart by size and time of change instead of by their bytes."""
 
@@ -229,8 +231,7 @@ class Job:
             if final.suffix == ".svg":
                 # Of a rule that declares no copies nothing is left.
                 beside = temporary_path(final)
-                ends = (".png", ".pdf", ".tsv")
-                stack.callback(lambda: [beside.with_suffix(e).unlink(True) for e in ends])
+                stack.callback(lambda: [beside.with_suffix(e).unlink(True) for e in _FIGURE_ENDS])
             for copy in self._copies(final):
                 stack.enter_context(self._written(copy))
             yield stack.enter_context(self._written(final))
@@ -240,7 +241,7 @@ class Job:
         if final.suffix != ".svg":
             return []
         outputs = (Path(str(path)) for path in self.output)
-        return [p for p in outputs if p != final and p.with_suffix(".svg") == final]
+        return [p for p in outputs if p in [final.with_suffix(end) for end in _FIGURE_ENDS]]
 
     @contextlib.contextmanager
     def _written(self, final: Path) -> Iterator[Path]:

@@ -1,10 +1,12 @@
 """The numbers that a figure shows, read from what is drawn."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ["panel", "series", "kind", "x", "y", "value", "name"]
 
@@ -19,7 +21,7 @@ def keep_letters(ax: Any, matrix: np.ndarray, alphabet: Any, first: int) -> None
     ]
 
 
-def figure_data(figure: Any) -> pd.DataFrame:
+def figure_data(figure: Any) -> "pd.DataFrame":
     """Return one row a point, bar, cell or letter of a matplotlib figure.
 
     Columns: panel (its title or axis labels, numbered where there are several), series (of the
@@ -28,6 +30,8 @@ def figure_data(figure: Any) -> pd.DataFrame:
     a cell, or of what a point's colour shows; of a bar its width), name (what the axis calls x or
     y, where it has words for numbers).
     """
+    import pandas as pd
+
     axes = [ax for ax in figure.axes if ax.get_label() != "<colorbar>"]
     rows = []
     for i, ax in enumerate(axes, 1):

@@ -7,7 +7,7 @@ import numpy as np
 
 from cisweep.plot.figure_data import figure_data
 
-COPIES = (".png", ".pdf", ".tsv")
+COPIES = (".png", ".pdf", ".data.tsv")
 """What is written beside an SVG: copies for slides and papers, and the numbers that it shows."""
 _METADATA: dict[str, dict[str, None]] = {
     ".svg": {"Date": None},
@@ -28,7 +28,7 @@ def save_figure(ax: Any, path: Any, dpi: int = 150) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
         _settle(ax.figure)
         for end in (path.suffix, *(COPIES if path.suffix == ".svg" else ())):
-            if end == ".tsv":
+            if end.endswith(".tsv"):
                 data = figure_data(ax.figure)
                 data.to_csv(path.with_suffix(end), sep="\t", index=False, float_format="%.6g")
             else:

@@ -25,7 +25,7 @@ def _copies(folder: str) -> tuple[Product, ...]:
         Product(f"{folder}/<figure>.png", "The SVG of that name, for slides.", when=_OF_STEPS),
         Product(f"{folder}/<figure>.pdf", "The same, for papers.", when=_OF_STEPS),
         Product(
-            f"{folder}/<figure>.tsv",
+            f"{folder}/<figure>.data.tsv",
             "The numbers that it shows, one row a point, bar, cell or letter.",
             FIGURE_DATA,
             when=_OF_STEPS,

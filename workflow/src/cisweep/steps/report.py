@@ -49,7 +49,9 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
             "sequences have none"
         ]
     if run.genome is None and run.steps.report.genes:
-        return ["steps.report.genes: needs a genome: genes have places in one; leave genes out"]
+        return [
+            "steps.report.genes: needs a genome: genes have places in one, and sequences have none"
+        ]
     return []
 
 
