@@ -251,9 +251,7 @@ def test_sequences_have_no_place_in_a_browser(tmp_path):
     assert "steps.report.hub: needs a genome" in str(error.value)
     (tmp_path / "g.gtf").write_text("")
     genes = {"genes": str(tmp_path / "g.gtf")}
-    with pytest.raises(
-        ConfigError, match="steps.report.genes: needs a genome: genes have places in one"
-    ):
+    with pytest.raises(ConfigError, match="steps.report.genes: needs a genome: genes have"):
         Plan.from_config(data | {"steps": {"predict": {}, "report": genes}}, root)
     genome = {"fasta": str(root / "workflow/resources/genome/chr20_0_1Mb.fa.gz")}
     data |= {"sequences": None, "genome": genome, "regions": {"tile": {"stride_bp": 100}}}
