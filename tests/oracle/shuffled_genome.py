@@ -15,7 +15,8 @@ import yaml
 
 from cisweep.analysis.attribution.references import references_of, shuffled_windows
 from cisweep.analysis.attribution.windows import attribute_windows
-from cisweep.analysis.motifs.chunk import Scan, hits_of_chunk, owned_intervals
+from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk
+from cisweep.analysis.motifs.pieces import owned_intervals
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import background_from_counts, prepare_motifs
 from cisweep.analysis.prediction.peak_null import PeakNull, null_peaks
@@ -183,10 +184,12 @@ class Swept:
             threshold=step.threshold,
         )
         intervals = owned_intervals(windows, self.plan.layout.stretches(0), source.lengths)
-        found = hits_of_chunk(Scan(motifs, model, None), source, intervals, None)
-        q_values = cell_qvalues(model, found.cell_counts, found.n_tests)
-        motif = found.table["motif_idx"].to_numpy()
-        own, pooled = q_values.of(motif, found.table["score"].to_numpy())
+        scan = Scan(motifs, model, None)
+        counts = ChunkCounts.zeros(scan, [])
+        found = pd.concat(list(hits_of_chunk(scan, source, intervals, None, counts)))
+        q_values = cell_qvalues(model, counts.cells, counts.n_tests)
+        motif = found["motif_idx"].to_numpy()
+        own, pooled = q_values.of(motif, found["score"].to_numpy())
         return pd.DataFrame({"motif_idx": motif, "q_value": own, "q_value_pooled": pooled})
 
     @property
