@@ -60,7 +60,9 @@ def machine() -> str:
             for x in info.read_text().splitlines()
             if x.startswith("model name")
         ]
-        cpu = f"{names[0]}, {len(names)} cores" if names else cpu
+        flags = info.read_text().split()
+        vectors = next((v for v in ("avx512f", "avx2") if v in flags), "neither AVX-512 nor AVX2")
+        cpu = f"{names[0]} ({vectors}), {len(names)} cores" if names else cpu
     found = []
     for package in PACKAGES:
         try:
