@@ -153,34 +153,6 @@ def test_only_the_chromosomes_in_use_are_looked_at(tmp_path):
         genome.check(["chrB", "chrC"])
 
 
-@pytest.mark.parametrize("cores", [1, 3])
-def test_contigs_shared_among_threads_give_the_same_message(tmp_path, monkeypatch, cores):
-    texts = {f"c{i}": "ACGT" * (i + 1) for i in range(100)}
-    path = write(tmp_path / "g.fa", texts)
-    pysam.tabix_compress(str(path), f"{path}.gz")
-    path = tmp_path / "g.fa.gz"
-    pysam.faidx(str(path))
-    fai = tmp_path / "g.fa.gz.fai"
-    rows = [line.split("\t") for line in fai.read_text().splitlines()]
-    for i in (5, 40, 70, 99):
-        rows[i][1] = str(int(rows[i][1]) - 1)
-    fai.write_text("".join("\t".join(row) + "\n" for row in reversed(rows)))
-    monkeypatch.setattr(fasta_index.os, "cpu_count", lambda: cores)
-    monkeypatch.setattr(fasta_index, "_OF_THREAD", 7)
-    looked_at, faults_of = [], fasta_index._faults
-
-    def counting(fasta, opener, rows, names):
-        looked_at.append(names)
-        return faults_of(fasta, opener, rows, names)
-
-    monkeypatch.setattr(fasta_index, "_faults", counting)
-    with pytest.raises(GenomeError) as error:
-        check(path)
-    told = "; ".join(f"c{i}: the file has more than its {4 * i + 3} bases" for i in (5, 40, 70))
-    assert f"does not belong to the file ({told}; and 1 more)" in str(error.value)
-    assert sorted(sum(looked_at, [])) == sorted(texts) and len(looked_at) == cores
-
-
 @pytest.mark.parametrize("bgzip", [False, True])
 def test_a_chromosome_is_compared_when_it_is_first_read(tmp_path, bgzip):
     path = indexed(tmp_path / "g.fa")

@@ -1,13 +1,10 @@
 """The .fai index of a FASTA: its rows, and whether they are those of the file."""
 
-import os
 import re
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from cisweep.errors import GenomeError
 from cisweep.genome.bgzf import BgzipFile
@@ -16,8 +13,6 @@ from cisweep.textfile import control_letter, read_lines
 _NUMBER = re.compile(r"[0-9]{1,15}")
 _HEADER_BYTES = 1 << 16  # a longer header line is not followed to its start
 _SHOWN = 3
-_THREADS = 4
-_OF_THREAD = 32  # contigs of a bgzip file from which a thread of their own pays
 
 
 @dataclass(frozen=True)
@@ -99,18 +94,11 @@ def check_index(fasta: Path, rows: dict[str, FaiRow], names: Iterable[str]) -> N
     """
     with open(fasta, "rb") as handle:
         compressed = handle.read(2) == b"\x1f\x8b"
-    # In the order of the file, so that a block that holds several is inflated once.
-    ordered = sorted(names, key=lambda name: (rows[name].offset, name))
-    # Inflating is what takes long, and zlib lets other threads run meanwhile.
-    cores = min(os.cpu_count() or 1, _THREADS) if compressed else 1
-    size = max(-(-len(ordered) // cores), _OF_THREAD)
-    groups = [ordered[i : i + size] for i in range(0, len(ordered), size)]
-    look = partial(_faults, fasta, BgzipFile if compressed else _PlainFile, rows)
-    if len(groups) == 1:
-        faults = look(groups[0])
-    else:
-        with ThreadPoolExecutor(cores) as pool:
-            faults = [fault for part in pool.map(look, groups) for fault in part]
+    with BgzipFile(fasta) if compressed else _PlainFile(fasta) as file:
+        # In the order of the file, so that a block that holds several is inflated once.
+        places = sorted((rows[name].offset, name) for name in names)
+        found = ((name, _mismatch(file, name, rows[name])) for _, name in places)
+        faults = [f"{name}: {fault}" for name, fault in found if fault is not None]
     if faults:
         more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
         raise GenomeError(
@@ -119,15 +107,6 @@ def check_index(fasta: Path, rows: dict[str, FaiRow], names: Iterable[str]) -> N
             where=str(fasta),
             mend=f"rm {fasta}.fai{f' {fasta}.gzi' if compressed else ''}; samtools faidx {fasta}",
         )
-
-
-def _faults(
-    fasta: Path, opener: Callable[[Path], Any], rows: dict[str, FaiRow], names: list[str]
-) -> list[str]:
-    """Return what speaks against the rows of `names`, which are in the order of the file."""
-    with opener(fasta) as file:
-        found = ((name, _mismatch(file, name, rows[name])) for name in names)
-        return [f"{name}: {fault}" for name, fault in found if fault is not None]
 
 
 def _mismatch(file: _Bytes, name: str, row: FaiRow) -> str | None:
