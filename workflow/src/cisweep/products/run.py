@@ -34,10 +34,6 @@ def _copies(folder: str) -> tuple[Product, ...]:
 
 
 PRODUCTS = (
-    *_copies("<model>/figures"),
-    *_copies("design/figures"),
-    *_copies("train/<trained>"),
-    *_copies("train"),
     DROPPED_REGIONS,
     Product(
         "provenance.json",
@@ -64,4 +60,8 @@ PRODUCTS = (
             Field("commits", "mapping", "repository of a hub -> commit"),
         ),
     ),
+    *_copies("<model>/figures"),
+    *_copies("design/figures"),
+    *_copies("train/<trained>"),
+    *_copies("train"),
 )  # fmt: skip
