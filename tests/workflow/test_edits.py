@@ -39,6 +39,7 @@ def inputs(tmp_path_factory, small_genome, resources) -> Path:
         "frozen.bed": "chrA\t2090\t2095\n",
         "composition.bed": "".join(f"chrA\t{s}\t{s + 200}\n" for s in range(3000, 9000, 300)),
         "priors.tsv": "chrB\t5100\t5105\tA\t0.5\n",
+        "genes.gtf": 'chrA\tx\texon\t5001\t5100\t.\t+\t.\tgene_id "g"; transcript_id "t";\n',
         "goals.tsv": (
             "region\tmodel\ttarget\tkind\tvalue\tgoal\n"
             "one\tm\tctcf\tchange\t2\tup\ntwo\tm\tctcf\tchange\t2\tup\n"
@@ -142,6 +143,7 @@ def wide(inputs: Path) -> dict:
         "ism": WIDE["ism"] | {"bed": of("ism.bed")},
         "variants": WIDE["variants"] | {"path": of("v.vcf")},
         "design": WIDE["design"] | design,
+        "report": {"genes": of("genes.gtf")},
     })  # fmt: skip
 
 
@@ -185,6 +187,7 @@ EDITS = {
     "regions.blacklist": ("blacklist.bed", append("chrB\t9000\t9100\n"), {"predict_chunk": 1}),
     "motifs": ("motifs.meme", other_probability, DESIGNS),
     "steps.predict.signal.paths": ("signal.bw", lambda p: write_signal(p, 2.0), {}),
+    "steps.report.genes": ("genes.gtf", replace("5100", "5200"), {}),
     "steps.ism.bed": ("ism.bed", replace("5000", "5003"), {"ism_chunk": 1}),
     "steps.variants.path": (
         "v.vcf", replace("chrA\t5000\t.", "chrA\t5000\tid"), {"variants_chunk": 2}
@@ -262,6 +265,8 @@ def test_an_edit_reruns_what_it_touches(inputs, finished, snakemake, key):
     assert again.get("prepare", 0) == (key.startswith("models"))
     if key == "steps.predict.signal.paths":
         assert again["predict_metrics"] == 1
+    if key == "steps.report.genes":
+        assert again["report_page"] == 1
 
 
 def test_an_edited_script_runs_again(tmp_path, inputs, snakemake, root):
