@@ -191,7 +191,7 @@ def test_a_network_of_ones_own_on_pythonpath(tmp_path, small_genome, root, monke
     ):
         spans = zip(file["regions/chrom"].asstr()[:], file["regions/start"][:])
         texts = [genome.fetch(chrom, start, start + 100) for chrom, start in spans]
-        gc = [text.count("G") + text.count("C") for text in texts]
+        gc = np.array([text.count("G") + text.count("C") for text in texts])
         np.testing.assert_allclose(file["predictions/gc"][:], 0.5 * gc, rtol=1e-6)
     # Without the folder the run says what is missing, and the mend, before any job.
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path[1:]))
