@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from cisweep.job import _FIGURE_ENDS
+from cisweep.contracts import FIGURE_COPIES
 from cisweep.plot.effects import plot_volcano
 from cisweep.plot.figure_data import COLUMNS, figure_data
 from cisweep.plot.logo import plot_logo
 from cisweep.plot.mutagenesis import plot_mutagenesis
-from cisweep.plot.saving import COPIES, save_figure
+from cisweep.plot.saving import save_figure
 
 
 def rows(figure: Figure, kind: str) -> list[tuple]:
@@ -19,17 +19,13 @@ def rows(figure: Figure, kind: str) -> list[tuple]:
     return list(mine.itertuples(index=False, name=None))
 
 
-def test_jobs_know_the_copies():
-    assert _FIGURE_ENDS == COPIES
-
-
 def test_an_svg_has_its_copies_and_data_with_the_same_bytes_each_time(tmp_path):
     made = []
     for name in ("a", "b"):
         ax = plot_volcano(np.array([1.0, -3.0]), np.array([2.0, 0.5]), ["x", "y"])
         path = tmp_path / f"{name}.t.svg"
         save_figure(ax, path)
-        made.append([path.with_suffix(end).read_bytes() for end in (".svg", *COPIES)])
+        made.append([path.with_suffix(end).read_bytes() for end in (".svg", *FIGURE_COPIES)])
     assert made[0] == made[1]
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         f"{name}.t.{end}" for name in "ab" for end in ("data.tsv", "pdf", "png", "svg")

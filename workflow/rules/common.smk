@@ -7,6 +7,7 @@ from snakemake.logging import logger
 
 from cisweep import driver
 from cisweep.config.base import NAME
+from cisweep.contracts import FIGURE_COPIES
 from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
 from cisweep.plan.accounting import item_tables, region_tables
@@ -14,7 +15,6 @@ from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.contents import step_chunk_key, step_chunks
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
-from cisweep.plot.saving import COPIES
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
@@ -60,7 +60,7 @@ wildcard_constraints:
 
 def figure_copies(*figures):
     """Return what `save_figure` writes beside the SVGs: PNG, PDF and data."""
-    return [figure.removesuffix(".svg") + end for figure in figures for end in COPIES]
+    return [figure.removesuffix(".svg") + end for figure in figures for end in FIGURE_COPIES]
 
 
 def source_files(wildcards):

@@ -20,6 +20,9 @@ TOKEN_N = 4
 
 STRANDS = ("+", "-", ".")
 
+FIGURE_COPIES = (".png", ".pdf", ".data.tsv")
+"""What is written beside an SVG: copies for slides and papers, and the numbers that it shows."""
+
 DROP_REASONS = (
     "unknown_chromosome",
     "excluded_chromosome",

@@ -26,6 +26,7 @@ from typing import Any
 import cisweep.collector  # noqa: F401  # before what takes long to import
 from cisweep import __version__, driver
 from cisweep.config.model import model_sha256
+from cisweep.contracts import FIGURE_COPIES
 from cisweep.engine import policy as fast_path
 from cisweep.errors import CisweepError, ConfigError, ModelError, ProductError
 from cisweep.gpu_lock import free_gpu
@@ -46,8 +47,6 @@ from cisweep.scope import ChunkScope, ModelScope, RunScope, TargetScope
 from cisweep.steps import step_of
 from cisweep.temporary import atomic, temporary_path
 
-_FIGURE_ENDS = (".png", ".pdf", ".data.tsv")
-"""Copies beside an SVG, those of plot/saving.py, which costs more to import than a job may."""
 REUSE_MAX_BYTES = 64 << 20
 """Larger inputs are told apart by size and time of change instead of by their bytes."""
 
@@ -231,7 +230,7 @@ class Job:
             if final.suffix == ".svg":
                 # Of a rule that declares no copies nothing is left.
                 beside = temporary_path(final)
-                stack.callback(lambda: [beside.with_suffix(e).unlink(True) for e in _FIGURE_ENDS])
+                stack.callback(lambda: [beside.with_suffix(e).unlink(True) for e in FIGURE_COPIES])
             for copy in self._copies(final):
                 stack.enter_context(self._written(copy))
             yield stack.enter_context(self._written(final))
@@ -241,7 +240,7 @@ class Job:
         if final.suffix != ".svg":
             return []
         outputs = (Path(str(path)) for path in self.output)
-        return [p for p in outputs if p in [final.with_suffix(end) for end in _FIGURE_ENDS]]
+        return [p for p in outputs if p in [final.with_suffix(end) for end in FIGURE_COPIES]]
 
     @contextlib.contextmanager
     def _written(self, final: Path) -> Iterator[Path]:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from cisweep.contracts import FIGURE_COPIES
 from cisweep.plot.figure_data import figure_data
 
-COPIES = (".png", ".pdf", ".data.tsv")
-"""What is written beside an SVG: copies for slides and papers, and the numbers that it shows."""
 _METADATA: dict[str, dict[str, None]] = {
     ".svg": {"Date": None},
     ".png": {"Software": None},
@@ -19,7 +18,7 @@ _METADATA: dict[str, dict[str, None]] = {
 def save_figure(ax: Any, path: Any, dpi: int = 150) -> None:
     """Write the axis's figure; the same figure has the same bytes each time.
 
-    ax: any axis of the figure; path: its ending says the format, and an SVG gets its `COPIES`
+    ax: any axis of the figure; path: its ending says the format, and an SVG gets its FIGURE_COPIES
     beside it; dpi: of a PNG.
     """
     import matplotlib
@@ -27,7 +26,7 @@ def save_figure(ax: Any, path: Any, dpi: int = 150) -> None:
     path = Path(path)
     with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
         _settle(ax.figure)
-        for end in (path.suffix, *(COPIES if path.suffix == ".svg" else ())):
+        for end in (path.suffix, *(FIGURE_COPIES if path.suffix == ".svg" else ())):
             if end.endswith(".tsv"):
                 data = figure_data(ax.figure)
                 data.to_csv(path.with_suffix(end), sep="\t", index=False, float_format="%.6g")

@@ -11,11 +11,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from cisweep.config.model import ModelConfig, TargetConfig
+from cisweep.contracts import FIGURE_COPIES
 from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
 from cisweep.plan.plan import Plan
 from cisweep.plot.letters import pwm_information
-from cisweep.plot.saving import COPIES
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import Figure, embedded
 from cisweep.steps import Step
@@ -135,7 +135,7 @@ class View:
 
     def copies(self, product: str) -> list[tuple[str, str]]:
         """Return (name, path relative to the page) of a figure, its copies and its data."""
-        found = [product, *(product.removesuffix(".svg") + end for end in COPIES)]
+        found = [product, *(product.removesuffix(".svg") + end for end in FIGURE_COPIES)]
         ends = {".tsv": "data (TSV)"}
         return [
             (ends.get(Path(p).suffix, Path(p).suffix[1:].upper()), self.href(p))

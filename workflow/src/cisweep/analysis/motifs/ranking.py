@@ -217,27 +217,30 @@ class _Copies:
     def _judged(self, of: HitSums) -> np.ndarray:
         return (of.count >= self.min_hits) & (len(self.means) > 0)
 
+    def _beyond(self, of: HitSums) -> tuple[np.ndarray, np.ndarray]:
+        """Return the number of copies whose mean is as high, and of those whose mean is as low."""
+        values = self.shrunken(of)
+        above = len(self.means) - np.searchsorted(self.means, values, side="left")
+        return above, np.searchsorted(self.means, values, side="right")
+
     def above(self, of: HitSums) -> tuple[np.ndarray, np.ndarray]:
         """Return p and z of means as high; NaN with fewer than min_hits hits."""
         # Not scipy.stats, whose import costs more than a job of few hits; norm.isf gives the same.
         from scipy.special import ndtri
 
         n, judged = len(self.means), self._judged(of)
-        above = n - np.searchsorted(self.means, self.shrunken(of), side="left")
+        above, _ = self._beyond(of)
         p_value = np.where(judged, (above + 1) / (n + 1), np.nan)
         return p_value, np.where(judged, -ndtri((above + 0.5) / (n + 1)), np.nan)
 
     def below(self, of: HitSums) -> np.ndarray:
         """Return p of means as low; NaN with fewer than min_hits hits."""
-        below = np.searchsorted(self.means, self.shrunken(of), side="right")
+        _, below = self._beyond(of)
         return np.where(self._judged(of), (below + 1) / (len(self.means) + 1), np.nan)
 
     def outward(self, of: HitSums) -> np.ndarray:
         """Return p of means as far on their side of the centre; NaN with fewer than min_hits."""
-        values, n = self.shrunken(of), len(self.means)
-        above = n - np.searchsorted(self.means, values, side="left")
-        below = np.searchsorted(self.means, values, side="right")
-        found = (np.where(values >= 0, above, below) + 1) / (n + 1)
+        found = (np.where(self.shrunken(of) >= 0, *self._beyond(of)) + 1) / (len(self.means) + 1)
         return np.where(self._judged(of), found, np.nan)
 
 
