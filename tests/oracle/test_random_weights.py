@@ -13,11 +13,14 @@ from safetensors.torch import save_file
 
 from cisweep.analysis.attribution.references import make_references
 from cisweep.analysis.attribution.windows import attribute_windows
-from cisweep.analysis.motifs.chunk import Attributed, Scan, hits_of_chunk, owned_intervals
-from cisweep.analysis.motifs.families import motif_families, shuffled_columns
+from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk
+from cisweep.analysis.motifs.copies import prepare_copies
+from cisweep.analysis.motifs.families import motif_families
 from cisweep.analysis.motifs.gather import HitGather
+from cisweep.analysis.motifs.pieces import owned_intervals
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
+from cisweep.analysis.motifs.tracks import Attributed
 from cisweep.analysis.prediction.peaks import local_maxima
 from cisweep.analysis.prediction.windows import predict_windows
 from cisweep.contracts import Windows
@@ -68,18 +71,24 @@ def test_no_motif_is_a_driver_of_random_weights(plan):
     references = make_references("dinucleotide", 4, 0, 1)
     found = attribute_windows(model, windows, tokens, [], references, batch_size=32)
     motifs = plan.known_motifs
-    copies = [c for m in motifs for c in shuffled_columns(m, step.null_copies, 0)]
-    scan = Scan(motifs, *(prepare_motifs(m, threshold=step.threshold) for m in (motifs, copies)))
+    options = {"background": np.full(4, 0.25), "threshold": step.threshold}
+    scanned = prepare_motifs(motifs, **options)
+    scan = Scan(motifs, scanned, prepare_copies(motifs, scanned, step.null_copies, 0, options))
     intervals = owned_intervals(windows, plan.layout.stretches(0), plan.source.lengths)
     letters = dict(zip(TARGETS, found.hypothetical))
-    attributed = Attributed(windows, dict(zip(TARGETS, found.projected)), letters)
-    hits = hits_of_chunk(scan, plan.source, intervals, attributed)
+    projected = dict(zip(TARGETS, found.projected))
+    attributed = Attributed(
+        windows, TARGETS, lambda t, own: projected[t][own], lambda t, own: letters[t][own]
+    )
+    counts = ChunkCounts.zeros(scan, TARGETS)
+    tables = list(hits_of_chunk(scan, plan.source, intervals, attributed, counts))
     # So that there is something to rank: five matches (the fewest that are judged) of a thousand
     # motifs.
-    assert len(hits.table) > 5_000
-    gather = HitGather(motifs, cell_qvalues(scan.model, hits.cell_counts, hits.n_tests), TARGETS)
-    assert sum(len(part) for part in gather.rows([hits.table])) == len(hits.table)
-    ranking = gather.ranking(hits.null, motif_families(motifs))
+    n = sum(len(table) for table in tables)
+    assert n > 5_000
+    gather = HitGather(motifs, cell_qvalues(scan.model, counts.cells, counts.n_tests), TARGETS)
+    assert sum(len(part) for part in gather.rows(tables)) == n
+    ranking = gather.ranking(counts.null, motif_families(motifs))
     judged = ranking.motifs[ranking.motifs["q_value"].notna()]
     # A third of the motifs and more are judged of each target, else none could be named.
     assert (judged.groupby("target").size() > 300).sum() == N_TARGETS
