@@ -110,7 +110,7 @@ class Swept:
         nulls = null_peaks(
             map(null.place, null.drawn), 2, predict, draws=4, seed=0, distance_bp=DISTANCE
         )
-        values = predict(found.windows, found.tokens)
+        values = predict(found.windows, found.tokens[:])
         return cls(plan, model, found.windows, values, dict(zip(TARGETS, nulls)))
 
     def peaks(self, targets: Sequence[str] = TARGETS, **rules) -> PeakTables:

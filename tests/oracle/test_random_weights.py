@@ -56,13 +56,13 @@ def plan(tmp_path_factory, resources) -> Plan:
 def strongest(plan: Plan, model: Ensemble) -> tuple[Windows, np.ndarray]:
     """Return the windows of the highest predictions of each target, and their tokens."""
     found = usable_windows(plan, "m", "c000000")
-    values = predict_windows(model, found.windows, found.tokens, [], batch_size=256).mean
+    values = predict_windows(model, found.windows, found.tokens[:], [], batch_size=256).mean
     rows = set()
     for target in values.T.astype(np.float64):
         peaks = np.flatnonzero(local_maxima(found.windows, target, 200))
         rows |= set(peaks[np.argsort(-target[peaks])][:STRONGEST].tolist())
     kept = np.array(sorted(rows))
-    return found.windows.take(kept), found.tokens[kept]
+    return found.windows.take(kept), found.tokens[:][kept]
 
 
 def test_no_motif_is_a_driver_of_random_weights(plan):

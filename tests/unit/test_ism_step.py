@@ -153,7 +153,9 @@ def file(tmp_path):
     for i, rows in enumerate([slice(0, 2), slice(2, 2), slice(2, 5)]):
         parts.append(tmp_path / f"{i}.h5")
         found = Mutants(original[:, rows], effects[:, rows], sd[:, rows], one_hot[rows])
-        write_chunk(parts[-1], windows.take(rows), tokens[rows], ["t"], found, attrs)
+        blocks = [(windows.take(rows), tokens[rows], found)]
+        span = (attrs["span_start"], attrs["span_end"])
+        write_chunk(parts[-1], blocks, tokens.shape[1], span, ["t"], attrs)
     assert merge(parts, tmp_path / "ism.h5", attrs) == 5
     return tmp_path / "ism.h5", Mutants(original, effects, sd, one_hot)
 

@@ -105,6 +105,26 @@ def test_without_variants_a_chunk_is_empty_and_no_device_is_asked_for(small_run,
     assert read_parquet(out[0]).num_rows == 0 and np.load(out[1])["deltas"].shape[0] == 0
 
 
+def test_variants_that_come_in_pieces_change_no_byte(small_run, scored, tmp_path, monkeypatch):
+    plan, folder = scored
+    of, sizes = small_run.of_chunk(plan, "c000000"), []
+    given = variants.ChunkVariants.read(of, folder / "selected.parquet")
+    out = [tmp_path / f"c000000.{end}" for end in ("parquet", "npz", "dropped.tsv")]
+    monkeypatch.setattr(variants, "_SCORED", 1)
+    whole = variants.one_based
+    monkeypatch.setattr(
+        variants, "one_based", lambda table: sizes.append(len(table)) or whole(table)
+    )
+    variants.variants_chunk(of, given, "cpu", *out)
+    assert sizes == [2, 2]  # of each variant both targets
+    for path in out:
+        if path.suffix == ".npz":
+            found, wanted = np.load(path), np.load(folder / path.name)
+            assert all((found[k] == wanted[k]).all() for k in ("keys", "deltas"))
+        else:
+            assert path.read_bytes() == (folder / path.name).read_bytes()
+
+
 def test_the_logo_shows_the_strongest_variant_and_the_hit_that_it_changes(
     small_run, scored, tmp_path
 ):

@@ -284,7 +284,8 @@ def test_the_strongest_substitutions(run, monkeypatch):
         effects=effects, hypothetical=effects, projected=zeros, sd=zeros, original=zeros[:, :, 0]
     )
     attrs = {"span_start": span[0], "span_end": span[1]}
-    write_chunk(Path("results/small/m/ism.h5"), windows, tokens, ["ctcf"], found, attrs)
+    path, blocks = Path("results/small/m/ism.h5"), [(windows, tokens, found)]
+    write_chunk(path, blocks, length, span, ["ctcf"], attrs)
     largest_of: dict[str, float] = {}
     for i, base, at in np.ndindex(effects.shape[1:]):
         place = int(start[i]) + span[0] + at

@@ -4,7 +4,7 @@ Every region that gets no window has a row and a reason; what cannot be parsed i
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -331,7 +331,16 @@ class Placement:
 
     def dropped(self) -> pd.DataFrame:
         """Return the rows with a reason, in the user's order, with the line they stand on."""
-        rows, given = np.flatnonzero(self.why), self.regions
+        return self._dropped(np.flatnonzero(self.why))
+
+    def dropped_blocks(self) -> Iterator[pd.DataFrame]:
+        """Yield the rows of `dropped`, some at once; at least one table, possibly empty."""
+        rows = np.flatnonzero(self.why)
+        for begin in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
+            yield self._dropped(rows[begin : begin + _ROWS_AT_ONCE])
+
+    def _dropped(self, rows: np.ndarray) -> pd.DataFrame:
+        given = self.regions
         reason, detail = (
             np.array(texts, dtype=object)[self.why[rows] - 1] for texts in zip(*self.reasons)
         )

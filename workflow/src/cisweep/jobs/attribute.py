@@ -16,9 +16,9 @@ from cisweep.outputs.attributions import (
     summarise,
 )
 from cisweep.outputs.bigwig import write_bigwig
-from cisweep.outputs.h5 import merge, open_rows, read_windows, track_blocks
+from cisweep.outputs.h5 import blocks, merge, open_rows, read_windows, track_blocks
 from cisweep.outputs.tables import write_dropped, write_product
-from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
+from cisweep.plan.chunk_windows import ChunkWindows, WindowTokens, usable_windows
 from cisweep.products.attribute import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
 
@@ -53,12 +53,12 @@ def attribute_chunk(
 
 
 def explained_blocks(
-    of: ChunkScope, windows: Windows, tokens: np.ndarray, device: str
+    of: ChunkScope, windows: Windows, tokens: np.ndarray | WindowTokens, device: str
 ) -> Iterator[tuple[Windows, np.ndarray, Any]]:
     """Yield blocks of windows (N, in all) with their tokens and attributions.
 
-    tokens: (N, L) uint8. A block has whole batches and about BLOCK values, so that memory does not
-    grow with the windows of a chunk.
+    tokens: (N, L) uint8, or what reads them. A block has whole batches and about BLOCK values, so
+    that memory does not grow with the windows of a chunk.
     """
     from cisweep.analysis.attribution.references import references_of
     from cisweep.analysis.attribution.windows import attribute_windows
@@ -102,8 +102,8 @@ def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path)
 
 def attribute_track(of: TargetScope, h5: Path, bw: Path) -> None:
     """Write one target's merged attributions as bigWig, one value per base."""
-    blocks = track_blocks(h5, f"attributions/{of.target}")
-    write_bigwig(bw, of.plan.source.lengths, blocks)
+    values = track_blocks(h5, f"attributions/{of.target}")
+    write_bigwig(bw, of.plan.source.lengths, values)
 
 
 def attribute_export(h5: Path, target: str, out: Path) -> None:
@@ -113,5 +113,6 @@ def attribute_export(h5: Path, target: str, out: Path) -> None:
 
 def attribute_export_regions(h5: Path, narrowpeak: Path) -> None:
     """Write the regions of the export as narrowPeak, in the order of the H5."""
-    with open_rows(h5) as file:
-        narrowpeak.write_text("".join(narrowpeak_lines(read_windows(file))))
+    with open_rows(h5) as file, open(narrowpeak, "w") as out:
+        for rows, _ in blocks(file, []):
+            out.writelines(narrowpeak_lines(read_windows(file, rows)))

@@ -1,10 +1,12 @@
 """ism: what every single substitution in chosen regions does."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from cisweep.contracts import Windows
 from cisweep.outputs.bigwig import write_bigwig
 from cisweep.outputs.h5 import merge
 from cisweep.outputs.mutagenesis import span_blocks, strongest_regions, write_chunk
@@ -14,6 +16,9 @@ from cisweep.plan.chunk_windows import ChunkWindows, read_peaks
 from cisweep.plan.contents.ism import IsmRegions, strongest_peaks
 from cisweep.plot.mutagenesis import MutatedRegion, save_mutagenesis
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
+
+_BASES = 1 << 18
+"""Bases times targets whose mutants are held at once, about: 30 MB in all their kinds."""
 
 
 def ism_regions(of: ModelScope, peaks: Path, predictions: Path, bed: Path) -> None:
@@ -46,19 +51,20 @@ def ism_chunk(of: ChunkScope, found: ChunkWindows, device: str, h5: Path, droppe
     from cisweep.analysis.mutagenesis.windows import mutate_windows
     from cisweep.models.ensemble import Ensemble
 
-    regions = IsmRegions(of.plan)
-    span = regions.span(of.model)
-    mutants = mutate_windows(
-        Ensemble.load(of.config, device),
-        found.windows,
-        found.tokens,
-        of.plan.inputs(of.model, found.windows),
-        span=span,
-        batch_size=regions.step.batch_size,
-    )
-    print(f"{len(found.windows)} windows mutated")
+    regions, model = IsmRegions(of.plan), Ensemble.load(of.config, device)
+    span, targets = regions.span(of.model), of.config.target_names
+    size = max(_BASES // ((span[1] - span[0]) * len(targets)), 1)
+
+    def blocks() -> Iterator[tuple[Windows, np.ndarray, Any]]:
+        for rows in found.windows.blocks(size):
+            windows, tokens = found.windows.take(rows), found.tokens[rows]
+            inputs, batch = of.plan.inputs(of.model, windows), regions.step.batch_size
+            mutants = mutate_windows(model, windows, tokens, inputs, span=span, batch_size=batch)
+            yield windows, tokens, mutants
+
     attrs = {**of.origin, "span_start": span[0], "span_end": span[1]}
-    write_chunk(h5, found.windows, found.tokens, of.config.target_names, mutants, attrs)
+    write_chunk(h5, blocks(), of.config.window_bp, span, targets, attrs)
+    print(f"{len(found.windows)} windows mutated")
     write_dropped(found.dropped, "ism", of.model, dropped)
 
 

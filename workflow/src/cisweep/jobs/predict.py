@@ -21,7 +21,7 @@ from cisweep.plan.chunk_windows import usable_windows
 from cisweep.products.predict import METRICS
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
 
-_TRACK_WINDOWS = 1024  # windows that are predicted at once where each has tracks
+_BLOCK = 1 << 20  # bases, of windows and of their tracks, that are predicted at once, about
 
 
 def predict_chunk(of: ChunkScope, device: str, h5: Path, dropped: Path) -> None:
@@ -37,7 +37,8 @@ def predict_chunk(of: ChunkScope, device: str, h5: Path, dropped: Path) -> None:
     found = usable_windows(of.plan, of.model, of.chunk)
     model = Ensemble.load(config, device, tracks=step.tracks)
     shapes = track_shapes(model)
-    size = _TRACK_WINDOWS if shapes else len(found.windows) or 1
+    bases = config.window_bp + sum(strands * length for strands, length in shapes.values())
+    size = step.batch_size * max(_BLOCK // (bases * step.batch_size), 1)
     with PredictionWriter(h5, found.windows, config.target_names, of.origin, shapes) as writer:
         for rows in found.windows.blocks(size):
             windows, tokens = found.windows.take(rows), found.tokens[rows]

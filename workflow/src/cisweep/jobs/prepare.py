@@ -6,11 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cisweep.config.model import model_sha256
-from cisweep.outputs.tables import append_tsv, read_tsv, write_product
+from cisweep.outputs.dropped_rows import DroppedRows
+from cisweep.outputs.tables import append_tsv, read_tsv, tsv_blocks
 from cisweep.parts import read_json
-from cisweep.plan.accounting import check_share, dropped_table
-from cisweep.products.run import DROPPED_REGIONS
+from cisweep.plan.accounting import check_share, dropped_table, too_many
 from cisweep.scope import ModelScope, RunScope
+from cisweep.temporary import scratch_folder
 
 _PACKAGES = ("snakemake", "torch", "numpy", "h5py", "pyBigWig")
 
@@ -51,10 +52,18 @@ def dropped_regions(
     others: what is no region, as the variants without an effect. Raises RegionError if a larger
     share of regions was dropped than the run allows.
     """
-    dropped = dropped_table(of.plan, [read_tsv(path) for path in regions])
-    print(f"{len(dropped)} regions dropped")
-    check_share(of.plan, dropped)
-    write_product(dropped, table, DROPPED_REGIONS)
+    plan, parts = of.plan, list(regions)
+    with scratch_folder(table) as folder, DroppedRows(plan, folder / "rows") as rows:
+        for model in plan.models:
+            for block in plan.dropped_blocks(model):
+                rows.add(block.assign(step="plan", model=model))
+        for path in parts:
+            for block in tsv_blocks(path):
+                rows.add(block)
+        if any(too_many(plan, model, rows.n_swept[model]) for model in plan.models):
+            # It says of what kind they are, and ends the run.
+            check_share(plan, dropped_table(plan, [read_tsv(path) for path in parts]))
+        print(f"{rows.write(table)} regions dropped")
     # Line by line: a gVCF drops more rows than fit into memory.
     print(f"{append_tsv(others, table)} other items dropped")
 

@@ -15,7 +15,7 @@ from cisweep.genome.variants.alleles import AllelePolicy
 from cisweep.genome.variants.reading import Variant, VariantPolicy, dropped_variants_table
 from cisweep.genome.variants.selection import Selection
 from cisweep.outputs.h5 import prediction_blocks
-from cisweep.outputs.tables import merge_tsv, write_dropped, write_dropped_blocks, write_parquet
+from cisweep.outputs.tables import ParquetWriter, merge_tsv, write_dropped, write_dropped_blocks
 from cisweep.outputs.variants import (
     GATHERED_COLUMNS,
     EffectWriter,
@@ -37,6 +37,7 @@ from cisweep.scope import ChunkScope, ModelScope, RunScope
 from cisweep.temporary import scratch_folder
 
 _BLOCK = 50_000  # dropped variants that are written at once
+_SCORED = 1 << 14  # variants whose alleles are held at once
 _SHOWN = 20_000  # points a target in the volcano plot
 
 
@@ -92,26 +93,30 @@ def variants_chunk(
     npz, and, as TSV, the variants that have no window.
     """
     plan, step, regions = of.plan, of.plan.step_config("variants"), of.plan.config.regions
-    rows, pool = pd.DataFrame(columns=EFFECT_COLUMNS), NullPool.empty(len(of.config.targets))
-    without = []
-    if given.variants:
-        from cisweep.analysis.variants.model import EffectModel
-        from cisweep.analysis.variants.variant_effects import variant_effects
+    pool, without, loaded = NullPool.empty(len(of.config.targets)), [], None
+    with ParquetWriter(table, effect_schema(EFFECT_COLUMNS), of.origin) as writer:
+        for begin in range(0, len(given.variants), _SCORED):
+            from cisweep.analysis.variants.model import EffectModel
+            from cisweep.analysis.variants.variant_effects import variant_effects
 
-        width = of.config.window_bp
-        effects = variant_effects(
-            EffectModel.load(of.config, device),
-            given.variants,
-            plan.source,
-            AllelePolicy(width, step.trim, regions.edge, regions.max_n, step.haplotype),
-            others=given.others,
-            n_nulls=step.n_nulls,
-            seed=plan.config.seed,
-            batch_size=step.batch_size,
-        )
-        rows, pool, without = effects.table(), effects.nulls, effects.alleles.dropped
+            loaded = loaded or EffectModel.load(of.config, device)
+            policy = AllelePolicy(
+                of.config.window_bp, step.trim, regions.edge, regions.max_n, step.haplotype
+            )
+            effects = variant_effects(
+                loaded,
+                given.variants[begin : begin + _SCORED],
+                plan.source,
+                policy,
+                others=given.others,
+                n_nulls=step.n_nulls,
+                seed=plan.config.seed,
+                batch_size=step.batch_size,
+            )
+            writer.append(one_based(effects.table()))
+            pool = pool.merge([effects.nulls])
+            without += effects.alleles.dropped
     print(f"{len(given.variants)} variants, {len(without)} without a window")
-    write_parquet(one_based(rows), table, effect_schema(EFFECT_COLUMNS), of.origin)
     np.savez(nulls, keys=pool.keys, deltas=pool.deltas)
     write_dropped(dropped_variants_table(without), "variants", of.model, dropped)
 

@@ -143,7 +143,8 @@ class RowWriter:
                 dataset.resize(dataset.shape[0] + len(block), axis=0)
                 # Texts of bytes are ASCII to HDF5, which those of the dataset are not.
                 dataset[-len(block) :] = block.astype(dataset.dtype) if fixed else block
-            self._held[path] = [values[n:]]
+            # A view would keep all that was written.
+            self._held[path] = [values[n:].copy()]
         self._n_held -= n
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ window (attributes span_start, span_end), float32:
 - `predictions/<t>` (N,): of the window as it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,34 +29,41 @@ from cisweep.outputs.h5 import (
 )
 from cisweep.products.ism import ISM
 
+_KINDS = {
+    "effects": "effects",
+    "hypothetical": "hypothetical",
+    "attributions": "projected",
+    "attributions_sd": "sd",
+    "predictions": "original",
+}
+"""Group of datasets -> field of what was found."""
+
 
 def write_chunk(
     path: Path,
-    windows: Windows,
-    tokens: np.ndarray,
+    blocks: Iterable[tuple[Windows, np.ndarray, Any]],
+    length: int,
+    span: tuple[int, int],
     targets: list[str],
-    found: Any,
     attrs: dict[str, Any],
 ) -> None:
-    """Write the mutants of one chunk.
+    """Write the mutants of one chunk, block by block.
 
-    found: original (T, N), effects, hypothetical (T, N, 4, S), projected, sd (T, N, S).
+    blocks: windows, their tokens (n, L), and found with original (T, n), effects, hypothetical
+    (T, n, 4, S), projected, sd (T, n, S). length: L; span: positions that are mutated, S of them.
     """
-    columns = [*region_columns(), Column("tokens", tokens.shape[1:], np.uint8)]
-    rows = {**region_rows(windows), "tokens": tokens}
-    parts = {
-        "effects": found.effects,
-        "hypothetical": found.hypothetical,
-        "attributions": found.projected,
-        "attributions_sd": found.sd,
-        "predictions": found.original,
-    }
-    for name, values in parts.items():
-        for target, mine in zip(targets, values):
-            columns.append(Column(f"{name}/{target}", mine.shape[1:], np.float32))
-            rows[f"{name}/{target}"] = mine
+    width = span[1] - span[0]
+    shapes = {"effects": (4, width), "hypothetical": (4, width), "predictions": ()}
+    columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
+    for name in _KINDS:
+        columns += [Column(f"{name}/{t}", shapes.get(name, (width,)), np.float32) for t in targets]
     with RowWriter(path, columns, attrs, ISM) as writer:
-        writer.append(rows)
+        for windows, tokens, found in blocks:
+            rows = {**region_rows(windows), "tokens": tokens}
+            for name, field in _KINDS.items():
+                for target, mine in zip(targets, getattr(found, field)):
+                    rows[f"{name}/{target}"] = mine
+            writer.append(rows)
 
 
 def span_blocks(path: Path, target: str) -> Iterator[tuple[Windows, np.ndarray]]:

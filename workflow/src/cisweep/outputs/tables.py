@@ -1,7 +1,7 @@
 """Tables: TSV, Parquet and BED, with the same bytes for the same rows."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -63,15 +63,36 @@ def write_tsv(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, lineterminator="\n", **_TSV)
 
 
+def tsv_rows(table: pd.DataFrame) -> str:
+    """Return the rows of a table as write_tsv writes them, without the header."""
+    return table.to_csv(None, lineterminator="\n", header=False, **_TSV)
+
+
 def append_rows(table: pd.DataFrame, path: Path) -> None:
     """Append rows to a table of write_tsv; they must have its columns in its order."""
     table.to_csv(path, lineterminator="\n", mode="a", header=False, **_TSV)
 
 
-def read_tsv(path: Path) -> pd.DataFrame:
-    """Read a table of write_tsv; names and reasons stay text, "." stays "."."""
-    text = {"chrom": str, "strand": str, "name": str, "reason": str, "detail": str}
-    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=["NaN", "nan"])
+_READ: dict[str, Any] = {
+    "sep": "\t",
+    "dtype": dict.fromkeys(("chrom", "strand", "name", "reason", "detail"), str),
+    "keep_default_na": False,
+    "na_values": ["NaN", "nan"],
+}
+
+
+def read_tsv(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read a table of write_tsv; names and reasons stay text, "." stays ".".
+
+    columns: those that are read; None: all.
+    """
+    return pd.read_csv(path, usecols=columns, **_READ)
+
+
+def tsv_blocks(path: Path, size: int = 1 << 16) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a table of write_tsv, at most `size` at once."""
+    with pd.read_csv(path, chunksize=size, **_READ) as reader:
+        yield from reader
 
 
 def merge_tsv(parts: Sequence[Path], out: Path) -> int:

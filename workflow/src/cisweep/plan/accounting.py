@@ -42,13 +42,18 @@ def dropped_table(plan: "Plan", parts: list[pd.DataFrame]) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=COLUMNS)
     table = pd.concat(tables, ignore_index=True)[COLUMNS]
+    keys = ("reason", "strand", "start")
+    order = np.lexsort((*(table[k] for k in keys), *reversed(sort_keys(plan, table))))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def sort_keys(plan: "Plan", table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (n,) of dropped rows: the number of the model; is it a step's own and no region of the
+    run; and the place of the chromosome, in the order in which they are sorted."""
     rank = {name: i for i, name in enumerate(plan.source.lengths)}
     place = table["chrom"].map(lambda c: rank.get(c, len(rank))).to_numpy()
     model = table["model"].map({m: i for i, m in enumerate(plan.models)}).to_numpy()
-    keys = ("reason", "strand", "start")
-    own = ~table["step"].isin(swept_by(plan))
-    order = np.lexsort((*(table[k] for k in keys), place, own, model))
-    return table.iloc[order].reset_index(drop=True)
+    return model, ~table["step"].isin(swept_by(plan)).to_numpy(), place
 
 
 def n_regions(plan: "Plan", model: str) -> int:
@@ -62,6 +67,12 @@ def n_regions(plan: "Plan", model: str) -> int:
         n_tiles(high, window, tile.stride_bp) - n_tiles(low, window, tile.stride_bp)
         for low, high in parts
     )
+
+
+def too_many(plan: "Plan", model: str, n: int) -> bool:
+    """Are n dropped regions of a model more than the run allows, or all of its regions?"""
+    given = n_regions(plan, model)
+    return n > 0 and given > 0 and (n >= given or n / given > plan.config.regions.max_dropped)
 
 
 def check_share(plan: "Plan", table: pd.DataFrame) -> None:

@@ -1,32 +1,58 @@
 """The windows that one job handles: planned ones or selected peaks, N looked at."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from cisweep.contracts import Windows, digest
+from cisweep.contracts import Windows
 from cisweep.genome.bed_columns import plain_columns
-from cisweep.genome.fasta import window_tokens
+from cisweep.genome.fasta import SequenceSource, window_tokens
 from cisweep.genome.regions import DROPPED_COLUMNS, drop_n
 from cisweep.plan.chunks import chunk_index, windows_digest
 from cisweep.plan.plan import Plan
 
+BASES_AT_ONCE = 1 << 23
+"""Bases of windows that are looked at at once: a chunk of many windows has no more in memory."""
+
+
+class WindowTokens:
+    """The tokens of windows, read where they are asked for: `tokens[rows]` is (n, W) uint8."""
+
+    def __init__(self, source: SequenceSource, windows: Windows, window_bp: int):
+        self._source, self._windows = source, windows
+        self.shape = (len(windows), window_bp)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        """Return the tokens of some windows in + orientation."""
+        part = self._windows.take(rows)
+        found = window_tokens(self._source, part.chrom, part.start, part.end)
+        return found.reshape(len(part), self.shape[1])
+
+    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows and their tokens, about BASES_AT_ONCE bases at a time."""
+        for rows in self._windows.blocks(max(1, BASES_AT_ONCE // max(self.shape[1], 1))):
+            yield rows, self[rows]
+
 
 @dataclass(frozen=True)
 class ChunkWindows:
-    """windows in genome order; tokens (N, W) uint8 in + orientation; dropped rows with reasons."""
+    """windows in genome order; their tokens; dropped rows with reasons."""
 
     windows: Windows
-    tokens: np.ndarray
+    tokens: WindowTokens
     dropped: pd.DataFrame
 
     @property
     def digests(self) -> tuple[str, str]:
         """Hashes of the windows with their names, and of their bases: equal chunks stay."""
-        return windows_digest(self.windows), digest(self.tokens.tobytes().hex())
+        bases = hashlib.blake2b(digest_size=8)
+        for _, tokens in self.tokens.blocks():
+            bases.update(tokens.tobytes().hex().encode())
+        return windows_digest(self.windows), bases.hexdigest()
 
 
 def read_peaks(path: Path) -> Windows:
@@ -63,10 +89,18 @@ def usable_windows(plan: Plan, model: str, chunk: str, peaks: Path | None = None
         windows, dropped = plan.windows(model, chunk)
     else:
         windows = selected_windows(plan, model, chunk, peaks)
+    return without_n(plan, model, windows, dropped)
+
+
+def without_n(plan: Plan, model: str, windows: Windows, dropped: pd.DataFrame) -> ChunkWindows:
+    """Return the windows that have not too many N; dropped: rows of those before them."""
     width = plan.models[model].window_bp
-    tokens = window_tokens(plan.source, windows.chrom, windows.start, windows.end)
-    tokens = tokens.reshape(len(windows), width)
-    kept, kept_tokens, too_many_n = drop_n(windows, tokens, plan.config.regions.max_n)
-    parts = [d for d in (dropped, too_many_n) if len(d)]
-    joined = pd.concat(parts, ignore_index=True) if parts else too_many_n
-    return ChunkWindows(kept, kept_tokens, joined)
+    kept, parts = [], [dropped]
+    for rows, tokens in WindowTokens(plan.source, windows, width).blocks():
+        part, _, too_many_n = drop_n(windows.take(rows), tokens, plan.config.regions.max_n)
+        kept.append(part)
+        parts.append(too_many_n)
+    usable = Windows.concatenate(kept)
+    some = [d for d in parts if len(d)]
+    joined = pd.concat(some, ignore_index=True) if some else parts[-1]
+    return ChunkWindows(usable, WindowTokens(plan.source, usable, width), joined)

@@ -269,6 +269,11 @@ class Plan:
             return pd.DataFrame(columns=DROPPED_COLUMNS)
         return self._placed(model)[0].dropped()
 
+    def dropped_blocks(self, model: str) -> Iterator[pd.DataFrame]:
+        """Yield the rows of `dropped`, some at once."""
+        if self.given is not None:
+            yield from self._placed(model)[0].dropped_blocks()
+
     def check_inputs(self) -> None:
         """Raise a CisweepError that lists all that is absent or unusable of what the run reads."""
         checks = [self._check_files, self._check_packages, lambda: self._blacklist]

@@ -9,16 +9,14 @@ import pandas as pd
 
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
-from cisweep.genome.fasta import window_tokens
 from cisweep.genome.regions import (
     Regions,
     check_dropped,
-    drop_n,
     read_bed,
     readable_bed,
     to_windows,
 )
-from cisweep.plan.chunk_windows import ChunkWindows, usable_windows
+from cisweep.plan.chunk_windows import ChunkWindows, usable_windows, without_n
 from cisweep.plan.chunks import chunk_index, windows_digest
 from cisweep.plan.contents import Check
 from cisweep.plan.fold_chroms import check_chroms
@@ -111,15 +109,8 @@ class IsmRegions:
         if self.step.bed is None:
             return usable_windows(self.plan, model, chunk, peaks)
         placed, dropped = self._placed(model)
-        windows = placed[chunk]
-        width = self.plan.models[model].window_bp
-        tokens = window_tokens(self.plan.source, windows.chrom, windows.start, windows.end)
-        tokens = tokens.reshape(len(windows), width)
-        kept, tokens, too_many_n = drop_n(windows, tokens, self.plan.config.regions.max_n)
         own = dropped if self._tells(model, chunk) else dropped[:0]
-        parts = [d for d in (own, too_many_n) if len(d)]
-        table = pd.concat(parts, ignore_index=True) if parts else too_many_n
-        return ChunkWindows(kept, tokens, table)
+        return without_n(self.plan, model, placed[chunk], own)
 
     def span(self, model: str) -> tuple[int, int]:
         """Return the positions [start, end) of the model's window that are mutated."""
