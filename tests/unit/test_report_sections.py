@@ -416,12 +416,12 @@ def ranked(folder, q_values: dict[str, list[float]]) -> None:
         {"target": t, "rank": i + 1, "family": names[i], "motif": f"M{i}", "n_places": 9,
          "members": "SPIB;SPI1;ETV6;ELF1;EHF" if i == 0 else names[i],
          "explained": 36.0 - 9 * i, "mean": 4.0 - i, "q_value": q,
-         "drives": q <= 0.05}
+         "drives": q <= 0.05, "lowers": False, "lowers_q_value": 0.9}
         for t, mine in q_values.items()
         for i, q in enumerate(mine)
     ]  # fmt: skip
     columns = ["target", "rank", "family", "motif", "members", "n_places", "explained", "mean",
-               "q_value", "drives"]  # fmt: skip
+               "q_value", "drives", "lowers", "lowers_q_value"]  # fmt: skip
     families = pd.DataFrame(rows, columns=columns)
     write_tsv(families, folder / "m/motif_families.tsv")
     motifs = families.rename(columns={"rank": "family_rank"})[["target", "family_rank", "motif"]]

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from cisweep.config.model import ModelConfig, TargetConfig
@@ -182,8 +184,12 @@ def _largest(table: pd.DataFrame, by: str, n: int, split: str) -> pd.DataFrame:
     return table.loc[order].groupby(split, sort=False).head(n)
 
 
-def parquet_blocks(path: Path, columns: list[str] | None = None) -> Iterable[pd.DataFrame]:
-    """Yield the rows of a Parquet file, 65,536 at a time."""
+def parquet_blocks(
+    path: Path, columns: list[str] | None = None, wanted: pc.Expression | None = None
+) -> Iterable[pd.DataFrame]:
+    """Yield the rows of a Parquet file, 65,536 at a time, or those of them that are wanted, by a
+    condition on `columns`."""
     with open_parquet(path) as file:
         for batch in file.iter_batches(65536, columns=columns):
-            yield batch.to_pandas()
+            rows = pa.Table.from_batches([batch])
+            yield (rows if wanted is None else rows.filter(wanted)).to_pandas()

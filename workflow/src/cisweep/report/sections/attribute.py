@@ -6,12 +6,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import blocks as h5_blocks
 from cisweep.outputs.h5 import n_rows, open_rows, read_windows
+from cisweep.outputs.tables import read_parquet
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import (
     Block,
@@ -29,7 +31,7 @@ from cisweep.report.blocks import (
 from cisweep.report.figures import Span, bars, spans
 from cisweep.report.sections.predict import predicted
 from cisweep.report.sections.select import Peaks, is_peak, read_peaks
-from cisweep.report.view import MAX_TARGETS, View, parquet_blocks
+from cisweep.report.view import MAX_TARGETS, View
 
 ZOOM_BP = 100
 _ADDS_UP = 0.01  # a hundredth of the mean change is below what a logo shows
@@ -178,16 +180,14 @@ def _sums(file: h5py.File, target: str) -> np.ndarray:
 
 
 def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
-    """Return the rows of a table that touch each region, read block by block."""
-    found: list[list[pd.DataFrame]] = [[] for _ in regions]
-    for table in parquet_blocks(path):
-        for part, r in zip(found, regions):
-            rows = table[
-                (table["chrom"] == r.chrom) & (table["start"] < r.end) & (table["end"] > r.start)
-            ]
-            if len(rows):
-                part.append(rows)
-    return [pd.concat(part) if part else pd.DataFrame() for part in found]
+    """Return the rows of a table in genome order that touch each region: of its row groups those
+    are read that may have some."""
+    found = []
+    for r in regions:
+        touches = (pc.field("start") < r.end) & (pc.field("end") > r.start)
+        rows = read_parquet(path, filters=(pc.field("chrom") == r.chrom) & touches)
+        found.append(rows.to_pandas())
+    return found
 
 
 def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Block]:

@@ -1,6 +1,8 @@
 """Motif hits: which known motifs drive each target."""
 
+import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
 from cisweep.contracts import Windows
@@ -73,7 +75,7 @@ def of_model(view: View) -> Section:
             section.headlines.append(_headline(view, target.name, drivers))
         else:
             without.append(target.name)
-        if "lowers" in mine and mine["lowers"].astype(bool).any():
+        if mine["lowers"].astype(bool).any():
             lowering = mine[mine["lowers"].astype(bool)].sort_values("explained", kind="stable")
             lowered.append(_lowering(view, target.name, lowering.iloc[0]))
     # What lowers a target is often the site of another one, on which the model was trained too.
@@ -116,7 +118,7 @@ def _effect(row: pd.Series) -> str:
     """Return what a family does, "" for no more than shuffled copies do."""
     if row["drives"]:
         return "raises"
-    return "lowers" if row.get("lowers", False) else ""
+    return "lowers" if row["lowers"] else ""
 
 
 def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
@@ -185,18 +187,24 @@ def columns(view: View, windows: Windows) -> dict[str, list[str]]:
     for row in view.table("motif_ranking.tsv").itertuples():
         if (row.target, row.family) in drivers:
             family_of[row.target][row.motif] = row.family
-    inside = Inside(windows)
-    found: list[dict[str, float]] = [{} for _ in range(len(windows))]
-    for block in parquet_blocks(view.folder / "hits.parquet"):
-        for target, families_of in family_of.items():
-            value = f"attribution_{target}"
-            kept = block[block[f"best_{target}"] & (block[value] > 0)]
-            kept = kept[kept["motif"].isin(families_of.keys())]
-            for chrom, start, end, motif, v in zip(
-                *(kept[c] for c in ("chrom", "start", "end", "motif", value))
-            ):
-                name = families_of[motif]
-                for i in inside.of(chrom, start, end):
-                    found[i][name] = max(found[i].get(name, 0), v)
-    names = [", ".join(sorted(f, key=lambda name: (-f[name], name))) for f in found]
-    return {"motifs": names}
+    inside, best = Inside(windows), []
+    path = view.folder / "hits.parquet"
+    for target, families_of in family_of.items():
+        value, wins = f"attribution_{target}", f"best_{target}"
+        wanted = pc.field(wins) & (pc.field(value) > 0)
+        wanted &= pc.field("motif").isin(list(families_of))
+        for block in parquet_blocks(path, ["chrom", "start", "end", "motif", value, wins], wanted):
+            span, window = inside.pairs(*(block[c].to_numpy() for c in ("chrom", "start", "end")))
+            names = block["motif"].map(families_of).to_numpy()[span]
+            best.append(
+                pd.DataFrame(
+                    {"window": window, "family": names, "value": block[value].to_numpy()[span]}
+                )
+            )
+    found = pd.concat(best) if best else pd.DataFrame({"window": [], "family": [], "value": []})
+    found = found.groupby(["window", "family"], as_index=False)["value"].max()
+    found = found.sort_values(["window", "value", "family"], ascending=[True, False, True])
+    names = np.full(len(windows), "", dtype=object)
+    told = found.groupby("window")["family"].agg(", ".join)
+    names[told.index.to_numpy(dtype=np.int64)] = told.to_numpy()
+    return {"motifs": names.tolist()}
