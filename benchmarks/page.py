@@ -35,6 +35,7 @@ from cisweep.jobs.attribute import attribute_track
 from cisweep.jobs.predict import predict_track
 from cisweep.outputs.h5 import RowWriter, datasets, read_windows, region_rows
 from cisweep.outputs.tables import new_parquet
+from cisweep.plan.page import page_figures
 from cisweep.plan.plan import Plan
 from cisweep.scope import RunScope, TargetScope
 
@@ -77,21 +78,20 @@ class Copies:
         kept = (i >= 0) & (np.asarray(end) <= self.end[i])
         return kept, (np.asarray(start) - self.start[i] + self._at[i])[kept]
 
-    def __iter__(self):
-        """Yield chromosome and offset of each copy."""
-        for chrom in self.chroms:
-            for k in range(self.per_chrom):
-                yield chrom, k * self.bp
+    def rows(self, start: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of a chromosome of the large genome: which span each is of, its start."""
+        kept, start = self.moved(start, end)
+        at = np.repeat(np.arange(self.per_chrom) * self.bp, len(start))
+        return np.tile(np.flatnonzero(kept), self.per_chrom), at + np.tile(start, self.per_chrom)
 
 
 def _table(table: pd.DataFrame, copies: Copies):
-    """Yield the rows of a table with chrom, start, end as they stand in each copy."""
-    kept, start = copies.moved(table["start"].to_numpy(), table["end"].to_numpy())
-    rows = table[kept].copy()
-    length = (rows["end"] - rows["start"]).to_numpy()
-    for chrom, offset in copies:
-        rows["chrom"], rows["start"], rows["end"] = chrom, start + offset, start + offset + length
-        yield rows
+    """Yield the rows of a table with chrom, start, end as they stand in each chromosome."""
+    which, start = copies.rows(table["start"].to_numpy(), table["end"].to_numpy())
+    rows = table.take(which)
+    rows = rows.assign(end=start + (rows["end"] - rows["start"]).to_numpy(), start=start)
+    for chrom in copies.chroms:
+        yield rows.assign(chrom=chrom)
 
 
 def _text(path: Path, out: Path, copies: Copies) -> None:
@@ -118,14 +118,18 @@ def _parquet(path: Path, out: Path, copies: Copies) -> None:
 def _h5(path: Path, out: Path, copies: Copies) -> None:
     with h5py.File(path) as file:
         windows = read_windows(file)
-        kept, start = copies.moved(windows.start, windows.end)
-        rows = {c.path: file[c.path][:][kept] for c in datasets(file)}
-        bp, version = (windows.end - windows.start)[kept], int(file.attrs["schema_version"])
-        with RowWriter(out, datasets(file), dict(file.attrs), version=version) as writer:
-            for chrom, offset in copies:
-                at = start + offset
-                given = Windows.build([chrom] * len(at), at, at + bp)
-                writer.append(rows | region_rows(given))
+        which, start = copies.rows(windows.start, windows.end)
+        end = start + (windows.end - windows.start)[which]
+        rows = {c.path: file[c.path][:] for c in datasets(file)}
+        version = int(file.attrs["schema_version"])
+        attrs = {k: getattr(v, "item", lambda v=v: v)() for k, v in file.attrs.items()}
+        with RowWriter(out, datasets(file), attrs, version=version) as writer:
+            for chrom in copies.chroms:
+                given = region_rows(Windows.build([chrom] * len(start), start, end))
+                for begin in range(0, len(start), 4096):
+                    part = slice(begin, begin + 4096)
+                    made = {path: values[which[part]] for path, values in rows.items()}
+                    writer.append(made | {path: values[part] for path, values in given.items()})
 
 
 def _genome(plan: Plan, chrom: str, out: Path, copies: Copies) -> None:
@@ -163,6 +167,8 @@ def make(run: Path, folder: Path, n_regions: int) -> None:
                 _text(source, out, copies)
             else:
                 out.write_bytes(source.read_bytes())
+        elif "/export/" in name:
+            continue  # the page only lists them
         elif out.suffix in (".parquet", ".h5"):
             {".parquet": _parquet, ".h5": _h5}[out.suffix](source, out, copies)
         elif out.suffix == ".bw":
@@ -193,7 +199,10 @@ def child(folder: Path) -> None:
     plan = _plan(folder)
     run, began = folder / "results/large", time.perf_counter()
     at = [run / "dropped_regions.tsv", run / "provenance.json", run / "report.html"]
-    report_page(RunScope(plan=plan), *at)
+    figures = {Path(path).name: run / path for path in page_figures(plan)}
+    for path in figures.values():
+        path.parent.mkdir(exist_ok=True)
+    report_page(RunScope(plan=plan), *at, figures)
     wall, cpu = time.perf_counter() - began, time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print("\n" + json.dumps({"wall": wall, "cpu": cpu, "mb": peak}))

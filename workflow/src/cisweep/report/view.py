@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from cisweep.config.model import ModelConfig, TargetConfig
 from cisweep.contracts import FIGURE_COPIES
+from cisweep.genome.motif_families import read_motif_families
 from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
 from cisweep.plan.plan import Plan
@@ -37,13 +38,29 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Motifs:
-    """The motif file of the run: logos and names by id."""
+    """The motif file of the run, logos by id; families: TSV of what a classification calls the
+    families, if there is one."""
 
     path: Path | None
+    families: Path | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return the motifs of a run."""
+        return cls(plan.config.motifs, plan.step_config("report").motif_families)
 
     @cached_property
     def _found(self) -> dict[str, Any]:
         return {m.name: m for m in load_motifs(self.path)} if self.path else {}
+
+    @cached_property
+    def _families(self) -> dict[str, str]:
+        return read_motif_families(self.families) if self.families else {}
+
+    def family(self, motif: str, name: str) -> str:
+        """Return the family that a classification puts a motif into, by its id or else its name;
+        "" if none is known."""
+        return self._families.get(motif) or self._families.get(name, "")
 
     def logo(self, motif: str, strand: str = "+") -> Markup | str:
         """Return a motif's logo, letters as high as their information (0 to 2 bits), on "-" of its
@@ -144,6 +161,13 @@ class View:
             for p in dict.fromkeys(found)
             if self.has(p)
         ]
+
+    def own_copies(self, name: str) -> list[tuple[str, str]]:
+        """Return (name, path relative to the page) of a drawing of a section (`Section.drawings`),
+        as the page's job writes it."""
+        path = f"figures/{self.model or self.step.name}.{name}"
+        ends = {"SVG": ".svg", "PNG": ".png", "PDF": ".pdf", "data (TSV)": ".data.tsv"}
+        return [(told, path + end) for told, end in ends.items()]
 
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""

@@ -1,5 +1,7 @@
 """Motif hits: which known motifs drive each target."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
@@ -30,23 +32,31 @@ OTHERS = 8
 MEMBERS = 3
 """Members of a family that a sentence names."""
 _NOTE = (
-    "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution "
-    "of its bases. Of overlapping matches the one whose matrix is most like the attributions wins "
-    "the place. Matrices that are alike form a family, since the bases of a site can rarely tell "
-    "relatives apart. Families, and their members, are ranked by what the places that they win "
-    "explain together. q compares the mean of a match with that of matrices whose columns are "
-    "shuffled: where it is above {drives} a family does no more than they do, and none is named. "
-    "Raises, lowers: the places that a family wins itself do so more surely than the copies' "
-    "matches. Beside it stands what the other steps of this run found of the family."
+    "Matches of the motifs (FIMO) in the attributed windows, each with the summed attribution of "
+    "its bases. Where matches overlap, the one whose motif is most like the attributions wins the "
+    "place. Motifs that look alike form a family, since the bases of a site rarely tell relatives "
+    "apart; families, and their members, are ranked by what the places that they win explain "
+    "together. q compares the mean of a match with that of motifs whose columns are shuffled: "
+    "above {drives} a family does no more than those, and is not named."
 )
 
 
-def family_name(row: pd.Series) -> str:
-    """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`."""
+def family_name(row: pd.Series, known: str = "") -> str:
+    """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`.
+
+    known: what a classification calls the family of the first member, in place of that one's name.
+    """
     members = str(row["members"]).split(";")
     if len(members) == 1:
-        return str(row["family"])
-    return f"{row['family']} family ({listed(members, MEMBERS)})"
+        return f"{row['family']} ({known})" if known else str(row["family"])
+    name = known or str(row["family"])
+    # TFClass has families such as "Ets-related" and "Factors with multiple dispersed zinc fingers".
+    kind = "" if re.search(r"\b(family|factors)\b", name, re.IGNORECASE) else " family"
+    return f"{name}{kind} ({listed(members, MEMBERS)})"
+
+
+def _known(view: View, row: pd.Series) -> str:
+    return view.motifs.family(row["motif"], row["family"])
 
 
 def of_model(view: View) -> Section:
@@ -97,7 +107,7 @@ def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
     """Return the sentence on the family that explains most of a target, with its logo."""
     first = drivers.iloc[0]
     return Headline(
-        f"{family_name(first)} drives {target} most: {signed(first['mean'])} "
+        f"{family_name(first, _known(view, first))} drives {target} most: {signed(first['mean'])} "
         f"{view.unit(target)} per place, {plural(int(first['n_places']), 'place')}, "
         f"q {number(first['q_value'], 2)}.",
         view.motifs.logo(first["motif"]),
@@ -107,7 +117,7 @@ def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
 def _lowering(view: View, target: str, row: pd.Series) -> Headline:
     """Return the sentence on the family that lowers a target most, with its logo."""
     return Headline(
-        f"{family_name(row)} lowers {target} most: {signed(row['mean'])} "
+        f"{family_name(row, _known(view, row))} lowers {target} most: {signed(row['mean'])} "
         f"{view.unit(target)} per place, {plural(int(row['n_places']), 'place')}, "
         f"q {number(row['lowers_q_value'], 2)}.",
         view.motifs.logo(row["motif"]),
@@ -136,13 +146,19 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
             "lowest of its members, against copies with shuffled columns; above "
             f"{DRIVES} it does no more than they do",
         ),
-        Column("effect", meaning="raises or lowers the prediction; empty: no more than copies do"),
+        Column(
+            "effect",
+            meaning="raises or lowers the prediction, by its own places too, more surely than "
+            "copies with shuffled columns do; empty: it does not",
+        ),
         *(each.column for each in others),
         Column("members", meaning="the one that explains most first"),
     ]
     rows = [
         [
-            Markup('<b>{}</b><br><code class="id">{}</code>').format(row["family"], row["motif"]),
+            Markup('<b>{}</b><br><code class="id">{}</code><small>{}</small>').format(
+                row["family"], row["motif"], _known(view, row)
+            ),
             view.motifs.logo(row["motif"]),
             Cell(f"{row['n_places']:,}", row["n_places"]),
             Cell(signed(row["mean"]), row["mean"]),
@@ -190,6 +206,8 @@ def columns(view: View, windows: Windows) -> dict[str, list[str]]:
     inside, best = Inside(windows), []
     path = view.folder / "hits.parquet"
     for target, families_of in family_of.items():
+        if not families_of:
+            continue
         value, wins = f"attribution_{target}", f"best_{target}"
         wanted = pc.field(wins) & (pc.field(value) > 0)
         wanted &= pc.field("motif").isin(list(families_of))
