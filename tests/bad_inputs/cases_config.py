@@ -263,6 +263,9 @@ STEPS = [
     step("ism", "top_n", 0, "greater than or equal to 1", "got 0"),
     step("ism", "bed", "{dir}/no.bed", "no such file {dir}/no.bed", "correct the path"),
     step("report", "genes", "{dir}/no.gtf", "no such file {dir}/no.gtf", "correct the path"),
+    step(
+        "report", "motif_families", "{dir}/no.tsv", "no such file {dir}/no.tsv", "correct the path"
+    ),
     step("discover", "window_bp", 10, "greater than or equal to 40", "got 10"),
     step("discover", "target_fdr", NAN, "got nan"),
     step("report", "top_motifs", 0, "greater than or equal to 1", "got 0"),

@@ -225,6 +225,16 @@ def priors(name: str, content: str | bytes, *says: str) -> Case:
 
 
 A_PRIOR = ("line 1: ", "is not a prior", "give chrom, start, end, base")
+
+
+def families(what: str, text, says: str) -> list[Case]:
+    """Return the case of a TSV of families of motifs."""
+    config = {"steps": {"report": {"motif_families": "{dir}/f.tsv"}}}
+    return [
+        Case(f"steps.report.motif_families {what}", {"f.tsv": text}, config, ("{dir}/f.tsv", says))
+    ]
+
+
 INTERVALS = [
     bed("with 5_00", "chrA\t5_00\t700", "line 2: start '5_00' is not a whole number", "digits 0"),
     bed("with Arabic digits", "chrA\t500\t٧٠٠", "line 2: end '٧٠٠' is not a whole", "digits 0"),
@@ -255,6 +265,12 @@ INTERVALS = [
          ("{dir}/g.gtf: none of its chromosomes (c)", "or leave steps.report.genes out")),
     Case("steps.report.genes that is binary", {"g.gtf": BINARY},
          {"steps": {"report": {"genes": "{dir}/g.gtf"}}}, ("{dir}/g.gtf", "cannot be read")),
+    *families("without its columns", "name\tclass\n", ", line 1: has no columns motif and family"),
+    *families("of rows too short", "motif\tfamily\nMA1\n", ", line 2: a row has 1 cells"),
+    *families("of two names", "motif\tfamily\nM\tA\nM\tB\n", "M is of family A already, and of B"),
+    *families("with a control letter", "motif\tfamily\nM\ta\x0bb\n", "2: a name has the letter"),
+    *families("without any", "motif\tfamily\nM\t\n", "names no family"),
+    *families("that is binary", BINARY, "cannot be read"),
     priors("of another genome", "chrII\t5\t9\tA\t1\n", "none of its chromosomes (chrII)",
            "use the same chromosome names in both, or leave steps.design.priors out"),
     priors("of other names", "A\t5\t9\tA\t1\n", "none of its chromosomes (A)", "(A is chrA)"),

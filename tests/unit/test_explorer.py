@@ -39,11 +39,16 @@ def test_a_window_ranks_by_its_best_target_and_own_peaks_come_first():
     # Only windows 2 and 3 are peaks of a; the others stand behind them.
     own = {"a": np.array([False, False, True, True])}
     assert _ranks({"a": strengths["a"]}, own, 4).tolist() == [3, 2, 0, 1]
+    # b has no peaks, so its predictions rank nothing; where none has any, all do.
+    own["b"] = np.zeros(4, dtype=bool)
+    assert _ranks(strengths, own, 4).tolist() == [3, 2, 0, 1]
+    assert _ranks(strengths, {"b": own["b"]}, 4).tolist() == [2, 0, 1, 3]
+    assert _ranks({"b": strengths["b"]}, own, 4).tolist() == [0, 3, 2, 1]
 
 
 def test_motifs_of_a_window_are_driving_families_with_their_best_matches(tmp_path):
     windows = _windows(("c1", 0, 100), ("c1", 50, 150), ("c2", 0, 100))
-    match = dict(chrom="c1", start=60, end=70, best_a=True)
+    match = dict(chrom="c1", start=60, end=70, best_a=True, best_b=True, attribution_b=1.0)
     rows = [
         match | {"motif": "M1", "attribution_a": 2.0},
         match | {"motif": "M2", "attribution_a": 3.0},
@@ -61,7 +66,8 @@ def test_motifs_of_a_window_are_driving_families_with_their_best_matches(tmp_pat
     )
     members = pd.DataFrame(families | {"motif": ["M1", "M2", "M3", "M4"]})
     write_tsv(members, tmp_path / "motif_ranking.tsv")
-    found = hits.columns(_view(tmp_path, "a"), windows)
+    # Nothing drives b, of which the hits have columns too.
+    found = hits.columns(_view(tmp_path, "b", "a"), windows)
     assert found == {"motifs": ["STRONG, TWICE", "STRONG, TWICE, SECOND", ""]}
 
 
@@ -75,13 +81,35 @@ def test_a_variant_counts_once_in_each_window_that_holds_it(tmp_path):
     assert found.tolist() == [3, 2, 0]
 
 
+def unpacked(packed) -> dict[str, list]:
+    """The columns, as the page reads them."""
+    data, at, found = gzip.decompress(base64.b64decode(packed["data"])), 0, {}
+    for column in packed["columns"]:
+        kind = np.dtype("<" + column["type"])
+        assert at % kind.itemsize == 0  # else a browser refuses it
+        values = np.frombuffer(data, kind, packed["n"], at)
+        at += values.nbytes
+        words = column.get("words")
+        found[column["name"]] = values.tolist() if words is None else [words[i] for i in values]
+    assert at == len(data)
+    return found
+
+
 def test_a_packed_table_has_all_its_values():
     table = pd.DataFrame(
         {"chrom": ["b", "a", "b"], "x": [1.23456789, np.nan, -2e-7], "n": [3, 1, 2]}
     )
-    columns = json.loads(gzip.decompress(base64.b64decode(_packed(table))))
-    assert [columns["chrom"]["words"][i] for i in columns["chrom"]["at"]] == ["b", "a", "b"]
-    assert columns["x"]["values"] == [1.235, None, -2e-7] and columns["n"]["values"] == [3, 1, 2]
+    table["w"] = [f"w{i}" for i in range(3)]
+    columns = unpacked(json.loads(json.dumps(_packed(table))))
+    assert columns["chrom"] == ["b", "a", "b"] and columns["w"] == ["w0", "w1", "w2"]
+    assert columns["n"] == [3, 1, 2]
+    np.testing.assert_allclose(columns["x"], [1.23456789, np.nan, -2e-7], rtol=1e-5)
+
+
+@pytest.mark.parametrize("n", [256, 257, 65_537])
+def test_words_of_any_number_are_told_apart(n):
+    words = [f"w{i}" for i in range(n)]
+    assert unpacked(_packed(pd.DataFrame({"w": words, "i": range(n)})))["w"] == words
 
 
 @pytest.mark.parametrize("name", ["<b>", "a&b", 'a"b', "it's"])

@@ -2,10 +2,11 @@
 
 import gzip
 
+import numpy as np
 import pytest
 
 from cisweep.errors import RegionError
-from cisweep.genome.gtf import Gene, bed12, check_genes, read_genes
+from cisweep.genome.gtf import Gene, bed12, check_genes, nearest_genes, read_genes
 
 
 def row(chrom, kind, start_1based, end, strand, **attributes) -> str:
@@ -46,6 +47,30 @@ def test_genes_that_touch_a_place_are_kept_whole(tmp_path):
 
     assert read_genes(tmp_path / "x.gtf", touches(49, 60)) == [G2]
     assert read_genes(tmp_path / "x.gtf", touches(50, 60)) == []
+
+
+def test_the_nearest_gene_is_inside_upstream_or_downstream():
+    def gene(name, start, end, strand="+", chrom="c1"):
+        return Gene(chrom, start, end, strand, name, ((start, end),))
+
+    # B lies in A, which reaches farther; C reads to the left.
+    genes = [gene("C", 900, 950, "-"), gene("A", 100, 600), gene("B", 200, 300)]
+    places = {
+        0: ("A", -100), 99: ("A", -1), 100: ("A", 0), 599: ("A", 0), 600: ("A", 1), 700: ("A", 101),
+        800: ("C", 100), 899: ("C", 1), 949: ("C", 0), 960: ("C", -11),
+    }  # fmt: skip
+    names, bp = nearest_genes(
+        genes, np.array(["c1"] * len(places) + ["c2"]), np.array([*places, 5])
+    )
+    assert list(zip(names, bp.tolist())) == [*places.values(), ("", 0)]
+    # Any genes: the smallest distance of all of them, one after the other.
+    rng = np.random.default_rng(0)
+    starts = rng.integers(0, 2000, 40)
+    genes = [gene(f"g{s}", int(s), int(s + w)) for s, w in zip(starts, rng.integers(1, 200, 40))]
+    at = np.arange(2300)
+    _, bp = nearest_genes(genes, np.array(["c1"] * len(at)), at)
+    every = np.array([[max(g.start - i, i - g.end + 1, 0) for g in genes] for i in at.tolist()])
+    assert abs(bp).tolist() == every.min(axis=1).tolist()
 
 
 @pytest.mark.parametrize(

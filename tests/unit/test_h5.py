@@ -179,8 +179,11 @@ def test_predictions_of_chosen_windows(tmp_path, absent):
     known = dict(zip(windows.keys(), values[:, 1]))
     keys = asked.keys()
     wanted = [known.get(key, absent) for key in keys]
-    np.testing.assert_array_equal(predictions_at(path, "b", asked, absent), wanted)
-    assert not len(predictions_at(path, "b", Windows.build([], [], [])))
+    found = predictions_at(path, ["b", "a"], asked, absent)
+    np.testing.assert_array_equal(found["b"], wanted)
+    other = dict(zip(windows.keys(), values[:, 0]))
+    np.testing.assert_array_equal(found["a"], [other.get(key, absent) for key in keys])
+    assert not len(predictions_at(path, ["b"], Windows.build([], [], []))["b"])
 
 
 def test_predictions_of_an_older_layout_say_who_wrote_them(tmp_path):

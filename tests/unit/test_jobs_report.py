@@ -8,10 +8,12 @@ import pandas as pd
 import pyBigWig
 import yaml
 
+from cisweep.contracts import FIGURE_COPIES
 from cisweep.jobs import prepare, report
 from cisweep.outputs.browser import browser_tracks
 from cisweep.outputs.hub import composites
 from cisweep.plan.accounting import COLUMNS
+from cisweep.plan.page import page_figures
 from cisweep.steps.report import HUB_FILES
 
 HUB = {"assembly": "toy1", "email": "a@b.org"}
@@ -106,6 +108,21 @@ def test_the_page_tells_regions_and_what_was_dropped(small_run, tmp_path):
     (tmp_path / "prepared.json").write_text('{"model": "m", "model_sha256": "abc123"}')
     of = small_run.of_run(small_run.plan(report={}))
     prepare.provenance(of, [tmp_path / "prepared.json"], tmp_path / "p.json")
-    report.report_page(of, tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html")
+    report.report_page(of, tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html", {})
     text = (tmp_path / "page.html").read_text()
     assert "abc123" in text and "small" in text
+
+
+def test_figures_that_the_page_draws_itself_are_files_too(small_run, tmp_path):
+    plan = small_run.plan(predict={}, attribute={}, report={})
+    drawn = ["m.predictions.svg", "m.regions.ctcf.svg", "m.regions.pu1.svg"]
+    assert page_figures(plan) == [f"figures/{name}" for name in drawn]
+    # A run without predictions has none to draw; its job must leave each file all the same.
+    of = small_run.of_run(small_run.plan(report={}))
+    pd.DataFrame(columns=COLUMNS).to_csv(tmp_path / "d.tsv", sep="\t", index=False)
+    (tmp_path / "prepared.json").write_text('{"model": "m", "model_sha256": "abc123"}')
+    prepare.provenance(of, [tmp_path / "prepared.json"], tmp_path / "p.json")
+    given = tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html"
+    report.report_page(of, *given, {"m.predictions.svg": tmp_path / "tmp.svg"})
+    assert "nothing to draw" in (tmp_path / "tmp.svg").read_text()
+    assert all((tmp_path / "tmp").with_suffix(end).exists() for end in FIGURE_COPIES)

@@ -139,3 +139,19 @@ def test_impossible_matrices():
         Motif("m", "", np.ones((3, 4)))
     with pytest.raises(MotifError, match="motif m: the matrix holds negative"):
         Motif("m", "", -np.ones((4, 3)))
+
+
+@pytest.mark.parametrize(
+    ("name", "alt", "factor"),
+    [
+        ("MA0139.2", "CTCF", "CTCF"),
+        ("M1", "", "M1"),
+        ("SPI1.H12CORE.0.P.B", "", "SPI1"),
+        ("SPI1_HUMAN.H11MO.0.A", "", "SPI1"),
+        ("NKX2-1.H12INVIVO.1.SM.B", "", "NKX2-1"),
+        ("M07944_2.00", "(SPI1)_(Homo_sapiens)_(DBD_1.00)", "SPI1"),
+        ("MA0058.4", "MAX::MYC", "MAX::MYC"),
+    ],
+)
+def test_a_motif_is_called_by_its_factor(name, alt, factor):
+    assert Motif(name, alt, np.full((4, 2), 0.25)).factor == factor

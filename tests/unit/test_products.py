@@ -29,6 +29,7 @@ TABLE = Product(
 )
 EVERY = [(name, p) for name, products in all_products().items() for p in products]
 BESIDE = {
+    "figures/<figure>.svg",
     "browser/<file>.bb",
     "browser/<kind>.html",
     "<model>/ism/regions.bed",

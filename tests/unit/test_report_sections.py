@@ -1,5 +1,6 @@
 """The parts of single steps, from small products made by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -17,6 +18,7 @@ from cisweep.plan.plan import Plan
 from cisweep.report.blocks import Section
 from cisweep.report.sections import section_of
 from cisweep.report.sections.attribute import _driving, _hit_spans, _seqlet_spans, apart
+from cisweep.report.sections.hits import family_name
 from cisweep.report.sections.select import given_selection
 from cisweep.report.view import UNITS, Motifs, View, matrix_logo
 from cisweep.steps import all_steps
@@ -416,12 +418,12 @@ def ranked(folder, q_values: dict[str, list[float]]) -> None:
         {"target": t, "rank": i + 1, "family": names[i], "motif": f"M{i}", "n_places": 9,
          "members": "SPIB;SPI1;ETV6;ELF1;EHF" if i == 0 else names[i],
          "explained": 36.0 - 9 * i, "mean": 4.0 - i, "q_value": q,
-         "drives": q <= 0.05}
+         "drives": q <= 0.05, "lowers": False, "lowers_q_value": 0.9}
         for t, mine in q_values.items()
         for i, q in enumerate(mine)
     ]  # fmt: skip
     columns = ["target", "rank", "family", "motif", "members", "n_places", "explained", "mean",
-               "q_value", "drives"]  # fmt: skip
+               "q_value", "drives", "lowers", "lowers_q_value"]  # fmt: skip
     families = pd.DataFrame(rows, columns=columns)
     write_tsv(families, folder / "m/motif_families.tsv")
     motifs = families.rename(columns={"rank": "family_rank"})[["target", "family_rank", "motif"]]
@@ -441,6 +443,22 @@ def test_the_headline_names_a_family_and_its_first_members(folder):
         "<b>SPIB", "<b>CTCF", "<b>KLF4", "<b>ZNF8",
     ]  # fmt: skip
     assert cells(section)[2][2:6] == ["9", "+4", "+36", "0.010"]
+
+
+def test_a_family_has_the_name_that_a_classification_gives_it(folder, tmp_path):
+    path = tmp_path / "families.tsv"
+    path.write_text("motif\tclass\tfamily\nM0\tx\tEts-related\nCTCF\tx\tMore than 3 fingers\n")
+    seen = replace(view("hits", {}, "m"), motifs=Motifs(None, path))
+    ranked(folder, {"ctcf": [0.3, 0.01], "pu1": [0.01, 0.2]})
+    section = section_of(seen)
+    assert [line.split(" drives")[0] for line in section.headlines] == [
+        "CTCF (More than 3 fingers)",  # by its name
+        "Ets-related family (SPIB, SPI1, ETV6 and 2 more)",  # by the id of the first member
+    ]
+    assert cells(section)[0][0].endswith("<small>Ets-related</small>")
+    row = pd.Series({"family": "A", "members": "A;B"})
+    assert family_name(row, "Factors with fingers") == "Factors with fingers (A, B)"
+    assert family_name(row) == "A family (A, B)"
 
 
 def test_a_family_that_does_no_more_than_shuffled_motifs_is_no_driver(folder):

@@ -104,8 +104,10 @@ def test_figures_are_the_same_bytes_again(tmp_path):
     for name in ("one.svg", "two.svg"):
         save_calibration(rows, tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
-    save_parity(labels(), tmp_path / "parity.png")
-    assert (tmp_path / "parity.png").stat().st_size > 5000
+    save_parity(labels(), tmp_path / "parity.svg")
+    for end in (".svg", ".png", ".pdf"):
+        assert (tmp_path / f"parity{end}").stat().st_size > 5000
+    assert len(pd.read_csv(tmp_path / "parity.data.tsv", sep="\t")) > 60
 
 
 def test_windows_beside_the_peaks_have_a_panel_of_their_own(tmp_path, monkeypatch):

@@ -39,6 +39,7 @@ def inputs(tmp_path_factory, small_genome, resources) -> Path:
         "frozen.bed": "chrA\t2090\t2095\n",
         "composition.bed": "".join(f"chrA\t{s}\t{s + 200}\n" for s in range(3000, 9000, 300)),
         "priors.tsv": "chrB\t5100\t5105\tA\t0.5\n",
+        "families.tsv": "motif\tfamily\nM1\tEts-related\n",
         "genes.gtf": 'chrA\tx\texon\t5001\t5100\t.\t+\t.\tgene_id "g"; transcript_id "t";\n',
         "goals.tsv": (
             "region\tmodel\ttarget\tkind\tvalue\tgoal\n"
@@ -143,7 +144,7 @@ def wide(inputs: Path) -> dict:
         "ism": WIDE["ism"] | {"bed": of("ism.bed")},
         "variants": WIDE["variants"] | {"path": of("v.vcf")},
         "design": WIDE["design"] | design,
-        "report": {"genes": of("genes.gtf")},
+        "report": {"genes": of("genes.gtf"), "motif_families": of("families.tsv")},
     })  # fmt: skip
 
 
@@ -187,6 +188,7 @@ EDITS = {
     "regions.blacklist": ("blacklist.bed", append("chrB\t9000\t9100\n"), {"predict_chunk": 1}),
     "motifs": ("motifs.meme", other_probability, DESIGNS),
     "steps.predict.signal.paths": ("signal.bw", lambda p: write_signal(p, 2.0), {}),
+    "steps.report.motif_families": ("families.tsv", replace("Ets", "ETS"), {}),
     "steps.report.genes": ("genes.gtf", replace("5100", "5200"), {}),
     "steps.ism.bed": ("ism.bed", replace("5000", "5003"), {"ism_chunk": 1}),
     "steps.variants.path": (
@@ -265,7 +267,7 @@ def test_an_edit_reruns_what_it_touches(inputs, finished, snakemake, key):
     assert again.get("prepare", 0) == (key.startswith("models"))
     if key == "steps.predict.signal.paths":
         assert again["predict_metrics"] == 1
-    if key == "steps.report.genes":
+    if key in ("steps.report.genes", "steps.report.motif_families"):
         assert again["report_page"] == 1
 
 

@@ -1,6 +1,7 @@
 """The explorer of the demo's page in Chromium, without network: what a reader does with it."""
 
 import contextlib
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from support import demo_config
 from cisweep.outputs.tables import read_tsv
 from cisweep.parts import read_json
 from cisweep.plan.plan import Plan
-from cisweep.report.explorer import missing_libraries
+from cisweep.report.explorer import _packed, missing_libraries
 from cisweep.report.page import read_page, render
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -193,6 +194,72 @@ def test_a_run_that_is_too_large_shows_its_strongest_regions(chromium, demo, roo
     reader.page.locator(".tabulator-row.without-tracks").first.click()
     reader.page.wait_for_timeout(800)
     assert "are not in this page" in reader.page.text_content(".explorer-status")
+    assert reader.faults == []
+
+
+def test_places_in_the_text_lead_to_their_tracks(reader):
+    links = reader.page.locator("figcaption a, summary a").all()
+    places = [link.get_attribute("href") for link in links]
+    assert places and all(re.fullmatch(r"#chr20:\d[\d,]*\d-\d[\d,]*\d", p) for p in places)
+
+
+N_REGIONS = 200_000
+
+
+@pytest.fixture(scope="module")
+def large(demo, tmp_path_factory):
+    """The demo's page with many regions in its table, and that table."""
+    html = (demo / "report.html").read_text()
+    found = re.search(r'(?s)id="explorer-data">(.*?)</script>', html)
+    data, rng = json.loads(found[1]), np.random.default_rng(0)
+    start = rng.integers(0, 999_800, N_REGIONS)
+    table = pd.DataFrame({"chrom": "chr20", "start": start, "end": start + 200, "strand": "."})
+    for column in data["columns"][1:]:
+        values = rng.choice(["", "CTCF", "SPIB, CTCF", "GATA1"], N_REGIONS)
+        if column["kind"] == "number":
+            values = rng.normal(size=N_REGIONS).round(3)
+            values[::7] = np.nan
+        table[column["field"]] = values.astype(object) if column["kind"] == "text" else values
+    table["shown"] = True
+    data["rows"] = _packed(table)
+    page = tmp_path_factory.mktemp("large") / "report.html"
+    text = json.dumps(data).replace("<", "\\u003c")
+    page.write_text(html[: found.start(1)] + text + html[found.end(1) :])
+    return page, table
+
+
+def test_a_page_of_many_regions_can_be_searched_sorted_filtered_and_linked(chromium, large):
+    page, table = large
+    reader = Reader(chromium, page, "chr20:500,001-500,100")
+    assert reader.locus == "chr20:500001-500100"
+
+    def told() -> int:
+        text = reader.page.text_content(".explorer-count")
+        assert text.endswith(f"of {N_REGIONS:,} regions")
+        return int(text.split()[0].replace(",", ""))
+
+    assert told() == N_REGIONS
+    reader.column("prediction: ctcf").locator(".tabulator-col-title").click()
+    reader.page.wait_for_function("document.querySelector('[aria-sort=descending]')")
+    best = table["prediction: ctcf"].max()
+    assert reader.values("ctcf")[0] == pytest.approx(best, rel=5e-3)  # shown with three digits
+    reader.column("prediction: ctcf").locator(".tabulator-col-title").click()
+    reader.page.wait_for_function("document.querySelector('[aria-sort=ascending]')")
+    worst = table["prediction: ctcf"].min()  # missing ones stand last here too
+    assert reader.values("ctcf")[0] == pytest.approx(worst, rel=5e-3)
+    reader.filter("locus", "chr20:700,001-700,500")
+    assert told() == ((table["start"] < 700_500) & (table["end"] > 700_000)).sum() > 0
+    reader.filter("locus", "")
+    reader.filter("prediction: ctcf", "2")
+    assert told() == (table["prediction: ctcf"] >= 2).sum()
+    reader.filter("motifs", "SPIB")
+    wanted = table[(table["prediction: ctcf"] >= 2) & table["motifs"].str.contains("SPIB")]
+    assert told() == len(wanted) > 0
+    reader.page.locator(".tabulator-row").first.press("ArrowDown")
+    reader.page.keyboard.press("Enter")
+    second = wanted.sort_values("prediction: ctcf", kind="stable").iloc[1]
+    place = f"#chr20:{second['start'] + 1:,}-{second['end']:,}"
+    reader.page.wait_for_function(f"location.hash === '{place}'")
     assert reader.faults == []
 
 

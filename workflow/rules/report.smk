@@ -38,7 +38,7 @@ rule report_page:
         provenance=f"{RESULTS}/provenance.json",
         # Of them the plan knows sessions and hub alone, and nobody else asks for the others.
         browser=bigbed_files() + hub_files() if PLAN.is_genome else [],
-        genes=genes_file(),
+        given=given_files(),
     output:
         html=report(
             f"{RESULTS}/report.html",
@@ -46,6 +46,8 @@ rule report_page:
             category="Report",
             labels={"what": "the page of the run"},
         ),
+        figures=own_figures(),
+        copies=figure_copies(*own_figures()),
     log:
         f"{RESULTS}/logs/report_page.log",
     benchmark:

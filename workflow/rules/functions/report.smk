@@ -2,7 +2,7 @@
 
 from cisweep.outputs.browser import browser_tracks
 from cisweep.outputs.hub import composites
-from cisweep.plan.page import page_key
+from cisweep.plan.page import page_figures, page_key
 from cisweep.steps.report import HUB_FILES
 
 BROWSER = f"{RESULTS}/browser"
@@ -19,10 +19,16 @@ def bigbed_files():
     return [f"{BROWSER}/{track.bigbed}" for track in SHOWN if track.is_rows]
 
 
-def genes_file():
-    """Return the GTF of the explorer's genes, if one is given."""
+def own_figures():
+    """Return the figures that the page draws itself."""
+    return [f"{RESULTS}/{path}" for path in page_figures(PLAN)]
+
+
+def given_files():
+    """Return what the page reads beside products: GTF of genes, TSV of families of motifs."""
     step = PLAN.step_config("report")
-    return [] if step is None or step.genes is None else [str(step.genes)]
+    given = [] if step is None else [step.genes, step.motif_families]
+    return [str(path) for path in given if path is not None]
 
 
 def hub_files():

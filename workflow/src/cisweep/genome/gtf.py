@@ -1,9 +1,11 @@
 """Genes of a GTF file, one transcript each. Source: GTF2.2, https://mblab.wustl.edu/GTF22.html."""
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from cisweep.errors import RegionError
 from cisweep.textfile import open_text
@@ -101,6 +103,36 @@ def _rows(path: Path) -> Iterator[tuple[str, str, int, int, str, dict[str, str]]
             if "gene_id" not in attributes:
                 raise RegionError("a row has no gene_id", where=where, mend=_MEND)
             yield chrom, kind, int(start_1based) - 1, int(end), strand, attributes
+
+
+def nearest_genes(
+    genes: Sequence[Gene], chrom: np.ndarray, at: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return of each place (0-based) the name of the nearest gene, "" where its chromosome has
+    none, and the bp to it, int64: 0 inside, below 0 upstream of the gene, above 0 downstream."""
+    names, distance = np.full(len(at), "", dtype=object), np.zeros(len(at), dtype=np.int64)
+    by_chrom: dict[str, list[Gene]] = {}
+    for gene in sorted(genes, key=lambda gene: gene.start):
+        by_chrom.setdefault(gene.chrom, []).append(gene)
+    for name, own in by_chrom.items():
+        rows = np.flatnonzero(chrom == name)
+        start, ends = np.array([g.start for g in own]), np.array([g.end for g in own])
+        right = np.searchsorted(start, at[rows], side="right")
+        # Of the genes that begin to the left the one that reaches farthest is nearest.
+        reach = np.maximum.accumulate(ends)
+        farthest = np.maximum.accumulate(np.where(ends == reach, np.arange(len(own)), 0))
+        for row, after in zip(rows.tolist(), right.tolist()):
+            sides = []
+            if after:
+                left = own[farthest[after - 1]]
+                sides.append((max(int(at[row]) - left.end + 1, 0), left, left.strand == "-"))
+            if after < len(own):
+                sides.append(
+                    (own[after].start - int(at[row]), own[after], own[after].strand != "-")
+                )
+            bp, gene, upstream = min(sides, key=lambda side: side[0])
+            names[row], distance[row] = gene.name, -bp if upstream else bp
+    return names, distance
 
 
 def bed12(gene: Gene) -> str:

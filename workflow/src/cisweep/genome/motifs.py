@@ -15,6 +15,8 @@ from cisweep.textfile import control_letter, decimal_number, read_lines
 BASES = "ACGT"
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
 _FIELDS = ("alength", "w", "nsites")
+_HOCOMOCO = re.compile(r"(.+?)(?:_[A-Z]+)?\.H\d+[A-Z]+\.\d")
+_CISBP = re.compile(r"\(([^()]+)\)_\(")
 SUM_TOLERANCE = 0.01  # files rounded to two decimals still pass
 
 
@@ -52,6 +54,14 @@ class Motif:
     def label(self) -> str:
         """Return identifier and alternate name as one key, such as 'MA0139.2 CTCF'."""
         return f"{self.name} {self.alt}" if self.alt else self.name
+
+    @property
+    def factor(self) -> str:
+        """Return what the motif is called: its alternate name, else its identifier; the factor of
+        HOCOMOCO's SPI1.H12CORE.0.P.B or SPI1_HUMAN.H11MO.0.A and CIS-BP's (SPI1)_(Homo_sapiens)."""
+        name = self.alt or self.name
+        found = _HOCOMOCO.match(name) or _CISBP.match(name)
+        return found[1] if found else name
 
     @property
     def width(self) -> int:

@@ -27,10 +27,7 @@ def ism_regions(of: ModelScope, peaks: Path, predictions: Path, bed: Path) -> No
     peaks: peaks.bed; predictions: merged predictions. Writes the chosen lines of peaks.bed.
     """
     step, windows = of.plan.step_config("ism"), read_peaks(peaks)
-    values_of = {
-        target: predictions_at(predictions, target, windows, absent=-np.inf)
-        for target in of.config.target_names
-    }
+    values_of = predictions_at(predictions, of.config.target_names, windows, absent=-np.inf)
     rows = strongest_peaks(windows, values_of, step.top_n)
     lines = peaks.read_text().splitlines()
     print(f"{len(rows)} of {len(windows)} peaks")

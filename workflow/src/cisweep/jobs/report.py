@@ -25,6 +25,8 @@ from cisweep.outputs.hub import (
 from cisweep.outputs.tables import read_tsv
 from cisweep.parts import read_json
 from cisweep.plan.plan import Plan
+from cisweep.plot.of_page import draw_nothing
+from cisweep.plot.saving import save_figure
 from cisweep.report.page import read_page, render
 from cisweep.report.view import UNITS
 from cisweep.scope import RunScope
@@ -89,16 +91,22 @@ def _unit(plan: Plan, track: BrowserTrack) -> str:
     return scales.get(track.name) or ("counts per base" if track.name in counted else "value")
 
 
-def report_page(of: RunScope, dropped: Path, provenance: Path, html: Path) -> None:
-    """Write the page of the run from its merged products.
+def report_page(
+    of: RunScope, dropped: Path, provenance: Path, html: Path, figures: Mapping[str, Path]
+) -> None:
+    """Write the page of the run, and the figures that it draws itself, from merged products.
 
-    dropped, provenance: of the jobs `dropped_regions` and `provenance`.
+    dropped, provenance: of the jobs `dropped_regions` and `provenance`; figures: name.svg of a
+    figure (`page_figures`) -> path.
     """
     beside = [*of.plan.products_of("report")[1:], "dropped_regions.tsv", "provenance.json"]
     # It counts them; their other columns are most of a large table.
     rows = read_tsv(dropped, ["step", "model", "reason"])
     page = read_page(of.plan, rows, read_json(provenance), beside)
     render(page, html)
+    for name, path in figures.items():
+        draw = page.drawings.get(name.removesuffix(".svg"))
+        save_figure(draw() if draw else draw_nothing("The run has nothing to draw here."), path)
     # `cisweep run` shows them at its end.
     for _, line in [*page.warnings, *page.headlines]:
         print(f"finding: {line}")

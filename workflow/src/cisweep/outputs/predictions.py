@@ -15,12 +15,15 @@ import pandas as pd
 from cisweep.config.model import TrackConfig
 from cisweep.contracts import STRANDS, Windows
 from cisweep.outputs.h5 import (
+    TABLE_ROWS,
     TABLE_VERSION,
     Column,
     RowWriter,
+    blocks,
     merge,
     open_rows,
     prediction_blocks,
+    read_windows,
     region_columns,
     region_rows,
 )
@@ -93,8 +96,11 @@ def merge_predictions(parts: Sequence[Path], out: Path, attrs: dict[str, Any]) -
     return merge(parts, out, attrs, version=TABLE_VERSION)
 
 
-def predictions_at(path: Path, target: str, windows: Windows, absent: float = np.nan) -> np.ndarray:
-    """Return the prediction of each of `windows` (N,) float64, `absent` where there is none.
+def predictions_at(
+    path: Path, targets: Sequence[str], windows: Windows, absent: float = np.nan
+) -> dict[str, np.ndarray]:
+    """Return target -> the prediction of each of `windows` (N,) float64, `absent` where there is
+    none; the file is read once.
 
     windows: each once, in any order.
     """
@@ -102,12 +108,18 @@ def predictions_at(path: Path, target: str, windows: Windows, absent: float = np
     places = _places(windows, codes)
     order = np.argsort(places)
     places, end = places[order], windows.end[order]
-    found = np.full(len(windows), absent)
-    for block, values in prediction_blocks(path, target) if len(windows) else ():
-        theirs = _places(block, codes)
-        at = np.minimum(np.searchsorted(places, theirs), len(places) - 1)
-        known = (places[at] == theirs) & (end[at] == block.end)
-        found[order[at[known]]] = values[known]
+    found = {target: np.full(len(windows), absent) for target in targets}
+    if not len(windows) or not found:
+        return found
+    with open_predictions(path) as file:
+        paths = [f"predictions/{target}" for target in targets]
+        for rows, values in blocks(file, paths, TABLE_ROWS):
+            block = read_windows(file, rows)
+            theirs = _places(block, codes)
+            at = np.minimum(np.searchsorted(places, theirs), len(places) - 1)
+            known = (places[at] == theirs) & (end[at] == block.end)
+            for target, column in zip(targets, paths):
+                found[target][order[at[known]]] = values[column][known]
     return found
 
 

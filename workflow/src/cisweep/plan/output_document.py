@@ -33,20 +33,25 @@ _HEAD = ["| name | type | unit | what it is |", "|---|---|---|---|"]
 def output_document() -> str:
     """Return docs/output.md: every product with its columns, datasets and keys."""
     lines = [_INTRO, "## Attributes of every HDF5 file", "", *_rows(ATTRIBUTES), ""]
+    told: dict[tuple[Field, ...], str] = {}
     titles = {"run": "The run"} | {name: f"{name}: {s.title}" for name, s in all_steps().items()}
     for name, title in titles.items():
         products = all_products().get(name, ())
         lines += [f"## {title}", ""] if products else []
         for product in products:
-            lines += _product(product)
+            lines += _product(product, told)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _product(product: Product) -> list[str]:
+def _product(product: Product, told: dict[tuple[Field, ...], str]) -> list[str]:
+    """Return a product's part; told: fields -> path of the product that they were told of."""
     what = _plain(product.what) + (f" Only if {_plain(product.when)}." if product.when else "")
     lines = [f"### `{product.path}`", "", what, ""]
-    if product.fields:
+    if product.fields in told:
+        lines += [f"The same columns as `{told[product.fields]}`.", ""]
+    elif product.fields:
         lines += [*_rows(product.fields), ""]
+        told[product.fields] = product.path
     if product.attributes:
         lines += ["Attributes beside those of every HDF5 file:", "", *_rows(product.attributes), ""]
     return lines

@@ -16,6 +16,19 @@ def page_key(plan: Plan, step_name: str) -> str:
     return "" if config is None else digest(*parts, step.settings(config))
 
 
+def page_figures(plan: Plan) -> list[str]:
+    """Return the figures that the page's job writes, SVG under results/<run>/: those that the page
+    draws itself. Of other figures the steps make files."""
+    found = []
+    for name, step in plan.steps.items():
+        for model in (None, *plan.models):
+            config = plan.models[model] if model else None
+            if config is None or step.takes_model(config):
+                drawn = step.drawn(plan.step_config(name), config)
+                found += [f"figures/{model or name}.{figure}.svg" for figure in drawn]
+    return found
+
+
 def summary(plan: Plan) -> dict[str, str]:
     """Return label -> value: what was run, for a reader."""
     config = plan.config

@@ -190,11 +190,11 @@ def training_figures(
     return {
         "loss.svg": lambda path: save_loss(histories, path),
         "labels.svg": lambda path: save_labels(first["labels"], path),
-        "parity.png": lambda path: save_parity(heldout, path),
+        "parity.svg": lambda path: save_parity(heldout, path),
         "calibration.svg": lambda path: save_calibration(calibration, path),
         "parity.html": lambda path: path.write_text(page) and None,
-        "filters.png": lambda path: save_filters(used, "pwm", path),
-        "filter_weights.png": lambda path: save_filters(
+        "filters.svg": lambda path: save_filters(used, "pwm", path),
+        "filter_weights.svg": lambda path: save_filters(
             _filter_weights(first, weights), "heatmap", path
         ),
     }

@@ -5,6 +5,9 @@ from cisweep.products.base import Product
 _HUB = "`steps.report.hub` is set"
 PRODUCTS = (
     Product("report.html", "The page; needs no internet."),
+    Product("figures/<figure>.svg", "A figure that the page draws itself: `<model>.predictions`, "
+            "`<model>.regions.<target>` (the strongest ones), `design.edits`, "
+            "`design.predictions`."),
     Product("browser/igv.xml", "Session of IGV over the run's tracks, with paths relative to it."),
     Product("browser/igv.json", "The same for igv.js, from a web server.", any_fields=True),
     Product("browser/<file>.bb", "Peaks, seqlets and hits as bigBed, of which hub and sessions "

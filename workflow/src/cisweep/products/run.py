@@ -61,6 +61,7 @@ PRODUCTS = (
         ),
     ),
     *_copies("<model>/figures"),
+    *_copies("figures"),
     *_copies("design/figures"),
     *_copies("train/<trained>"),
     *_copies("train"),

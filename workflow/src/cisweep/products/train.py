@@ -87,12 +87,12 @@ PRODUCTS = (
         Product(f"train/<trained>/{name}", what)
         for name, what in (
             ("loss.svg", "Loss by epoch."),
-            ("parity.png", "Predicted against observed."),
+            ("parity.svg", "Predicted against observed."),
             ("parity.html", "The same, to hover over."),
             ("calibration.svg", "Predicted and observed shares."),
             ("labels.svg", "Labels of the parts of the split."),
-            ("filters.png", "First-layer filters as motifs."),
-            ("filter_weights.png", "Their weights."),
+            ("filters.svg", "First-layer filters as motifs."),
+            ("filter_weights.svg", "Their weights."),
         )
     ),
     Product("train/loss.svg", "Loss of all trained models."),

@@ -1,7 +1,7 @@
 """What a part of the page is made of: notes, headings, tables and figures, and how numbers read."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import isfinite, isnan
@@ -80,7 +80,16 @@ class Figure:
     files: Sequence[tuple[str, str]] = ()
 
 
-Block = Heading | Note | Table | Figure
+@dataclass(frozen=True)
+class Files:
+    """Links to files: what they are, (name, path relative to the page)."""
+
+    kind: ClassVar[str] = "files"
+    what: str
+    files: Sequence[tuple[str, str]]
+
+
+Block = Heading | Note | Table | Figure | Files
 
 
 class Headline(str):
@@ -110,7 +119,8 @@ class Section:
     blocks: what it shows, in order; headlines: sentences for the top of the page; warnings: those
     that stand before all others, what a reader must know to read the rest; checks: what
     was tried of the results; counts: (what, how many,
-    remark) for the table of counts of its model.
+    remark) for the table of counts of its model; drawings: what draws the figures of `page_figures`
+    that are this part's, by their name behind the model's.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -118,6 +128,7 @@ class Section:
     warnings: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     counts: list[tuple[str, int, str]] = field(default_factory=list)
+    drawings: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 def number(value: Any, digits: int = 3) -> str:

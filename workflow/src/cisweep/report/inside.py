@@ -1,7 +1,5 @@
 """Which windows hold a span, for tables of windows."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from cisweep.contracts import Windows
@@ -20,12 +18,21 @@ class Inside:
             widest = int((self._end[rows] - starts[rows]).max())
             self._chroms[chrom] = rows, starts[rows], widest
 
-    def of(self, chrom: str, start: int, end: int) -> Iterator[int]:
-        """Yield the rows of the windows that hold [start, end), by their start."""
-        if chrom not in self._chroms:
-            return
-        rows, starts, widest = self._chroms[chrom]
-        low = np.searchsorted(starts, end - widest)
-        for i in rows[low : np.searchsorted(starts, start, side="right")]:
-            if self._end[i] >= end:
-                yield int(i)
+    def pairs(
+        self, chrom: np.ndarray, start: np.ndarray, end: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (span, window), rows of each pair of a span [start, end) and a window around it,
+        chromosome by chromosome, span by span, the windows by their start."""
+        found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        for name, (rows, starts, widest) in self._chroms.items():
+            spans = np.flatnonzero(chrom == name)
+            low = np.searchsorted(starts, end[spans] - widest)
+            n = np.searchsorted(starts, start[spans], side="right") - low
+            n = np.maximum(n, 0)
+            first = np.repeat(np.cumsum(n) - n, n)
+            span = np.repeat(spans, n)
+            window = rows[np.repeat(low, n) + np.arange(len(first)) - first]
+            kept = self._end[window] >= end[span]
+            found.append((span[kept], window[kept]))
+        span, window = zip(*found)
+        return np.concatenate(span), np.concatenate(window)

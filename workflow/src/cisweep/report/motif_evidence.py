@@ -120,8 +120,6 @@ def shown_families(families: pd.DataFrame, found: Sequence[Evidence], top: int) 
     """Return the first families, those that drive or lower the target, and those that any other
     step found, in the order of the ranking."""
     others = frozenset().union(*(each.found for each in found))
-    keep = families["drives"].astype(bool) | families["rank"].isin(others)
-    if "lowers" in families:
-        keep |= families["lowers"].astype(bool)
-    keep |= families["rank"].isin(families["rank"].head(top))
+    keep = families["drives"].astype(bool) | families["lowers"].astype(bool)
+    keep |= families["rank"].isin(others) | families["rank"].isin(families["rank"].head(top))
     return families[keep]

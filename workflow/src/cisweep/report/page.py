@@ -3,7 +3,7 @@
 Its parts come from the steps that are on, in their order: cisweep.report.sections.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -34,7 +34,8 @@ FEW_DROPPED = 0.1
 @dataclass(frozen=True)
 class Part:
     """A step's section on the page: its anchor, title and files (path relative to the page), and
-    what was done, for the methods; order: the step's place in the run."""
+    what was done, for the methods; order: the step's place in the run; owner: its model, or of the
+    run the step."""
 
     anchor: str
     title: str
@@ -42,6 +43,7 @@ class Part:
     files: list[str]
     methods: str = ""
     order: int = 0
+    owner: str = ""
 
 
 @dataclass
@@ -93,6 +95,15 @@ class Page:
         return list(dict.fromkeys(p.methods for p in parts))
 
     @property
+    def drawings(self) -> dict[str, Callable[[], Any]]:
+        """What draws the page's own figures, by the names of their files (figures/<name>.svg)."""
+        return {
+            f"{part.owner}.{name}": draw
+            for part in self._parts
+            for name, draw in part.section.drawings.items()
+        }
+
+    @property
     def _parts(self) -> list[Part]:
         return [p for chapter in self.chapters for p in chapter.parts]
 
@@ -104,7 +115,7 @@ def read_page(
 
     files: further products of the run to link, relative to the page.
     """
-    motifs = Motifs(plan.config.motifs)
+    motifs = Motifs.of(plan)
     order = get_args(About)
     steps = [step for step in plan.steps.values() if step.in_report]
     steps.sort(key=lambda step: (order.index(step.about), step.order))
@@ -158,7 +169,17 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
             ]
             anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
             step = view.step
-            found.append(Part(anchor, step.title, section, files, _methods(view), step.order))
+            found.append(
+                Part(
+                    anchor,
+                    step.title,
+                    section,
+                    files,
+                    _methods(view),
+                    step.order,
+                    view.model or step.name,
+                )
+            )
     return found
 
 

@@ -4,14 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from cisweep.config.model import ModelConfig, TargetConfig
 from cisweep.contracts import FIGURE_COPIES
+from cisweep.genome.motif_families import read_motif_families
 from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
 from cisweep.plan.plan import Plan
@@ -35,13 +38,29 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Motifs:
-    """The motif file of the run: logos and names by id."""
+    """The motif file of the run, logos by id; families: TSV of what a classification calls the
+    families, if there is one."""
 
     path: Path | None
+    families: Path | None = None
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return the motifs of a run."""
+        return cls(plan.config.motifs, plan.step_config("report").motif_families)
 
     @cached_property
     def _found(self) -> dict[str, Any]:
         return {m.name: m for m in load_motifs(self.path)} if self.path else {}
+
+    @cached_property
+    def _families(self) -> dict[str, str]:
+        return read_motif_families(self.families) if self.families else {}
+
+    def family(self, motif: str, name: str) -> str:
+        """Return the family that a classification puts a motif into, by its id or else its name;
+        "" if none is known."""
+        return self._families.get(motif) or self._families.get(name, "")
 
     def logo(self, motif: str, strand: str = "+") -> Markup | str:
         """Return a motif's logo, letters as high as their information (0 to 2 bits), on "-" of its
@@ -143,6 +162,13 @@ class View:
             if self.has(p)
         ]
 
+    def own_copies(self, name: str) -> list[tuple[str, str]]:
+        """Return (name, path relative to the page) of a drawing of a section (`Section.drawings`),
+        as the page's job writes it."""
+        path = f"figures/{self.model or self.step.name}.{name}"
+        ends = {"SVG": ".svg", "PNG": ".png", "PDF": ".pdf", "data (TSV)": ".data.tsv"}
+        return [(told, path + end) for told, end in ends.items()]
+
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""
         return UNITS[next((t.scale for t in self.targets if t.name == target), "logit")]
@@ -182,8 +208,12 @@ def _largest(table: pd.DataFrame, by: str, n: int, split: str) -> pd.DataFrame:
     return table.loc[order].groupby(split, sort=False).head(n)
 
 
-def parquet_blocks(path: Path, columns: list[str] | None = None) -> Iterable[pd.DataFrame]:
-    """Yield the rows of a Parquet file, 65,536 at a time."""
+def parquet_blocks(
+    path: Path, columns: list[str] | None = None, wanted: pc.Expression | None = None
+) -> Iterable[pd.DataFrame]:
+    """Yield the rows of a Parquet file, 65,536 at a time, or those of them that are wanted, by a
+    condition on `columns`."""
     with open_parquet(path) as file:
         for batch in file.iter_batches(65536, columns=columns):
-            yield batch.to_pandas()
+            rows = pa.Table.from_batches([batch])
+            yield (rows if wanted is None else rows.filter(wanted)).to_pandas()

@@ -99,6 +99,7 @@ STEP = Step(
             as_letters=True,
         )
     },
+    drawn=lambda config, model: [f"regions.{t}" for t in model.target_names] if model else [],
     faults=_faults,
     reads_regions=True,
     passes=_passes,

@@ -65,7 +65,9 @@ class Step:
     drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first such step
     that is on accounts for them), "own_regions", "items" that are no regions, or None.
 
-    What the report says. in_report: is it part of the page and of the run's summary; about: what
+    What the report says. in_report: is it part of the page and of the run's summary; drawn: (step
+    config, config of a model, or None of the run) -> names of the figures that the page draws
+    itself, of which its job makes files; about: what
     its part of the page is about, in the order of About;
     given_selection: are its statistics about the selected windows alone.
     """
@@ -96,6 +98,7 @@ class Step:
     heavy: Callable[[ModelConfig], float] | None = None
     drops: Callable[[Any], Drops | None] = lambda config: None
     in_report: bool = True
+    drawn: Callable[[Any, ModelConfig | None], list[str]] = lambda config, model: []
     about: About = "regions"
     given_selection: bool = False
 

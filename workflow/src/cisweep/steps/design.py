@@ -160,6 +160,7 @@ STEP = Step(
         "design/dropped.tsv",
         *(f"design/figures/{name}.svg" for name in FIGURES),
     ],
+    drawn=lambda config, model: [] if model else ["edits", "predictions"],
     reserved=frozenset({"design"}),
     heavy=lambda model: 10_000.0,  # the steps of a design
     browser={"edits.vcf.gz": Shown("edits", "124,58,160", "The edits of the designed sequences.")},

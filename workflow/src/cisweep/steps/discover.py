@@ -47,7 +47,7 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 STEP = Step(
     name="discover",
-    version=4,
+    version=5,
     order=45,
     config=DiscoverConfig,
     title="Motif discovery",

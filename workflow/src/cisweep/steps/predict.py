@@ -84,6 +84,7 @@ STEP = Step(
             "Where windows overlap, of the window whose centre is nearest.",
         )
     },
+    drawn=lambda config, model: ["predictions"] if model else [],
     faults=_faults,
     reads_regions=True,
     passes=lambda config, model: 1.0,

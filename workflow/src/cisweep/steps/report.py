@@ -37,7 +37,11 @@ class ReportConfig(StepConfig):
     """MB of tracks in the page's explorer; a larger run shows its strongest regions. 0: no
     explorer."""
     genes: Path | None = None
-    """GTF of the genome's genes, plain or gzip, for a track of the explorer."""
+    """GTF of the genome's genes, plain or gzip, for a track of the explorer and the nearest gene of
+    each region."""
+    motif_families: Path | None = None
+    """TSV with the columns motif (id or name in the motif file) and family: names of families, as
+    TFClass or JASPAR give them, in place of their first member's."""
     hub: HubConfig | None = None
     """Write a UCSC track hub into browser/: hub.txt, genomes.txt, trackDb.txt and their pages."""
 
@@ -66,7 +70,7 @@ STEP = Step(
         *(_BROWSER if config.hub else _BROWSER[: len(SESSIONS)]),
     ],
     genome_only=frozenset(_BROWSER),
-    reserved=frozenset({"report.html", "browser"}),
+    reserved=frozenset({"report.html", "browser", "figures"}),
     needs_model=False,
     faults=_faults,
     in_report=False,

@@ -48,7 +48,7 @@ class SeqletsConfig(StepConfig):
 
 STEP = Step(
     name="seqlets",
-    version=6,
+    version=7,
     order=40,
     config=SeqletsConfig,
     title="Seqlets",

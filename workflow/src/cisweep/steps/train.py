@@ -421,12 +421,12 @@ COMMON = ("loss.svg", "spot_check.tsv")
 """Products of all trained models together."""
 FIGURES = (
     "loss.svg",
-    "parity.png",
+    "parity.svg",
     "parity.html",
     "calibration.svg",
     "labels.svg",
-    "filters.png",
-    "filter_weights.png",
+    "filters.svg",
+    "filter_weights.svg",
 )
 
 

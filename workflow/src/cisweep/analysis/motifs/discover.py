@@ -367,14 +367,14 @@ def found_table(
         [m.consensus for m in motifs],
         [m.reverse_complement().consensus for m in motifs],
         [p.contributions[:, trim(p)].sum() for p in patterns],
-        np.where(named, np.array([m.alt or m.name for m in best], object), None),
+        np.where(named, np.array([m.factor for m in best], object), None),
         np.where(named, np.array([m.name for m in best], object), None),
         np.where(named, matches.p_value[:, 0], np.nan),
         np.where(named, matches.q_value[:, 0], np.nan),
         np.where(named, matches.strand[:, 0].astype(object), None),
         names.name_p_value,
         [
-            ";".join(f"{known[i].alt or known[i].name}:{p:.3g}" for i, p in zip(row, values))
+            ";".join(f"{known[i].factor}:{p:.3g}" for i, p in zip(row, values))
             for row, values in zip(matches.motif_idx, matches.p_value)
         ],
     ]

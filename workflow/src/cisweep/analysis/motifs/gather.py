@@ -31,7 +31,7 @@ class HitGather:
         self.places = {t: HitSums.zeros(len(self.motifs)) for t in self.targets}
         self.largest = dict.fromkeys(self.targets, 0.0)
         self._names = np.array([m.name for m in self.motifs], dtype=object)
-        self._alt = np.array([m.alt or m.name for m in self.motifs], dtype=object)
+        self._alt = np.array([m.factor for m in self.motifs], dtype=object)
 
     def rows(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         """Yield finished blocks. A block ends where no hit reaches over, so that the winner of

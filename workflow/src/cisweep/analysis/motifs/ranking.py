@@ -103,7 +103,7 @@ def rank_motifs(
         {
             "target": target,
             "motif": [m.name for m in motifs],
-            "name": [m.alt or m.name for m in motifs],
+            "name": [m.factor for m in motifs],
             "n_hits": sums.hits.count,
             "mean": sums.hits.mean,
             "sum": sums.hits.total,

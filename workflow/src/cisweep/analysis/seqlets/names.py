@@ -117,7 +117,7 @@ class _Namer:
     ) -> None:
         self.motifs, self.places, self.rules, self.driving = motifs, places, rules, driving
         self._ids = np.array([m.name for m in motifs], dtype=object)
-        self._names = {m.name: m.alt or m.name for m in motifs}
+        self._names = {m.name: m.factor for m in motifs}
         self._spans: dict[int, list[tuple[str, int, int]]] = {}
         self._tomtom: dict[int, np.ndarray] = {}
         self._driving: dict[tuple[str, int], np.ndarray] = {}

@@ -16,7 +16,7 @@ def choose_motifs(
     """
     if names is None:
         return list(motifs)
-    known = {m.name for m in motifs} | {m.alt.upper() for m in motifs}
+    known = {m.name for m in motifs}.union(*({m.alt.upper(), m.factor.upper()} for m in motifs))
     unknown = [n for n in names if n not in known and n.upper() not in known]
     if unknown:
         raise MotifError(
@@ -25,7 +25,7 @@ def choose_motifs(
             mend="use an identifier (MA0139.2) or a name (CTCF) of the motif file",
         )
     wanted = set(names) | {n.upper() for n in names}
-    return [m for m in motifs if m.name in wanted or m.alt.upper() in wanted]
+    return [m for m in motifs if wanted & {m.name, m.alt.upper(), m.factor.upper()}]
 
 
 def refuse_wide(

@@ -9,26 +9,27 @@
 
   // ---- Regions ----
   async function unpack(text) {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const letters = atob(text);
+    const bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = letters.charCodeAt(i);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
+    return new Response(stream).arrayBuffer();
   }
 
   const thousands = (n) => n.toLocaleString("en-US");
   const locusOf = (row) => `${row.chrom}:${thousands(row.start + 1)}-${thousands(row.end)}`;
 
-  function rowsOf(columns) {
-    const names = Object.keys(columns);
-    const read = names.map((name) => {
-      const { words, at, values } = columns[name];
-      return words ? (i) => words[at[i]] : (i) => values[i];
-    });
-    const n = (columns.start.values || columns.start.at).length;
-    const rows = new Array(n);
-    for (let i = 0; i < n; i++) {
-      const row = { id: i };
-      names.forEach((name, k) => { row[name] = read[k](i); });
-      rows[i] = row;
+  const TYPES = { f4: Float32Array, i4: Int32Array, u4: Uint32Array, u2: Uint16Array, u1: Uint8Array };
+
+  async function rowsOf({ n, columns, data }) {
+    const buffer = await unpack(data);
+    const rows = Array.from({ length: n }, (_, id) => ({ id }));
+    let offset = 0;
+    for (const { name, type, words } of columns) {
+      const values = new TYPES[type](buffer, offset, n);
+      offset += values.byteLength;
+      if (words) for (let i = 0; i < n; i++) rows[i][name] = words[values[i]];
+      else for (let i = 0; i < n; i++) rows[i][name] = values[i];
     }
     return rows;
   }
@@ -41,9 +42,11 @@
   };
 
   // A place finds the regions that it touches; any other text those whose name contains it.
+  let asked = {};
   function matchesLocus(wanted, _, row) {
-    const place = parsed(wanted);
-    if (!place) return locusOf(row).replace(/,/g, "").includes(wanted.replace(/,/g, ""));
+    if (asked.wanted !== wanted) asked = { wanted, place: parsed(wanted), text: wanted.replace(/,/g, "") };
+    const { place, text } = asked;
+    if (!place) return `${row.chrom}:${row.start + 1}-${row.end}`.includes(text);
     return row.chrom === place.chrom && row.start < place.end && row.end > place.start;
   }
 
@@ -52,9 +55,12 @@
     const [x, y] = [rowA.getData(), rowB.getData()];
     return order[x.chrom] - order[y.chrom] || x.start - y.start;
   };
+  // What has no value comes last, whichever way.
+  const byNumber = (a, b, rowA, rowB, column, way) =>
+    isNaN(a) || isNaN(b) ? (isNaN(a) - isNaN(b)) * (way === "asc" ? 1 : -1) : a - b;
   const shortNumber = (cell) => {
     const v = cell.getValue();
-    if (v === null || v === undefined) return "–";
+    if (isNaN(v)) return "–";
     return Math.abs(v) >= 100 ? v.toFixed(0) : Number(v.toPrecision(3)).toString().replace("-", "−");
   };
 
@@ -69,7 +75,8 @@
     if (c.kind === "text") {
       return { ...base, headerFilter: "input", headerFilterPlaceholder: "contains", minWidth: 110 };
     }
-    return { ...base, hozAlign: "right", headerHozAlign: "right", sorter: "number", formatter: shortNumber,
+    return { ...base, hozAlign: "right", headerHozAlign: "right", sorter: byNumber, formatter: shortNumber,
+      accessorDownload: (v) => isNaN(v) ? "" : Number.isInteger(v) ? v : Number(v.toPrecision(4)),
       headerSortStartingDir: "desc", headerFilter: "input", headerFilterFunc: ">=",
       headerFilterPlaceholder: "≥", minWidth: 66 };
   }
@@ -85,13 +92,15 @@
     return found;
   }
 
-  const rows = rowsOf(await unpack(data.rows));
+  const rows = await rowsOf(data.rows);
   for (const row of rows) if (!(row.chrom in order)) order[row.chrom] = Object.keys(order).length;
+  const rowOf = new WeakMap();  // to ask a row for its element makes one
   const table = new Tabulator(box.querySelector(".explorer-table"), {
     data: rows, columns: grouped(data.columns), height: "100%", layout: "fitDataStretch",
     nestedFieldSeparator: false, selectableRows: 1, placeholder: "No region matches.",
     rowFormatter: (row) => {
       const element = row.getElement();
+      rowOf.set(element, row);
       element.tabIndex = 0;
       element.classList.toggle("without-tracks", !row.getData().shown);
     },
@@ -144,7 +153,7 @@
   box.querySelector(".explorer-table").addEventListener("keydown", (event) => {
     const element = event.target.closest(".tabulator-row");
     if (!element) return;
-    const row = table.getRows("active").find((r) => r.getElement() === element);
+    const row = rowOf.get(element);
     if (event.key === "Enter" && row) open(row);
     const next = event.key === "ArrowDown" ? row.getNextRow() : event.key === "ArrowUp" ? row.getPrevRow() : null;
     if (next) { next.getElement().focus(); event.preventDefault(); }
@@ -162,7 +171,7 @@
   window.addEventListener("hashchange", follow);
 
   // Places in the text of the page lead here.
-  const link = /([A-Za-z0-9_.]+):([\d,]+)(?:-([\d,]+))?(?![\d,])/g;
+  const link = /([A-Za-z0-9_.]+):(\d+(?:,\d{3})*)(?:-(\d+(?:,\d{3})*))?(?!\d)/g;
   const walker = document.createTreeWalker(document.getElementById("main"), NodeFilter.SHOW_TEXT);
   const texts = [];
   while (walker.nextNode()) texts.push(walker.currentNode);

@@ -1,23 +1,29 @@
 """Attributions: do they add up, and the strongest regions base by base."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from markupsafe import Markup
 
 from cisweep.bases import one_hot
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import blocks as h5_blocks
-from cisweep.outputs.h5 import n_rows, open_rows, read_windows
+from cisweep.outputs.h5 import open_rows, read_windows
+from cisweep.outputs.tables import read_parquet
+from cisweep.plot.of_page import DrawnRegion, draw_regions
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import (
     Block,
     Check,
     Column,
     Figure,
+    Files,
     Heading,
     Note,
     Section,
@@ -29,7 +35,7 @@ from cisweep.report.blocks import (
 from cisweep.report.figures import Span, bars, spans
 from cisweep.report.sections.predict import predicted
 from cisweep.report.sections.select import Peaks, is_peak, read_peaks
-from cisweep.report.view import MAX_TARGETS, View, parquet_blocks
+from cisweep.report.view import MAX_TARGETS, View
 
 ZOOM_BP = 100
 _ADDS_UP = 0.01  # a hundredth of the mean change is below what a logo shows
@@ -61,24 +67,34 @@ def of_model(view: View) -> Section:
     """Return how exactly attributions add up, and the strongest regions of each target."""
     section = Section([_completeness(view)], checks=_checks(view))
     with open_rows(view.folder / "attributions.h5") as file:
-        n = n_rows(file)
-        section.counts.append(("attributed", n, "windows with attributions"))
-        by = "prediction" if view.plan.is_on("predict") else "summed attribution"
-        peaks = read_peaks(view)
-        for target in view.targets:
-            chosen = peaks is not None and target.name in peaks.summary.index
-            regions = _strongest(view, file, target.name, peaks if chosen else None) if n else []
-            if n and not regions:
-                section.blocks.append(
-                    Note(f"{target.name} has no predicted peak, so none of its regions is shown.")
-                )
-            if regions:
-                section.blocks += [
-                    Heading(f"Target {target.name}: strongest regions"),
-                    Note(_LEGEND.format(by=by, unit=view.unit(target.name))),
-                ]
-                section.blocks += _figures(view, target.name, regions, by)
+        windows = read_windows(file)
+        section.counts.append(("attributed", len(windows), "windows with attributions"))
+        if len(windows):
+            peaks, strengths = read_peaks(view), _strengths(view, file, windows)
+            for target, strength in strengths.items():
+                rows = _strongest(view, target, windows, strength, peaks)
+                regions = [_region(file, target, windows, i, strength[i]) for i in rows]
+                _show(view, section, target, regions)
     return section
+
+
+def _show(view: View, section: Section, target: str, regions: list[Region]) -> None:
+    """Add the strongest regions of a target."""
+    if not regions:
+        section.blocks.append(
+            Note(f"{target} has no predicted peak, so none of its regions is shown.")
+        )
+        return
+    by = "prediction" if view.plan.is_on("predict") else "summed attribution"
+    name, unit = f"regions.{target}", view.unit(target)
+    shown = _shown(view, target, regions, by)
+    section.drawings[name] = _drawer(shown, unit)
+    section.blocks += [
+        Heading(f"Target {target}: strongest regions"),
+        Note(_LEGEND.format(by=by, unit=unit)),
+        *(_figure(region, i) for i, region in enumerate(shown)),
+        Files(f"These regions of {target} as a figure", view.own_copies(name)),
+    ]
 
 
 def _completeness(view: View) -> Block:
@@ -123,28 +139,28 @@ def _checks(view: View) -> list[Check]:
     ]
 
 
-def _strongest(view: View, file: h5py.File, target: str, peaks: Peaks | None) -> list[Region]:
-    """Return the strongest windows; of selected peaks, those of the target alone."""
-    windows = read_windows(file)
-    strength = _strength(view, file, target, windows)
+def _strongest(
+    view: View, target: str, windows: Windows, strength: np.ndarray, peaks: Peaks | None
+) -> list[int]:
+    """Return the rows of the strongest windows; of selected peaks, those of the target alone."""
     rows = np.argsort(-strength, kind="stable")
-    if peaks is not None:
+    if peaks is not None and target in peaks.summary.index:
         rows = rows[is_peak(peaks, target, windows)[rows]]
-    found = []
-    for i in apart(windows, rows, view.page.top_regions):
-        values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
-        found.append(
-            Region(
-                windows.chrom[i],
-                int(windows.start[i]),
-                int(windows.end[i]),
-                windows.strand[i],
-                float(strength[i]),
-                values,
-                one_hot(tokens, float).T * values[:, None],
-            )
-        )
-    return found
+    return apart(windows, rows, view.page.top_regions)
+
+
+def _region(file: h5py.File, target: str, windows: Windows, i: int, strength: float) -> Region:
+    """Return a window of the attributed ones."""
+    values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
+    return Region(
+        windows.chrom[i],
+        int(windows.start[i]),
+        int(windows.end[i]),
+        windows.strand[i],
+        float(strength),
+        values,
+        one_hot(tokens, float).T * values[:, None],
+    )
 
 
 def apart(windows: Windows, rows: np.ndarray, n: int) -> list[int]:
@@ -163,11 +179,12 @@ def apart(windows: Windows, rows: np.ndarray, n: int) -> list[int]:
     return chosen
 
 
-def _strength(view: View, file: h5py.File, target: str, windows: Windows) -> np.ndarray:
-    """Return each attributed window's prediction, or its summed attribution without predictions."""
+def _strengths(view: View, file: h5py.File, windows: Windows) -> dict[str, np.ndarray]:
+    """Return of each target the attributed windows' predictions, or summed attributions without."""
+    names = [target.name for target in view.targets]
     if view.plan.is_on("predict"):
-        return predicted(view, target, windows)
-    return _sums(file, target)
+        return predicted(view, names, windows)
+    return {name: _sums(file, name) for name in names}
 
 
 def _sums(file: h5py.File, target: str) -> np.ndarray:
@@ -178,30 +195,61 @@ def _sums(file: h5py.File, target: str) -> np.ndarray:
 
 
 def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
-    """Return the rows of a table that touch each region, read block by block."""
-    found: list[list[pd.DataFrame]] = [[] for _ in regions]
-    for table in parquet_blocks(path):
-        for part, r in zip(found, regions):
-            rows = table[
-                (table["chrom"] == r.chrom) & (table["start"] < r.end) & (table["end"] > r.start)
-            ]
-            if len(rows):
-                part.append(rows)
-    return [pd.concat(part) if part else pd.DataFrame() for part in found]
+    """Return the rows of a table in genome order that touch each region: of its row groups those
+    are read that may have some."""
+    found = []
+    for r in regions:
+        touches = (pc.field("start") < r.end) & (pc.field("end") > r.start)
+        rows = read_parquet(path, filters=(pc.field("chrom") == r.chrom) & touches)
+        found.append(rows.to_pandas())
+    return found
 
 
-def _figures(view: View, target: str, regions: list[Region], by: str) -> list[Block]:
+@dataclass(frozen=True)
+class Shown:
+    """A region with its title and the seqlets and matches in it."""
+
+    region: Region
+    title: str
+    spans: list[Span]
+
+
+def _shown(view: View, target: str, regions: list[Region], by: str) -> list[Shown]:
     nothing = [pd.DataFrame()] * len(regions)
     paths = [view.folder / f"{step}.parquet" for step in ("seqlets", "hits")]
     tables = [_inside(path, regions) if view.plan.is_on(path.stem) else nothing for path in paths]
     driving = _driving(view, target)
-    found: list[Block] = []
-    for i, (region, seqlets, hits) in enumerate(zip(regions, *tables)):
+    found = []
+    for region, seqlets, hits in zip(regions, *tables):
         where = place(region.chrom, region.start, region.end, region.strand)
         items = _seqlet_spans(seqlets, target) + _hit_spans(hits, target, driving)
-        text = f"{where}, {by} {number(region.strength)}"
-        found.append(Figure(_drawing(region, items, text), text, folded=i >= OPEN))
+        found.append(Shown(region, f"{where}, {by} {number(region.strength)}", items))
     return found
+
+
+def _figure(shown: Shown, i: int) -> Figure:
+    """Return the figure of the i-th region."""
+    drawing = _drawing(shown.region, shown.spans, shown.title)
+    return Figure(drawing, shown.title, folded=i >= OPEN)
+
+
+def _drawer(shown: list[Shown], unit: str) -> Callable[[], Any]:
+    """Return what draws the regions of a target for a file."""
+    return lambda: draw_regions([_drawn(each) for each in shown], unit)
+
+
+def _drawn(shown: Shown) -> DrawnRegion:
+    low, high = strongest_stretch(shown.region.attributions, ZOOM_BP)
+    start = shown.region.start + low
+    rows = [(s.label, s.start - start, s.end - start) for s in shown.spans]
+    return DrawnRegion(
+        shown.title,
+        shown.region.start,
+        shown.region.attributions,
+        (low, high),
+        shown.region.logo[low:high].T,
+        pd.DataFrame(rows, columns=["motif_name", "start", "end"]),
+    )
 
 
 def _seqlet_spans(seqlets: pd.DataFrame, target: str) -> list[Span]:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from cisweep.plot.of_page import draw_changes, draw_edits
 from cisweep.report.blocks import (
     Block,
     Column,
@@ -57,7 +58,14 @@ def of_run(view: View) -> Section:
         section.blocks.append(
             Note(text + "k-mers beyond those of usual regions): trust their predictions less.")
         )
-    section.blocks += [_edits(own, designs), _parity(view, own), _goals(goals, designs)]
+    lines, panels = _lines(own, designs), _panels(view, own)
+    section.blocks += [_edits(view, own, designs, lines), _parity(view, panels)]
+    section.blocks.append(_goals(goals, designs))
+    length = _length(own, designs)
+    section.drawings = {
+        "edits": lambda: draw_edits(lines, length),
+        "predictions": lambda: draw_changes([_change(panel) for panel in panels]),
+    }
     section.blocks += _others(own, designs) + _methods(table)
     for name, alt, caption, folded in _FIGURES:
         section.blocks.append(view.figure(f"design/figures/{name}.svg", alt, caption, folded))
@@ -94,7 +102,17 @@ _FIGURES = (
 )  # fmt: skip
 
 
-def _edits(own: pd.DataFrame, designs: list[str]) -> Block:
+Lines = list[tuple[str, list[tuple[int, str, str]]]]
+"""Of each design its title and edits: position in the window, old base, new base."""
+
+
+def _length(own: pd.DataFrame, designs: list[str]) -> int:
+    """Return the bases of the longest window."""
+    before = own.drop_duplicates("design").set_index("design")["sequence_before"]
+    return max(len(before[design]) for design in designs)
+
+
+def _lines(own: pd.DataFrame, designs: list[str]) -> Lines:
     first = own.drop_duplicates("design").set_index("design")
     rows = []
     for design in designs[:SHOWN]:
@@ -102,16 +120,20 @@ def _edits(own: pd.DataFrame, designs: list[str]) -> Block:
         before, after = row["sequence_before"], row["sequence_pruned"]
         found = [(i, a, b) for i, (a, b) in enumerate(zip(before, after)) if a != b]
         rows.append((f"{_title(row)} → {row['goal']}", found))
-    length = max(len(first.loc[d, "sequence_before"]) for d in designs)
+    return rows
+
+
+def _edits(view: View, own: pd.DataFrame, designs: list[str], rows: Lines) -> Block:
+    length = _length(own, designs)
     more = f" (the first {SHOWN} of {len(designs):,} designs)" if len(designs) > SHOWN else ""
     text = (
         f"Edits that are kept{more}: one line a design, the whole window of {length:,} bp; "
         "each letter is the new base. edits.vcf.gz has them in genome coordinates."
     )
-    return Figure(Markup(edit_map(rows, length, label=text)), text)
+    return Figure(Markup(edit_map(rows, length, label=text)), text, files=view.own_copies("edits"))
 
 
-def _parity(view: View, own: pd.DataFrame) -> Figure:
+def _panels(view: View, own: pd.DataFrame) -> list[Panel]:
     """Return a plot of each target that has a goal or a judge: predictions before and after."""
     panels = []
     judged = own[own["role"].isin(["goal", "judge"])]
@@ -129,13 +151,22 @@ def _parity(view: View, own: pd.DataFrame) -> Figure:
         level = wanted[0] if role == "goal" and len(wanted) == 1 else None
         title = f"{model} {target}" + (" (judge)" if role == "judge" else "")
         panels.append(Panel(title, "before", "pruned design", points, level, diagonal=True))
+    return panels
+
+
+def _change(panel: Panel) -> tuple[str, np.ndarray, np.ndarray, float | None]:
+    x, y = (np.array([getattr(p, axis) for p in panel.points]) for axis in "xy")
+    return panel.title, x, y, panel.level
+
+
+def _parity(view: View, panels: list[Panel]) -> Figure:
     caption = (
         "Each dot is a design: the prediction of its window before and after the edits that are "
         "kept. On the diagonal nothing changes; the other line is the goal; red: goals reached. "
         "Point at a dot for its values, or move with Tab and the arrows; a click or Enter opens "
         "its window in the explorer."
     )
-    return Figure(points_plot(panels), caption)
+    return Figure(points_plot(panels), caption, files=view.own_copies("predictions"))
 
 
 def _told(row: pd.Series, after: float) -> str:

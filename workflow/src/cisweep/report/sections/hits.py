@@ -1,6 +1,10 @@
 """Motif hits: which known motifs drive each target."""
 
+import re
+
+import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
 from cisweep.contracts import Windows
@@ -28,23 +32,31 @@ OTHERS = 8
 MEMBERS = 3
 """Members of a family that a sentence names."""
 _NOTE = (
-    "Every match of every matrix (FIMO) in the attributed windows carries the summed attribution "
-    "of its bases. Of overlapping matches the one whose matrix is most like the attributions wins "
-    "the place. Matrices that are alike form a family, since the bases of a site can rarely tell "
-    "relatives apart. Families, and their members, are ranked by what the places that they win "
-    "explain together. q compares the mean of a match with that of matrices whose columns are "
-    "shuffled: where it is above {drives} a family does no more than they do, and none is named. "
-    "Raises, lowers: the places that a family wins itself do so more surely than the copies' "
-    "matches. Beside it stands what the other steps of this run found of the family."
+    "Matches of the motifs (FIMO) in the attributed windows, each with the summed attribution of "
+    "its bases. Where matches overlap, the one whose motif is most like the attributions wins the "
+    "place. Motifs that look alike form a family, since the bases of a site rarely tell relatives "
+    "apart; families, and their members, are ranked by what the places that they win explain "
+    "together. q compares the mean of a match with that of motifs whose columns are shuffled: "
+    "above {drives} a family does no more than those, and is not named."
 )
 
 
-def family_name(row: pd.Series) -> str:
-    """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`."""
+def family_name(row: pd.Series, known: str = "") -> str:
+    """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`.
+
+    known: what a classification calls the family of the first member, in place of that one's name.
+    """
     members = str(row["members"]).split(";")
     if len(members) == 1:
-        return str(row["family"])
-    return f"{row['family']} family ({listed(members, MEMBERS)})"
+        return f"{row['family']} ({known})" if known else str(row["family"])
+    name = known or str(row["family"])
+    # TFClass has families such as "Ets-related" and "Factors with multiple dispersed zinc fingers".
+    kind = "" if re.search(r"\b(family|factors)\b", name, re.IGNORECASE) else " family"
+    return f"{name}{kind} ({listed(members, MEMBERS)})"
+
+
+def _known(view: View, row: pd.Series) -> str:
+    return view.motifs.family(row["motif"], row["family"])
 
 
 def of_model(view: View) -> Section:
@@ -73,7 +85,7 @@ def of_model(view: View) -> Section:
             section.headlines.append(_headline(view, target.name, drivers))
         else:
             without.append(target.name)
-        if "lowers" in mine and mine["lowers"].astype(bool).any():
+        if mine["lowers"].astype(bool).any():
             lowering = mine[mine["lowers"].astype(bool)].sort_values("explained", kind="stable")
             lowered.append(_lowering(view, target.name, lowering.iloc[0]))
     # What lowers a target is often the site of another one, on which the model was trained too.
@@ -95,7 +107,7 @@ def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
     """Return the sentence on the family that explains most of a target, with its logo."""
     first = drivers.iloc[0]
     return Headline(
-        f"{family_name(first)} drives {target} most: {signed(first['mean'])} "
+        f"{family_name(first, _known(view, first))} drives {target} most: {signed(first['mean'])} "
         f"{view.unit(target)} per place, {plural(int(first['n_places']), 'place')}, "
         f"q {number(first['q_value'], 2)}.",
         view.motifs.logo(first["motif"]),
@@ -105,7 +117,7 @@ def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
 def _lowering(view: View, target: str, row: pd.Series) -> Headline:
     """Return the sentence on the family that lowers a target most, with its logo."""
     return Headline(
-        f"{family_name(row)} lowers {target} most: {signed(row['mean'])} "
+        f"{family_name(row, _known(view, row))} lowers {target} most: {signed(row['mean'])} "
         f"{view.unit(target)} per place, {plural(int(row['n_places']), 'place')}, "
         f"q {number(row['lowers_q_value'], 2)}.",
         view.motifs.logo(row["motif"]),
@@ -116,7 +128,7 @@ def _effect(row: pd.Series) -> str:
     """Return what a family does, "" for no more than shuffled copies do."""
     if row["drives"]:
         return "raises"
-    return "lowers" if row.get("lowers", False) else ""
+    return "lowers" if row["lowers"] else ""
 
 
 def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
@@ -134,13 +146,19 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
             "lowest of its members, against copies with shuffled columns; above "
             f"{DRIVES} it does no more than they do",
         ),
-        Column("effect", meaning="raises or lowers the prediction; empty: no more than copies do"),
+        Column(
+            "effect",
+            meaning="raises or lowers the prediction, by its own places too, more surely than "
+            "copies with shuffled columns do; empty: it does not",
+        ),
         *(each.column for each in others),
         Column("members", meaning="the one that explains most first"),
     ]
     rows = [
         [
-            Markup('<b>{}</b><br><code class="id">{}</code>').format(row["family"], row["motif"]),
+            Markup('<b>{}</b><br><code class="id">{}</code><small>{}</small>').format(
+                row["family"], row["motif"], _known(view, row)
+            ),
             view.motifs.logo(row["motif"]),
             Cell(f"{row['n_places']:,}", row["n_places"]),
             Cell(signed(row["mean"]), row["mean"]),
@@ -185,18 +203,26 @@ def columns(view: View, windows: Windows) -> dict[str, list[str]]:
     for row in view.table("motif_ranking.tsv").itertuples():
         if (row.target, row.family) in drivers:
             family_of[row.target][row.motif] = row.family
-    inside = Inside(windows)
-    found: list[dict[str, float]] = [{} for _ in range(len(windows))]
-    for block in parquet_blocks(view.folder / "hits.parquet"):
-        for target, families_of in family_of.items():
-            value = f"attribution_{target}"
-            kept = block[block[f"best_{target}"] & (block[value] > 0)]
-            kept = kept[kept["motif"].isin(families_of.keys())]
-            for chrom, start, end, motif, v in zip(
-                *(kept[c] for c in ("chrom", "start", "end", "motif", value))
-            ):
-                name = families_of[motif]
-                for i in inside.of(chrom, start, end):
-                    found[i][name] = max(found[i].get(name, 0), v)
-    names = [", ".join(sorted(f, key=lambda name: (-f[name], name))) for f in found]
-    return {"motifs": names}
+    inside, best = Inside(windows), []
+    path = view.folder / "hits.parquet"
+    for target, families_of in family_of.items():
+        if not families_of:
+            continue
+        value, wins = f"attribution_{target}", f"best_{target}"
+        wanted = pc.field(wins) & (pc.field(value) > 0)
+        wanted &= pc.field("motif").isin(list(families_of))
+        for block in parquet_blocks(path, ["chrom", "start", "end", "motif", value, wins], wanted):
+            span, window = inside.pairs(*(block[c].to_numpy() for c in ("chrom", "start", "end")))
+            names = block["motif"].map(families_of).to_numpy()[span]
+            best.append(
+                pd.DataFrame(
+                    {"window": window, "family": names, "value": block[value].to_numpy()[span]}
+                )
+            )
+    found = pd.concat(best) if best else pd.DataFrame({"window": [], "family": [], "value": []})
+    found = found.groupby(["window", "family"], as_index=False)["value"].max()
+    found = found.sort_values(["window", "value", "family"], ascending=[True, False, True])
+    names = np.full(len(windows), "", dtype=object)
+    told = found.groupby("window")["family"].agg(", ".join)
+    names[told.index.to_numpy(dtype=np.int64)] = told.to_numpy()
+    return {"motifs": names.tolist()}

@@ -1,5 +1,7 @@
 """Predictions: how the values of all windows are distributed, or each one where they are few."""
 
+from collections.abc import Sequence
+
 import h5py
 import numpy as np
 from markupsafe import Markup
@@ -7,7 +9,18 @@ from markupsafe import Markup
 from cisweep.contracts import Windows
 from cisweep.outputs.h5 import n_rows, read_windows
 from cisweep.outputs.predictions import open_predictions, predictions_at
-from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, place
+from cisweep.plot.of_page import draw_histograms
+from cisweep.report.blocks import (
+    Block,
+    Column,
+    Figure,
+    Files,
+    Note,
+    Section,
+    Table,
+    number,
+    place,
+)
 from cisweep.report.figures import histogram
 from cisweep.report.sections.select import read_peaks
 from cisweep.report.view import MAX_TARGETS, View
@@ -23,14 +36,18 @@ def of_model(view: View) -> Section:
         n = n_rows(file)
         if 0 < n <= FEW:
             blocks.append(_table(view, file))
-        for target in view.targets:
-            if n <= FEW:
-                break
-            values = file[f"predictions/{target.name}"][:]
-            chosen = [] if peaks is None else peaks.of(target.name)["prediction"].tolist()
-            weakest = [min(chosen)] if chosen else []
-            blocks.append(_figure(target.name, view.unit(target.name), values, weakest))
+        values = {t.name: file[f"predictions/{t.name}"][:] for t in view.targets} if n else {}
+    weakest = {}
+    for target in values:
+        chosen = [] if peaks is None else peaks.of(target)["prediction"].tolist()
+        weakest[target] = [min(chosen)] if chosen else []
+        if n > FEW:
+            blocks.append(_figure(target, view.unit(target), values[target], weakest[target]))
     section = Section(blocks, counts=[("predicted", n, "windows with a prediction")])
+    if values:
+        units = {target: view.unit(target) for target in values}
+        section.drawings["predictions"] = lambda: draw_histograms(values, units, weakest)
+        blocks.append(Files("Predictions as a figure", view.own_copies("predictions")))
     if "metrics.tsv" in view.products:
         _add_metrics(view, section)
     return section
@@ -129,9 +146,9 @@ def regions(view: View) -> Windows:
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return the prediction of each target, NaN where a window has none."""
     names = [target.name for target in view.targets[:MAX_TARGETS]]
-    return {f"prediction: {name}": predicted(view, name, windows) for name in names}
+    return {f"prediction: {t}": values for t, values in predicted(view, names, windows).items()}
 
 
-def predicted(view: View, target: str, windows: Windows) -> np.ndarray:
-    """Return the prediction of each window (N,), NaN where there is none."""
-    return predictions_at(view.folder / "predictions.h5", target, windows)
+def predicted(view: View, targets: Sequence[str], windows: Windows) -> dict[str, np.ndarray]:
+    """Return target -> the prediction of each window (N,), NaN where there is none."""
+    return predictions_at(view.folder / "predictions.h5", targets, windows)

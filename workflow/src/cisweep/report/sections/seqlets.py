@@ -8,12 +8,12 @@ from cisweep.report.sections.hits import MEMBERS
 from cisweep.report.view import View
 
 _NOTE = (
-    "Seqlets are spans of high attribution, called without knowing any motif. A seqlet has the "
-    "name of the match that lies over it, if its family drives the target; else, with its "
-    "neighbour, of a match over both; else of its closest matrix (Tomtom): each where at most a "
-    "share of {rate} of random spans of the same windows are named as well. The others have no "
-    "name. A small model's seqlets are fragments, often a core of 4 to 8 bases that many factors "
-    "share, so without a match the name is a resemblance and not an identification."
+    "Seqlets are spans of high attribution, called without knowing any motif. A seqlet is named "
+    "after the motif match that lies over it (or over it and its neighbour), if the motif's family "
+    "drives the target; else after the motif that it resembles most (Tomtom). A name is given only "
+    "where at most a share of {rate} of random spans of the same windows would be named as well. "
+    "Seqlets of a small model are often the core of a site, 4 to 8 bases that many factors share: "
+    "without a match read the name as a resemblance, not as an identification."
 )
 
 

@@ -74,7 +74,7 @@ def _model(view: View, name: str, doubts: list[str]) -> list[Block]:
             "tells which epoch's weights are kept (fit.monitor).",
         ),
         view.figure(
-            f"{folder}/parity.png",
+            f"{folder}/parity.svg",
             f"Predicted against observed values of {name} on held-out rows.",
             "Predicted against observed, held-out rows; parity.html names the worst predictions.",
         ),
@@ -92,7 +92,7 @@ def _model(view: View, name: str, doubts: list[str]) -> list[Block]:
             folded=True,
         ),
         view.figure(
-            f"{folder}/filters.png",
+            f"{folder}/filters.svg",
             f"Logos of the first-layer filters of {name}.",
             "First-layer filters: logos of the bases under their strongest activations.",
             folded=True,

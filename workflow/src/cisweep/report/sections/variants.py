@@ -227,15 +227,14 @@ def methods(view: View) -> str:
 
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return how many variants lie in each window."""
-    inside, counts = Inside(windows), np.zeros(len(windows), np.int64)
-    seen: set[tuple[str, int, str]] = set()
-    for block in parquet_blocks(
-        view.folder / "variants.parquet", ["chrom", "pos_1based", "ref", "alt"]
-    ):
-        for chrom, pos_1based, ref, alt in block.itertuples(index=False):
-            key = (chrom, pos_1based, alt)
-            if key not in seen:
-                seen.add(key)
-                for i in inside.of(chrom, pos_1based - 1, pos_1based - 1 + len(ref)):
-                    counts[i] += 1
-    return {"variants": counts}
+    columns = ["chrom", "pos_1based", "ref", "alt"]
+    path = view.folder / "variants.parquet"
+    blocks = [block.drop_duplicates() for block in parquet_blocks(path, columns)]
+    if not blocks:
+        return {"variants": np.zeros(len(windows), np.int64)}
+    # One row a target: each variant counts once.
+    table = pd.concat(blocks, ignore_index=True).drop_duplicates(["chrom", "pos_1based", "alt"])
+    start = table["pos_1based"].to_numpy() - 1
+    end = start + table["ref"].str.len().to_numpy()
+    _, window = Inside(windows).pairs(table["chrom"].to_numpy(), start, end)
+    return {"variants": np.bincount(window, minlength=len(windows))}
