@@ -7,4 +7,6 @@ with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
     if not unchanged:
         attributions, peaks = job.inputs("attributions"), job.given_or_none("peaks")
         with job.outputs("table", "counts", "dropped") as out:
-            hits_chunk(job.of_chunk, HitInputs(job.given("counts"), attributions, peaks), *out)
+            hits_chunk(
+                job.of_chunk_of("hits"), HitInputs(job.given("counts"), attributions, peaks), *out
+            )

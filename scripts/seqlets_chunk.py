@@ -1,4 +1,4 @@
-"""Call seqlets of a chunk, in its windows and in their shuffled copies."""
+"""Call seqlets of some chunks, in their windows and in the shuffled copies of these."""
 
 from cisweep.job import Job
 from cisweep.jobs.seqlets import Beside, SeqletInputs, seqlets_chunk
@@ -7,6 +7,7 @@ with Job(snakemake) as job:  # noqa: F821
     beside = Beside.read(job.inputs("beside"))
     with job.reuse(beside.digest, leave_out=("beside",)) as unchanged:
         if not unchanged:
-            files = map(job.given, ("background", "h5", "null"))
+            background, null = job.given("background"), job.given("null")
+            given = SeqletInputs(background, job.inputs("chunks"), null, beside)
             with job.outputs("table", "tally") as out:
-                seqlets_chunk(job.of_chunk, SeqletInputs(*files, beside), *out)
+                seqlets_chunk(job.of_chunk_of("seqlets"), given, *out)

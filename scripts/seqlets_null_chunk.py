@@ -1,10 +1,13 @@
-"""Explain shuffled sequences of a chunk, the null of the seqlets' FDR."""
+"""Explain shuffled sequences of some chunks, the null of the seqlets' FDR."""
 
 from cisweep.job import Job
-from cisweep.jobs.seqlets import seqlets_null_chunk
+from cisweep.jobs.seqlets import seqlets_null_chunk, shuffled_of
 
-with Job(snakemake) as job, job.reuse() as unchanged:  # noqa: F821
-    if not unchanged:
-        with job.device() as device, job.product("h5") as path:
-            size = job.given("null_size")
-            seqlets_null_chunk(job.of_chunk, job.given("h5"), size, device, path)
+with Job(snakemake) as job:  # noqa: F821
+    of, read = job.of_chunk_of("seqlets_null"), ("chunks", "null_size")
+    shuffled = shuffled_of(of, job.inputs("chunks"), job.given("null_size"))
+    with job.reuse(shuffled.digest, leave_out=read) as unchanged:
+        if not unchanged:
+            needed = len(shuffled.windows) > 0
+            with job.device(needed=needed) as device, job.product("h5") as path:
+                seqlets_null_chunk(of, shuffled, device, path)

@@ -13,11 +13,13 @@ import pandas as pd
 import pyBigWig
 import pytest
 
+from cisweep.analysis.seqlets.fdr import Tally, merge_tallies
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, RegionError
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.jobs import attribute, hits, ism, predict, prepare, select, seqlets
 from cisweep.outputs.attributions import write_chunk
+from cisweep.outputs.h5 import merge
 from cisweep.outputs.peaks import read_null
 from cisweep.outputs.tables import read_parquet
 
@@ -269,7 +271,11 @@ def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
     seqlets.seqlets_null_size(of, [], attributions, size)
     null = tmp_path / "null.h5"
     own = small_run.of_chunk(plan, "c000001")
-    seqlets.seqlets_null_chunk(own, attributions[1], size, "cpu", null)
+    drawn = seqlets.shuffled_of(own, attributions[1:], size)
+    # By its digest a null is kept, whatever else changes in the chunk.
+    digests = [seqlets.shuffled_of(own, x, size).digest for x in (attributions[1:], attributions)]
+    assert drawn.digest == digests[0] != digests[1]
+    seqlets.seqlets_null_chunk(own, drawn, "cpu", null)
     with h5py.File(null) as shuffled, h5py.File(attributions[1]) as given:
         tokens, before = shuffled["tokens"][:], given["tokens"][:]
         sums = shuffled["attributions/ctcf"][:].sum(axis=1)
@@ -327,7 +333,7 @@ def test_the_planted_site_is_a_seqlet_with_its_motifs_name(small_run, plan, plan
     for k, chunk in enumerate(CHUNKS):
         beside = seqlets.Beside.read([parts[1 - k]])
         null = planted[k, "null"]
-        given = seqlets.SeqletInputs(tmp_path / "background.json", parts[k], null, beside)
+        given = seqlets.SeqletInputs(tmp_path / "background.json", [parts[k]], null, beside)
         tables.append(tmp_path / f"s{k}.parquet")
         tallies.append(tmp_path / f"s{k}.json")
         seqlets.seqlets_chunk(small_run.of_chunk(plan, chunk), given, tables[-1], tallies[-1])
@@ -339,6 +345,30 @@ def test_the_planted_site_is_a_seqlet_with_its_motifs_name(small_run, plan, plan
     for chrom, start in (("c1", 1000), ("c2", 900)):
         assert any(c == chrom and s < start + 19 and start < e for c, s, e in at), at
     assert len(out[1].read_text().splitlines()) == len(table)
+
+
+def test_calls_of_joined_chunks_are_those_of_each(small_run, plan, planted, tmp_path):
+    of, parts = small_run.of_model(plan), [planted[k, "h5"] for k in range(2)]
+    background, null = tmp_path / "background.json", tmp_path / "null.h5"
+    seqlets.seqlets_background(of, parts, background)
+    merge([planted[k, "null"] for k in range(2)], null, {})
+    assert plan.joined(1).chunks("m") == ["c000000"]
+
+    def called(plan, chunk, parts, null, beside) -> tuple[pd.DataFrame, dict]:
+        given = seqlets.SeqletInputs(background, parts, null, seqlets.Beside.read(beside))
+        out = [tmp_path / f"{len(parts)}.{chunk}.{end}" for end in ("parquet", "json")]
+        seqlets.seqlets_chunk(small_run.of_chunk(plan, chunk), given, *out)
+        return read_parquet(out[0]).to_pandas(), json.loads(out[1].read_text())
+
+    apart = [called(plan, CHUNKS[k], parts[k : k + 1], null, parts[1 - k :][:1]) for k in range(2)]
+    table, tally = called(plan.joined(1), "c000000", parts, null, [])
+    alone = pd.concat([t for t, _ in apart], ignore_index=True)
+    assert len(table) > 8
+    pd.testing.assert_frame_equal(table, alone)
+    for target in ("ctcf", "pu1"):
+        merged = merge_tallies(Tally.from_dict(t[target]) for _, t in apart)
+        assert tally[target] == json.loads(json.dumps(merged.to_dict()))
+        assert merged.n_null_positions > 0
 
 
 def test_the_places_beside_a_chunk_decide_whether_it_is_called_again(attributions):

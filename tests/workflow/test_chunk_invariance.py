@@ -1,5 +1,6 @@
 """Contract 1: merged products do not depend on chunks, cores, order or batch size."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -74,6 +75,27 @@ def test_more_chunks_on_two_cores_give_the_same_products(whole, tmp_path, named,
     # Two borders within chrA, a chunk of both chromosomes, and a short last one.
     done = snakemake(named(chunk_bp=11_900), tmp_path / "run")
     assert jobs_run(done.stderr)["predict_chunk"] == 4
+    assert_same(whole, tmp_path / "run")
+
+
+FEWER = """
+from cisweep.plan.contents import hits, null_stretches, seqlets, seqlets_null
+hits.MOST_CHUNKS = seqlets.MOST_CHUNKS = 2
+seqlets_null.MOST_CHUNKS = null_stretches.MOST_JOBS = 1
+"""
+"""What a genome of hundreds of chunks does, at a few: Python runs sitecustomize.py at its start."""
+
+
+def test_chunks_that_are_joined_give_the_same_products(
+    whole, tmp_path, named, snakemake, monkeypatch
+):
+    (tmp_path / "sitecustomize.py").write_text(FEWER)
+    path = os.environ.get("PYTHONPATH", "")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [path])]))
+    jobs = jobs_run(snakemake(named(chunk_bp=7_000), tmp_path / "run").stderr)
+    assert jobs["predict_chunk"] == jobs["attribute_chunk"] == 6
+    assert jobs["hits_chunk"] == jobs["seqlets_chunk"] == 2
+    assert jobs["seqlets_null_chunk"] == jobs["select_null_chunk"] == 1
     assert_same(whole, tmp_path / "run")
 
 

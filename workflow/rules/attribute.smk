@@ -78,6 +78,7 @@ rule attribute_track:
         f"{RESULTS}/logs/attribute_track/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_track/{{model}}/{{target}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:
@@ -99,6 +100,7 @@ rule attribute_export:
         f"{RESULTS}/logs/attribute_export/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_export/{{model}}/{{target}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:
@@ -121,6 +123,7 @@ rule attribute_export_regions:
         f"{RESULTS}/logs/attribute_export_regions/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/attribute_export_regions/{{model}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:

@@ -10,16 +10,19 @@ from cisweep.config.base import NAME
 from cisweep.contracts import FIGURE_COPIES
 from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
-from cisweep.plan.accounting import item_tables, region_tables
+from cisweep.plan.accounting import is_small, item_tables, region_tables
 from cisweep.plan.checks import checked_plan, notices
-from cisweep.plan.contents import step_chunk_key, step_chunks
+from cisweep.plan.contents import chunks_in, step_chunk_key, step_chunks
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
-# Snakemake formats the path by the wildcards: a brace of a folder's name is doubled to stand for itself.
-ENVIRONMENT = environment_file(Path(ROOT)).replace("{", "{{").replace("}", "}}")
+# Snakemake formats a path by the wildcards: a brace of a folder's name is doubled to stand for itself.
+# A function in place of a text would be called for every job of the plan.
+ENVIRONMENT, root_folder = (
+    path.replace("{", "{{").replace("}", "}}") for path in (environment_file(Path(ROOT)), ROOT)
+)
 
 
 def make_plan():
@@ -46,6 +49,9 @@ if workflow.is_main_process:
         logger.warning(f"cisweep: {held}")
 RESULTS = PLAN.results
 CHUNKS = f"{RESULTS}/{{model}}/chunks"
+# On a cluster, tracks, tables and the page of a small run are made beside the driver: each takes
+# seconds, less than a job in the queue costs. A job that is in the queue already is no such one.
+IS_SMALL = workflow.is_main_process and is_small(PLAN)
 NAMED = NAME.strip("^$")
 
 
@@ -68,11 +74,6 @@ def source_files(wildcards):
     return PLAN.source_files
 
 
-def root_folder(wildcards):
-    """Return the workflow's folder."""
-    return ROOT
-
-
 def chunk_paths(step, suffix):
     """Return the input function that lists a step's chunk files of the job's model."""
 
@@ -90,13 +91,14 @@ def chunk_key(step):
     return lambda wildcards: step_chunk_key(PLAN, step, wildcards.model, wildcards.chunk)
 
 
-def near_chunk_paths(step, suffix):
-    """Return the input function that lists the chunk files of the job's chunk and its neighbours."""
+def attributions_in(step, beside=0):
+    """Return the input function that lists the attributions of all chunks that a step's chunk joins,
+    and of those in some bins beside it."""
 
     def paths(wildcards):
         return [
-            f"{RESULTS}/{wildcards.model}/chunks/{step}/{chunk}.{suffix}"
-            for chunk in PLAN.neighbours(wildcards.model, wildcards.chunk)
+            f"{RESULTS}/{wildcards.model}/chunks/attribute/{chunk}.h5"
+            for chunk in chunks_in(PLAN, step, wildcards.model, wildcards.chunk, beside)
         ]
 
     return paths

@@ -15,6 +15,7 @@ rule ism_regions:
         f"{RESULTS}/logs/ism_regions/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/ism_regions/{{model}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:
@@ -98,6 +99,7 @@ rule ism_track:
         f"{RESULTS}/logs/ism_track/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/ism_track/{{model}}/{{target}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:
@@ -125,6 +127,7 @@ rule ism_figure:
         f"{RESULTS}/logs/ism_figure/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/ism_figure/{{model}}/{{target}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:

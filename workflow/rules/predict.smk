@@ -70,6 +70,7 @@ rule predict_track:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:

@@ -44,6 +44,7 @@ rule dropped_regions:
         f"{RESULTS}/logs/dropped_regions.log",
     benchmark:
         f"{RESULTS}/benchmarks/dropped_regions.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:

@@ -18,6 +18,7 @@ rule report_browser:
         f"{RESULTS}/logs/report_browser.log",
     benchmark:
         f"{RESULTS}/benchmarks/report_browser.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:
@@ -52,6 +53,7 @@ rule report_page:
         f"{RESULTS}/logs/report_page.log",
     benchmark:
         f"{RESULTS}/benchmarks/report_page.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:

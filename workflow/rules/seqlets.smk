@@ -15,6 +15,7 @@ rule seqlets_null_size:
         f"{RESULTS}/logs/seqlets_null_size/{{model}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/seqlets_null_size/{{model}}.tsv"
+    localrule: IS_SMALL
     conda:
         ENVIRONMENT
     resources:
@@ -28,11 +29,11 @@ rule seqlets_null_size:
 
 
 rule seqlets_null_chunk:
-    """Explain shuffled sequences of a chunk: what attributions look like without signal."""
+    """Explain shuffled sequences of some chunks: what attributions look like without signal."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         weights=weights,
-        h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+        chunks=attributions_in("seqlets_null"),
         null_size=f"{RESULTS}/{{model}}/chunks/seqlets_null/size.json",
     output:
         h5=update(f"{CHUNKS}/seqlets_null/{{chunk}}.h5"),
@@ -77,12 +78,12 @@ rule seqlets_background:
 
 
 rule seqlets_chunk:
-    """Call seqlets of a chunk, in its windows and in their shuffled copies."""
+    """Call seqlets of some chunks, in their windows and in the shuffled copies of these."""
     input:
         background=f"{RESULTS}/{{model}}/chunks/seqlets/background.json",
-        h5=f"{CHUNKS}/attribute/{{chunk}}.h5",
+        chunks=attributions_in("seqlets"),
         beside=beside_attributions,
-        null=f"{CHUNKS}/seqlets_null/{{chunk}}.h5",
+        null=null_attributions,
     output:
         table=update(f"{CHUNKS}/seqlets/{{chunk}}.parquet"),
         tally=update(f"{CHUNKS}/seqlets/{{chunk}}.tally.json"),

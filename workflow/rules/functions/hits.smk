@@ -3,7 +3,7 @@
 
 def near_attributions(wildcards):
     """Return the attributions of a chunk and of those beside it, if there are any."""
-    return near_chunk_paths("attribute", "h5")(wildcards) if PLAN.is_on("attribute") else []
+    return attributions_in("hits", beside=1)(wildcards) if PLAN.is_on("attribute") else []
 
 
 def peaks_without_attributions(wildcards):
@@ -17,5 +17,5 @@ def near_chunk_keys(wildcards):
     """Return the hash of the regions of a chunk and of those beside it."""
     return [
         PLAN.chunk_key(wildcards.model, chunk)
-        for chunk in PLAN.neighbours(wildcards.model, wildcards.chunk)
+        for chunk in chunks_in(PLAN, "hits", wildcards.model, wildcards.chunk, beside=1)
     ]

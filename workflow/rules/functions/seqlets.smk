@@ -1,10 +1,18 @@
 """Functions of the rules of seqlets."""
 
+from cisweep.plan.contents import chunk_over
+
 
 def beside_attributions(wildcards):
     """Return the attributions of the chunks beside the job's."""
-    near = near_chunk_paths("attribute", "h5")(wildcards)
-    return [path for path in near if Path(path).stem != wildcards.chunk]
+    own = set(attributions_in("seqlets")(wildcards))
+    return [path for path in attributions_in("seqlets", beside=1)(wildcards) if path not in own]
+
+
+def null_attributions(wildcards):
+    """Return the attributions of shuffled windows among which the job's are."""
+    chunk = chunk_over(PLAN, "seqlets", "seqlets_null", wildcards.chunk)
+    return f"{RESULTS}/{wildcards.model}/chunks/seqlets_null/{chunk}.h5"
 
 
 def uncounted_attributions(wildcards):

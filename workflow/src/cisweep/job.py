@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ from cisweep.origin import (
     write_origin,
 )
 from cisweep.parts import read_json
+from cisweep.plan.contents import step_plan
 from cisweep.plan.plan import Plan
 from cisweep.scope import ChunkScope, ModelScope, RunScope, TargetScope
 from cisweep.steps import step_of
@@ -163,6 +165,10 @@ class Job:
     def of_chunk(self) -> ChunkScope:
         """What a job of one chunk of a model is about."""
         return ChunkScope(**self._of("model", "chunk"))
+
+    def of_chunk_of(self, step: str) -> ChunkScope:
+        """What a job of one chunk is about whose step joins chunks: its plan has those."""
+        return replace(self.of_chunk, plan=step_plan(self.plan, step))
 
     @property
     def of_target(self) -> TargetScope:

@@ -5,12 +5,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cisweep.analysis.seqlets.background import Background, Summary, merge, summarise
 from cisweep.analysis.seqlets.driving_hits import Driving
 from cisweep.analysis.seqlets.fdr import NullSize, Tally, merge_tallies, summarise_calls
 from cisweep.analysis.seqlets.names import NamedSeqlets, NameRules, name_seqlets
+from cisweep.analysis.seqlets.places import Owned
 from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
 from cisweep.contracts import Windows, digest
@@ -28,6 +30,7 @@ from cisweep.outputs.tables import (
 )
 from cisweep.parts import read_json
 from cisweep.plan.chunk_windows import read_peaks
+from cisweep.plan.chunks import chunk_index
 from cisweep.products.seqlets import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope
 
@@ -51,20 +54,41 @@ def seqlets_null_size(
     null_size.write_text(json.dumps(asdict(size), sort_keys=True) + "\n")
 
 
-def seqlets_null_chunk(
-    of: ChunkScope, attributions: Path, null_size: Path, device: str, h5: Path
-) -> None:
-    """Explain shuffled sequences of a chunk, the null of the seqlets' false discovery rate.
+@dataclass(frozen=True)
+class Shuffled:
+    """windows that the null draws, in genome order, and a shuffle (N, L) uint8 of each."""
 
-    attributions: those of the chunk, whose windows are shuffled; null_size: of
-    `seqlets_null_size`. Writes the attributions of the observed bases (outputs/attributions.py).
+    windows: Windows
+    tokens: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """Hash of both: equal shuffles have equal attributions."""
+        return digest(*self.windows.keys(), self.tokens.tobytes().hex())
+
+
+def shuffled_of(of: ChunkScope, chunks: Iterable[Path], null_size: Path) -> Shuffled:
+    """Return the shuffles of the windows of some chunks.
+
+    chunks: their attributions, in genome order; null_size: of `seqlets_null_size`.
     """
     from cisweep.analysis.attribution.references import shuffled_windows
 
-    with open_rows(attributions) as file:
-        windows, tokens = read_windows(file), file["tokens"][:]
-    size = NullSize(**read_json(null_size))
-    windows, tokens = shuffled_windows(windows, tokens, of.plan.config.seed, size)
+    size, found = NullSize(**read_json(null_size)), []
+    for path in chunks:
+        with open_rows(path) as file:
+            windows, tokens = read_windows(file), file["tokens"][:]
+        found.append(shuffled_windows(windows, tokens, of.plan.config.seed, size))
+    windows = Windows.concatenate([drawn for drawn, _ in found])
+    return Shuffled(windows, np.concatenate([tokens for _, tokens in found]))
+
+
+def seqlets_null_chunk(of: ChunkScope, shuffled: Shuffled, device: str, h5: Path) -> None:
+    """Explain shuffled sequences of some chunks, the null of the seqlets' false discovery rate.
+
+    Writes the attributions of the observed bases (outputs/attributions.py).
+    """
+    windows, tokens = shuffled.windows, shuffled.tokens
     blocks = explained_blocks(of, windows, tokens, device)
     write_null(h5, blocks, tokens.shape[1], of.config.target_names, of.origin)
 
@@ -115,41 +139,64 @@ def _windows_of(path: Path) -> Windows:
 
 @dataclass(frozen=True)
 class SeqletInputs:
-    """What `seqlets_chunk` reads: JSON of the background; the chunk's attributions; their null."""
+    """What `seqlets_chunk` reads: JSON of the background; the attributions of the chunks that its
+    own joins, in genome order; a null among which theirs is; the windows beside them."""
 
     background: Path
-    h5: Path
+    chunks: Sequence[Path]
     null: Path
     beside: Beside
 
 
 def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path) -> None:
-    """Call seqlets of a chunk, in its windows and in their shuffled copies.
+    """Call seqlets of some chunks, in their windows and in the shuffled copies of these.
 
     Writes the calls as Parquet (outputs/seqlets.py) and, as JSON by target, the tallies that the
-    false discovery rate is taken from.
+    false discovery rate is taken from. Holds the attributions of one of them at a time.
     """
-    step = of.plan.step_config("seqlets")
+    targets, rules = of.config.target_names, of.plan.step_config("seqlets")
     backgrounds = read_json(given.background)
-    tables, tallies = [], {}
-    with open_rows(given.h5) as file, open_rows(given.null) as null:
-        windows, shuffled = read_windows(file), read_windows(null)
-        near = Windows.concatenate([windows, *given.beside.windows])
-        for target in of.config.target_names:
-            path = f"attributions/{target}"
-            called, counted = call_chunk(
-                target,
-                Explained.of(windows, file[path][:], near),
-                Explained.of(shuffled, null[path][:], near),
-                file["tokens"][:],
-                Background.from_dict(backgrounds[target]),
-                step.threshold,
-                ("+", "-") if step.negative else ("+",),
-            )
-            tables.append(called)
-            tallies[target] = counted.to_dict()
+    windows = [_windows_of(path) for path in given.chunks]
+    near = Windows.concatenate([*windows, *given.beside.windows])
+    shuffled = _shuffled_windows(of, given.null, near)
+    tables: list[pd.DataFrame] = []
+    tallies: dict[str, list[Tally]] = {target: [] for target in targets}
+    for own, path in zip(windows, given.chunks):
+        owned = Owned.of(own, near)
+        with open_rows(path) as file:
+            tokens = file["tokens"][:]
+            for target in targets:
+                called, counted = call_chunk(
+                    target,
+                    Explained(own, owned, file[f"attributions/{target}"][:]),
+                    shuffled[target],
+                    tokens,
+                    Background.from_dict(backgrounds[target]),
+                    rules.threshold,
+                    ("+", "-") if rules.negative else ("+",),
+                )
+                tables.append(called)
+                tallies[target].append(counted)
+        # All shuffled windows are counted with the first of the chunks.
+        shuffled = {target: explained.take(slice(0)) for target, explained in shuffled.items()}
     write_parquet(pd.concat(tables, ignore_index=True), table, CHUNK_SCHEMA, of.origin)
-    tally.write_text(json.dumps(tallies, sort_keys=True) + "\n")
+    merged = {target: merge_tallies(parts).to_dict() for target, parts in tallies.items()}
+    tally.write_text(json.dumps(merged, sort_keys=True) + "\n")
+
+
+def _shuffled_windows(of: ChunkScope, null: Path, near: Windows) -> dict[str, Explained]:
+    """Return target -> the shuffled windows of the job's chunk, among those near it."""
+    with open_rows(null) as file:
+        windows = read_windows(file)
+        rows = np.flatnonzero(of.plan.layout.bins_of(windows) == chunk_index(of.chunk))
+        # They lie side by side, since windows are in genome order.
+        mine = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0)
+        own = windows.take(mine)
+        owned = Owned.of(own, near)
+        return {
+            target: Explained(own, owned, file[f"attributions/{target}"][mine])
+            for target in of.config.target_names
+        }
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from cisweep.plan.plan import Plan
 
 COLUMNS = ["step", "model", *DROPPED_COLUMNS]
+SMALL_BP = 20_000_000
+"""Bases of windows whose merged products are read or written within some seconds."""
 
 
 def region_tables(plan: "Plan") -> list[str]:
@@ -73,6 +75,16 @@ def too_many(plan: "Plan", model: str, n: int) -> bool:
     """Are n dropped regions of a model more than the run allows, or all of its regions?"""
     given = n_regions(plan, model)
     return n > 0 and given > 0 and (n >= given or n / given > plan.config.regions.max_dropped)
+
+
+def is_small(plan: "Plan") -> bool:
+    """Are the merged products of a run small, so that a job behind the merges takes seconds?
+
+    As guessed from its regions and the windows of its models; what is no region (variants, pairs,
+    designs) is not counted.
+    """
+    bases = (n_regions(plan, name) * model.window_bp for name, model in plan.models.items())
+    return sum(bases) <= SMALL_BP and not plan.steps_that_drop("items")
 
 
 def check_share(plan: "Plan", table: pd.DataFrame) -> None:

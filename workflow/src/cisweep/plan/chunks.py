@@ -95,6 +95,14 @@ def runs(bins: np.ndarray) -> dict[str, slice]:
     }
 
 
+def doubled(chunk_bp: int, bases: int, most: int) -> int:
+    """Return the bases of larger bins, chunk_bp times a power of two: the smallest of which at most
+    `most` hold `bases`."""
+    while bases > most * chunk_bp:
+        chunk_bp *= 2
+    return chunk_bp
+
+
 def split_items(sizes_bp: Sequence[int], chunk_bp: int) -> dict[str, range]:
     """Return chunk id -> the items that one job handles, laid end to end; non-empty chunks only.
 

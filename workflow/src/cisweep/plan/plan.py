@@ -39,6 +39,7 @@ from cisweep.plan.chunks import (
     Layout,
     chunk_id,
     chunk_index,
+    doubled,
     runs,
     stream_digest,
     windows_digest,
@@ -57,11 +58,15 @@ PLACED_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked config and what follows from it."""
+    """A checked config and what follows from it.
+
+    finer: the plan of which this one joins chunks. What does not depend on chunks is its.
+    """
 
     config: Any
     models: dict[str, ModelConfig]
     root: Path
+    finer: "Plan | None" = None
 
     @classmethod
     def from_config(cls, data: Mapping[str, Any], root: Path) -> "Plan":
@@ -74,6 +79,8 @@ class Plan:
     @cached_property
     def source(self) -> Genome | NamedSequences:
         """The genome, or the named sequences; none of them in a run that only trains."""
+        if self.finer is not None:
+            return self.finer.source
         if self.config.genome is not None:
             return Genome(self.config.genome.fasta)
         if self.config.sequences is None:
@@ -110,7 +117,9 @@ class Plan:
         return load_motifs(self.config.motifs)
 
     @cached_property
-    def _blacklist(self):
+    def _blacklist(self) -> Any:
+        if self.finer is not None:
+            return self.finer._blacklist
         return read_blacklist(self.config.regions.blacklist)
 
     def policy(self, model: str) -> WindowPolicy:
@@ -127,6 +136,8 @@ class Plan:
     @cached_property
     def given(self) -> Regions | None:
         """The user's rows; None for tiles, which are made per chunk."""
+        if self.finer is not None:
+            return self.finer.given
         if not self.is_genome:
             return whole_sequences(self.source.lengths)
         return read_bed(self.config.regions.bed) if self.config.regions.bed else None
@@ -138,7 +149,8 @@ class Plan:
     def _place(self, model: str) -> tuple[Placement, dict[str, slice]]:
         given = self.given
         assert given is not None  # tiles are made per chunk
-        found = place(given, self.source.lengths, self.policy(model))
+        known = self.finer and self.finer._placed(model)[0]
+        found = place(given, self.source.lengths, self.policy(model)) if known is None else known
         blocks = (found.rows[i : i + PLACED_ROWS] for i in range(0, len(found), PLACED_ROWS))
         bins = [self.layout.bins_at(given.chrom[rows], given.centre[rows]) for rows in blocks]
         return found, runs(np.concatenate([np.zeros(0, np.int64), *bins]))
@@ -156,12 +168,7 @@ class Plan:
 
     def placed_chroms(self, model: str) -> list[str]:
         """Return the chromosomes on which windows of given regions lie, in genome order."""
-        placed, _ = self._placed(model)
-        return pd.unique(placed.regions.chrom[placed.rows]).tolist()
-
-    def _of_chunk(self, model: str, chunk: str) -> Windows:
-        placed, parts = self._placed(model)
-        return placed.windows(parts.get(chunk, slice(0)))
+        return pd.unique(self.placed_centres(model)[0]).tolist()
 
     def _tiles(self, model: str, chrom: str, low: int, high: int) -> tuple[Windows, pd.DataFrame]:
         policy, stride = self.policy(model), self.config.regions.tile.stride_bp
@@ -238,26 +245,42 @@ class Plan:
         """Return a chunk's windows (before N is looked at) and, for tiles, its dropped rows."""
         if self.given is None:
             return self._tiled(model, chunk)
-        return self._of_chunk(model, chunk), pd.DataFrame(columns=DROPPED_COLUMNS)
+        placed, parts = self._placed(model)
+        return placed.windows(parts.get(chunk, slice(0))), pd.DataFrame(columns=DROPPED_COLUMNS)
 
     def windows_between(self, model: str, chrom: str, low: int, high: int) -> Windows:
         """Return the windows whose centre lies in [low, high) of a chromosome, in genome order."""
         if self.given is None:
             return self._tiles(model, chrom, low, high)[0]
-        first, last = (self.layout.bin_of(chrom, at) for at in (low, high - 1))
-        placed, parts = self._placed(model)
-        near = [p for i in range(first, last + 1) if (p := parts.get(chunk_id(i))) is not None]
-        if not near:
-            return Windows.build([], [], [])
-        rows = np.arange(near[0].start, near[-1].stop)
-        centre, given = placed.centre[rows], placed.regions.chrom[placed.rows[rows]]
-        return placed.windows(rows[(given == chrom) & (centre >= low) & (centre < high)])
+        placed, _ = self._placed(model)
+        parts = self.once(("chroms", model), partial(self._chrom_rows, model))
+        mine = parts.get(chrom, slice(0, 0))
+        begin, end = mine.start + np.searchsorted(placed.centre[mine], [low, high])
+        return placed.windows(slice(begin, end))
+
+    def _chrom_rows(self, model: str) -> dict[str, slice]:
+        chrom, _ = self.placed_centres(model)
+        edges = [0, *(1 + np.flatnonzero(chrom[1:] != chrom[:-1])).tolist(), len(chrom)]
+        return {chrom[i]: slice(i, k) for i, k in zip(edges, edges[1:]) if k}
 
     def neighbours(self, model: str, chunk: str) -> list[str]:
         """Return the chunk and those directly beside it: windows reach over at most one border."""
-        index = chunk_index(chunk)
-        near = (chunk_id(i) for i in (index - 1, index, index + 1) if i >= 0)
-        return [c for c in near if c in self._chunks[model]]
+        return self.chunks_of(model, range(chunk_index(chunk) - 1, chunk_index(chunk) + 2))
+
+    def chunks_of(self, model: str, bins: range) -> list[str]:
+        """Return the chunks that hold regions among some bins, which may lie outside the layout."""
+        return [c for i in bins if (c := chunk_id(i)) in self._chunks[model]]
+
+    def joined(self, most: int) -> "Plan":
+        """Return the same plan in at most `most` bins of the wanted chromosomes, about: a power of
+        two of bins make one, so that bins of one such plan hold those of another."""
+        return self.once(("joined", most), partial(self._join, most))
+
+    def _join(self, most: int) -> "Plan":
+        bases = sum(self.source.lengths[c] for c in self.wanted_chroms)
+        bp = doubled(self.chunk_bp, bases, most)
+        larger = self.config.model_copy(update={"chunk_bp": bp})
+        return self if bp == self.chunk_bp else Plan(larger, self.models, self.root, self)
 
     def inputs(self, model: str, windows: Windows) -> list[np.ndarray]:
         """Return what a model reads of windows beside their bases: see signal.model_inputs."""
@@ -391,12 +414,15 @@ class Plan:
         return self.once((model, chunk), partial(self._make_chunk_key, model, chunk))
 
     def _make_chunk_key(self, model: str, chunk: str) -> str:
-        regions = self.config.regions
         if self.given is not None:
-            return digest(windows_digest(self.windows(model, chunk)[0]), regions.max_n)
-        stretches = self._tiled_stretches(chunk_index(chunk))
-        # A tile reaches at most a window beyond its bin.
-        reach = self.models[model].window_bp
+            windows = self.windows(model, chunk)[0]
+            return digest(windows_digest(windows), self.config.regions.max_n)
+        return self.tiles_key(model, self._tiled_stretches(chunk_index(chunk)))
+
+    def tiles_key(self, model: str, stretches: list[tuple[str, int, int]]) -> str:
+        """Return a hash of the tiles whose centres lie in stretches (chrom, low, high)."""
+        regions, reach = self.config.regions, self.models[model].window_bp
+        # A tile reaches at most a window beyond.
         near = [
             within(self._blacklist.get(name, NO_INTERVALS), low - reach, high + reach).tolist()
             for name, low, high in stretches

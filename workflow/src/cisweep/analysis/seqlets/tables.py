@@ -30,6 +30,11 @@ class Explained:
         """Return the windows among all that lie near them (default: they alone)."""
         return cls(windows, Owned.of(windows, among), attributions)
 
+    def take(self, rows: slice) -> Self:
+        """Return some of the windows."""
+        owned = Owned(self.owned.low[rows], self.owned.high[rows])
+        return type(self)(self.windows.take(rows), owned, self.attributions[rows])
+
     def sides(self, calls: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Return which calls (`call`'s columns) are their window's, and which at its border."""
         row = calls["example_idx"].to_numpy(np.int64)

@@ -4,6 +4,8 @@ Each function may be left out:
 
 chunks(plan, model): ids of the step's chunks in order; without it those of the run's regions.
 chunk_key(plan, model, chunk): hash of what the chunk holds; without it that of the run's regions.
+MOST_CHUNKS: about how many chunks a genome has at most, of a step whose jobs are short (or of what
+has a folder below chunks/ beside that of its step): those of the run's regions are joined.
 dropped_files(plan): tables of what the step dropped; without it one of each chunk.
 checks(plan): what is to be looked at before any job; each raises a CisweepError.
 notices(plan): lines on what is odd before any job, and may be meant so.
@@ -21,6 +23,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from cisweep.errors import stop_at_faults
+from cisweep.plan.chunks import chunk_id, chunk_index
 
 if TYPE_CHECKING:
     from cisweep.genome.regions import Regions
@@ -31,7 +34,7 @@ _NAMES = frozenset(m.name for m in iter_modules(__path__))
 
 
 @cache
-def _of(step: str, function: str) -> Callable[..., Any] | None:
+def _of(step: str, function: str) -> Any:
     module = import_module(f"{__name__}.{step}") if step in _NAMES else None
     return getattr(module, function, None)
 
@@ -39,7 +42,26 @@ def _of(step: str, function: str) -> Callable[..., Any] | None:
 def step_chunks(plan: "Plan", step: str, model: str) -> list[str]:
     """Return the ids of a step's chunks for a model, in order."""
     own = _of(step, "chunks")
-    return plan.chunks(model) if own is None else list(own(plan, model))
+    return step_plan(plan, step).chunks(model) if own is None else list(own(plan, model))
+
+
+def step_plan(plan: "Plan", step: str) -> "Plan":
+    """Return the plan whose chunks are the step's, if they are regions of the run."""
+    most = _of(step, "MOST_CHUNKS")
+    return plan if most is None else plan.joined(most)
+
+
+def chunks_in(plan: "Plan", step: str, model: str, chunk: str, beside: int = 0) -> list[str]:
+    """Return the chunks of the run that a step's chunk joins, and those in some bins beside it."""
+    times = step_plan(plan, step).chunk_bp // plan.chunk_bp
+    first = chunk_index(chunk) * times
+    return plan.chunks_of(model, range(first - beside, first + times + beside))
+
+
+def chunk_over(plan: "Plan", step: str, other: str, chunk: str) -> str:
+    """Return the chunk of another step, of larger ones, that holds a step's chunk."""
+    times = step_plan(plan, other).chunk_bp // step_plan(plan, step).chunk_bp
+    return chunk_id(chunk_index(chunk) // times)
 
 
 def step_chunk_key(plan: "Plan", step: str, model: str, chunk: str) -> str:

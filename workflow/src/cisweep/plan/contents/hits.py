@@ -6,6 +6,9 @@ from cisweep.plan.contents import Check
 from cisweep.plan.contents.motifs import refuse_wide
 from cisweep.plan.plan import Plan
 
+MOST_CHUNKS = 500
+"""A scan takes seconds where attributions take minutes: of a large genome a job scans several."""
+
 
 def checks(plan: Plan) -> list[Check]:
     """Return the check that a window of each model can hold each motif."""

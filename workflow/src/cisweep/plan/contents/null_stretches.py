@@ -14,11 +14,13 @@ import numpy as np
 from cisweep.contracts import Windows, digest, seed_of
 from cisweep.genome.fasta import window_tokens
 from cisweep.genome.regions import drop_n, n_tiles
-from cisweep.plan.chunks import split_items, windows_digest
+from cisweep.plan.chunks import doubled, split_items, windows_digest
 from cisweep.plan.plan import Plan
 from cisweep.plan.workload import bases_of_job
 from cisweep.steps.select import STEP
 
+MOST_JOBS = 32
+"""Jobs that predict the null at most, of which no run needs more than steps.select.null_windows."""
 SPAN = 50
 """Lengths of a window that a stretch spans at most: its two ends, where a window lacks neighbours
 that could be higher, are few against it."""
@@ -156,8 +158,10 @@ class NullStretches:
 
     @cached_property
     def chunks(self) -> dict[str, range]:
-        """Chunk -> its stretches, as rows of `drawn`: one job handles chunk_bp, in all draws."""
-        return split_items([s.size_bp for s in self.drawn], bases_of_job(self.plan))
+        """Chunk -> its stretches, as rows of `drawn`: one job handles chunk_bp or more, in all
+        draws."""
+        sizes = [stretch.size_bp for stretch in self.drawn]
+        return split_items(sizes, doubled(bases_of_job(self.plan), sum(sizes), MOST_JOBS))
 
     @property
     def settings(self) -> str:
@@ -169,8 +173,10 @@ class NullStretches:
     def key(self, chunk: str) -> str:
         """Return a hash of the windows that are shuffled in a chunk."""
         rows = self.chunks[chunk]
-        windows = map(self._windows, self.drawn[rows.start : rows.stop])
-        return windows_digest(Windows.concatenate(list(windows)))
+        drawn = self.drawn[rows.start : rows.stop]
+        if self.plan.given is None:
+            return self.plan.tiles_key(self.model, [(s.chrom, s.low, s.high) for s in drawn])
+        return windows_digest(Windows.concatenate([self._windows(s) for s in drawn]))
 
     def _windows(self, stretch: Stretch) -> Windows:
         return self.plan.windows_between(self.model, stretch.chrom, stretch.low, stretch.high)

@@ -1,0 +1,98 @@
+"""The plan of a run of many chunks: `snakemake -n`, its CPU seconds, peak memory, and jobs by rule.
+
+    python -m benchmarks.planning [--chunks 100 1000 10000] [--rows N] [--profile FILE]
+
+Prints a table for benchmarks/SCALE.md. The genome has the lengths of hg38 and is a sparse file:
+planning reads its index alone. Its regions are tiles, or the rows of a BED (--rows). --profile
+keeps what cProfile saw of the last size.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.scale import HG38_MB, ID, MODEL, ROOT, _genome, _rows
+
+LENGTHS = {f"chr{i + 1}": mb * 1_000_000 for i, mb in enumerate(HG38_MB)}
+STEPS = ("predict", "select", "attribute", "seqlets", "hits", "report")
+_CHILD = """
+import json, resource, sys, time
+from snakemake.cli import main
+sys.argv[0] = "snakemake"
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"code": code or 0, "seconds": time.process_time(), "mb": peak}))
+"""
+
+
+def planned(folder: Path, n_chunks: int, n_rows: int = 0, profile: str = "") -> dict[str, Any]:
+    """Return code, seconds, mb and the jobs by rule of a dry run over about `n_chunks` chunks."""
+    regions: dict[str, Any] = {"tile": {"stride_bp": 1000}}
+    if n_rows:
+        _rows(folder, n_rows)
+        regions = {"bed": str(folder / "r.bed")}
+    else:
+        _genome(folder, LENGTHS)
+    motifs = ROOT / "workflow/resources/motifs/JASPAR2026_CORE_vertebrates_nr.meme"
+    config = {
+        "run": "scale",
+        "genome": {"fasta": str(folder / "genome.fa")},
+        "regions": regions,
+        "models": {ID: str(MODEL)},
+        "motifs": str(motifs),
+        "chunk_bp": sum(LENGTHS.values()) // n_chunks,
+        "steps": {name: {} for name in STEPS},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    start = ["-c", _CHILD]
+    if profile:
+        start = ["-m", "cProfile", "-o", profile, "-m", "snakemake"]
+    options = ["-s", str(ROOT / "Snakefile"), "--configfile", "config.json", "--cores", "1", "-n"]
+    done = subprocess.run(
+        [sys.executable, *start, *options, "--quiet", "rules"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    last = (done.stdout.strip().splitlines() or [""])[-1]
+    found = json.loads(last) if last.startswith("{") else {"code": done.returncode}
+    if found["code"]:
+        raise RuntimeError(done.stderr[-3000:])
+    rows = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
+    return found | {"jobs": {rule: int(n) for rule, n in rows}}
+
+
+def main() -> None:
+    """Plan runs of the sizes that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chunks", type=int, nargs="+", default=[100, 1_000, 10_000])
+    parser.add_argument("--rows", type=int, default=0)
+    parser.add_argument("--profile", default="")
+    given = parser.parse_args()
+    print("| chunks | jobs | jobs a chunk | CPU s | peak MB | jobs of chunks |")
+    print("|---|---|---|---|---|---|")
+    for n in given.chunks:
+        with tempfile.TemporaryDirectory() as folder:
+            found = planned(Path(folder), n, given.rows)
+            if given.profile and n == given.chunks[-1]:
+                planned(Path(folder), n, given.rows, given.profile)
+        jobs = found["jobs"]
+        chunks, total = jobs["predict_chunk"], jobs.pop("total")
+        told = ", ".join(f"{rule} {n:,}" for rule, n in jobs.items() if rule.endswith("_chunk"))
+        print(
+            f"| {chunks:,} | {total:,} | {total / chunks:.1f} | {found['seconds']:.1f} "
+            f"| {found['mb']:.0f} | {told} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
