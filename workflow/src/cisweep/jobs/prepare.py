@@ -7,9 +7,10 @@ from pathlib import Path
 
 from cisweep.config.model import model_sha256
 from cisweep.outputs.tables import append_tsv, read_tsv, write_product
+from cisweep.outputs.targets import targets_table
 from cisweep.parts import read_json
 from cisweep.plan.accounting import check_share, dropped_table
-from cisweep.products.run import DROPPED_REGIONS
+from cisweep.products.run import DROPPED_REGIONS, TARGETS
 from cisweep.scope import ModelScope, RunScope
 
 _PACKAGES = ("snakemake", "torch", "numpy", "h5py", "pyBigWig")
@@ -40,6 +41,11 @@ def prepare(of: ModelScope, prepared: Path) -> str:
     }
     prepared.write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
     return sha256
+
+
+def write_targets(of: ModelScope, table: Path) -> None:
+    """Write the targets and tracks of a model, in order, and how their names stand in files."""
+    write_product(targets_table(of.config, tracks=True), table, TARGETS)
 
 
 def dropped_regions(

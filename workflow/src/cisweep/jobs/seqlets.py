@@ -13,7 +13,7 @@ from cisweep.analysis.seqlets.fdr import NullSize, Tally, merge_tallies, summari
 from cisweep.analysis.seqlets.names import NamedSeqlets, NameRules, name_seqlets
 from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
-from cisweep.contracts import Windows, digest
+from cisweep.contracts import Windows, digest, stored_name
 from cisweep.genome.motifs import load_motifs
 from cisweep.jobs.attribute import explained_blocks
 from cisweep.outputs.attributions import write_null
@@ -88,7 +88,9 @@ def _summaries(chunks: Iterable[Path], target: str) -> Iterator[Summary]:
     for path in chunks:
         with open_rows(path) as file:
             for begin in range(0, max(n_rows(file), 1), ROWS_OF_BLOCK):
-                yield summarise(file[f"attributions/{target}"][begin : begin + ROWS_OF_BLOCK])
+                yield summarise(
+                    file[f"attributions/{stored_name(target)}"][begin : begin + ROWS_OF_BLOCK]
+                )
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path)
         windows, shuffled = read_windows(file), read_windows(null)
         near = Windows.concatenate([windows, *given.beside.windows])
         for target in of.config.target_names:
-            path = f"attributions/{target}"
+            path = f"attributions/{stored_name(target)}"
             called, counted = call_chunk(
                 target,
                 Explained.of(windows, file[path][:], near),

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cisweep.bases import one_hot
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import (
     Column,
     RowWriter,
@@ -53,15 +53,15 @@ def write_chunk(
     }
     for name, values in parts.items():
         for target, mine in zip(targets, values):
-            columns.append(Column(f"{name}/{target}", mine.shape[1:], np.float32))
-            rows[f"{name}/{target}"] = mine
+            columns.append(Column(f"{name}/{stored_name(target)}", mine.shape[1:], np.float32))
+            rows[f"{name}/{stored_name(target)}"] = mine
     with RowWriter(path, columns, attrs, ISM) as writer:
         writer.append(rows)
 
 
 def span_blocks(path: Path, target: str) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield (windows, attributions) of one target, the windows cut to the mutated positions."""
-    name = f"attributions/{target}"
+    name = f"attributions/{stored_name(target)}"
     with open_rows(path) as file:
         start, end = int(file.attrs["span_start"]), int(file.attrs["span_end"])
         for rows, values in blocks(file, [name]):
@@ -78,7 +78,7 @@ def strongest_regions(
     Each is (title, effects (4, S), attributions (S,), one_hot (4, S) of the region).
     """
     with open_rows(path) as file:
-        values = file[f"predictions/{target}"][:]
+        values = file[f"predictions/{stored_name(target)}"][:]
         start, end = int(file.attrs["span_start"]), int(file.attrs["span_end"])
         found = []
         for i in np.argsort(-values, kind="stable")[:n].tolist():
@@ -89,6 +89,10 @@ def strongest_regions(
             strand = "" if window.strand[0] == "." else f" ({window.strand[0]})"
             title = f"{place}{strand}, prediction {values[i]:.3g}"
             bases = one_hot(file["tokens"][i, start:end], float)
-            arrays = (file[f"effects/{target}"][i], file[f"attributions/{target}"][i], bases)
+            arrays = (
+                file[f"effects/{stored_name(target)}"][i],
+                file[f"attributions/{stored_name(target)}"][i],
+                bases,
+            )
             found.append((title, *arrays))
         return found

@@ -1,7 +1,7 @@
 """Tables: TSV, Parquet and BED, with the same bytes for the same rows."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -69,9 +69,27 @@ def append_rows(table: pd.DataFrame, path: Path) -> None:
 
 
 def read_tsv(path: Path) -> pd.DataFrame:
-    """Read a table of write_tsv; names and reasons stay text, "." stays "."."""
-    text = {"chrom": str, "strand": str, "name": str, "reason": str, "detail": str}
-    return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=False, na_values=["NaN", "nan"])
+    """Read a table of write_tsv; names and reasons stay text, "." stays ".", and a target is called
+    what it is called, as 1 or nan."""
+    return _reader(path)
+
+
+def _reader(path: Path, **options: Any) -> Any:
+    text = ("chrom", "strand", "name", "reason", "detail", "target")
+    with open(path) as file:
+        columns = file.readline().rstrip("\n").split("\t")
+    missing = {column: ["NaN", "nan"] for column in columns if column != "target"}
+    return pd.read_csv(
+        path, sep="\t", dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=missing,
+        **options,
+    )  # fmt: skip
+
+
+def read_tsv_blocks(path: Path, rows: int = 65536) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a table of write_tsv, some at a time, as read_tsv gives them; none of an
+    empty one."""
+    with _reader(path, chunksize=rows) as blocks:
+        yield from (block for block in blocks if len(block))
 
 
 def merge_tsv(parts: Sequence[Path], out: Path) -> int:

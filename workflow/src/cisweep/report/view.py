@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from cisweep.config.model import ModelConfig, TargetConfig
+from cisweep.config.model import ModelConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.contracts import FIGURE_COPIES
 from cisweep.genome.motifs import load_motifs
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
@@ -142,6 +143,10 @@ class View:
             for p in dict.fromkeys(found)
             if self.has(p)
         ]
+
+    def file_name(self, target: str) -> str:
+        """Return the part of the names of files that is of a target."""
+        return self.model_config.file_names[target]
 
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""

@@ -3,7 +3,7 @@
 import pandas as pd
 from markupsafe import Markup, escape
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.report.blocks import (
     Block,
     Cell,
@@ -156,7 +156,7 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
     ]
     empty = "No motif has enough matches in attributed windows."
     caption = f"Motif families by what they explain of {target}, {len(rows):,} of {len(families):,}"
-    file = f"{view.model}.{target}.motifs.tsv"
+    file = f"{view.model}.{view.file_name(target)}.motifs.tsv"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty, file)]
 
 
@@ -189,8 +189,8 @@ def columns(view: View, windows: Windows) -> dict[str, list[str]]:
     found: list[dict[str, float]] = [{} for _ in range(len(windows))]
     for block in parquet_blocks(view.folder / "hits.parquet"):
         for target, families_of in family_of.items():
-            value = f"attribution_{target}"
-            kept = block[block[f"best_{target}"] & (block[value] > 0)]
+            value = f"attribution_{stored_name(target)}"
+            kept = block[block[f"best_{stored_name(target)}"] & (block[value] > 0)]
             kept = kept[kept["motif"].isin(families_of.keys())]
             for chrom, start, end, motif, v in zip(
                 *(kept[c] for c in ("chrom", "start", "end", "motif", value))

@@ -4,7 +4,7 @@ import h5py
 import numpy as np
 from markupsafe import Markup
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import n_rows, read_windows
 from cisweep.outputs.predictions import open_predictions, predictions_at
 from cisweep.report.blocks import Block, Column, Figure, Note, Section, Table, number, place
@@ -26,7 +26,7 @@ def of_model(view: View) -> Section:
         for target in view.targets:
             if n <= FEW:
                 break
-            values = file[f"predictions/{target.name}"][:]
+            values = file[f"predictions/{stored_name(target.name)}"][:]
             chosen = [] if peaks is None else peaks.of(target.name)["prediction"].tolist()
             weakest = [min(chosen)] if chosen else []
             blocks.append(_figure(target.name, view.unit(target.name), values, weakest))
