@@ -65,6 +65,8 @@ rule predict_table:
         f"{RESULTS}/logs/predict_table/{{model}}.{{format}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/predict_table/{{model}}.{{format}}.tsv"
+    wildcard_constraints:
+        format="parquet|tsv|h5ad",
     conda:
         ENVIRONMENT
     resources:
@@ -74,8 +76,6 @@ rule predict_table:
         root=root_folder,
         settings=settings("predict"),
         targets=targets_key,
-    wildcard_constraints:
-        format="parquet|tsv|h5ad",
     script:
         "../../scripts/predict_table.py"
 
