@@ -58,5 +58,6 @@ rule all:
     default_target: True
     input:
         PLAN.products(),
+        [f"{RESULTS}/{model}/targets.tsv" for model in PLAN.models],
         f"{RESULTS}/dropped_regions.tsv",
         f"{RESULTS}/provenance.json",

@@ -1,7 +1,7 @@
 """Planning and predictions of large runs: CPU seconds and peak memory, each in its own process.
 
-    python -m benchmarks.scale [parse|peaks|contigs|predictions|plan ...] [--rows N] [--contigs N]
-                               [--windows N] [--chunks N]
+    python -m benchmarks.scale [parse|peaks|contigs|predictions|select|plan ...]
+                               [--rows N] [--contigs N] [--windows N] [--chunks N]
 
 Prints a table for benchmarks/SCALE.md. Without names all are measured. The genome of `parse` and
 `peaks` has the lengths of hg38 and is a sparse file: planning reads its index alone.
@@ -61,6 +61,17 @@ def predictions(folder: Path) -> dict[str, Any]:
     parts = sorted(folder.glob("part*.h5"))
     n = merge_predictions(parts, folder / "merged.h5", {})
     return {"bytes a window": round((folder / "merged.h5").stat().st_size / n, 1)}
+
+
+def select(folder: Path) -> dict[str, Any]:
+    """Choose peaks by a threshold that half of all windows pass, and by no number."""
+    from cisweep.jobs.select import select_peaks
+    from cisweep.scope import ModelScope
+
+    products = [folder / name for name in ("peaks.bed", "peaks.tsv", "summary.tsv")]
+    select_peaks(ModelScope(plan=_plan(folder), model=ID), folder / "merged.h5", [], *products)
+    with open(products[1], "rb") as file:
+        return {"rows of peaks.tsv": sum(1 for _ in file) - 1}
 
 
 def plan(folder: Path) -> dict[str, Any]:
@@ -142,6 +153,16 @@ def _parts(folder: Path, n: int) -> None:
             writer.append(windows, values, 0 * values)
 
 
+def _merged(folder: Path, n: int) -> None:
+    from cisweep.outputs.predictions import merge_predictions
+
+    _parts(folder, n)
+    merge_predictions(sorted(folder.glob("part*.h5")), folder / "merged.h5", {})
+    _genome(folder, {"chr1": 100 * n + 1000})
+    steps = {"predict": {}, "select": {"fdr": None, "threshold": -4.0, "null_windows": 0}}
+    _config(folder, {"tile": {"stride_bp": 100}}, 2_000_000, steps=steps)
+
+
 def _chunks(folder: Path, n: int) -> None:
     _genome(folder, {"chr1": 10_000 * n})
     motifs = ROOT / "workflow/resources/motifs/JASPAR2026_CORE_vertebrates_nr.meme"
@@ -154,6 +175,7 @@ _MEASURED: dict[str, tuple[Callable[[Path], dict[str, Any]], Callable[[Path, int
     "peaks": (peaks, _rows, "rows"),
     "contigs": (contigs, _contigs, "contigs"),
     "predictions": (predictions, _parts, "windows"),
+    "select": (select, _merged, "windows"),
     "plan": (plan, _chunks, "chunks"),
 }
 

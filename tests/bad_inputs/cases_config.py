@@ -199,12 +199,39 @@ STEPS = [
     step("select", "threshold", INF, "finite number", "got inf"),
     step("select", "threshold", True, "give a number, got true"),
     step("select", "targets", ["gata1"], "no model has the target 'gata1'", "ctcf, pu1"),
+    step("select", "targets", ["p[x]1"], "no model has the target 'p[x]1'", "ctcf, pu1"),
+    step("select", "targets", ["Ctcf"], "no model has the target 'Ctcf'", "did you mean ctcf?"),
     step("select", "null_windows", -1, "greater than or equal to 0", "got -1"),
     Case(
         "select without any limit",
         config={"steps": {"select": {"fdr": None, "top_n": None}}},
         says=("steps.select", "give fdr, top_n or threshold"),
     ),
+    Case(
+        "specificity without a number",
+        config={"steps": {"select": {"by": "specificity", "top_n": None}}},
+        says=("steps.select.by: specificity needs top_n",),
+    ),
+    Case(
+        "specificity without by",
+        config={"steps": {"select": {"specificity": "z"}}},
+        says=("steps.select.specificity has no effect without by: specificity",),
+    ),
+    Case(
+        "specificity of one target",
+        config={
+            "steps": {
+                "select": {"by": "specificity", "top_n": 5, "targets": ["ctcf"], "among": ["ctcf"]}
+            }
+        },
+        says=("steps.select.among: model ctcf_pu1: specificity compares targets", "name two"),
+    ),
+    Case(
+        "specificity of a target that is left out",
+        config={"steps": {"select": {"by": "specificity", "top_n": 5, "among": ["pu1"]}}},
+        says=("steps.select.among: model ctcf_pu1: leaves out ctcf, whose specificity",),
+    ),
+    step("select", "among", ["gata1"], "among has no effect without by: specificity"),
     Case(
         "rate without shuffled windows",
         config={"steps": {"select": {"fdr": 0.1, "null_windows": 0}}},

@@ -120,13 +120,14 @@ CASES = [
         "positions", "tasks: [0]", "positions: [5, 5]", "targets.0", "are not 0 <= start < end"
     ),
     changed("scale", "scale: logit", "scale: logits", "targets.0.scale", "got 'logits'"),
-    changed("name of a target", "name: ctcf", "name: 'a/b'", "targets.0.name", "letters, digits"),
     changed(
-        "a strand's name",
+        "name of a target",
         "name: ctcf",
-        "name: ctcf.plus",
-        "'ctcf.plus' ends like the file name of a strand",
+        r'name: "a\tb"',
+        "targets.0.name: the name 'a\\tb' has the letter U+0009",
+        "take it out",
     ),
+    changed("an empty name", "name: ctcf", "name: ''", "targets.0.name: a name is empty"),
     changed(
         "two targets of a name", TARGET, f"{TARGET}\n  - {TARGET}", "names of targets", "twice"
     ),

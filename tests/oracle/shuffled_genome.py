@@ -116,16 +116,16 @@ class Swept:
     def peaks(self, targets: Sequence[str] = TARGETS, **rules) -> PeakTables:
         """Return the tables of the peaks by the rules fdr, top_n or threshold."""
         return predicted_peaks(
-            lambda t: [(self.windows, self.values[:, TARGETS.index(t)])],
+            lambda: [(self.windows, self.values[:, [TARGETS.index(t) for t in targets]])],
             list(targets),
             PeakRules(DISTANCE, **rules),
-            order=[CHROM],
             nulls=self.nulls,
         )
 
     def selected(self, targets: Sequence[str] = TARGETS, **rules) -> Windows:
         """Return the windows of the peaks of some targets."""
-        found = self.peaks(targets, **rules).windows
+        found = self.peaks(targets, **rules).peaks
+        found = found.drop_duplicates(["chrom", "start", "end", "strand"])
         return Windows.build(*(found[c].tolist() for c in ("chrom", "start", "end", "strand")))
 
     # ---- attribute, seqlets --------------------------------------------------------------

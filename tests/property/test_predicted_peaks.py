@@ -9,6 +9,7 @@ from cisweep.analysis.prediction.peak_null import PeakNull
 from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
 from cisweep.analysis.prediction.peaks import local_maxima, streamed_maxima
 from cisweep.contracts import Windows
+from cisweep.products.select import PEAKS
 
 ORDER = ["chr2", "chr1"]
 
@@ -53,11 +54,16 @@ def test_streamed_is_whole_is_loop(case, distance):
     windows, values, cuts = case
     wanted = by_loop(windows, values, distance)
     assert local_maxima(windows, values, distance).tolist() == wanted
-    parts = list(streamed_maxima(blocks(windows, values, cuts), distance))
-    keys = [key for w, _ in parts for key in w.keys()]  # noqa: SIM118
-    assert keys == windows.take(np.array(wanted, dtype=bool)).keys()
-    got = np.concatenate([v for _, v in parts]) if parts else np.zeros(0)
-    np.testing.assert_array_equal(got, values[np.array(wanted, dtype=bool)])
+    other = by_loop(windows, -values, distance)
+    both = np.stack([values, -values, values], axis=1)
+    parts = list(streamed_maxima(blocks(windows, both, cuts), distance, [0, 1]))
+    keys = [key for w, _, _ in parts for key in w.keys()]  # noqa: SIM118
+    rows = np.array(wanted, dtype=bool) | np.array(other, dtype=bool)
+    assert keys == windows.take(rows).keys()
+    got = np.concatenate([np.zeros((0, 3)), *(v for _, v, _ in parts)])
+    np.testing.assert_array_equal(got, both[rows])
+    peak = np.concatenate([np.zeros((0, 2), bool), *(p for _, _, p in parts)])
+    np.testing.assert_array_equal(peak, np.array([wanted, other]).T.reshape(-1, 2)[rows])
 
 
 @given(swept(), st.integers(1, 30), st.sampled_from([None, 1, 3]), st.sampled_from([None, 1.0]))
@@ -65,10 +71,9 @@ def test_streamed_is_whole_is_loop(case, distance):
 def test_peaks_are_the_best_of_each_target(case, distance, top_n, threshold):
     windows, values, cuts = case
     tables = {"a": values, "b": -values}
-    found = predicted_peaks(
-        lambda t: blocks(windows, tables[t], cuts), ["a", "b"],
-        PeakRules(distance, top_n=top_n, threshold=threshold), order=ORDER,
-    ).windows  # fmt: skip
+    both = np.stack([*tables.values()], axis=1)
+    rules = PeakRules(distance, top_n=top_n, threshold=threshold)
+    found = predicted_peaks(lambda: blocks(windows, both, cuts), ["a", "b"], rules).peaks
     wanted: dict[str, list[tuple[str, float]]] = {}
     for target, of in tables.items():
         rows = [i for i, peak in enumerate(by_loop(windows, of, distance)) if peak]
@@ -76,11 +81,12 @@ def test_peaks_are_the_best_of_each_target(case, distance, top_n, threshold):
         rows = sorted(rows, key=lambda i: (-of[i], i))[:top_n]
         for i in rows:
             wanted.setdefault(windows.keys()[i], []).append((target, float(of[i])))
-    keys = [f"{r.chrom}:{r.start}-{r.end}({r.strand})" for r in found.itertuples()]
-    assert keys == [k for k in windows.keys() if k in wanted]  # noqa: SIM118
-    for key, row in zip(keys, found.itertuples()):
-        assert row.name == ",".join(t for t, _ in wanted[key])
-        assert row.score == max(v for _, v in wanted[key])
+    rows = [
+        (f"{r.chrom}:{r.start}-{r.end}({r.strand})", r.target, r.prediction)
+        for r in found.itertuples()
+    ]
+    in_order = [k for k in windows.keys() if k in wanted]  # noqa: SIM118
+    assert rows == [(k, *each) for k in in_order for each in wanted[k]]
 
 
 @given(swept(), st.integers(1, 30), st.lists(st.sampled_from([0.0, 1, 1.5, 2]), max_size=9))
@@ -91,10 +97,11 @@ def test_rates_do_not_depend_on_blocks_and_follow_the_null(case, distance, null)
 
     def found(parts):
         rules = PeakRules(distance, fdr=0.999)
-        return predicted_peaks(lambda t: parts, ["a"], rules, order=ORDER, nulls=nulls)
+        return predicted_peaks(lambda: parts, ["a"], rules, nulls=nulls)
 
-    whole, parts = found([(windows, values)]), found(blocks(windows, values, cuts))
-    for name in ("windows", "peaks", "summary"):
+    column = values[:, None]
+    whole, parts = found([(windows, column)]), found(blocks(windows, column, cuts))
+    for name in ("peaks", "summary"):
         assert getattr(whole, name).equals(getattr(parts, name))
     maxima = values[np.array(by_loop(windows, values, distance), dtype=bool)]
     assert whole.summary["n_maxima"][0] == len(maxima)
@@ -107,11 +114,8 @@ def test_rates_do_not_depend_on_blocks_and_follow_the_null(case, distance, null)
 @pytest.mark.parametrize("cuts", [[0, 0], [0, 0, 0]])
 def test_no_windows_give_no_peaks(cuts):
     none = Windows.build([], [], [])
-    given_blocks = blocks(none, np.zeros(0), cuts)
+    given_blocks = blocks(none, np.zeros((0, 1)), cuts)
     for nulls in (None, {"a": PeakNull(np.ones(3), 9)}):
-        found = predicted_peaks(
-            lambda t: given_blocks, ["a"], PeakRules(5, top_n=3), order=ORDER, nulls=nulls
-        )
-        assert list(found.windows.columns) == ["chrom", "start", "end", "name", "score", "strand"]
-        assert not len(found.windows) and not len(found.peaks)
+        found = predicted_peaks(lambda: given_blocks, ["a"], PeakRules(5, top_n=3), nulls=nulls)
+        assert list(found.peaks.columns) == PEAKS.names() and not len(found.peaks)
         assert found.summary["n_selected"].tolist() == [0]

@@ -97,7 +97,7 @@ def test_a_profile_has_counts_per_base_as_its_unit(small_run, tmp_path):
     found = {track.name: report._unit(plan, track) for track in tracks}
     assert found == {
         "counts": "log(1 + counts)", "raw": "value",
-        "starts.plus": "counts per base", "starts.minus": "counts per base",
+        "starts plus": "counts per base", "starts minus": "counts per base",
     }  # fmt: skip
 
 

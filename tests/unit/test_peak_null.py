@@ -90,7 +90,7 @@ def test_rules_of_selection():
 
     def found(nulls={"t": null}, **rules):  # noqa: B006
         return predicted_peaks(
-            lambda t: [(windows, values)], ["t"], PeakRules(15, **rules), order=["c"], nulls=nulls
+            lambda: [(windows, values[:, None])], ["t"], PeakRules(15, **rules), nulls=nulls
         )
 
     by_rate = found(fdr=0.1)
@@ -106,10 +106,11 @@ def test_rules_of_selection():
     assert found(fdr=0.1, top_n=1).peaks["prediction"].tolist() == [9]
     assert found(fdr=0.1, threshold=8.5).peaks["prediction"].tolist() == [9]
     by_rank = found(top_n=3)
-    assert len(by_rank.windows) == 3 and by_rank.summary["fdr"][0] == pytest.approx(26 / 51)
+    assert len(by_rank.peaks) == 3 and by_rank.summary["fdr"][0] == pytest.approx(26 / 51)
     assert by_rank.summary["n_above_chance"][0] == 2
     without = found(nulls=None, top_n=3)
-    assert without.windows.equals(by_rank.windows)
+    same = ["chrom", "start", "end", "strand", "target", "prediction"]
+    assert without.peaks[same].equals(by_rank.peaks[same])
     assert without.peaks[["p_value", "q_value"]].isna().all(axis=None)
     assert without.summary["n_null_windows"][0] == 0
 

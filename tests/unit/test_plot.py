@@ -438,3 +438,21 @@ def test_a_figure_has_the_same_bytes_wherever_its_parts_lie_in_memory(tmp_path):
         save_figure(axes[0], tmp_path / "f.svg")
         seen.add((tmp_path / "f.svg").read_bytes())
     assert junk and len(seen) == 1
+
+
+def test_a_dollar_of_a_name_is_no_mathematics(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    ax = figure.subplots()
+    ax.set_title(r"$\frac$ and $x$")
+    ax.plot([1, 1e6], [1, 2], label="$a_b$")
+    ax.set_yticks([1, 2], [r"$\frac$", "$y$"])
+    ax.set_xscale("log")
+    ax.legend()
+    save_figure(ax, tmp_path / "f.svg")
+    said = [text.get_text() for text in ax.texts] + [ax.get_title()]
+    assert r"$\frac$ and $x$" in said
+    powers = [label for label in ax.get_xticklabels() if "mathdefault" in label.get_text()]
+    assert powers and all(label.get_parse_math() for label in powers)
+    assert not any(label.get_parse_math() for label in ax.get_yticklabels())

@@ -13,7 +13,6 @@ from cisweep.contracts import Windows
 from cisweep.errors import ProductError
 from cisweep.genome.regions import read_bed
 from cisweep.outputs.hits import append_bed
-from cisweep.outputs.peaks import write_peaks
 from cisweep.outputs.seqlets import write_seqlet_bed
 from cisweep.outputs.tables import BED6, write_bed
 
@@ -84,23 +83,6 @@ def test_bed_of_seqlets(tmp_path):
     assert [r[4] for r in rows] == ["750", "1000"] and [r[5] for r in rows] == ["-", "."]
     write_seqlet_bed(table.iloc[:0], tmp_path / "s.bed")
     assert (tmp_path / "s.bed").read_text() == ""
-
-
-def test_bed_of_peaks(tmp_path):
-    place = ["chrom", "start", "end", "strand"]
-    rows = [("c", 4, 8, "."), ("c", 9, 13, "."), ("d", 0, 4, "."), ("d", 9, 13, ".")]
-    windows = pd.DataFrame(rows, columns=place).assign(name=["t", "t,u", "u", "t"], score=-0.5)
-    peaks = pd.DataFrame(
-        [(*rows[0], "t", -4.0), (*rows[1], "t", 0.0), (*rows[1], "u", 7.0), (*rows[2], "u", 7.0)]
-        + [(*rows[3], "t", -3.0)],
-        columns=[*place, "target", "prediction"],
-    )
-    write_peaks(tmp_path / "p.bed", windows, peaks)
-    assert (tmp_path / "p.bed").read_text() == (
-        "c\t4\t8\tt\t0\t.\nc\t9\t13\tt,u\t1000\t.\nd\t0\t4\tu\t1000\t.\nd\t9\t13\tt\t250\t.\n"
-    )
-    write_peaks(tmp_path / "p.bed", windows.iloc[:0], peaks.iloc[:0])
-    assert (tmp_path / "p.bed").read_text() == ""
 
 
 @pytest.mark.parametrize("score", [[0.5], [-1], [1001], [np.nan]])

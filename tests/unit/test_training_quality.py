@@ -322,3 +322,14 @@ def test_history_is_a_table_of_numbers(tmp_path):
         "validation_auprc_low", "validation_auprc_high",
     ]  # fmt: skip
     assert np.isfinite(table.to_numpy(float)).all()
+
+
+def test_a_name_with_a_colon_is_marked_as_a_whole():
+    from cisweep.report.doubts import _marked
+
+    weak = {"K562": "a", "K562:CTCF": "b"}
+    assert _marked("Target K562:CTCF", weak) == "Target K562:CTCF (warning: b)"
+    assert _marked("Target K562: strongest regions", weak) == (
+        "Target K562 (warning: a): strongest regions"
+    )
+    assert _marked("Target K562x", weak) == "Target K562x"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyBigWig
 import pytest
+import yaml
 from pydantic import BaseModel
 from safetensors.numpy import load_file, save_file
 
@@ -32,7 +33,11 @@ def inputs(tmp_path_factory, small_genome, resources) -> Path:
         shutil.copy2(small_genome.parent / name, folder)
     for name in ("ctcf_pu1.yaml", "ctcf_pu1.safetensors"):
         shutil.copy2(resources / "models" / name, folder)
+    model = yaml.safe_load((folder / "ctcf_pu1.yaml").read_text())
+    model["targets"] = {"table": "targets.tsv", "scale": "logit"}
+    (folder / "ctcf_pu1.yaml").write_text(yaml.safe_dump(model))
     beds = {
+        "targets.tsv": "name\tindex\tgroup\nctcf\t0\tany\npu1\t1\tany\n",
         "blacklist.bed": "chrA\t500\t600\n",
         "ism.bed": "chrA\t2000\t2200\nchrB\t5000\t5200\n",
         "design.bed": "chrA\t2000\t2200\tone\nchrB\t5000\t5200\ttwo\n",
@@ -184,6 +189,7 @@ DESIGNS = {"design_chunk": 2}
 EDITS = {
     "genome.fasta": ("genome.fa", one_base, ALL_CHUNKS),
     "models": ("ctcf_pu1.yaml", replace("average: true", "average: false"), ALL_CHUNKS),
+    "models.targets.table": ("targets.tsv", replace("pu1\t1", "pu1\t0"), ALL_CHUNKS),
     "models.folds.weights": ("ctcf_pu1.safetensors", scale_weights, ALL_CHUNKS),
     "regions.blacklist": ("blacklist.bed", append("chrB\t9000\t9100\n"), {"predict_chunk": 1}),
     "motifs": ("motifs.meme", other_probability, DESIGNS),

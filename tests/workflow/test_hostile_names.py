@@ -11,6 +11,7 @@ import h5py
 import pandas as pd
 import pysam
 import pytest
+import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support import STEPS, config, products
@@ -18,7 +19,7 @@ from support import STEPS, config, products
 pytestmark = pytest.mark.slow
 
 TAG = "<script>window.owned=1</script>"
-NAMES = {  # in which no format allows white space
+NAMES = {  # in which no format allows white space, but for targets
     "contig": [f"../../up;touch$IFS$PWD/owned&{TAG}", "c'\"`{x}%s\\n__import__('os')é"],
     "region": [
         f"r1\"'{TAG}",
@@ -28,6 +29,7 @@ NAMES = {  # in which no format allows white space
     ],
     "motif": [f"M1{TAG}", "../../owned", "M3'\";$(touch${IFS}owned)", "M4é{x}&amp;"],
     "variant": [f"v1{TAG}", "../../owned", "v3'\"$(touch${IFS}owned)"],
+    "target": [f"../../owned;$(touch owned), {{x}} $\\frac$ é中{TAG}", "'\"`*~2f |&"],
 }
 
 
@@ -64,6 +66,12 @@ def hostile(tmp_path_factory, resources):
         alt = "A" if ref != "A" else "C"
         table += f"{NAMES['contig'][0]}\t{1201 + 700 * j}\t{ref}\t{alt}\t{name}\tg{TAG}\n"
     (folder / "variants.tsv").write_text(table)
+    model = yaml.safe_load((resources / "models" / "ctcf_pu1.yaml").read_text())
+    for target, name in zip(model["targets"], NAMES["target"]):
+        target["name"] = name
+    model["quality"]["targets"] = dict(zip(NAMES["target"], model["quality"]["targets"].values()))
+    model["folds"][0]["weights"] = str(resources / "models" / "ctcf_pu1.safetensors")
+    (folder / "model.yaml").write_text(yaml.safe_dump(model, allow_unicode=True))
     return folder
 
 
@@ -75,10 +83,11 @@ def run(hostile, snakemake):
         "select": {"fdr": None, "top_n": 4},
         "seqlets": {"fdr": 0.5},
         "variants": {"path": str(hostile / "variants.tsv"), "n_nulls": 2},
-        "report": {},
+        "report": {"hub": {"assembly": "hg38", "email": "a@b.c"}},
     }
     given = {"bed": str(hostile / "regions.bed")}
-    snakemake(config(hostile / "genome.fa", regions=given, steps=steps), folder)
+    models = {"ctcf_pu1": str(hostile / "model.yaml")}
+    snakemake(config(hostile / "genome.fa", regions=given, steps=steps, models=models), folder)
     return folder
 
 
@@ -117,7 +126,8 @@ def test_no_file_was_made_outside_the_run(run, hostile):
     made = {p.name for p in run.parent.rglob("*")} | {p.name for p in run.parent.parent.iterdir()}
     assert "owned" not in made and not any(name.startswith("up") for name in made)
     assert {p.name for p in hostile.iterdir()} == {
-        "genome.fa", "genome.fa.fai", "regions.bed", "motifs.meme", "variants.tsv"
+        "genome.fa", "genome.fa.fai", "regions.bed", "motifs.meme", "variants.tsv",
+        "model.yaml",
     }  # fmt: skip
     assert {p.name for p in run.iterdir()} <= {"results", ".snakemake", "overlay.yaml"}
 

@@ -137,7 +137,10 @@ def test_chunks_do_not_matter(whole, tmp_path, profile, snakemake, chunk_bp):
     ("signal", "said"),
     [
         ({"starts": {"paths": ["{bw}"]}}, "the track has 2 strands; give one file for each"),
-        ({"other": {"paths": ["{bw}"]}}, "no model has this target or track (counts, starts)"),
+        (
+            {"other": {"paths": ["{bw}"]}},
+            "no model has this target or track (there are: counts",
+        ),
         ({"counts": {"paths": ["no.bw"]}}, "signal.counts.paths.0: no such file no.bw"),
     ],
 )

@@ -7,7 +7,7 @@ from snakemake.logging import logger
 
 from cisweep import driver
 from cisweep.config.base import NAME
-from cisweep.contracts import FIGURE_COPIES
+from cisweep.contracts import FIGURE_COPIES, STORED_NAME
 from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
 from cisweep.plan.accounting import is_small, item_tables, region_tables
@@ -59,9 +59,21 @@ wildcard_constraints:
     model=NAMED,
     chunk="c[0-9]+",
     # The end tells a strand's file from a target's.
-    target=rf"{NAMED}(?<!\.plus)(?<!\.minus)",
+    target=rf"{STORED_NAME}(?<!\.plus)(?<!\.minus)",
     fold="[0-9]+",
     strand="plus|minus",
+
+
+def target_name(wildcards):
+    """Return the name of the job's target or track, for `snakemake --report`."""
+    name = PLAN.models[wildcards.model].named(wildcards.target)
+    # Snakemake takes what stands in braces for a wildcard.
+    return name.replace("{", "(").replace("}", ")")
+
+
+def targets_key(wildcards):
+    """Return the hash of what is known of the targets and tracks of the job's model."""
+    return PLAN.targets_key(wildcards.model)
 
 
 def figure_copies(*figures):

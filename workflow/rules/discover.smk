@@ -17,14 +17,14 @@ rule discover:
             f"{RESULTS}/{{model}}/discover/{{target}}.tsv",
             caption="../report/discover.rst",
             category="Motif discovery",
-            labels={"what": "found motifs, a table", "model": "{model}", "target": "{target}"},
+            labels={"what": "found motifs, a table", "model": "{model}", "target": target_name},
         ),
         seqlets=f"{RESULTS}/{{model}}/discover/{{target}}.seqlets.tsv",
         figure=report(
             f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg",
             caption="../report/discover.rst",
             category="Motif discovery",
-            labels={"what": "found motifs, logos", "model": "{model}", "target": "{target}"},
+            labels={"what": "found motifs, logos", "model": "{model}", "target": target_name},
         ),
         copies=figure_copies(f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg"),
     log:

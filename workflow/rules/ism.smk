@@ -92,7 +92,7 @@ rule ism_track:
             labels={
                 "what": "mean effect of substitutions, a track",
                 "model": "{model}",
-                "target": "{target}",
+                "target": target_name,
             },
         ),
     log:
@@ -120,7 +120,7 @@ rule ism_figure:
             f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg",
             caption="../report/ism.rst",
             category="Saturation mutagenesis",
-            labels={"what": "effects of substitutions", "model": "{model}", "target": "{target}"},
+            labels={"what": "effects of substitutions", "model": "{model}", "target": target_name},
         ),
         copies=figure_copies(f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg"),
     log:

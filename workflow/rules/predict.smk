@@ -55,6 +55,31 @@ rule predict:
         "../../scripts/predict.py"
 
 
+rule predict_table:
+    """Write the predictions as regions × targets: Parquet, TSV or .h5ad."""
+    input:
+        h5=f"{RESULTS}/{{model}}/predictions.h5",
+    output:
+        table=f"{RESULTS}/{{model}}/predictions.{{format}}",
+    log:
+        f"{RESULTS}/logs/predict_table/{{model}}.{{format}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/predict_table/{{model}}.{{format}}.tsv"
+    wildcard_constraints:
+        format="parquet|tsv|h5ad",
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    params:
+        root=root_folder,
+        settings=settings("predict"),
+        targets=targets_key,
+    script:
+        "../../scripts/predict_table.py"
+
+
 rule predict_track:
     """Write one target's predictions as bigWig."""
     input:
@@ -64,7 +89,7 @@ rule predict_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.pred.bw",
             caption="../report/track.rst",
             category="Predictions",
-            labels={"what": "prediction, a track", "model": "{model}", "target": "{target}"},
+            labels={"what": "prediction, a track", "model": "{model}", "target": target_name},
         ),
     log:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
@@ -91,7 +116,7 @@ use rule predict_track as predict_strand_track with:
             labels={
                 "what": "prediction of a strand, a track",
                 "model": "{model}",
-                "target": "{target} {strand}",
+                "target": lambda wildcards: f"{target_name(wildcards)} {wildcards.strand}",
             },
         ),
     log:

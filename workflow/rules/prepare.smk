@@ -28,6 +28,26 @@ rule prepare:
         "../../scripts/prepare.py"
 
 
+rule write_targets:
+    """Write the names of a model's targets and tracks, and those of their files."""
+    output:
+        table=f"{RESULTS}/{{model}}/targets.tsv",
+    log:
+        f"{RESULTS}/logs/write_targets/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/write_targets/{{model}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=10,
+    params:
+        root=root_folder,
+        settings=targets_key,
+    script:
+        "../../scripts/write_targets.py"
+
+
 rule dropped_regions:
     """Join the rows of all dropped regions, with step, model and reason."""
     input:

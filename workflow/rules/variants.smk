@@ -117,7 +117,7 @@ rule variants_logos:
             labels={
                 "what": "both alleles of the strongest variants",
                 "model": "{model}",
-                "target": "{target}",
+                "target": target_name,
             },
         ),
         copies=figure_copies(f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg"),

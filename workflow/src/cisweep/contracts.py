@@ -6,7 +6,8 @@ made from that alone.
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -120,3 +121,66 @@ def digest(*parts: object) -> str:
     """Return a short stable hash (16 hex digits) of the repr of `parts`."""
     text = "\x1f".join(p if isinstance(p, str) else repr(p) for p in parts)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+# ---- names of targets and tracks in paths ----------------------------------------------------
+
+_NOT_STORED = re.compile(r"\A[.-]|[^A-Za-z0-9_.-]")
+_STRAND_ENDING = re.compile(r"\.(?=(?:plus|minus)\Z)")  # files of a track's strands end so
+_STORED_CASE = re.compile(r"~~[0-9a-f]+")
+
+STORED_NAME = r"(?:[A-Za-z0-9_]|~[0-9a-f~])(?:[A-Za-z0-9_.~-])*"
+"""Regular expression of what `stored_name` and `file_names` give."""
+
+
+def stored_name(name: str) -> str:
+    """Return how a target or track, which may have any printable name, stands in paths within HDF5
+    files and in names of columns: names of ASCII letters, digits, _ . - as they are.
+
+    The bytes (UTF-8) of other letters become ~xx, their two hexadecimal digits; so does a . or - at
+    the beginning, and the . of an ending that files of strands have. ~ has no meaning in URLs, file
+    names, HDF5 and regular expressions. `name_of` gives the name again.
+    """
+    return _STRAND_ENDING.sub(_hexadecimal, _NOT_STORED.sub(_hexadecimal, name))
+
+
+def _hexadecimal(found: re.Match[str]) -> str:
+    return "".join(f"~{byte:02x}" for byte in found[0].encode())
+
+
+def name_of(stored: str) -> str:
+    """Return the name that `stored_name` or `file_names` made into this."""
+    parts = _STORED_CASE.sub("", stored).split("~")
+    later = b"".join(bytes([int(part[:2], 16)]) + part[2:].encode() for part in parts[1:])
+    return (parts[0].encode() + later).decode()
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """Return names as one text, joined by commas; a comma or ~ of a name becomes ~2c or ~7e."""
+    return ",".join(re.sub("[,~]", _hexadecimal, name) for name in names)
+
+
+def split_names(joined: str) -> list[str]:
+    """Return the names that `joined_names` joined."""
+    return [name_of(name) for name in joined.split(",")]
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Return name -> its part of file names, of which no two differ in case alone.
+
+    It is `stored_name`; where another of the names differs in case alone, those with capital
+    letters have ~~ and a hexadecimal number behind it, whose bits say which letters are capital.
+    """
+    stored = {name: stored_name(name) for name in names}
+    folded: dict[str, int] = {}
+    for each in stored.values():
+        folded[each.lower()] = folded.get(each.lower(), 0) + 1
+    return {
+        name: each + _capitals(each) if folded[each.lower()] > 1 else each
+        for name, each in stored.items()
+    }
+
+
+def _capitals(stored: str) -> str:
+    bits = sum(1 << i for i, letter in enumerate(stored) if letter.isupper())
+    return f"~~{bits:x}" if bits else ""

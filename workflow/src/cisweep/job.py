@@ -137,11 +137,12 @@ class Job:
         if (step is not None and step.makes_weights) or "plan" not in self.__dict__:
             return []
         mine = dict(self.wildcards)
+        target = mine.get("target")
         return [
             f"model {name}: {line}"
             for name, config in self.plan.models.items()
             if mine.get("model") in (None, name)
-            for line in config.weaknesses(mine.get("target"))
+            for line in config.weaknesses(target and config.named(target))
         ]
 
     # ---- what it works on ----------------------------------------------------------------
@@ -173,7 +174,8 @@ class Job:
     @property
     def of_target(self) -> TargetScope:
         """What a job of one target of a model is about."""
-        return TargetScope(**self._of("model", "target"))
+        target = self.plan.models[self.wildcards.model].named(self.wildcards.target)
+        return TargetScope(**self._of("model"), target=target)
 
     def _of(self, *ids: str) -> dict[str, Any]:
         """Return the fields of a scope; ids: the wildcards that it names."""

@@ -12,6 +12,7 @@ from snakemake.common.configfile import load_configfile
 from cisweep.cli.folder import workflow_folder
 from cisweep.cli.progress import duration
 from cisweep.config.model import ModelConfig
+from cisweep.config.target_table import shortened
 from cisweep.errors import CisweepError
 from cisweep.genome.fasta import window_tokens
 from cisweep.plan.accounting import n_regions
@@ -144,7 +145,7 @@ def _told(plan: Plan | None, name: str, model: ModelConfig, tried: _Tried | None
     folds = f", {len(model.folds)} folds" if len(model.folds) > 1 else ""
     lines = [
         f"model {name}: reads {model.window_bp:,} bp{folds}; targets "
-        f"{', '.join(model.target_names)}"
+        f"{shortened(model.target_names, 20)}"
     ]
     if plan is None or tried is None:
         return [*lines, "  it loads, and gives what its model.yaml says"]

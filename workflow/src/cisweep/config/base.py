@@ -4,6 +4,7 @@ numbers are finite and no truth values."""
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Self, get_args
 
@@ -21,10 +22,44 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
+from cisweep.contracts import stored_name
+
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=100)]
-"""Names of runs, models and targets are parts of file names, of which most systems take 255 bytes:
+"""Names of runs and models are parts of file names, of which most systems take 255 bytes:
 letters, digits, _, and, after the first, - and . too."""
+
+_MAX_LETTERS, _MAX_STORED = 100, 140
+
+
+def _check_target_name(name: str) -> str:
+    """Raise ValueError for a name that is no line of text that people read, or is too long."""
+    if not name.strip(" "):
+        raise ValueError(f"a name is empty, got {name!r}; write one letter at least")
+    if not name.isprintable():
+        bad = next(letter for letter in name if not letter.isprintable())
+        raise ValueError(
+            f"the name {name!r} has the letter U+{ord(bad):04X}, which cannot be printed; take it "
+            "out"
+        )
+    if name != name.strip():
+        raise ValueError(f"the name {name!r} begins or ends with a space; take it out")
+    if len(name) > _MAX_LETTERS:
+        raise ValueError(
+            f"the name {name[:20]!r} … has {len(name)} letters, and {_MAX_LETTERS} is the most; "
+            "shorten it"
+        )
+    if (n := len(stored_name(name))) > _MAX_STORED:
+        raise ValueError(
+            f"the name {name!r} takes {n} letters in names of files, where each byte of other "
+            f"letters than A-Z a-z 0-9 _ . - takes three, and {_MAX_STORED} is the most; shorten it"
+        )
+    return name
+
+
+TargetName = Annotated[str, AfterValidator(_check_target_name)]
+"""Names of targets, tracks and tasks: one line of any printable text. `contracts.file_names` makes
+names of files of them."""
 
 
 def check_distinct(names: Iterable[str], what: str) -> None:
@@ -68,6 +103,9 @@ Arguments = Annotated[dict[str, Any], AfterValidator(_check_arguments)]
 
 def _inside(value: Any) -> Iterator[Any]:
     """Yield the values that stand in lists and mappings, or the one value."""
+    if isinstance(value, str | int | float | None):
+        yield value
+        return
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -90,6 +128,21 @@ def _plain_types(annotation: Any) -> set[Any]:
     """Return the types at the ends of an annotation: {int, NoneType} of `list[int] | None`."""
     parts = get_args(annotation)
     return set().union(*map(_plain_types, parts)) if parts else {annotation}
+
+
+@cache
+def _numbers_and_paths(model: type[BaseModel]) -> dict[str, set[Any]]:
+    """Return field -> the types at the ends of its annotation, of those with a number or a path."""
+    found = {name: _plain_types(field.annotation) for name, field in model.model_fields.items()}
+    return {name: types for name, types in found.items() if types & {int, float, Path}}
+
+
+@cache
+def _bounded(model: type[BaseModel]) -> set[str]:
+    """Return the fields that have a largest value of their own."""
+    ends = annotated_types.Le | annotated_types.Lt
+    fields = model.model_fields.items()
+    return {name for name, field in fields if any(isinstance(m, ends) for m in field.metadata)}
 
 
 def _again(error: Any) -> InitErrorDetails:
@@ -135,8 +188,8 @@ class Strict(BaseModel):
     def _other_kinds(cls, data: Mapping[str, Any]) -> dict[str, ValueError]:
         """Return key -> what is wrong, of values that pydantic would turn into something else."""
         found = {}
-        for name in cls.model_fields.keys() & data.keys():
-            types, values = _plain_types(cls.model_fields[name].annotation), [*_inside(data[name])]
+        for name in _numbers_and_paths(cls).keys() & data.keys():
+            types, values = _numbers_and_paths(cls)[name], [*_inside(data[name])]
             truth = next((item for item in values if isinstance(item, bool)), None)
             if types & {int, float} and bool not in types and truth is not None:
                 found[name] = ValueError(f"give a number, got {str(truth).lower()}")
@@ -149,8 +202,7 @@ class Strict(BaseModel):
     @field_validator("*", mode="after")
     @classmethod
     def _no_endless_number(cls, value: Any, info: ValidationInfo) -> Any:
-        metadata = cls.model_fields[info.field_name].metadata
-        if any(isinstance(item, annotated_types.Le | annotated_types.Lt) for item in metadata):
+        if isinstance(value, str | float) or info.field_name in _bounded(cls):
             return value
         for item in _inside(value):
             if isinstance(item, int) and abs(item) > LARGEST:

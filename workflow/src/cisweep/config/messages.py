@@ -25,8 +25,9 @@ def _models_at(model: type[BaseModel], loc: tuple) -> list[type[BaseModel]]:
     models = [model]
     for step in loc:
         fields = [m.model_fields[step].annotation for m in models if step in m.model_fields]
-        # An index of a list, or the tag of a union, leads to the same models.
-        models = [inner for f in fields for inner in models_in(f)] or models
+        # The name of one of several models leads to it; an index of a list, to the same models.
+        named = [m for m in models if m.__name__ == step] or models
+        models = [inner for f in fields for inner in models_in(f)] or named
     return models
 
 

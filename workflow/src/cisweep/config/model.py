@@ -6,25 +6,36 @@ torch. Relative paths are relative to the model.yaml itself.
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from cisweep.config.adapters import ADAPTERS, adapters_that, declared
-from cisweep.config.base import Arguments, Name, Package, Strict, check_distinct
+from cisweep.config.base import Arguments, Name, Package, Strict, TargetName
 from cisweep.config.import_paths import module_file
+from cisweep.config.target_table import chosen, targets_of_table
+from cisweep.config.targets import (
+    Targets,
+    TargetTable,
+    TrackConfig,
+    check_scalars,
+)
 from cisweep.contracts import digest as short_digest
+from cisweep.contracts import file_names
 
 HUB = "hub:"
 """What stands before the name of weights that lie in a hub and not in a file."""
 
 
 _IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*\Z")
-
-STRAND_ENDINGS = (".plus", ".minus")
-"""What the files of a track's strands have behind its name, and no other name may have."""
 
 
 BUILT_IN_MODULES = ("Linear", "CNN", "BPNet", "ChromBPNet")
@@ -101,82 +112,6 @@ class InputConfig(Strict):
         return self
 
 
-class TargetConfig(Strict):
-    """One scalar that analyses explain: a task's logit, log count or profile score."""
-
-    name: Name
-    """Name of the target; it names its tracks and datasets."""
-    head: int = Field(0, ge=0)
-    """Which of the model's outputs, if it returns several."""
-    tasks: list[int] | None = None
-    """Which tasks (the axis after the batch) of that output; null = all."""
-    positions: tuple[int, int] | None = None
-    """Output positions [start, end) to use; null = all."""
-    reduce: Literal["none", "sum", "mean", "max", "center", "profile", "profile_bpnetlite"] = "none"
-    """How tasks and positions become one scalar. `profile`: Σ w·z with w = softmax of the
-    window's own centred logits held fixed (ChromBPNet); `profile_bpnetlite`: Σ z·softmax(z)."""
-    transform: Literal["none", "log1p"] = "none"
-    """Applied to the reduced value."""
-    scale: Literal["logit", "probability", "log_counts", "log1p_counts", "counts", "value"] = (
-        "logit"
-    )
-    """Unit of the target; it decides how variants are reported. `value`: any other number (that of
-    a regression, a profile score); of its change only the difference is reported."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        tasks = self.tasks
-        if tasks is not None and (not tasks or min(tasks) < 0 or len({*tasks}) < len(tasks)):
-            raise ValueError(f"tasks {tasks}: give different whole numbers from 0, or null")
-        if self.positions is not None and not 0 <= self.positions[0] < self.positions[1]:
-            raise ValueError(f"positions {list(self.positions)} are not 0 <= start < end")
-        return self
-
-
-def check_scalars(targets: Iterable[TargetConfig]) -> None:
-    """Raise ValueError for a target that is more than one number per window."""
-    for i, target in enumerate(targets):
-        tasks = target.tasks or []
-        if len(tasks) > 1 and target.reduce in ("none", "center"):
-            raise ValueError(
-                f"targets.{i}: tasks {tasks} with reduce: {target.reduce} are {len(tasks)} values, "
-                "and a target is one; give one task, or reduce: sum, mean or max"
-            )
-
-
-class TrackConfig(Strict):
-    """A per-base (or per-bin) output, written as bigWig; it covers the middle of the window."""
-
-    name: Name
-    """Name of the track; it names its bigWig and its dataset."""
-    head: int = Field(0, ge=0)
-    """Which of the model's outputs, if it returns several: (N, tasks, positions)."""
-    tasks: list[int] = Field([0], min_length=1, max_length=2)
-    """Tasks of that output: one, or the plus and the minus strand."""
-    counts: list[Name] = []
-    """Targets that give the counts of the window: the track is then softmax(output) × counts. One
-    target: the total of both strands, with one softmax over both (bpnet-lite, ChromBPNet); two: one
-    per strand, each with its own softmax. Empty: the output as it is."""
-    bin_bp: int = Field(1, ge=1)
-    """Number of bases that one position of the output covers."""
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if min(self.tasks) < 0 or len(set(self.tasks)) < len(self.tasks):
-            raise ValueError(f"tasks {self.tasks}: give different whole numbers from 0")
-        return self
-
-    @property
-    def strands(self) -> tuple[str, ...]:
-        """Suffixes of the tracks of the strands: plus and minus, or none."""
-        return ("plus", "minus") if len(self.tasks) == 2 else ("",)
-
-    @property
-    def file_names(self) -> list[str]:
-        """Names of the bigWig files, without their suffix."""
-        return [f"{self.name}.{strand}" if strand else self.name for strand in self.strands]
-
-
 class RcConfig(Strict):
     """What to do with the reverse complement of a window."""
 
@@ -230,7 +165,7 @@ class QualityConfig(Strict):
 
     remarks: list[str] = []
     """Remarks on all targets, for example an odd best epoch."""
-    targets: dict[Name, TargetQualityConfig] = {}
+    targets: dict[TargetName, TargetQualityConfig] = {}
     """Quality of each target."""
 
 
@@ -257,8 +192,8 @@ class ModelConfig(Strict):
     """Length of the sequence that the model reads."""
     inputs: list[InputConfig] = []
     """Further inputs, in the order of the model's arguments after the sequence."""
-    targets: list[TargetConfig] = Field(min_length=1)
-    """The scalars to analyse."""
+    targets: Targets
+    """The scalars to analyse: a list of them, or a table."""
     tracks: list[TrackConfig] = []
     """Per-base outputs that `predict` writes as bigWig."""
     rc: RcConfig = RcConfig()
@@ -271,15 +206,24 @@ class ModelConfig(Strict):
     quality: QualityConfig | None = None
     """How good the model is on held-out rows, where it is known."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _from_table(cls, data: Any) -> Any:
+        given = data.get("targets") if isinstance(data, Mapping) else None
+        if not isinstance(given, Mapping):
+            return data
+        try:
+            table = TargetTable.model_validate(given)
+        except ValidationError:
+            return data  # told as of any other key
+        return {**data, "targets": targets_of_table(table.model_dump())}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [t.name for t in (*self.targets, *self.tracks)]
-        check_distinct(names, "names of targets and tracks")
-        for name in names:
-            if name.endswith(STRAND_ENDINGS):
-                raise ValueError(
-                    f"{name!r} ends like the file name of a strand; write _ in place of its last ."
-                )
+        twice = next((name for name, n in Counter(names).items() if n > 1), None)
+        if twice is not None:
+            raise ValueError(f"names of targets and tracks must differ: {twice} occurs twice")
         check_scalars(self.targets)
         for track in self.tracks:
             self._check_track(track)
@@ -345,6 +289,36 @@ class ModelConfig(Strict):
     def target_names(self) -> list[str]:
         """Names of the targets, in order."""
         return [t.name for t in self.targets]
+
+    @property
+    def groups(self) -> dict[str, str | None]:
+        """Target -> its group."""
+        return {t.name: t.group for t in self.targets}
+
+    def chosen(self, wanted: Iterable[str] | None) -> list[str]:
+        """Return the targets that words mean, in order: names, groups or patterns; None: all."""
+        if wanted is None:
+            return self.target_names
+        found = {t for targets in chosen(wanted, self.groups).values() for t in targets}
+        return [t for t in self.target_names if t in found]
+
+    @cached_property
+    def file_names(self) -> dict[str, str]:
+        """Name of each target and track -> its part of file names."""
+        return file_names(t.name for t in (*self.targets, *self.tracks))
+
+    def named(self, file_name: str) -> str:
+        """Return the target or track whose files have this name."""
+        return self._named[file_name]
+
+    @cached_property
+    def _named(self) -> dict[str, str]:
+        return {file: name for name, file in self.file_names.items()}
+
+    def files_of(self, track: TrackConfig) -> list[str]:
+        """Return the names of the bigWig files of a track, without their suffix."""
+        name = self.file_names[track.name]
+        return [f"{name}.{strand}" if strand else name for strand in track.strands]
 
     def folds_of(self, chrom: str) -> list[int]:
         """Return the indices of the folds that read a chromosome's windows: all of them, or with

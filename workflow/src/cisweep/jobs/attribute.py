@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.errors import AttributionError
 from cisweep.outputs.attributions import (
     AttributionWriter,
@@ -102,8 +102,8 @@ def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path)
 
 def attribute_track(of: TargetScope, h5: Path, bw: Path) -> None:
     """Write one target's merged attributions as bigWig, one value per base."""
-    values = track_blocks(h5, f"attributions/{of.target}")
-    write_bigwig(bw, of.plan.source.lengths, values)
+    blocks = track_blocks(h5, f"attributions/{stored_name(of.target)}")
+    write_bigwig(bw, of.plan.source.lengths, blocks)
 
 
 def attribute_export(h5: Path, target: str, out: Path) -> None:

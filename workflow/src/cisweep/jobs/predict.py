@@ -16,7 +16,9 @@ from cisweep.outputs.predictions import (
     counts_blocks,
     merge_predictions,
 )
+from cisweep.outputs.region_table import write_region_table
 from cisweep.outputs.tables import write_dropped, write_product
+from cisweep.outputs.targets import targets_table
 from cisweep.plan.chunk_windows import usable_windows
 from cisweep.products.predict import METRICS
 from cisweep.scope import ChunkScope, ModelScope, TargetScope
@@ -52,6 +54,12 @@ def predict_chunk(of: ChunkScope, device: str, h5: Path, dropped: Path) -> None:
 def predict(chunks: Collection[Path], origin: Mapping[str, Any], h5: Path) -> None:
     """Merge the predictions of all chunks, in genome order; origin: attributes of the file."""
     print(f"{merge_predictions(chunks, h5, origin)} windows")
+
+
+def predict_table(of: ModelScope, h5: Path, table: Path) -> None:
+    """Write the merged predictions as regions × targets, in the format of the ending of `table`."""
+    units = {target.name: target.scale for target in of.config.targets}
+    write_region_table(table, h5, units, targets_table(of.config), of.origin)
 
 
 def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from cisweep.config.model import model_sha256
 from cisweep.outputs.dropped_rows import DroppedRows
-from cisweep.outputs.tables import append_tsv, read_tsv, tsv_blocks
+from cisweep.outputs.tables import append_tsv, read_tsv, tsv_blocks, write_product
+from cisweep.outputs.targets import targets_table
 from cisweep.parts import read_json
 from cisweep.plan.accounting import check_share, dropped_table, too_many
+from cisweep.products.run import TARGETS
 from cisweep.scope import ModelScope, RunScope
 from cisweep.temporary import scratch_folder
 
@@ -41,6 +43,11 @@ def prepare(of: ModelScope, prepared: Path) -> str:
     }
     prepared.write_text(json.dumps(note, indent=1, sort_keys=True) + "\n")
     return sha256
+
+
+def write_targets(of: ModelScope, table: Path) -> None:
+    """Write the targets and tracks of a model, in order, and how their names stand in files."""
+    write_product(targets_table(of.config, tracks=True), table, TARGETS)
 
 
 def dropped_regions(

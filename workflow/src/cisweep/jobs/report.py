@@ -87,7 +87,12 @@ def _unit(plan: Plan, track: BrowserTrack) -> str:
     """Return the unit of a bigWig: that of its target, or of the model's output that it is."""
     model = plan.models[track.model]
     scales = {target.name: UNITS[target.scale] for target in model.targets}
-    counted = {name for output in model.tracks if output.counts for name in output.file_names}
+    counted = {
+        f"{output.name} {strand}".strip()
+        for output in model.tracks
+        if output.counts
+        for strand in output.strands
+    }
     return scales.get(track.name) or ("counts per base" if track.name in counted else "value")
 
 

@@ -1,16 +1,19 @@
 """select: the predicted peaks, and the null that they are compared with."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from cisweep.analysis.prediction.peak_null import PeakNull
-from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
-from cisweep.outputs.h5 import prediction_blocks
+from cisweep.analysis.prediction.peak_selection import PeakRules, PeakSelection
+from cisweep.analysis.prediction.specificity import specificity
 from cisweep.outputs.peaks import read_null, write_null, write_peaks
+from cisweep.outputs.region_table import target_blocks
 from cisweep.outputs.tables import write_product
 from cisweep.plan.contents.null_stretches import NullStretches
-from cisweep.products.select import PEAKS, SUMMARY
+from cisweep.products.select import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope
 from cisweep.steps.select import FDR
 
@@ -56,27 +59,42 @@ def select_peaks(
     Writes the windows of the peaks as BED, their scores, p and q as TSV, and a summary a target.
     """
     step = of.plan.step_config("select")
-    targets = [t for t in of.config.target_names if step.targets is None or t in step.targets]
-    parts = [read_null(path) for path in nulls]
-    found = predicted_peaks(
-        lambda target: prediction_blocks(h5, target),
-        targets,
-        PeakRules(
-            step.min_distance_bp or of.config.window_bp, step.fdr, step.top_n, step.threshold
-        ),
-        order=list(of.plan.source.lengths),
-        nulls=(
-            {t: PeakNull.merge(PeakNull(s[t], n) for s, n in parts) for t in targets}
-            if step.null_windows
-            else None
-        ),
+    targets = of.config.chosen(step.targets)
+    compared = of.config.chosen(step.among) if step.by == "specificity" else targets
+    column = {target: i for i, target in enumerate(compared)}
+    distance = step.min_distance_bp or of.config.window_bp
+    found = PeakSelection(
+        lambda: target_blocks(h5, compared),
+        {target: column[target] for target in targets},
+        PeakRules(distance, step.fdr, step.top_n, step.threshold, _specific(of, compared, targets)),
+        nulls=_merged(nulls, targets) if step.null_windows else None,
         rate=FDR,
     )
-    for row in found.summary.itertuples():
+    write_peaks(found.rows(), found.names, table, peaks)
+    counted = found.summary()
+    for row in counted.itertuples():
         _say(row, with_null=bool(step.null_windows))
-    write_peaks(peaks, found.windows, found.peaks)
-    write_product(found.peaks, table, PEAKS)
-    write_product(found.summary, summary, SUMMARY)
+    write_product(counted, summary, SUMMARY)
+
+
+def _specific(
+    of: ModelScope, compared: Sequence[str], targets: Sequence[str]
+) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return the function that says how specific predictions of the compared targets (N, C) are for
+    the chosen ones, (N, T), if peaks are chosen by it."""
+    step = of.plan.step_config("select")
+    if step.by == "value":
+        return None
+    scale_of = {target.name: target.scale for target in of.config.targets}
+    scales = [scale_of[target] for target in compared]
+    own = np.flatnonzero(np.isin(np.array(compared, dtype=object), targets))
+    return lambda values: specificity(values, scales, step.specificity)[:, own]
+
+
+def _merged(paths: Iterable[Path], targets: Sequence[str]) -> dict[str, PeakNull]:
+    """Return target -> the null of all chunks."""
+    parts = [read_null(path) for path in paths]
+    return {t: PeakNull.merge(PeakNull(s[t], n) for s, n in parts) for t in targets}
 
 
 def _say(row: Any, with_null: bool) -> None:

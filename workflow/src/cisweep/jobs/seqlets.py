@@ -15,7 +15,7 @@ from cisweep.analysis.seqlets.names import NamedSeqlets, NameRules, name_seqlets
 from cisweep.analysis.seqlets.places import Owned
 from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
-from cisweep.contracts import Windows, digest
+from cisweep.contracts import Windows, digest, stored_name
 from cisweep.genome.motifs import load_motifs
 from cisweep.jobs.attribute import explained_blocks
 from cisweep.outputs.attributions import write_null
@@ -112,7 +112,9 @@ def _summaries(chunks: Iterable[Path], target: str) -> Iterator[Summary]:
     for path in chunks:
         with open_rows(path) as file:
             for begin in range(0, max(n_rows(file), 1), ROWS_OF_BLOCK):
-                yield summarise(file[f"attributions/{target}"][begin : begin + ROWS_OF_BLOCK])
+                yield summarise(
+                    file[f"attributions/{stored_name(target)}"][begin : begin + ROWS_OF_BLOCK]
+                )
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path)
             for target in targets:
                 called, counted = call_chunk(
                     target,
-                    Explained(own, owned, file[f"attributions/{target}"][:]),
+                    Explained(own, owned, file[f"attributions/{stored_name(target)}"][:]),
                     shuffled[target],
                     tokens,
                     Background.from_dict(backgrounds[target]),
@@ -194,7 +196,7 @@ def _shuffled_windows(of: ChunkScope, null: Path, near: Windows) -> dict[str, Ex
         own = windows.take(mine)
         owned = Owned.of(own, near)
         return {
-            target: Explained(own, owned, file[f"attributions/{target}"][mine])
+            target: Explained(own, owned, file[f"attributions/{stored_name(target)}"][mine])
             for target in of.config.target_names
         }
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from cisweep.config.model import ModelConfig, TargetConfig, TrackConfig
+from cisweep.config.model import ModelConfig
+from cisweep.config.targets import TargetConfig, TrackConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
 from cisweep.models.loading import load_model

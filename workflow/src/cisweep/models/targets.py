@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
-from cisweep.config.model import RcConfig, TargetConfig
+from cisweep.config.model import RcConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.errors import ModelError
 
 Output = Tensor | Sequence[Tensor]

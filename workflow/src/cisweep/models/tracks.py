@@ -6,7 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from cisweep.config.model import RcConfig, TargetConfig, TrackConfig
+from cisweep.config.model import RcConfig
+from cisweep.config.targets import TargetConfig, TrackConfig
 from cisweep.models.targets import (
     Output,
     TargetModule,

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.bases import one_hot
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, name_of, stored_name
 from cisweep.errors import AttributionError
 from cisweep.outputs.h5 import (
     Column,
@@ -66,12 +66,14 @@ class AttributionWriter:
         columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
         for t in targets:
             for kind in ("attributions", "attributions_sd", "attributions_fold_sd"):
-                columns.append(Column(f"{kind}/{t}", (length,), np.float32))
-            columns += [Column(f"{kind}/{t}", (), np.float32) for kind in ("delta", "delta_y")]
+                columns.append(Column(f"{kind}/{stored_name(t)}", (length,), np.float32))
+            columns += [
+                Column(f"{kind}/{stored_name(t)}", (), np.float32) for kind in ("delta", "delta_y")
+            ]
             if save_bp is not None:
                 kept = min(save_bp, length)
-                columns.append(Column(f"hypothetical/{t}", (4, kept), np.float16))
-                columns.append(Column(f"hypothetical_scale/{t}", (), np.float32))
+                columns.append(Column(f"hypothetical/{stored_name(t)}", (4, kept), np.float16))
+                columns.append(Column(f"hypothetical_scale/{stored_name(t)}", (), np.float32))
         self._writer = RowWriter(path, columns, dict(attrs), ATTRIBUTIONS)
 
     def append(self, windows: Windows, tokens: np.ndarray, found: Any) -> None:
@@ -79,13 +81,19 @@ class AttributionWriter:
         dy (T, N), float32."""
         rows = {**region_rows(windows), "tokens": tokens}
         for i, t in enumerate(self._targets):
-            rows[f"attributions/{t}"] = found.projected[i]
-            rows[f"attributions_sd/{t}"] = found.sd[i]
-            rows[f"attributions_fold_sd/{t}"] = found.fold_sd[i]
-            rows[f"delta/{t}"], rows[f"delta_y/{t}"] = found.deltas[i], found.dy[i]
+            rows[f"attributions/{stored_name(t)}"] = found.projected[i]
+            rows[f"attributions_sd/{stored_name(t)}"] = found.sd[i]
+            rows[f"attributions_fold_sd/{stored_name(t)}"] = found.fold_sd[i]
+            rows[f"delta/{stored_name(t)}"], rows[f"delta_y/{stored_name(t)}"] = (
+                found.deltas[i],
+                found.dy[i],
+            )
             if self._save_bp is not None:
                 middle = found.hypothetical[i][:, :, central(self._length, self._save_bp)]
-                rows[f"hypothetical/{t}"], rows[f"hypothetical_scale/{t}"] = pack(middle)
+                (
+                    rows[f"hypothetical/{stored_name(t)}"],
+                    rows[f"hypothetical_scale/{stored_name(t)}"],
+                ) = pack(middle)
         self._writer.append(rows)
 
     def __enter__(self) -> Self:
@@ -121,16 +129,18 @@ def write_null(
     blocks: windows, their shuffled tokens (n, L), and found with projected (T, n, L).
     """
     columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
-    columns += [Column(f"attributions/{t}", (length,), np.float32) for t in targets]
+    columns += [Column(f"attributions/{stored_name(t)}", (length,), np.float32) for t in targets]
     with RowWriter(path, columns, dict(attrs)) as writer:
         for windows, tokens, found in blocks:
-            values = {f"attributions/{t}": found.projected[i] for i, t in enumerate(targets)}
+            values = {
+                f"attributions/{stored_name(t)}": found.projected[i] for i, t in enumerate(targets)
+            }
             writer.append({**region_rows(windows), "tokens": tokens, **values})
 
 
 def targets_of(file: h5py.File) -> list[str]:
     """Return the names of the targets that a file has attributions of."""
-    return list(file["attributions"])
+    return [name_of(stored) for stored in file["attributions"]]
 
 
 def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
@@ -139,10 +149,14 @@ def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
     with open_rows(path) as file:
         for target in targets:
             total, largest = 0.0, 0.0
-            for _, rows in blocks(file, [f"delta/{target}", f"delta_y/{target}"]):
-                total += float(rows[f"delta_y/{target}"].astype(np.float64).sum())
+            for _, rows in blocks(
+                file, [f"delta/{stored_name(target)}", f"delta_y/{stored_name(target)}"]
+            ):
+                total += float(rows[f"delta_y/{stored_name(target)}"].astype(np.float64).sum())
                 # NaN (a method that does not add up to anything) stays NaN.
-                largest = float(np.maximum(largest, rows[f"delta/{target}"].max(initial=0)))
+                largest = float(
+                    np.maximum(largest, rows[f"delta/{stored_name(target)}"].max(initial=0))
+                )
             n = n_rows(file)
             mean = total / n if n else 0.0
             share = largest / mean if mean else 0.0
@@ -172,7 +186,7 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
     float16 (N, 4, K); rows in the order of export/regions.narrowPeak.
     """
     with open_rows(path) as file, h5py.File(out, "w") as target_file:
-        n, _, kept = file[f"hypothetical/{target}"].shape
+        n, _, kept = file[f"hypothetical/{stored_name(target)}"].shape
         length = file["tokens"].shape[1]
         # HDF5 has no chunks of a dataset without rows.
         stored = (
@@ -193,7 +207,11 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
                 ("projected_shap", np.float16),
             )
         }
-        names = [f"hypothetical/{target}", f"hypothetical_scale/{target}", "tokens"]
+        names = [
+            f"hypothetical/{stored_name(target)}",
+            f"hypothetical_scale/{stored_name(target)}",
+            "tokens",
+        ]
         for rows, values in blocks(file, names):
             shap = unpack(values[names[0]], values[names[1]])
             tokens = values["tokens"][:, central(length, kept)]
@@ -231,11 +249,14 @@ class AttributionParts:
 
     def projected(self, target: str, rows: slice) -> np.ndarray:
         """Return (n, L) float32 of the observed bases."""
-        return self._read(rows, lambda file, own: file[f"attributions/{target}"][own])
+        return self._read(rows, lambda file, own: file[f"attributions/{stored_name(target)}"][own])
 
     def hypothetical(self, target: str, rows: slice) -> np.ndarray:
         """Return (n, 4, K) float32 of all four bases in the central K."""
-        values, scale = f"hypothetical/{target}", f"hypothetical_scale/{target}"
+        values, scale = (
+            f"hypothetical/{stored_name(target)}",
+            f"hypothetical_scale/{stored_name(target)}",
+        )
         return self._read(rows, lambda file, own: unpack(file[values][own], file[scale][own]))
 
     def _read(self, rows: slice, read: Callable[[h5py.File, slice], np.ndarray]) -> np.ndarray:
@@ -260,7 +281,11 @@ def read_hypothetical(
 
     rows: (n,) int64 in any order, each once; width: central bases, or as many as are stored.
     """
-    names = ["tokens", f"hypothetical/{target}", f"hypothetical_scale/{target}"]
+    names = [
+        "tokens",
+        f"hypothetical/{stored_name(target)}",
+        f"hypothetical_scale/{stored_name(target)}",
+    ]
     place = {int(row): i for i, row in enumerate(rows)}
     with open_rows(path) as file:
         length, kept = file["tokens"].shape[1], file[names[1]].shape[2]

@@ -6,6 +6,7 @@ sessions; of igv.js (3.8) its documentation of sessions, reference genomes and t
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,12 @@ from typing import Any
 from urllib.parse import quote
 from xml.etree import ElementTree
 
+from cisweep.contracts import name_of
 from cisweep.steps import all_steps
 from cisweep.steps.base import Shown
+
+HARMLESS = str.maketrans("<>", "‹›")
+"""For names that browsers read as HTML."""
 
 NEGATIVE = "180,67,47"
 """Colour of values below 0 (R,G,B)."""
@@ -25,7 +30,7 @@ class BrowserTrack:
     """A product that a browser shows.
 
     path: relative to the run's folder; model: first folder of the path; name: what the file's name
-    says, of a bigWig its target; kind: how the step shows it.
+    says, of a bigWig its target, or its track and the strand; kind: how the step shows it.
     """
 
     path: str
@@ -36,7 +41,7 @@ class BrowserTrack:
     @property
     def label(self) -> str:
         """Model, name and kind."""
-        words = (self.model, self.name.replace(".", " "), self.kind.what)
+        words = (self.model, self.name, self.kind.what)
         return " ".join(word for word in words if word)
 
     @property
@@ -77,7 +82,9 @@ def browser_tracks(products: Iterable[str]) -> list[BrowserTrack]:
             continue
         kind = ends[end]
         folder, _, file = path.rpartition("/")
-        name = file.removesuffix(end).strip(".") if end.startswith(".") else ""
+        stored = file.removesuffix(end).strip(".") if end.startswith(".") else ""
+        of = re.match(r"(.*?)(?:\.(plus|minus))?\Z", stored)
+        name = " ".join(part for part in (name_of(of[1]), of[2]) if part)
         found.append(BrowserTrack(path, folder.split("/")[0], name, kind))
     return found
 
@@ -124,7 +131,8 @@ def write_igv_session(path: Path, tracks: Sequence[BrowserTrack], genome: str, l
 
 def igv_options(track: BrowserTrack) -> dict[str, Any]:
     """Return how igv.js draws a track; its `url` is not among them."""
-    options: dict[str, Any] = {"name": track.label, "color": f"rgb({track.kind.color})"}
+    options: dict[str, Any] = {"name": track.label.translate(HARMLESS)}
+    options["color"] = f"rgb({track.kind.color})"
     if track.is_signal:
         options |= {"type": "wig", "format": "bigwig", "height": 90, "autoscale": True}
         return options | ({"graphType": "dynseq"} if track.kind.as_letters else {})

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep import __version__
-from cisweep.contracts import SCHEMA_VERSION, Windows
+from cisweep.contracts import SCHEMA_VERSION, Windows, stored_name
 from cisweep.errors import ProductError
 from cisweep.products import Product
 
@@ -296,4 +296,4 @@ def prediction_blocks(
     path: Path, target: str, size: int = TABLE_ROWS
 ) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield (windows, predictions) of one target (or track), block by block."""
-    return track_blocks(path, f"predictions/{target}", size, TABLE_VERSION)
+    return track_blocks(path, f"predictions/{stored_name(target)}", size, TABLE_VERSION)

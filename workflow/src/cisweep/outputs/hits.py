@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cisweep.contracts import stored_name
 from cisweep.outputs.tables import BED6, append_bed_rows, arrow_schema
 from cisweep.products.hits import HITS
 
@@ -16,7 +17,7 @@ _MATCH = [("strand", pa.string()), ("score", pa.float64()), ("p_value", pa.float
 def chunk_schema(targets: list[str]) -> pa.schema:
     """Return the schema of a chunk's hits."""
     kinds = ("attribution", "cosine", "projection")
-    values = [(f"{k}_{t}", pa.float64()) for t in targets for k in kinds]
+    values = [(f"{k}_{stored_name(t)}", pa.float64()) for t in targets for k in kinds]
     return pa.schema([*_PLACE, ("motif_idx", pa.int32()), *_MATCH, *values])
 
 
@@ -28,7 +29,7 @@ def schema(targets: list[str]) -> pa.schema:
     largest |projection| of overlapping hits. The q-values are given the selection: windows that a
     model picks hold more of what it reads than the background does.
     """
-    return arrow_schema(HITS, target=targets)
+    return arrow_schema(HITS, target=[stored_name(t) for t in targets])
 
 
 def append_bed(table: pd.DataFrame, handle) -> None:

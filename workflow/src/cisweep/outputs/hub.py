@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 
-from cisweep.outputs.browser import NEGATIVE, BrowserTrack
+from cisweep.outputs.browser import HARMLESS, NEGATIVE, BrowserTrack
 
 MAX_SHOWN = 10
 """Tracks of a kind that are switched on at first; UCSC draws a few hundred slowly."""
@@ -105,7 +105,10 @@ def track_db_text(found: Iterable[Composite], run: str) -> str:
         for i, (name, track) in enumerate(composite.tracks.items()):
             on = "on" if i < MAX_SHOWN else "off"
             lines = [f"track {name}", f"parent {composite.name} {on}", f"type {composite.type}"]
-            lines += [f"shortLabel {_short(track)}", f"longLabel {track.label[:76]}"]
+            lines += [
+                f"shortLabel {_short(track)}",
+                f"longLabel {track.label.translate(HARMLESS)[:76]}",
+            ]
             lines += [f"bigDataUrl {track.shown}", f"color {track.kind.color}", f"priority {i + 1}"]
             lines += _SIGNAL if is_signal else ()
             lines += ["logo on"] if track.kind.as_letters else []
@@ -116,8 +119,8 @@ def track_db_text(found: Iterable[Composite], run: str) -> str:
 
 def _short(track: BrowserTrack) -> str:
     """Return the 17 letters that UCSC shows beside a track: its name, and as much of its kind."""
-    words = f"{track.name.replace('.', ' ')} {track.kind.what}" if track.name else track.label
-    return words[:17].strip()
+    words = f"{track.name} {track.kind.what}" if track.name else track.label
+    return words.translate(HARMLESS)[:17].strip()
 
 
 # ---- The pages ----------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cisweep.bases import one_hot
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import (
     Column,
     RowWriter,
@@ -54,21 +54,22 @@ def write_chunk(
     """
     width = span[1] - span[0]
     shapes = {"effects": (4, width), "hypothetical": (4, width), "predictions": ()}
+    stored = [stored_name(target) for target in targets]
     columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
     for name in _KINDS:
-        columns += [Column(f"{name}/{t}", shapes.get(name, (width,)), np.float32) for t in targets]
+        columns += [Column(f"{name}/{t}", shapes.get(name, (width,)), np.float32) for t in stored]
     with RowWriter(path, columns, attrs, ISM) as writer:
         for windows, tokens, found in blocks:
             rows = {**region_rows(windows), "tokens": tokens}
             for name, field in _KINDS.items():
-                for target, mine in zip(targets, getattr(found, field)):
+                for target, mine in zip(stored, getattr(found, field)):
                     rows[f"{name}/{target}"] = mine
             writer.append(rows)
 
 
 def span_blocks(path: Path, target: str) -> Iterator[tuple[Windows, np.ndarray]]:
     """Yield (windows, attributions) of one target, the windows cut to the mutated positions."""
-    name = f"attributions/{target}"
+    name = f"attributions/{stored_name(target)}"
     with open_rows(path) as file:
         start, end = int(file.attrs["span_start"]), int(file.attrs["span_end"])
         for rows, values in blocks(file, [name]):
@@ -85,7 +86,7 @@ def strongest_regions(
     Each is (title, effects (4, S), attributions (S,), one_hot (4, S) of the region).
     """
     with open_rows(path) as file:
-        values = file[f"predictions/{target}"][:]
+        values = file[f"predictions/{stored_name(target)}"][:]
         start, end = int(file.attrs["span_start"]), int(file.attrs["span_end"])
         found = []
         for i in np.argsort(-values, kind="stable")[:n].tolist():
@@ -96,6 +97,10 @@ def strongest_regions(
             strand = "" if window.strand[0] == "." else f" ({window.strand[0]})"
             title = f"{place}{strand}, prediction {values[i]:.3g}"
             bases = one_hot(file["tokens"][i, start:end], float)
-            arrays = (file[f"effects/{target}"][i], file[f"attributions/{target}"][i], bases)
+            arrays = (
+                file[f"effects/{stored_name(target)}"][i],
+                file[f"attributions/{stored_name(target)}"][i],
+                bases,
+            )
             found.append((title, *arrays))
         return found

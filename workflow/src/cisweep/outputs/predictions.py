@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from cisweep.config.model import TrackConfig
-from cisweep.contracts import STRANDS, Windows
+from cisweep.config.targets import TrackConfig
+from cisweep.contracts import STRANDS, Windows, stored_name
 from cisweep.outputs.h5 import (
     TABLE_ROWS,
     TABLE_VERSION,
@@ -52,10 +52,12 @@ class PredictionWriter:
         columns = region_columns(longest)
         for target in self._targets:
             columns += [
-                Column(f"predictions/{target}", (), np.float32),
-                Column(f"predictions_sd/{target}", (), np.float32),
+                Column(f"predictions/{stored_name(target)}", (), np.float32),
+                Column(f"predictions_sd/{stored_name(target)}", (), np.float32),
             ]
-        columns += [Column(f"predictions/{t}", s, np.float32) for t, s in self._tracks.items()]
+        columns += [
+            Column(f"predictions/{stored_name(t)}", s, np.float32) for t, s in self._tracks.items()
+        ]
         self._rows = RowWriter(path, columns, attrs, PREDICTIONS, TABLE_VERSION)
 
     def append(
@@ -72,10 +74,10 @@ class PredictionWriter:
         """
         rows = region_rows(windows)
         for i, target in enumerate(self._targets):
-            rows[f"predictions/{target}"] = mean[:, i]
-            rows[f"predictions_sd/{target}"] = sd[:, i]
+            rows[f"predictions/{stored_name(target)}"] = mean[:, i]
+            rows[f"predictions_sd/{stored_name(target)}"] = sd[:, i]
         for name in self._tracks:
-            rows[f"predictions/{name}"] = (tracks or {})[name]
+            rows[f"predictions/{stored_name(name)}"] = (tracks or {})[name]
         self._rows.append(rows)
 
     def __enter__(self) -> Self:
@@ -112,7 +114,7 @@ def predictions_at(
     if not len(windows) or not found:
         return found
     with open_predictions(path) as file:
-        paths = [f"predictions/{target}" for target in targets]
+        paths = [f"predictions/{stored_name(target)}" for target in targets]
         for rows, values in blocks(file, paths, TABLE_ROWS):
             block = read_windows(file, rows)
             theirs = _places(block, codes)

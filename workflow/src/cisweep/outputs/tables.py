@@ -73,26 +73,31 @@ def append_rows(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, lineterminator="\n", mode="a", header=False, **_TSV)
 
 
-_READ: dict[str, Any] = {
-    "sep": "\t",
-    "dtype": dict.fromkeys(("chrom", "strand", "name", "reason", "detail"), str),
-    "keep_default_na": False,
-    "na_values": ["NaN", "nan"],
-}
-
-
 def read_tsv(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read a table of write_tsv; names and reasons stay text, "." stays ".".
+    """Read a table of write_tsv; names and reasons stay text, "." stays ".", and a target is called
+    what it is called, as 1 or nan.
 
     columns: those that are read; None: all.
     """
-    return pd.read_csv(path, usecols=columns, **_READ)
+    return _reader(path, usecols=columns)
+
+
+def _reader(path: Path, **options: Any) -> Any:
+    text = ("chrom", "strand", "name", "reason", "detail", "target")
+    with open(path) as file:
+        columns = file.readline().rstrip("\n").split("\t")
+    missing = {column: ["NaN", "nan"] for column in columns if column != "target"}
+    return pd.read_csv(
+        path, sep="\t", dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=missing,
+        **options,
+    )  # fmt: skip
 
 
 def tsv_blocks(path: Path, size: int = 1 << 16) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a table of write_tsv, at most `size` at once."""
-    with pd.read_csv(path, chunksize=size, **_READ) as reader:
-        yield from reader
+    """Yield the rows of a table of write_tsv, at most `size` at once, as read_tsv gives them; none
+    of an empty one."""
+    with _reader(path, chunksize=size) as blocks:
+        yield from (block for block in blocks if len(block))
 
 
 def merge_tsv(parts: Sequence[Path], out: Path) -> int:

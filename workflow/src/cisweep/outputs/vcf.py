@@ -1,6 +1,7 @@
 """variants.vcf.gz: one record an alternate allele, with its effects in declared INFO fields."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pysam
 
 from cisweep.errors import ProductError
+
+_NOT_OF_KEYS = re.compile(r"[^A-Za-z0-9_.]")
 
 INFO_OF_COLUMN = {
     "prediction_ref": ("REFPRED", "prediction of the reference allele"),
@@ -26,19 +29,22 @@ INFO_OF_COLUMN = {
 
 
 def info_names(targets: Sequence[str]) -> dict[str, str]:
-    """Return target -> how it stands in the key of an INFO field, where no - may (VCF 4.3).
+    """Return target -> how it stands in the key of an INFO field: letters, digits, _ and . alone
+    (VCF 4.3).
 
-    A - becomes _; a name that is taken then gets _2, _3, …
+    Any other letter becomes _; a name that is taken then gets _2, _3, …
     """
+    plain = {t for t in targets if not _NOT_OF_KEYS.search(t)}
     found: dict[str, str] = {}
-    plain = {t for t in targets if "-" not in t}
+    taken: set[str] = set()
     for target in targets:
-        stem = name = target.replace("-", "_")
+        stem = name = _NOT_OF_KEYS.sub("_", target)
         n = 1
-        while name in found.values() or (name in plain and name != target):
+        while name in taken or (name in plain and name != target):
             n += 1
             name = f"{stem}_{n}"
         found[target] = name
+        taken.add(name)
     return found
 
 
@@ -76,7 +82,8 @@ class VcfWriter:
         for target, name in self._keys.items():
             for column in self.columns:
                 prefix, meaning = INFO_OF_COLUMN[column]
-                header.info.add(f"{prefix}_{name}", "A", "Float", f"{target}: {meaning}")
+                about = f"{_quoted(target)}: {meaning}"
+                header.info.add(f"{prefix}_{name}", "A", "Float", about)
         self._file = pysam.VariantFile(str(path), "wz", header=header)
 
     def append(self, table: pd.DataFrame) -> None:
@@ -113,6 +120,11 @@ class VcfWriter:
         self._file.close()
         if kind is None:
             pysam.tabix_index(str(self.path), preset="vcf", force=True)
+
+
+def _quoted(text: str) -> str:
+    """Return text that may stand within the quotes of a header line (VCF 4.3)."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _value(text: str) -> str:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from cisweep.config.target_table import shortened
 from cisweep.contracts import digest
 from cisweep.plan.plan import Plan
 from cisweep.steps import all_steps
@@ -44,7 +45,7 @@ def summary(plan: Plan) -> dict[str, str]:
     elif config.regions.bed:
         found["regions"] = config.regions.bed.name
     for name, model in plan.models.items():
-        targets = ", ".join(model.target_names)
+        targets = shortened(model.target_names, 20)
         folds = f", {len(model.folds)} folds" if len(model.folds) > 1 else ""
         both = ", both strands averaged" if model.rc.average else ""
         found[f"model {name}"] = f"{model.window_bp} bp windows; targets {targets}{both}{folds}"

@@ -35,6 +35,7 @@ from cisweep.genome.regions import (
     within,
 )
 from cisweep.genome.signal import check_signal, model_inputs
+from cisweep.plan.accounting import n_regions
 from cisweep.plan.chunks import (
     Layout,
     chunk_id,
@@ -434,14 +435,22 @@ class Plan:
         """Return a hash of a model's config without its paths, but with names in a hub, and of the
         precision on a GPU."""
         config = self.models[model]
-        # How good a model is does not change what it gives.
-        data = config.model_dump(mode="json", exclude={"quality"})
+        # How good a model is does not change what it gives, nor what targets are grouped by.
+        told = {"group", "color", "columns"}
+        left_out = {"quality": True, "targets": {"__all__": told}}
+        data = config.model_dump(mode="json", exclude=left_out)
         for fold, known in zip(data["folds"], config.folds):
             fold.pop("extra_weights")
             if known.hub is None:
                 fold.pop("weights")
         rounded = self.config.tf32 and self.config.device != "cpu"
         return digest(data, *(["tf32"] if rounded else []))
+
+    def targets_key(self, model: str) -> str:
+        """Return a hash of all that is known of a model's targets and tracks."""
+        config = self.models[model]
+        known = config.model_dump(mode="json", include={"targets": True, "tracks": True})
+        return digest(known)
 
     @cached_property
     def regions_hash(self) -> str:
@@ -485,11 +494,16 @@ class Plan:
             paths = declared.run_products(config)
         elif declared.takes_model(self.models[model]):
             paths = declared.products(config, self.models[model])
+            left_out = declared.too_large(config, self.models[model], self._n_regions(model))
+            paths = [path for path in paths if path not in left_out]
         else:
             paths = []
         if self.is_genome:
             return paths
         return [p for p in paths if not p.startswith("tracks/") and p not in declared.genome_only]
+
+    def _n_regions(self, model: str) -> int:
+        return self.once(("n_regions", model), partial(n_regions, self, model))
 
     def products(self) -> list[str]:
         """Return the paths of all merged products of the run."""

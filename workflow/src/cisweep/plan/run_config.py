@@ -194,6 +194,8 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
             extra = fold.get("extra_weights")
             if isinstance(extra, dict):
                 fold["extra_weights"] = {k: _beside(path, v) for k, v in extra.items()}
+    if isinstance(targets := data.get("targets"), dict) and "table" in targets:
+        targets["table"] = _beside(path, targets["table"])
     for item in _items(data.get("inputs")):
         if isinstance(item, dict) and isinstance(item.get("paths"), list):
             item["paths"] = [_beside(path, p) for p in item["paths"]]

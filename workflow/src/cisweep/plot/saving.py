@@ -25,6 +25,7 @@ def save_figure(ax: Any, path: Any, dpi: int = 150) -> None:
 
     path = Path(path)
     with matplotlib.rc_context({"svg.hashsalt": "cisweep"}):
+        _as_written(ax.figure)
         _settle(ax.figure)
         for end in (path.suffix, *(FIGURE_COPIES if path.suffix == ".svg" else ())):
             if end.endswith(".tsv"):
@@ -33,6 +34,30 @@ def save_figure(ax: Any, path: Any, dpi: int = 150) -> None:
             else:
                 copy = path.with_suffix(end)
                 ax.figure.savefig(copy, metadata=_METADATA.get(end), dpi=dpi)
+
+
+def _as_written(figure: Any) -> None:
+    """Let a $ of a name be a $: to matplotlib text between two of them is mathematics.
+
+    Numbers that matplotlib itself writes along an axis, as powers of ten, are mathematics.
+    """
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+    from matplotlib.ticker import FixedFormatter
+
+    own = {
+        text
+        for axis in figure.findobj(Axis)
+        if not isinstance(axis.get_major_formatter(), FixedFormatter)
+        for text in (*(t for ticks in _ticks(axis) for t in ticks), axis.get_offset_text())
+    }
+    for text in figure.findobj(Text):
+        if text not in own:
+            text.set_parse_math(False)
+
+
+def _ticks(axis: Any) -> list[tuple[Any, Any]]:
+    return [(t.label1, t.label2) for t in (*axis.get_major_ticks(), *axis.get_minor_ticks())]
 
 
 def _settle(figure: Any) -> None:

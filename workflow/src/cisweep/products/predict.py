@@ -1,6 +1,6 @@
 """Products of predict."""
 
-from cisweep.products.base import WINDOWS, Field, Product
+from cisweep.products.base import PLACE, STRAND, WINDOWS, Field, Product
 
 PREDICTIONS = Product(
     "<model>/predictions.h5",
@@ -17,6 +17,14 @@ PREDICTIONS = Product(
               "tracks"),
     ),
 )  # fmt: skip
+REGIONS = (
+    *PLACE,
+    STRAND,
+    Field("name", "text", "name that the region has in its BED"),
+)
+"""What stands before the targets in a table of regions × targets."""
+_TARGET = Field("<target>", "float32", "prediction of the target of this name (`target <name>` for "
+                "one that is called as a column before it)", "scale of the target")  # fmt: skip
 METRICS = Product(
     "<model>/metrics.tsv",
     "How predictions compare with observed signal, one row a number.",
@@ -39,5 +47,13 @@ PRODUCTS = (
                 f"the {strand} strand.", when="the track has two strands")
         for strand in ("plus", "minus")
     ),
+    Product("<model>/predictions.parquet", "Regions × targets: one row a region (or sequence), one "
+            "column a target.", (*REGIONS, _TARGET), any_fields=True),
+    Product("<model>/predictions.tsv", "The same as text.", (*REGIONS, _TARGET), any_fields=True,
+            when="regions × targets are at most 20 million numbers, or `steps.predict.tsv` is "
+            "true"),
+    Product("<model>/predictions.h5ad", "The same for scanpy (anndata): X are the predictions, obs "
+            "the regions, var the targets with the columns of targets.tsv.",
+            when="`steps.predict.h5ad` is true"),
     METRICS,
 )  # fmt: skip

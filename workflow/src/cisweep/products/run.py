@@ -7,6 +7,22 @@ DROPPED_REGIONS = Product(
     "Every region, variant and sequence without a result, and why.",
     DROPPED,
 )
+TARGETS = Product(
+    "<model>/targets.tsv",
+    "The targets and tracks of a model, and how their names stand in names of files. Further "
+    "columns are those of the table that targets are from, with `table_` before a name of these.",
+    (
+        Field("target", "text", "name of the target or track, as in every table"),
+        Field("file_name", "text", "what stands in names of files, and (but for what is behind ~~) "
+              "in paths within HDF5 files and names of columns: a byte of a letter other than A-Z "
+              "a-z 0-9 _ . - is ~ and two hexadecimal digits"),
+        Field("kind", "text", "`target` or `track`"),
+        Field("scale", "text", "scale of a target; a track has none"),
+        Field("group", "text", "its group, if it has one"),
+        Field("color", "text", "its colour, #rrggbb, if it has one"),
+    ),
+    any_fields=True,
+)  # fmt: skip
 FIGURE_DATA = (
     Field("panel", "text", "title or axes of the panel"),
     Field("series", "text", "name in the legend; the base of a logo"),
@@ -60,6 +76,7 @@ PRODUCTS = (
             Field("commits", "mapping", "repository of a hub -> commit"),
         ),
     ),
+    TARGETS,
     *_copies("<model>/figures"),
     *_copies("figures"),
     *_copies("design/figures"),

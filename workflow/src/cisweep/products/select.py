@@ -13,6 +13,10 @@ PEAKS = Product(
         Field("p_value", "float64", "share of peaks of shuffled sequence that are as high; missing "
               "without a null"),
         Field("q_value", "float64", "false discovery rate of the peaks that are as high"),
+        Field("specificity", "float64", "how specific the prediction is for the target: its share "
+              "of the sum over targets (`proportion`), standard deviations above their mean (`z`), "
+              "or the Gini index of the window where the target is its highest (`gini`)", "",
+              "`steps.select.by` is `specificity`"),
     ),
 )  # fmt: skip
 SUMMARY = Product(
@@ -36,7 +40,8 @@ SUMMARY = Product(
     ),
 )  # fmt: skip
 PRODUCTS = (
-    Product("<model>/peaks.bed", "Predicted peaks (BED6): name is the targets, joined by a comma; "
+    Product("<model>/peaks.bed", "Predicted peaks (BED6): name is the targets, joined by a comma "
+            "(a comma of a name is ~2c, a ~ is ~7e); "
             "score is 0 for the lowest and 1000 for the highest selected prediction of a target."),
     PEAKS,
     SUMMARY,

@@ -1,6 +1,5 @@
 """What is known against a model, repeated on the page wherever its weak targets are named."""
 
-import re
 from dataclasses import replace
 
 from cisweep.config.model import ModelConfig
@@ -23,7 +22,9 @@ def doubt(section: Section, model: str, config: ModelConfig, first: bool) -> Non
 
 def _marked(text: str, weak: dict[str, str]) -> str:
     """Return a heading `Target x…` with the remarks on x behind its name."""
-    found = re.match(r"Target ([^:]+)", text)
-    if found is None or found[1] not in weak:
-        return text
-    return f"Target {found[1]} (warning: {weak[found[1]]}){text[found.end() :]}"
+    # A name may hold a colon: the longest that fits is meant.
+    for name in sorted(weak, key=len, reverse=True):
+        head = f"Target {name}"
+        if text == head or text.startswith(f"{head}:"):
+            return f"{head} (warning: {weak[name]}){text[len(head) :]}"
+    return text

@@ -216,7 +216,9 @@ def _columns(plan: Plan, table: pd.DataFrame) -> list[dict[str, Any]]:
         what, _, target = name.partition(": ")
         if target:
             unit = scales[target]
-            shown.append({"field": name, "title": target, "group": f"{what}", "unit": unit,
+            # The library of the table reads titles as HTML.
+            title = target.translate(HARMLESS)
+            shown.append({"field": name, "title": title, "group": f"{what}", "unit": unit,
                           "kind": "number"})  # fmt: skip
         else:
             kind = "count" if table[name].dtype.kind == "i" else "text"

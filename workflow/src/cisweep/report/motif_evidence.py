@@ -55,7 +55,7 @@ def _seqlets(view: View, target: str, members: pd.DataFrame) -> Evidence:
 def _discovered(view: View, target: str, members: pd.DataFrame) -> Evidence:
     """Return the discovered patterns whose closest known motif is a member."""
     family_of = dict(zip(members["motif"], members["family_rank"]))
-    table = view.table(f"discover/{target}.tsv")
+    table = view.table(f"discover/{view.file_name(target)}.tsv")
     ranks = table["motif_id"].map(family_of)
     cells = {}
     for rank, mine in table[ranks.notna()].groupby(ranks[ranks.notna()]):

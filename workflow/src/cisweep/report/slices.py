@@ -19,13 +19,11 @@ from cisweep.bases import text_of
 from cisweep.errors import ProductError
 from cisweep.genome.bigwig import BigWig
 from cisweep.genome.fasta import Genome
+from cisweep.outputs.browser import HARMLESS
 from cisweep.textfile import open_text
 
 Place = tuple[str, int, int]
 """chrom, start, end: 0-based, half-open."""
-
-
-HARMLESS = str.maketrans("<>", "‹›")
 
 
 class Places:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
-from cisweep.config.model import ModelConfig, TargetConfig
+from cisweep.config.model import ModelConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.contracts import FIGURE_COPIES
 from cisweep.genome.motif_families import read_motif_families
 from cisweep.genome.motifs import load_motifs
@@ -168,6 +169,10 @@ class View:
         path = f"figures/{self.model or self.step.name}.{name}"
         ends = {"SVG": ".svg", "PNG": ".png", "PDF": ".pdf", "data (TSV)": ".data.tsv"}
         return [(told, path + end) for told, end in ends.items()]
+
+    def file_name(self, target: str) -> str:
+        """Return the part of the names of files that is of a target."""
+        return self.model_config.file_names[target]
 
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""

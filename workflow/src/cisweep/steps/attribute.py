@@ -62,9 +62,10 @@ class AttributeConfig(StepConfig):
 def _products(config: AttributeConfig, model) -> list[str]:
     paths = ["attributions.h5", "attribution_summary.tsv"]
     if config.tracks:
-        paths += [f"tracks/{t}.attr.bw" for t in model.target_names]
+        paths += [f"tracks/{model.file_names[t]}.attr.bw" for t in model.target_names]
     if config.export and config.hypothetical:
-        paths += [f"export/{t}.shap.h5" for t in model.target_names] + ["export/regions.narrowPeak"]
+        paths += [f"export/{model.file_names[t]}.shap.h5" for t in model.target_names]
+        paths += ["export/regions.narrowPeak"]
     return paths
 
 

@@ -1,11 +1,12 @@
 """What a step declares about itself, without torch."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from cisweep.config.base import Package, Strict
 from cisweep.config.model import ModelConfig
+from cisweep.config.target_table import chosen, nearest
 
 
 class StepConfig(Strict):
@@ -33,6 +34,20 @@ class Shown(NamedTuple):
     as_letters: bool = False
 
 
+def unknown_targets(
+    key: str, wanted: Iterable[str] | None, models: Mapping[str, ModelConfig]
+) -> list[str]:
+    """Return a fault for each word that is no target, group or pattern of targets of any model."""
+    found = [chosen(wanted or [], model.groups) for model in models.values()]
+    known = [n for m in models.values() for t, g in m.groups.items() for n in (t, g) if n]
+    return [
+        f"{key}: no model has the target {word!r}, a group of this name, or a target that it "
+        f"matches as a pattern{nearest(word, known)}"
+        for word in wanted or []
+        if models and not any(each[word] for each in found)
+    ]
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a run, and all that the rest of the package asks of it.
@@ -48,6 +63,7 @@ class Step:
     What it leaves. products: (step config, model config) -> paths under results/<run>/<model>/;
     run_products: paths under results/<run>/; takes_model: does it make products of such a model;
     genome_only: products that a run on sequences does not have (tracks/ never is one of these);
+    too_large: (step config, model config, windows of the run) -> products that it then leaves out;
     reserved: files and folders of results/<run>/ that are its own, so that no model has their name;
     browser: end of a product's name -> how genome browsers show it.
 
@@ -82,6 +98,7 @@ class Step:
     run_products: Callable[[Any], list[str]] = lambda config: []
     takes_model: Callable[[ModelConfig], bool] = lambda model: True
     genome_only: frozenset[str] = frozenset()
+    too_large: Callable[[Any, ModelConfig, int], set[str]] = lambda config, model, n: set()
     reserved: frozenset[str] = frozenset()
     browser: Mapping[str, Shown] = field(default_factory=dict)
     needs: tuple[str, ...] = ()

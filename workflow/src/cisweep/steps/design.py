@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from cisweep.config.base import Name, Strict
+from cisweep.config.base import Name, Strict, TargetName
 from cisweep.config.goal_table import ALL, with_goal_table
 from cisweep.steps.base import Shown, Step, StepConfig
 
@@ -15,7 +15,7 @@ class DesignGoal(Strict):
 
     model: Name
     """Id of the model, which becomes an oracle of the design."""
-    target: Name
+    target: TargetName
     """Name of its target."""
     kind: Literal["value", "change", "keep", "maximise", "minimise"] = "value"
     """What the prediction should do: reach a value, change by a value from that of the unedited

@@ -54,7 +54,7 @@ STEP = Step(
     about="motifs",
     products=lambda config, model: [
         path
-        for t in model.target_names
+        for t in map(model.file_names.get, model.target_names)
         for path in (
             f"discover/{t}.modisco.h5",
             f"discover/{t}.meme",

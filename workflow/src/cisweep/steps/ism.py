@@ -30,9 +30,9 @@ class IsmConfig(StepConfig):
 def _products(config: IsmConfig, model) -> list[str]:
     paths = ["ism.h5"]
     if config.tracks:
-        paths += [f"tracks/{t}.ism.bw" for t in model.target_names]
+        paths += [f"tracks/{model.file_names[t]}.ism.bw" for t in model.target_names]
     if config.top_figures:
-        paths += [f"figures/ism.{t}.svg" for t in model.target_names]
+        paths += [f"figures/ism.{model.file_names[t]}.svg" for t in model.target_names]
     return paths
 
 

@@ -5,9 +5,13 @@ from typing import Any
 
 from pydantic import Field
 
-from cisweep.config.base import Name, Strict
+from cisweep.config.base import Strict, TargetName
 from cisweep.config.model import ModelConfig
+from cisweep.config.target_table import nearest
 from cisweep.steps.base import Shown, Step, StepConfig
+
+TSV_NUMBERS = 20_000_000
+"""Regions × targets that are written as TSV where nobody asks: about 250 MB."""
 
 
 class SignalConfig(Strict):
@@ -28,7 +32,12 @@ class PredictConfig(StepConfig):
     """Windows that go to the device at once."""
     tracks: bool = True
     """Write one bigWig per target, and one per strand of a track (not for `sequences`)."""
-    signal: dict[Name, SignalConfig] = {}
+    tsv: bool | None = None
+    """Write regions × targets as TSV too (predictions.parquet is always written); null = where they
+    are at most 20 million numbers."""
+    h5ad: bool = False
+    """Write regions × targets as .h5ad too, which anndata and scanpy open."""
+    signal: dict[TargetName, SignalConfig] = {}
     """For each target or track, by its name, the observed signal for metrics.tsv (not for
     `sequences`)."""
 
@@ -40,11 +49,19 @@ class PredictConfig(StepConfig):
 
 
 def _products(config: PredictConfig, model: ModelConfig) -> list[str]:
-    found = ["predictions.h5"]
+    found = ["predictions.h5", "predictions.parquet"]
+    found += ["predictions.tsv"] if config.tsv in (None, True) else []
+    found += ["predictions.h5ad"] if config.h5ad else []
     if config.tracks:
-        names = [*model.target_names, *(f for t in model.tracks for f in t.file_names)]
+        names = [model.file_names[name] for name in model.target_names]
+        names += [file for track in model.tracks for file in model.files_of(track)]
         found += [f"tracks/{name}.pred.bw" for name in names]
     return found + (["metrics.tsv"] if config.signal_of(model) else [])
+
+
+def _too_large(config: PredictConfig, model: ModelConfig, n_windows: int) -> set[str]:
+    asked = config.tsv is True or n_windows * len(model.targets) <= TSV_NUMBERS
+    return set() if asked else {"predictions.tsv"}
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
@@ -59,11 +76,11 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
             "sequences have none"
         )
     strands = {t.name: len(t.tasks) for m in models.values() for t in m.tracks if step.tracks}
-    known = {name for m in models.values() for name in m.target_names} | set(strands)
+    known = [*(name for m in models.values() for name in m.target_names), *strands]
     for name, signal in step.signal.items():
         where = f"steps.predict.signal.{name}"
         if name not in known:
-            found.append(f"{where}: no model has this target or track ({', '.join(sorted(known))})")
+            found.append(f"{where}: no model has this target or track{nearest(name, known)}")
         elif len(signal.paths) != strands.get(name, len(signal.paths)):
             found.append(f"{where}: the track has {strands[name]} strands; give one file for each")
     return found
@@ -89,5 +106,6 @@ STEP = Step(
     reads_regions=True,
     passes=lambda config, model: 1.0,
     drops=lambda config: "regions",
-    unscoped=frozenset({"batch_size", "signal"}),
+    unscoped=frozenset({"batch_size", "signal", "tsv", "h5ad"}),
+    too_large=_too_large,
 )

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from cisweep.config.base import Arguments, Name, Strict, check_distinct
-from cisweep.config.model import TargetConfig, check_loss, check_scalars
+from cisweep.config.base import Arguments, Name, Strict, TargetName, check_distinct
+from cisweep.config.model import check_loss
+from cisweep.config.targets import TargetConfig, check_scalars
 from cisweep.contracts import digest
 from cisweep.steps.base import Step, StepConfig
 
@@ -132,7 +133,7 @@ class PeaksData(Strict):
     """BED files, or FASTA files whose headers are chrom:start-end."""
     genome: Path
     """FASTA of the genome that negatives (and BED peaks) come from."""
-    peaks: dict[Name, Path] = Field(min_length=1)
+    peaks: dict[TargetName, Path] = Field(min_length=1)
     """Name of a task: its peaks."""
     window_bp: int = Field(ge=4)
     """Length of the sequences; a peak is centred in it."""
@@ -150,14 +151,8 @@ class PeaksData(Strict):
     """Negatives drawn for each epoch, per positive; null = all in every epoch."""
     matrices: Path | None = None
     """MEME file of matrices, whose best score in a sequence is a baseline, …"""
-    matrix_of: dict[Name, str] = {}
+    matrix_of: dict[TargetName, str] = {}
     """… and for each task, the id or name of its matrix."""
-
-    @field_validator("peaks")
-    @classmethod
-    def _names_of_tasks(cls, value: dict[str, Path]) -> dict[str, Path]:
-        check_distinct(value, "names of tasks")
-        return value
 
 
 class TilesConfig(Strict):

@@ -61,7 +61,8 @@ def _products(config: VariantsConfig, model: ModelConfig) -> list[str]:
     found = ["variants.tsv", "variants.parquet", "variants.vcf.gz", "variants.vcf.gz.tbi"]
     found += ["variants.dropped.tsv", "figures/variants.volcano.svg"]
     for target in model.target_names if config.top_n else []:
-        found += [f"figures/variants.{target}.logos.svg", f"variants.{target}.hits.tsv"]
+        file = model.file_names[target]
+        found += [f"figures/variants.{file}.logos.svg", f"variants.{file}.hits.tsv"]
     return found
 
 

@@ -23,6 +23,7 @@ from cisweep.analysis.motifs.pieces import PIECE_BP, Axis, Joined, batches
 from cisweep.analysis.motifs.qvalues import count_hits
 from cisweep.analysis.motifs.score_distribution import ScoreModel, background_from_counts
 from cisweep.analysis.motifs.tracks import Attributed, Laid
+from cisweep.contracts import stored_name
 from cisweep.genome.fasta import SequenceSource
 from cisweep.genome.motifs import Motif
 from cisweep.parts import read_json
@@ -155,8 +156,8 @@ def _values_of_hits(
             own, letters, scan.matrices
         )  # fmt: skip
         for kind, part in zip(("attribution", "cosine", "projection"), found):
-            columns[f"{kind}_{target}"] = np.full(len(hits), np.nan)
-            columns[f"{kind}_{target}"][inside] = part
+            columns[f"{kind}_{stored_name(target)}"] = np.full(len(hits), np.nan)
+            columns[f"{kind}_{stored_name(target)}"][inside] = part
     return columns
 
 

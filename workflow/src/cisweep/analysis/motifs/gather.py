@@ -10,6 +10,7 @@ from cisweep.analysis.motifs.chunk import UNIT
 from cisweep.analysis.motifs.hits import HitSums, resolve_overlaps
 from cisweep.analysis.motifs.qvalues import CellQValues
 from cisweep.analysis.motifs.ranking import Ranking, TargetSums, rank_motifs
+from cisweep.contracts import stored_name
 from cisweep.genome.motifs import Motif
 
 
@@ -51,15 +52,15 @@ class HitGather:
         hits = table[["motif_idx", "strand", "start", "end", "p_value"]].to_records(index=False)
         _, sequence = np.unique(table["chrom"].to_numpy(str), return_inverse=True)
         for target in self.targets:
-            attribution = table[f"attribution_{target}"].to_numpy()
+            attribution = table[f"attribution_{stored_name(target)}"].to_numpy()
             values = np.rint(attribution / UNIT) * UNIT
             self.sums[target].add(index, values)
-            fit = np.abs(table[f"projection_{target}"].to_numpy())
+            fit = np.abs(table[f"projection_{stored_name(target)}"].to_numpy())
             best = resolve_overlaps(hits, fit, self._names.tolist(), sequence)
             self.places[target].add(index[best], values[best])
             most = float(np.nanmax(np.abs(attribution[best]), initial=0.0))
             self.largest[target] = max(self.largest[target], most)
-            table[f"best_{target}"] = best
+            table[f"best_{stored_name(target)}"] = best
         return table
 
     def selected(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -67,7 +68,7 @@ class HitGather:
         for table in tables:
             known = np.zeros(len(table), dtype=bool)
             for target in self.targets:
-                known |= table[f"attribution_{target}"].notna().to_numpy()
+                known |= table[f"attribution_{stored_name(target)}"].notna().to_numpy()
             yield table[known]
 
     def winners(self, tables: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -87,8 +88,8 @@ class HitGather:
         for table in at_gaps(tables):
             effect = np.full((len(self.targets), len(table)), np.nan)
             for row, target in zip(effect, self.targets):
-                best = table[f"best_{target}"].to_numpy(bool)
-                size = np.abs(table[f"attribution_{target}"].to_numpy()[best])
+                best = table[f"best_{stored_name(target)}"].to_numpy(bool)
+                size = np.abs(table[f"attribution_{stored_name(target)}"].to_numpy()[best])
                 row[best] = np.nan_to_num(size / (largest[unit[target]] or 1.0))
             table = table.assign(motif_idx=table["motif"].map(number))
             if self.targets:
@@ -103,7 +104,7 @@ class HitGather:
         wins = np.isfinite(effect).any(axis=0)
         table, effect = table[wins].reset_index(drop=True), effect[:, wins]
         which = np.nan_to_num(effect, nan=-1.0).argmax(axis=0)
-        values = np.stack([table[f"attribution_{t}"].to_numpy() for t in self.targets])
+        values = np.stack([table[f"attribution_{stored_name(t)}"].to_numpy() for t in self.targets])
         every = np.arange(len(table))
         return table.assign(
             target=np.array(self.targets, dtype=object)[which],

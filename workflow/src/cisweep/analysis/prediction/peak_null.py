@@ -13,6 +13,7 @@ et al. 2023, Testing for outliers with conformal p-values).
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -144,18 +145,30 @@ def _joined(held: list[tuple[Windows, np.ndarray]]) -> tuple[Windows, np.ndarray
 class PeakRates:
     """The p- and q-values of one target's peaks, by how many null peaks are as high.
 
-    scores: the predictions of all peaks, block by block; they are counted and not held.
+    scores: the predictions of all peaks, block by block; they are counted and not held. `add` takes
+    more of them, as long as no rate was asked for.
     """
 
-    def __init__(self, null: PeakNull, scores: Iterable[np.ndarray]):
+    def __init__(self, null: PeakNull, scores: Iterable[np.ndarray] = ()):
         self.null = null
-        levels = len(null.scores) + 1
-        counts = np.zeros(levels, np.int64)
+        self._counts = np.zeros(len(null.scores) + 1, np.int64)
         for part in scores:
-            counts += np.bincount(null.n_above(part), minlength=levels)
-        p = np.arange(1, levels + 1) / levels
-        self.n_peaks = int(counts.sum())
-        self._counts, self._q = counts, bh_qvalues(p, self.n_peaks, counts)
+            self.add(part)
+
+    def add(self, scores: np.ndarray) -> None:
+        """Count peaks with these predictions."""
+        self._counts += np.bincount(self.null.n_above(scores), minlength=len(self._counts))
+
+    @property
+    def n_peaks(self) -> int:
+        """How many peaks were counted."""
+        return int(self._counts.sum())
+
+    @cached_property
+    def _q(self) -> np.ndarray:
+        """(levels,) float64: the q-value of peaks with so many null peaks above them."""
+        levels = len(self._counts)
+        return bh_qvalues(np.arange(1, levels + 1) / levels, self.n_peaks, self._counts)
 
     def q_values(self, scores: np.ndarray) -> np.ndarray:
         """Return (N,) float64: the false discovery rate of the peaks at least as high."""

@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from cisweep.analysis.prediction.peak_null import PeakNull, PeakRates
 from cisweep.analysis.prediction.peaks import Blocks, streamed_maxima
-from cisweep.contracts import STRANDS, Windows
+from cisweep.contracts import Windows
 from cisweep.products.select import PEAKS, SUMMARY
 
-WINDOWS = ["chrom", "start", "end", "name", "score", "strand"]
+_NUMBERS = ("prediction", "p_value", "q_value", "specificity")
 
 
 @dataclass(frozen=True)
@@ -20,188 +20,213 @@ class PeakRules:
     """Which local maxima of a target are selected.
 
     min_distance_bp: a maximum is the highest window within it; fdr: largest q-value, None where no
-    rate decides; top_n: the number of the strongest that is kept; threshold: smallest prediction.
+    rate decides; threshold: smallest prediction; top_n: the number that is kept of those that pass
+    both. They are those of the highest predictions or, with `specificity`, of the highest value of
+    this function: predictions (N, C) of all columns of the blocks -> (N, T) of the targets.
     """
 
     min_distance_bp: int
     fdr: float | None = None
     top_n: int | None = None
     threshold: float | None = None
+    specificity: Callable[[np.ndarray], np.ndarray] | None = None
+
+
+class PeakSelection:
+    """The peaks of all targets, in genome order.
+
+    blocks: gives (windows, predictions (N, C)) in genome order, and is called once for each pass:
+    one for the rates, if there are nulls, one for top_n, if it is given, and one by `rows`;
+    columns: target -> its column; nulls: target -> peaks of shuffled sequence; rate: what counts
+    as above chance where rules.fdr is None. Memory depends on the size of a block, of the nulls
+    and, with top_n, on n numbers a target, and not on the number of windows or peaks. Ties are
+    broken by place.
+    """
+
+    def __init__(
+        self,
+        blocks: Callable[[], Blocks],
+        columns: Mapping[str, int],
+        rules: PeakRules,
+        *,
+        nulls: Mapping[str, PeakNull] | None = None,
+        rate: float = 0.1,
+    ):
+        self._blocks, self._rules, self._rate = blocks, rules, rules.fdr or rate
+        self._targets, self._columns = list(columns), list(columns.values())
+        self._seen: list[_Seen] = []
+        self._rates = None if nulls is None else [PeakRates(nulls[t]) for t in self._targets]
+        if self._rates is not None:
+            for _, values, peak in self._maxima():
+                for t, column in enumerate(self._columns):
+                    self._rates[t].add(values[peak[:, t], column])
+        self._top = self._strongest() if rules.top_n is not None else None
+
+    def rows(self) -> Iterator[pd.DataFrame]:
+        """Yield the peaks, one row a window and target, columns PEAKS, some at a time and in genome
+        order; p_value and q_value are NaN without a null. `summary` is known once all were."""
+        self._seen = [_Seen() for _ in self._targets]
+        for windows, values, peak in self._maxima(self._count):
+            found = []
+            for t, rows, *numbers in self._chosen(values, peak, self._admit):
+                self._seen[t].selected(numbers[2])
+                found.append([np.full(len(rows), t), rows, *numbers])
+            if not found:
+                continue
+            target, row, *numbers = map(np.concatenate, zip(*found))
+            order = np.lexsort((target, row))
+            places = windows.take(row[order])
+            table = {name: getattr(places, name) for name in ("chrom", "start", "end", "strand")}
+            table["target"] = np.array(self._targets, dtype=object)[target[order]]
+            table |= {n: v[order].astype(np.float64) for n, v in zip(_NUMBERS, numbers)}
+            yield pd.DataFrame(table)
+
+    @property
+    def names(self) -> list[str]:
+        """The columns of `rows`."""
+        own = [] if self._rules.specificity is None else ["specificity"]
+        return [*PEAKS.names(), *own]
+
+    def summary(self) -> pd.DataFrame:
+        """Return one row a target, columns SUMMARY, of products.select."""
+        rows = []
+        for t, (target, seen) in enumerate(zip(self._targets, self._seen)):
+            counts = [target, seen.n_windows, seen.n_maxima]
+            if self._rates is None:
+                known = [0, 0, seen.highest, np.nan, self._rate, 0, 0]
+            else:
+                rates, rate = self._rates[t], self._rate
+                known = [rates.null.n_windows, len(rates.null.scores), seen.highest]
+                known += [rates.smallest_q, rate, rates.n_at(rate), rates.n_needed(rate)]
+            rows.append([*counts, *known, seen.n_selected, seen.largest_q])
+        return pd.DataFrame(rows, columns=SUMMARY.names())
+
+    def _maxima(
+        self, count: Callable[[Blocks], Blocks] = lambda blocks: blocks
+    ) -> Iterator[tuple[Windows, np.ndarray, np.ndarray]]:
+        distance = self._rules.min_distance_bp
+        return streamed_maxima(count(self._blocks()), distance, self._columns)
+
+    def _count(self, blocks: Blocks) -> Blocks:
+        for windows, values in blocks:
+            for seen in self._seen:
+                seen.n_windows += len(windows)
+            yield windows, values
+
+    def _chosen(
+        self, values: np.ndarray, peak: np.ndarray, wanted: Callable[[int, np.ndarray], np.ndarray]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield target, rows, predictions, p, q and, by specificity, that of what the rules leave
+        of maxima, and of that what `wanted` (target, what they are ranked by) does."""
+        rules = self._rules
+        by = None if rules.specificity is None or not len(values) else rules.specificity(values)
+        for t, column in enumerate(self._columns):
+            rows = np.flatnonzero(peak[:, t])
+            score = values[rows, column]
+            p = q = np.full(len(rows), np.nan)
+            if self._rates is not None:
+                p, q = self._rates[t].null.p_values(score), self._rates[t].q_values(score)
+            kept = np.ones(len(rows), dtype=bool)
+            if rules.threshold is not None:
+                kept &= score >= rules.threshold
+            if rules.fdr is not None:
+                kept &= q <= rules.fdr
+            if self._seen:
+                self._seen[t].maxima(score)
+            numbers = [score, p, q, *([] if by is None else [by[rows, t]])]
+            rows, *numbers = (each[kept] for each in (rows, *numbers))
+            kept = wanted(t, numbers[-1] if by is not None else numbers[0])
+            if kept.any():
+                yield t, *(each[kept] for each in (rows, *numbers))
+
+    def _strongest(self) -> list["_Top"]:
+        """Return what the n strongest of each target are at least."""
+        found = [_Top(self._rules.top_n) for _ in self._targets]
+
+        def add(t: int, scores: np.ndarray) -> np.ndarray:
+            found[t].add(scores)
+            return np.zeros(len(scores), dtype=bool)
+
+        for _, values, peak in self._maxima():
+            for _ in self._chosen(values, peak, add):
+                pass
+        return found
+
+    def _admit(self, t: int, scores: np.ndarray) -> np.ndarray:
+        if self._top is None:
+            return np.ones(len(scores), dtype=bool)
+        return self._top[t].admit(scores)
+
+
+class _Top:
+    """The n highest of scores that come twice in the same order; of equal ones the first."""
+
+    def __init__(self, n: int):
+        self._n, self._held = n, np.zeros(0)
+        self._left: int | None = None  # how many of those that equal the n-th are admitted yet
+
+    def add(self, scores: np.ndarray) -> None:
+        held = np.concatenate([self._held, scores])
+        if len(held) > self._n:
+            held = np.partition(held, len(held) - self._n)[len(held) - self._n :]
+        self._held = held
+
+    def admit(self, scores: np.ndarray) -> np.ndarray:
+        """Return (N,) bool: which of the scores are among them; asked for all in their order."""
+        if len(self._held) < self._n:
+            return np.ones(len(scores), dtype=bool)
+        least = self._held.min()
+        if self._left is None:
+            self._left = int((self._held == least).sum())
+        equal = scores == least
+        first = equal & (np.cumsum(equal) <= self._left)
+        self._left -= int(first.sum())
+        return (scores > least) | first
+
+
+@dataclass
+class _Seen:
+    """What is counted of a target while its peaks are selected."""
+
+    n_windows: int = 0
+    n_maxima: int = 0
+    highest: float = float("nan")
+    n_selected: int = 0
+    largest_q: float = float("nan")
+
+    def maxima(self, scores: np.ndarray) -> None:
+        if len(scores):
+            self.n_maxima += len(scores)
+            self.highest = float(np.fmax(self.highest, scores.max()))
+
+    def selected(self, q: np.ndarray) -> None:
+        if len(q):
+            self.n_selected += len(q)
+            self.largest_q = float(np.fmax(self.largest_q, q.max()))
 
 
 @dataclass(frozen=True)
 class PeakTables:
-    """The peaks of all targets, in genome order.
+    """The peaks of all targets at once: what `PeakSelection` gives, joined."""
 
-    windows: one row per window, columns WINDOWS: name is its targets, joined by a comma, score the
-    highest of their predictions. peaks: one row per window and target, columns PEAKS; p_value and
-    q_value are NaN without a null. summary: one row per target, columns SUMMARY. PEAKS and SUMMARY
-    are those of products.select.
-    """
-
-    windows: pd.DataFrame
     peaks: pd.DataFrame
     summary: pd.DataFrame
 
 
 def predicted_peaks(
-    blocks_of: Callable[[str], Blocks],
-    targets: list[str],
+    blocks: Callable[[], Blocks],
+    targets: Sequence[str],
     rules: PeakRules,
     *,
-    order: list[str],
-    nulls: Mapping[str, PeakNull] | None = None,
-    rate: float = 0.1,
+    columns: Sequence[int] | None = None,
+    **options: Any,
 ) -> PeakTables:
-    """Return the peaks of all targets.
+    """Return the peaks of all targets, as PeakSelection gives them.
 
-    blocks_of: target -> (windows, predictions) in genome order, asked for twice; order:
-    chromosomes; nulls: target -> peaks of shuffled sequence; rate: what counts as above chance
-    where rules.fdr is None. Memory depends on the number of peaks, not of windows. Ties are broken
-    by place.
+    columns: of the blocks, one a target; None: the first target is the first column, and so on.
     """
-    parts, summary = [], []
-    for target in targets:
-        seen = _Seen()
-        scores = seen.scores(blocks_of(target), rules.min_distance_bp)
-        rates = PeakRates(nulls[target], scores) if nulls else None
-        for _ in scores:  # without a null they are only counted
-            pass
-        strongest = _strongest(blocks_of(target), rules, rates)
-        parts.append(strongest)
-        q = strongest.numbers[:, 2]
-        summary.append([target, *_summary(seen, rates, rules.fdr or rate), len(q), _largest(q)])
-    windows, peaks = _tables(parts, targets, order)
-    return PeakTables(windows, peaks, pd.DataFrame(summary, columns=SUMMARY.names()))
-
-
-@dataclass(frozen=True)
-class _Peaks:
-    """Peaks of a target: their windows, and (n, 3) prediction, p and q."""
-
-    windows: Windows
-    numbers: np.ndarray
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        numbers = np.concatenate([np.empty((0, 3)), *(part.numbers for part in parts)])
-        return cls(Windows.concatenate([part.windows for part in parts]), numbers)
-
-    def take(self, rows: np.ndarray) -> Self:
-        return type(self)(self.windows.take(rows), self.numbers[rows])
-
-
-def _tables(
-    parts: list[_Peaks], targets: list[str], order: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tables of windows and of peaks, in genome order. parts: those of each target."""
-    joined = _Peaks.joined(parts)
-    places = joined.windows
-    target = np.repeat(np.arange(len(targets)), [len(part.windows) for part in parts])
-    place_of = {name: i for i, name in enumerate(order)}
-    code, names = pd.factorize(places.chrom)
-    chrom = np.array([place_of[name] for name in names], dtype=np.int64)[code]
-    code, names = pd.factorize(places.strand)
-    strand = np.array([STRANDS.index(name) for name in names], dtype=np.int64)[code]
-    keys = (chrom, places.start, strand)
-    rows = np.lexsort((target, *keys[::-1]))
-    joined, target = joined.take(rows), target[rows]
-    places = joined.windows
-    # A window of several targets has a row of each, side by side.
-    again = np.ones(max(len(rows) - 1, 0), dtype=bool)
-    for key in keys:
-        again &= np.diff(key[rows]) == 0
-    first = np.flatnonzero(np.concatenate([[True] * (len(rows) > 0), ~again]))
-    peaks = {
-        **{name: getattr(places, name) for name in ("chrom", "start", "end", "strand")},
-        "target": np.array(targets, dtype=object)[target],
-        **dict(zip(("prediction", "p_value", "q_value"), joined.numbers.T)),
-    }
-    whole = places.take(first)
-    windows = {
-        "chrom": whole.chrom,
-        "start": whole.start,
-        "end": whole.end,
-        "name": _joined_names(target, first, targets),
-        "score": np.maximum.reduceat(joined.numbers[:, 0], first) if len(first) else [],
-        "strand": whole.strand,
-    }
-    return pd.DataFrame(windows, columns=WINDOWS), pd.DataFrame(peaks, columns=PEAKS.names())
-
-
-def _joined_names(target: np.ndarray, first: np.ndarray, targets: list[str]) -> np.ndarray:
-    """Return the names of the targets of each window, joined by a comma.
-
-    target: (n,) of each row, ascending within a window; first: (w,) the first row of each window.
-    """
-    window = np.repeat(np.arange(len(first)), np.diff([*first, len(target)]))
-    found = np.full(len(first), "", dtype=object)
-    for i, name in enumerate(targets):
-        of = window[target == i]
-        # Each combination of names is one text.
-        texts, code = pd.factorize(found[of])[::-1]
-        found[of] = np.array([f"{t},{name}" if t else name for t in texts], dtype=object)[code]
-    return found
-
-
-@dataclass
-class _Seen:
-    """What a first pass over the maxima of a target counts."""
-
-    n_windows: int = 0
-    n_maxima: int = 0
-    highest: float = float("nan")
-
-    def scores(self, blocks: Blocks, distance_bp: int) -> Iterator[np.ndarray]:
-        """Yield the predictions of the maxima."""
-        for _, values in streamed_maxima(self._windows(blocks), distance_bp):
-            if len(values):
-                self.n_maxima += len(values)
-                self.highest = float(np.fmax(self.highest, values.max()))
-                yield values
-
-    def _windows(self, blocks: Blocks) -> Blocks:
-        for windows, values in blocks:
-            self.n_windows += len(windows)
-            yield windows, values
-
-
-def _strongest(blocks: Blocks, rules: PeakRules, rates: PeakRates | None) -> _Peaks:
-    """Return what the rules select, in genome order."""
-    held: list[_Peaks] = []
-    for windows, values in streamed_maxima(blocks, rules.min_distance_bp):
-        p = q = np.full(len(values), np.nan)
-        if rates is not None:
-            p, q = rates.null.p_values(values), rates.q_values(values)
-        wanted = np.ones(len(values), dtype=bool)
-        if rules.threshold is not None:
-            wanted &= values >= rules.threshold
-        if rules.fdr is not None:
-            wanted &= q <= rules.fdr
-        if wanted.any():
-            numbers = np.stack([values, p, q], axis=1).astype(np.float64)
-            held.append(_Peaks(windows, numbers).take(wanted))
-        if rules.top_n is not None and sum(len(part.numbers) for part in held) > 2 * rules.top_n:
-            held = [_top(_Peaks.joined(held), rules.top_n)]
-    found = _Peaks.joined(held)
-    return found if rules.top_n is None else _top(found, rules.top_n)
-
-
-def _top(peaks: _Peaks, n: int) -> _Peaks:
-    """Return the n strongest in their order; of equal ones the first."""
-    strongest = np.argsort(-peaks.numbers[:, 0], kind="stable")[:n]
-    return peaks.take(np.sort(strongest))
-
-
-def _summary(seen: _Seen, rates: PeakRates | None, rate: float) -> list[float]:
-    """Return the columns of SUMMARY that stand between `target` and `n_selected`."""
-    counts = [seen.n_windows, seen.n_maxima]
-    if rates is None:
-        return [*counts, 0, 0, seen.highest, np.nan, rate, 0, 0]
-    null = rates.null
-    found = [rates.smallest_q, rate, rates.n_at(rate), rates.n_needed(rate)]
-    return [*counts, null.n_windows, len(null.scores), seen.highest, *found]
-
-
-def _largest(values: np.ndarray) -> float:
-    return float(values.max()) if len(values) else float("nan")
+    column_of = dict(zip(targets, columns or range(len(targets))))
+    selection = PeakSelection(blocks, column_of, rules, **options)
+    parts = list(selection.rows())
+    none = pd.DataFrame(columns=selection.names)
+    return PeakTables(pd.concat(parts, ignore_index=True) if parts else none, selection.summary())

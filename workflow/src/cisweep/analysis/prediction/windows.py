@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from cisweep.analysis.prediction.predict import predict
-from cisweep.config.model import TrackConfig
+from cisweep.config.targets import TrackConfig
 from cisweep.contracts import TOKEN_N, Windows
 from cisweep.models.ensemble import Ensemble
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cisweep.contracts import stored_name
+
 COVERED = 0.75  # share of a seqlet, or of the hit if it is shorter, that lies in the other
 
 _HITS = ["target", "chrom", "start", "end", "strand", "motif_id", "p_value"]
@@ -61,9 +63,10 @@ class Driving:
         mine = ranking[[row in known for row in rows]]
         ids = {target: set(part["motif"]) for target, part in mine.groupby("target")}
         found = [
-            table[table[f"best_{target}"] & table["motif"].isin(motifs)].assign(target=target)
+            table[table[best] & table["motif"].isin(motifs)].assign(target=target)
             for table in tables
             for target, motifs in ids.items()
+            for best in [f"best_{stored_name(target)}"]
         ]
         hits = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=_HITS)
         return cls(hits.rename(columns={"motif": "motif_id"})[_HITS], ranking[_RANKING])

@@ -19,7 +19,7 @@ from cisweep.analysis.variants.scores import (
     probability_change,
     profile_change,
 )
-from cisweep.config.model import TargetConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.contracts import seed_of
 from cisweep.errors import VariantError
 from cisweep.genome.fasta import SequenceSource

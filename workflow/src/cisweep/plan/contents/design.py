@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.config.goal_table import ALL
+from cisweep.config.target_table import nearest
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError
 from cisweep.genome.fasta import window_tokens
@@ -107,8 +108,8 @@ def check_design(plan: Plan) -> None:
             model = plan.models.get(goal.model)
             if model is not None and goal.target not in model.target_names:
                 faults.append(
-                    f"model {goal.model} has no target {goal.target!r} (there are: "
-                    f"{', '.join(model.target_names)})"
+                    f"model {goal.model} has no target {goal.target!r}"
+                    + nearest(goal.target, model.target_names)
                 )
     if step.regions is None and plan.given is None:
         faults.append(

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cisweep.contracts import Windows, digest
+from cisweep.contracts import Windows, digest, split_names
 from cisweep.errors import ConfigError
 from cisweep.genome.regions import (
     Regions,
@@ -129,7 +129,7 @@ def strongest_peaks(
     predictions: target -> (N,). A place belongs to one window: a peak that overlaps a stronger one
     of the target is passed over. Ties go to the peak that stands first.
     """
-    names = [set(name.split(",")) for name in windows.name]
+    names = [set(split_names(name)) for name in windows.name]
     chosen: set[int] = set()
     for target, values in predictions.items():
         mine = np.flatnonzero([target in name for name in names])

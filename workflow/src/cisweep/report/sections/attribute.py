@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 
 from cisweep.bases import one_hot
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import blocks as h5_blocks
 from cisweep.outputs.h5 import open_rows, read_windows
 from cisweep.outputs.tables import read_parquet
@@ -151,7 +151,7 @@ def _strongest(
 
 def _region(file: h5py.File, target: str, windows: Windows, i: int, strength: float) -> Region:
     """Return a window of the attributed ones."""
-    values, tokens = file[f"attributions/{target}"][i], file["tokens"][i]
+    values, tokens = file[f"attributions/{stored_name(target)}"][i], file["tokens"][i]
     return Region(
         windows.chrom[i],
         int(windows.start[i]),
@@ -189,7 +189,7 @@ def _strengths(view: View, file: h5py.File, windows: Windows) -> dict[str, np.nd
 
 def _sums(file: h5py.File, target: str) -> np.ndarray:
     """Return the summed attribution of each window, (N,)."""
-    path = f"attributions/{target}"
+    path = f"attributions/{stored_name(target)}"
     parts = [rows[path].sum(axis=1) for _, rows in h5_blocks(file, [path])]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
@@ -280,10 +280,10 @@ def _driving(view: View, target: str) -> set[str]:
 def _hit_spans(hits: pd.DataFrame, target: str, driving: set[str]) -> list[Span]:
     """Return the matches that win their place, of families that drive the target: other ones lie
     everywhere, and say nothing."""
-    if f"best_{target}" not in hits:
+    if f"best_{stored_name(target)}" not in hits:
         return []
-    mine = hits[hits[f"best_{target}"] & hits["motif"].isin(driving)]
-    values = mine[f"attribution_{target}"]
+    mine = hits[hits[f"best_{stored_name(target)}"] & hits["motif"].isin(driving)]
+    values = mine[f"attribution_{stored_name(target)}"]
     return [
         Span(
             int(h.start), int(h.end), h.name, "hit",

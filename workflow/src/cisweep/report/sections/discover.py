@@ -37,7 +37,7 @@ def of_model(view: View) -> Section:
 
 def _seqlets(view: View, target: str) -> Iterable[Any]:
     """Return the rows that say what became of the seqlets of each sign."""
-    return view.table(f"discover/{target}.seqlets.tsv").fillna("").itertuples()
+    return view.table(f"discover/{view.file_name(target)}.seqlets.tsv").fillna("").itertuples()
 
 
 def _became(row: Any) -> str:
@@ -53,7 +53,7 @@ def _became(row: Any) -> str:
 
 
 def _target(view: View, target: str, section: Section) -> list[Block]:
-    table = view.table(f"discover/{target}.tsv")
+    table = view.table(f"discover/{view.file_name(target)}.tsv")
     table = table.fillna({"motif": ""})
     columns = [
         Column("pattern"),
@@ -65,7 +65,7 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
         Column("logo", meaning="on the strand that is like the found motif"),
         Column("p of the name", True, "share of random patterns with as close a motif"),
     ]
-    path = view.folder / f"discover/{target}.meme"
+    path = view.folder / f"discover/{view.file_name(target)}.meme"
     found = {m.name: m for m in load_motifs(path)} if len(table) else {}
     rows = [
         [
@@ -97,7 +97,7 @@ def _target(view: View, target: str, section: Section) -> list[Block]:
         )
         blocks.append(
             view.figure(
-                f"figures/discover.{target}.svg",
+                f"figures/discover.{view.file_name(target)}.svg",
                 f"Logos of the motifs found in the attributions of {target}, on both strands.",
                 "The found motifs by their mean attributions and in bits, on both strands.",
                 folded=True,

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.report.blocks import (
     Block,
     Cell,
@@ -174,7 +174,7 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
     ]
     empty = "No motif has enough matches in attributed windows."
     caption = f"Motif families by what they explain of {target}, {len(rows):,} of {len(families):,}"
-    file = f"{view.model}.{target}.motifs.tsv"
+    file = f"{view.model}.{view.file_name(target)}.motifs.tsv"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty, file)]
 
 
@@ -208,7 +208,7 @@ def columns(view: View, windows: Windows) -> dict[str, list[str]]:
     for target, families_of in family_of.items():
         if not families_of:
             continue
-        value, wins = f"attribution_{target}", f"best_{target}"
+        value, wins = (f"{what}_{stored_name(target)}" for what in ("attribution", "best"))
         wanted = pc.field(wins) & (pc.field(value) > 0)
         wanted &= pc.field("motif").isin(list(families_of))
         for block in parquet_blocks(path, ["chrom", "start", "end", "motif", value, wins], wanted):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cisweep.bases import BASES, text_of
+from cisweep.contracts import stored_name
 from cisweep.outputs.h5 import blocks as h5_blocks
 from cisweep.outputs.h5 import n_rows, open_rows, read_windows
 from cisweep.report.blocks import Column, Heading, Note, Section, Table, number, signed
@@ -30,7 +31,7 @@ class Substitution:
 def strongest(view: View, target: str, n: int) -> list[Substitution]:
     """Return the n substitutions with the largest |effect|, read block by block."""
     found: dict[str, Substitution] = {}
-    names = [f"effects/{target}", f"predictions/{target}"]
+    names = [f"effects/{stored_name(target)}", f"predictions/{stored_name(target)}"]
     with open_rows(view.folder / "ism.h5") as file:
         first = int(file.attrs["span_start"])
         for rows, values in h5_blocks(file, [*names, "tokens"], 64):
@@ -71,7 +72,7 @@ def of_model(view: View) -> Section:
         rows = [[s.name, number(s.prediction), signed(s.effect)] for s in best]
         caption = f"The {len(best)} substitutions with the largest effects on {target.name}"
         section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows)]
-        figure = f"figures/ism.{target.name}.svg"
+        figure = f"figures/ism.{view.file_name(target.name)}.svg"
         if figure in view.products:
             section.blocks.append(
                 view.figure(

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 from markupsafe import Markup
 
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import n_rows, read_windows
 from cisweep.outputs.predictions import open_predictions, predictions_at
 from cisweep.plot.of_page import draw_histograms
@@ -36,7 +36,11 @@ def of_model(view: View) -> Section:
         n = n_rows(file)
         if 0 < n <= FEW:
             blocks.append(_table(view, file))
-        values = {t.name: file[f"predictions/{t.name}"][:] for t in view.targets} if n else {}
+        values = (
+            {t.name: file[f"predictions/{stored_name(t.name)}"][:] for t in view.targets}
+            if n
+            else {}
+        )
     weakest = {}
     for target in values:
         chosen = [] if peaks is None else peaks.of(target)["prediction"].tolist()
@@ -95,7 +99,7 @@ def _add_metrics(view: View, section: Section) -> None:
 
 def _table(view: View, file: h5py.File) -> Table:
     windows = read_windows(file)
-    values = [file[f"predictions/{t.name}"][:] for t in view.targets]
+    values = [file[f"predictions/{stored_name(t.name)}"][:] for t in view.targets]
     named = any(windows.name)
     columns = [Column("window"), *([Column("name")] if named else [])]
     columns += [Column(f"{t.name} ({view.unit(t.name)})", True) for t in view.targets]

@@ -165,7 +165,7 @@ def _target(view: View, target: str, rows: pd.DataFrame) -> list[Block]:
     unit = view.unit(target)
     caption = f"The {len(rows)} variants with the largest effects on {target} ({unit})"
     blocks: list[Block] = [Heading(f"Target {target}"), Table(caption, columns, cells)]
-    logos = f"figures/variants.{target}.logos.svg"
+    logos = f"figures/variants.{view.file_name(target)}.logos.svg"
     if logos in view.products:
         blocks += [_logos(view, target, logos)]
         blocks += _hits(view, target)
@@ -186,7 +186,7 @@ def _logos(view: View, target: str, path: str) -> Block:
 
 
 def _hits(view: View, target: str) -> list[Block]:
-    hits = view.table(f"variants.{target}.hits.tsv")
+    hits = view.table(f"variants.{view.file_name(target)}.hits.tsv")
     hits = hits[hits["change"].isin(["gained", "lost"])]
     if not len(hits):
         return []

@@ -4,13 +4,13 @@ A target is weak where something simpler ranks the held-out rows better, or wher
 hardly rank them at all. Figures of several folds are means.
 """
 
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from cisweep.config.model import STRAND_ENDINGS, QualityConfig, TargetConfig, TargetQualityConfig
+from cisweep.config.model import QualityConfig, TargetQualityConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.steps.train import Recipe
 
 NEAR_CHANCE = 0.6
@@ -78,17 +78,16 @@ def default_targets(recipe: Recipe, tasks: list[str]) -> list[TargetConfig]:
 
 def target_names(tasks: list[str]) -> list[str]:
     """Return tasks, which may be columns of a table, as names of targets, no two alike."""
-    found: list[str] = []
+    found: dict[str, None] = {}
     for task in tasks:
-        stem = name = re.sub(r"[^A-Za-z0-9_.-]", "_", task).lstrip(".-") or "_"
-        if name.endswith(STRAND_ENDINGS):
-            stem = name = name.replace(".", "_")
+        printable = (letter if letter.isprintable() else "_" for letter in task)
+        stem = name = "".join(printable).strip() or "_"
         number = 1
-        while name.lower() in map(str.lower, found):
+        while name in found:
             number += 1
             name = f"{stem}_{number}"
-        found.append(name)
-    return found
+        found[name] = None
+    return list(found)
 
 
 def _tasks_of(target: TargetConfig, recipe: Recipe, tasks: list[str]) -> list[str]:
