@@ -219,7 +219,4 @@ def _save_map(
         stars[at] |= use.q_value < 0.05
     labels = [motif or consensus for motif, consensus in zip(table["motif"], table["consensus"])]
     names = [target if one else f"{model} {target}" for model, target in pairs]
-    save_cluster_map(
-        values, stars, matrices, labels, names, path,
-        value_name="share of the target's attribution (blue: of its negative one)",
-    )  # fmt: skip
+    save_cluster_map(values, stars, matrices, labels, names, path)

@@ -20,12 +20,11 @@ def save_cluster_map(
     rows: Sequence[str],
     columns: Sequence[str],
     path: Path,
-    *,
-    value_name: str = "share of attribution",
 ) -> None:
     """Write a heat map of clusters (C) and targets (T), alike ones side by side.
 
-    values: (C, T), 0 where there is nothing; stars: (C, T) bool, which are marked; matrices:
+    values: (C, T) shares of a target's attribution, negative ones of its negative attribution, 0
+    where there is nothing; stars: (C, T) bool, which are marked; matrices:
     (4, W) probabilities of each cluster, drawn as logos in bits. The first MOST_CLUSTERS clusters
     are shown. Colours reach to the 99th percentile of |values|. Without clusters the figure says
     so.
@@ -63,7 +62,7 @@ def save_cluster_map(
         ax.set_xticks([])
         ax.set_xlabel(f"{len(columns)} targets")
     bar = figure.colorbar(image, ax=ax, shrink=0.6, aspect=20, pad=0.02)
-    bar.set_label(value_name, fontsize=8)
+    bar.set_label("share of attribution", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     if n_all > n:
         figure.suptitle(f"the {n} of {n_all} clusters with most seqlets", fontsize=8)
