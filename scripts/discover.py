@@ -3,5 +3,6 @@
 from cisweep.job import Job
 from cisweep.jobs.discover import DiscoverProducts, discover
 
-with Job(snakemake) as job, job.outputs("h5", "seqlets", "meme", "table", "figure") as out:  # noqa: F821
+NAMES = ("h5", "seqlets", "meme", "table", "figure", "instances", "bed")
+with Job(snakemake) as job, job.outputs(*NAMES) as out:  # noqa: F821
     discover(job.of_target, job.given("h5"), DiscoverProducts(*out))

@@ -12,7 +12,7 @@ import pandas as pd
 import pysam
 import pytest
 
-from cisweep.analysis.motifs.discover import Pattern
+from cisweep.analysis.motifs.discover import Pattern, trim
 from cisweep.analysis.motifs.discovery_seqlets import SEQLET_COLUMNS
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import tokens_of_text
@@ -306,14 +306,20 @@ def test_discovered_motifs_are_named_by_the_motif_file(small_run, motifs, tmp_pa
             assert text == texts[row][middle : 200 - middle]
             wanted = bases[0, row, :, middle : 200 - middle]
             np.testing.assert_allclose(values, wanted, atol=3e-3 * np.abs(bases).max())
-        path.write_bytes(b"h5")
-        seqlets = pd.DataFrame([["positive", 30, 0, 30, 30, 1, ""]], columns=SEQLET_COLUMNS)
+        with h5py.File(path, "w") as file:
+            own = file.create_group("pos_patterns/pattern_0/seqlets")
+            for key, value in zip(
+                ("example_idx", "start", "end", "is_revcomp"), (1, 40, 40 + pwm.shape[1], 0)
+            ):
+                own[key] = np.array([value])
+        row = ["positive", 30, 0, 30, 30, 1, 3, 1.5, 0.5, ""]
+        seqlets = pd.DataFrame([row], columns=SEQLET_COLUMNS)
         return SimpleNamespace(
             patterns=[Pattern("pos_patterns.pattern_0", "+", 30, pwm, pwm, pwm)], seqlets=seqlets
         )
 
     monkeypatch.setattr(discover, "discover_motifs", fake)
-    names = ("d.h5", "d.seqlets.tsv", "d.meme", "d.tsv", "d.svg")
+    names = ("d.h5", "d.seqlets.tsv", "d.meme", "d.tsv", "d.svg", "d.parquet", "d.bed")
     out = discover.DiscoverProducts(*(tmp_path / name for name in names))
     discover.discover(small_run.of_target(plan), tmp_path / "a.h5", out)
     row = pd.read_csv(out.table, sep="\t").iloc[0]
@@ -321,5 +327,13 @@ def test_discovered_motifs_are_named_by_the_motif_file(small_run, motifs, tmp_pa
     (again,) = load_motifs(out.meme)
     assert consensus(again) in consensus(motifs["CTCF"])
     assert "30 seqlets" in out.figure.read_text()
+    # Of 200 bp the central 120 were read: the motif's seqlet lies 40 behind 40.
+    place = read_parquet(out.instances).to_pandas().iloc[0]
+    kept = trim(Pattern("", "+", 30, pwm, pwm, pwm))
+    at = 300 + 40 + 40 + kept.start
+    stop = 300 + 40 + 40 + min(kept.stop, pwm.shape[1])
+    assert (place["chrom"], place["start"], place["end"]) == ("c1", at, stop)
+    (line,) = out.bed.read_text().splitlines()
+    assert line.split("\t")[1:] == [str(at), str(stop), "pos_patterns.pattern_0:CTCF", "1000", "+"]
     with h5py.File(tmp_path / "a.h5") as file:
         assert len(file["tokens"]) == 3

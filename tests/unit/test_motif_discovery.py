@@ -239,11 +239,19 @@ def test_discovery_clusters_each_place_once(tmp_path):
 def test_what_became_of_the_seqlets_is_told(n, sizes, note):
     start = np.where(np.arange(n) % 2, 0, 15)
     called = pd.DataFrame({"start": start, "end": start + 30, "sign": 1})
-    row = seqlet_row(called, 1, sizes, 61, DiscoveryOptions(window_bp=61))
+    projected = np.zeros((3, 61))
+    projected[:, 30:32] = [[1.0, -2.0], [3.0, 1.0], [0.0, 0.0]]
+    projected[:, 0] = 9.0  # outside the window
+    options, window = DiscoveryOptions(window_bp=41), slice(10, 51)
+    row = seqlet_row(called, 1, sizes, projected, window, options)
     assert row["note"].startswith(note) and bool(row["note"]) == bool(note)
     want = [n, n if n > 100 else 0, sum(sizes), len(sizes)]
     assert [row[k] for k in ("found", "clustered", "in_motifs", "motifs")] == want
-    assert seqlet_row(called, -1, [], 61, DiscoveryOptions())["note"].startswith("no span")
+    assert [row["windows"], row["window_attribution"]] == [3, pytest.approx(5 / 3)]
+    assert row["window_attribution_sd"] == pytest.approx(np.std([1, 4, 0]))
+    other = seqlet_row(called, -1, [], projected, window, options)
+    assert other["note"].startswith("no span")
+    assert other["window_attribution"] == pytest.approx(-2 / 3)
 
 
 def test_trimming_keeps_what_carries_the_attribution():

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pyBigWig
+import pysam
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -28,6 +29,7 @@ from cisweep.outputs.attributions import read_hypothetical
 
 pytestmark = pytest.mark.slow
 
+TURN = str.maketrans("ACGT", "TGCA")
 ETS = {"SPI1", "Spi1", "SPIB", "SPIC", "ETV6", "ETV7", "ELF1", "ELF2", "ELF3", "EHF", "Elf5"}
 
 
@@ -189,7 +191,7 @@ def test_short_windows_find_it_too_or_say_why_not(
     # A or G stands in the middle: MA0139.1 (TGGCCACCAGGGGGCGCTA) has G on this strand.
     [("ctcf", "CC[ACGT]CT[AG]GTGGC", {"CTCF", "CTCFL"}), ("pu1", "AAAGAGGAAGTG", ETS)],
 )
-def test_motif_discovery_finds_what_the_model_has_learnt(strongest, target, site, names):
+def test_motif_discovery_finds_what_the_model_has_learnt(strongest, resources, target, site, names):
     table = pd.read_csv(strongest / "discover" / f"{target}.tsv", sep="\t")
     best = table.iloc[0]
     assert best["sign"] == "+" and best["n_seqlets"] > 50
@@ -202,6 +204,29 @@ def test_motif_discovery_finds_what_the_model_has_learnt(strongest, target, site
     assert (strongest / "figures" / f"discover.{target}.svg").stat().st_size > 10_000
     written = load_motifs(strongest / "discover" / f"{target}.meme")
     assert [m.name for m in written] == table["pattern"].tolist()
+    places = pd.read_parquet(strongest / "discover" / f"{target}.instances.parquet")
+    counts = places["pattern"].value_counts()
+    assert counts.to_dict() == table.set_index("pattern")["n_seqlets"].to_dict()
+    # What lies at the places is the motif: the site's core, on the strand that is told.
+    genome = pysam.FastaFile(str(resources / "genome" / "chr20_0_1Mb.fa.gz"))
+    mine = places[places["pattern"] == best["pattern"]]
+    words = [genome.fetch(r.chrom, r.start, r.end).upper() for r in mine.itertuples()]
+    turned = [w if s == "+" else w.translate(TURN)[::-1] for w, s in zip(words, mine["strand"])]
+    shares = np.array([[w[i] == c for i, c in enumerate(written[0].consensus)] for w in turned])
+    sharp = written[0].pwm.max(axis=0) > 0.9
+    assert sharp.sum() >= 3 and shares[:, sharp].mean() > 0.9
+
+
+def test_the_clusters_of_both_targets_say_who_uses_which(strongest):
+    folder = strongest.parent / "motif_clusters"
+    clusters = pd.read_csv(folder / "clusters.tsv", sep="\t")
+    uses = pd.read_csv(folder / "targets.tsv", sep="\t").merge(clusters, on="cluster")
+    first = uses.sort_values("share", ascending=False).groupby("target").first()
+    # CTCF and PU.1 have no motif in common, and each explains much of its target.
+    assert set(first["motif"]) & {"CTCF", "CTCFL"} and set(first["motif"]) & ETS
+    assert (first["share"] > 0.2).all() and (first["q_value"] < 0.01).all()
+    assert (first["n_targets"] == 1).all()
+    assert "motif_clusters/clusters.svg" in (strongest.parent / "report.html").read_text()
 
 
 def test_regions_add_up_and_every_dropped_one_has_a_reason(demo):

@@ -1,5 +1,16 @@
 """Functions of the rules of discover."""
 
+from cisweep.steps.discover import discovered
+
+
+def discovered_files(suffix):
+    """Return a product of the motif discovery of all targets of all models, in the order of the run."""
+    pairs = discovered(PLAN.models) if PLAN.is_on("discover") else []
+    return [
+        f"{RESULTS}/{model}/discover/{PLAN.models[model].file_names[target]}.{suffix}"
+        for model, target in pairs
+    ]
+
 
 def discover_mb():
     """Return the memory of motif discovery, MB: twice what benchmarks/DISCOVER.md measured, which is

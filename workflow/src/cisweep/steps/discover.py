@@ -1,12 +1,17 @@
 """discover: the motifs that attributions form, by tf-modiscolite."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field
 
 from cisweep.config.base import Package
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Step, StepConfig
+from cisweep.steps.base import Shown, Step, StepConfig
+
+FOLDER = "motif_clusters"
+CLUSTER_PRODUCTS = ("clusters.tsv", "members.tsv", "targets.tsv", "clusters.meme", "clusters.svg")
+"""What is joined over the targets of all models, in results/<run>/motif_clusters/."""
 
 
 class DiscoverConfig(StepConfig):
@@ -30,6 +35,9 @@ class DiscoverConfig(StepConfig):
     """Number of runs of the clustering; the best is kept, and their seeds are fixed."""
     nearest: int = Field(3, ge=1)
     """Number of closest motifs of the motif file that Tomtom lists for each discovered one."""
+    cluster_similarity: float = Field(0.7, gt=0, lt=1)
+    """Motifs of several targets and models are one cluster if the mean cosine of their matrices
+    (best offset, either strand; weighted by information) is at least this."""
     name_rate: float = Field(0.05, gt=0, lt=1)
     """Largest share of random patterns that may have a name. A discovered motif has the name of the
     closest known motif if at most this share of random patterns has one as close. Random patterns
@@ -43,6 +51,11 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
         return []
     mend = "set steps.attribute.hypothetical: true"
     return [f"steps.discover: needs the attributions of all four bases; {mend}"]
+
+
+def discovered(models: Mapping[str, ModelConfig]) -> list[tuple[str, str]]:
+    """Return (model, target) of all that motifs are discovered for, in the order of the run."""
+    return [(m, t) for m, config in models.items() for t in config.target_names]
 
 
 STEP = Step(
@@ -60,9 +73,21 @@ STEP = Step(
             f"discover/{t}.meme",
             f"discover/{t}.tsv",
             f"discover/{t}.seqlets.tsv",
+            f"discover/{t}.instances.parquet",
+            f"discover/{t}.instances.bed",
             f"figures/discover.{t}.svg",
         )
     ],
+    browser={
+        ".instances.bed": Shown(
+            "motif instances",
+            "0,110,130",
+            "Seqlets of the motifs that discovery found, named by motif (and the known motif that "
+            "it is like). Score: size of the attribution, 1000 for the largest of the target.",
+        )
+    },
+    run_products=lambda config: [f"{FOLDER}/{name}" for name in CLUSTER_PRODUCTS],
+    reserved=frozenset({FOLDER}),
     needs=("attribute",),
     needs_motifs=True,
     package=Package("modiscolite", "tf-modiscolite", "motifs"),

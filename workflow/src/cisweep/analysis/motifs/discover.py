@@ -67,6 +67,10 @@ class DiscoveryOptions:
         """Return the central bp that are read: the window, and as far as a pattern may grow."""
         return self.window_bp + 2 * (self.trim_to_window_size + self.initial_flank_to_add)
 
+    def searched(self, length: int) -> slice:
+        """Return the columns of `length` bp that is read in which seqlets are called."""
+        return _central_columns(length, self.window_bp)
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -134,7 +138,8 @@ def discover_motifs(
     discovery, files = _modiscolite("tfmodisco"), _modiscolite("io")
     contributions = sequences * scores
     rules = WindowRules(options.window_size, options.flank, options.target_fdr)
-    called = call_seqlets(contributions.sum(axis=2), window, rules)
+    projected = contributions.sum(axis=2)
+    called = call_seqlets(projected, window, rules)
     repeats = called.iloc[:0]
     if windows is not None:
         windows = windows.take(slice(len(sequences)))
@@ -165,8 +170,7 @@ def discover_motifs(
     for sign, number in _SIGNS.items():
         sizes = [p.n_seqlets for p in patterns if p.sign == sign]
         repeated = int((repeats["sign"] == number).sum())
-        row = seqlet_row(called, number, sizes, sequences.shape[1], options, repeated)
-        table.append(row)
+        table.append(seqlet_row(called, number, sizes, projected, window, options, repeated))
     return Discovery(patterns, pd.DataFrame(table, columns=SEQLET_COLUMNS))
 
 
@@ -249,7 +253,7 @@ def _central(
         )
     # Examples, positions, bases, float32: what tf-modiscolite's command line hands over.
     turned = [np.ascontiguousarray(values.transpose(0, 2, 1), dtype=np.float32) for values in kept]
-    return (*turned, _central_columns(turned[0].shape[1], options.window_bp))
+    return (*turned, options.searched(turned[0].shape[1]))
 
 
 def read_patterns(path: str | PathLike) -> list[Pattern]:

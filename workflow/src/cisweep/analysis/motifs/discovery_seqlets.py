@@ -88,15 +88,18 @@ def seqlet_row(
     called: pd.DataFrame,
     sign: int,
     n_seqlets: Sequence[int],
-    length: int,
+    projected: np.ndarray,
+    window: slice,
     options,
     repeated: int = 0,
 ) -> dict[str, object]:
     """Return a row of SEQLET_COLUMNS: how many were found and kept, and why no motif came of them.
 
-    n_seqlets: of each motif of this sign; length: bp that are read; options: DiscoveryOptions;
-    repeated: seqlets left out, since their place belongs to another window.
+    n_seqlets: of each motif of this sign; projected: (N, L) attributions of all that is read;
+    window: columns of it in which seqlets are called; options: DiscoveryOptions; repeated: seqlets
+    left out, since their place belongs to another window.
     """
+    length = projected.shape[1]
     found = int((called["sign"] == sign).sum())
     used = chosen(called, sign, options.min_seqlets, options.max_seqlets)
     word = "positive" if sign > 0 else "negative"
@@ -116,6 +119,7 @@ def seqlet_row(
                 f"{length} bp "
                 "that are stored (steps.attribute.save_bp)"
             )
+    signed = np.maximum(sign * projected[:, window].astype(np.float64), 0).sum(axis=1) * sign
     row = (
         "+" if sign > 0 else "-",
         found,
@@ -123,6 +127,9 @@ def seqlet_row(
         len(used),
         sum(n_seqlets),
         len(n_seqlets),
+        len(signed),
+        float(signed.mean()) if len(signed) else 0.0,
+        float(signed.std()) if len(signed) else 0.0,
         note,
     )
     return dict(zip(SEQLET_COLUMNS, row))

@@ -16,8 +16,17 @@ from cisweep.report.blocks import (
     signed,
 )
 from cisweep.report.view import View, matrix_logo
+from cisweep.steps.discover import FOLDER
 
 SHOWN = 30
+TARGETS_SHOWN = 5
+"""Targets that a row of the clusters names."""
+_CLUSTERS_NOTE = (
+    "The motifs that were found for each target, those that are alike joined. A target uses a "
+    "cluster as far as the cluster's seqlets carry its attribution. A point in the map says that "
+    "it has more of these seqlets than if the searched windows were dealt to the targets at random "
+    "(q below 0.05)."
+)
 _NOTE = (
     "Spans of high attribution were clustered by likeness (tf-modiscolite), without knowing any "
     "motif: each row is a pattern that recurs. It has the name of the known motif that is closest "
@@ -33,6 +42,54 @@ def of_model(view: View) -> Section:
         section.blocks += [Heading(f"Target {target.name}")]
         section.blocks += _target(view, target.name, section)
     return section
+
+
+def of_run(view: View) -> Section | None:
+    """Return the clusters of found motifs, and which targets use them."""
+    table, uses = (view.table(f"{FOLDER}/{name}.tsv") for name in ("clusters", "targets"))
+    if not len(table):
+        return None
+    path = view.folder / FOLDER / "clusters.meme"
+    logos = {m.name: m for m in load_motifs(path)}
+    one = uses["model"].nunique() == 1
+    uses["who"] = uses["target"] if one else uses["model"] + " " + uses["target"]
+    uses["largest"] = -uses["share"].abs()
+    top = uses.sort_values("largest", kind="stable").groupby("cluster", sort=False)
+    used_by = {
+        cluster: ", ".join(
+            f"{row.who} {'−' if row.sign == '-' else ''}{row.share:.1%} ± {row.share_se:.1%}"
+            for row in part.head(TARGETS_SHOWN).itertuples()
+        )
+        + (f" and {len(part) - TARGETS_SHOWN} more" if len(part) > TARGETS_SHOWN else "")
+        for cluster, part in top
+    }
+    columns = [
+        Column("cluster"),
+        Column("known motif"),
+        Column("mean motif", meaning="bits"),
+        Column("seqlets", True),
+        Column("targets", True),
+        Column("share of a target's attribution", meaning="± standard error; largest first"),
+    ]
+    rows = [
+        [
+            row.cluster.replace("_", " "),
+            row.motif if isinstance(row.motif, str) else "",
+            matrix_logo(logos[row.cluster].pwm, row.consensus),
+            f"{row.n_seqlets:,}",
+            f"{row.n_targets:,}",
+            used_by.get(row.cluster, ""),
+        ]
+        for row in table.head(SHOWN).itertuples()
+    ]
+    caption = f"{plural(len(table), 'cluster')} of found motifs"
+    figure = view.figure(
+        f"{FOLDER}/clusters.svg",
+        "A heat map of clusters of motifs and targets, with the clusters' logos.",
+        "Share of each target's attribution in the seqlets of each cluster; red raises the "
+        "prediction, blue lowers it.",
+    )
+    return Section([Note(_CLUSTERS_NOTE), figure, Table(caption, columns, rows, "none.")])
 
 
 def _seqlets(view: View, target: str) -> Iterable[Any]:
