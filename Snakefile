@@ -36,6 +36,7 @@ include: "workflow/rules/ablate.smk"
 include: "workflow/rules/space.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/upload.smk"
 
 
 onstart:
@@ -60,3 +61,4 @@ rule all:
         PLAN.products(),
         f"{RESULTS}/dropped_regions.tsv",
         f"{RESULTS}/provenance.json",
+        uploaded(),
