@@ -19,7 +19,7 @@ VENV := $(if $(findstring $(space),$(CURDIR)),$(HOME)/.cache/cisweep/venv-$(shel
 
 .DEFAULT_GOAL := help
 WEB := workflow/src/cisweep/report/vendor
-.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint audit documents docs accept bench clean
+.PHONY: help install install-test install-extras web demo demo-train test test-newest test-all lint wheels audit documents docs accept bench clean
 
 help:  ## Show the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*## /\t/'
@@ -57,6 +57,12 @@ test-all: $(VENV)/.installed-test  ## Also the slow, Slurm and browser tests, as
 lint: $(VENV)/.installed-test  ## Style, import directions, types, Snakemake's own lint
 	$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check . && $(VENV)/bin/snakefmt --check Snakefile workflow
 	$(VENV)/bin/lint-imports && $(VENV)/bin/mypy && $(VENV)/bin/snakemake --lint
+	$(VENV)/bin/hadolint Containerfile
+
+wheels: requirements/run.lock requirements/extras.lock  ## What Containerfile needs without a network, into wheels/
+	"$(PYTHON)" -m pip download -q -d wheels "$(TORCH)" $(if $(TORCH_INDEX),--index-url "$(TORCH_INDEX)")
+	"$(PYTHON)" -m pip download -q -d wheels --no-deps --require-hashes -r requirements/run.lock
+	"$(PYTHON)" -m pip download -q -d wheels --no-deps --require-hashes -r requirements/extras.lock
 
 audit: $(VENV)/.installed .venv-audit/.installed  ## Licences of what is installed, and known vulnerabilities
 	.venv-audit/bin/python .ci/audit.py "$(TORCH)" $(VENV)/bin/python

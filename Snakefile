@@ -36,6 +36,7 @@ include: "workflow/rules/ablate.smk"
 include: "workflow/rules/space.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/upload.smk"
 
 
 onstart:
@@ -61,3 +62,4 @@ rule all:
         [f"{RESULTS}/{model}/targets.tsv" for model in PLAN.models],
         f"{RESULTS}/dropped_regions.tsv",
         f"{RESULTS}/provenance.json",
+        uploaded(),

@@ -205,7 +205,16 @@ def blocks(s: Shapes) -> None:
     block = (head + n.to_bytes(2, "little") + body)[: s.size(0, 30 + len(body))]
     start = s.size(0, 60)
     out = np.empty(s.size(1, 40), np.float32)
-    bigwig._fill(block, len(block), 1, start, start + len(out), s.one_of(out.ctypes.data, None))
+    place = s.one_of(address_of(out), None)
+    bigwig._fill(block, len(block), 1, start, start + len(out), place)
+
+
+def address_of(array: np.ndarray) -> int:
+    """Return where an array begins."""
+    return array.ctypes.data
+
+
+CALLS = (shuffles, letters, winograd, secants, maxima, pools, seqlets, windows, scans, blocks)
 
 
 def main(path: str, seed: int, rounds: int) -> None:
@@ -214,8 +223,7 @@ def main(path: str, seed: int, rounds: int) -> None:
     torch.set_num_threads(1)
     shapes = Shapes(seed)
     for _ in range(rounds):
-        for call in (shuffles, letters, winograd, secants, maxima, pools, seqlets, windows, scans,
-                     blocks):  # fmt: skip
+        for call in CALLS:
             call(shapes)
     print(*sorted(CALLED), flush=True)
 

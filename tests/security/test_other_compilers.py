@@ -1,11 +1,15 @@
 """The C kernels compile without a warning by other compilers, and for the CPUs of ARM."""
 
-import ast
 import shutil
 import subprocess
+import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kernel_sources import options
 
 pytestmark = pytest.mark.slow
 
@@ -15,14 +19,6 @@ COMPILERS = {
                                     "/usr/aarch64-linux-gnu/include"]),
     "gcc for aarch64": ("aarch64-linux-gnu-gcc", []),
 }  # fmt: skip
-
-
-def options(root) -> list[str]:
-    """Return the options by which setup.py compiles them."""
-    for node in ast.walk(ast.parse((root / "setup.py").read_text())):
-        if isinstance(node, ast.keyword) and node.arg == "extra_compile_args":
-            return ast.literal_eval(node.value)
-    raise AssertionError("setup.py has no extra_compile_args")
 
 
 @pytest.mark.parametrize("name", COMPILERS)

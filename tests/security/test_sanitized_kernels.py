@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from kernel_sources import exported
+
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 DRIVER = Path(__file__).with_name("sanitized_kernels.py")
 # What a CPU can do is asked at run time; other machines' code is built by other answers.
@@ -69,16 +72,6 @@ def drive(compiler, root, libraries, rounds):
     assert done.returncode == 0, done.stderr[-4000:]
     called = re.findall(r"(.*\n)?ended with (\S+)\n", done.stdout)
     return [(set(names.split()), int(code)) for names, code in called], done.stderr
-
-
-def exported(root):
-    """Return the names of all functions of the C files that are not static."""
-    found = set()
-    for file in (root / "workflow" / "src" / "cisweep" / "_csrc").glob("*.c"):
-        text = re.sub(r"/\*.*?\*/", "", file.read_text(), flags=re.S)
-        found |= set(re.findall(r"^(?:void|int|int64_t) (\w+)\(", text, re.M))
-        found |= set(re.findall(r"^DEFINE_\w+\((seqlet_\w+),", text, re.M))
-    return found
 
 
 def test_no_kernel_leaves_its_arrays(compiler, root, tmp_path):

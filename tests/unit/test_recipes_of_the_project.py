@@ -1,7 +1,12 @@
 """The container, the hosted checks, the forms, the order of tests: what they name is there."""
 
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
+import pytest
 import yaml
 
 
@@ -12,10 +17,20 @@ def test_the_container_has_what_make_installs(root):
     for path in re.search(r"COPY (requirements.*) /tmp/", text)[1].split():
         assert (root / path).is_file()
         assert f"-r {path}" in make
+        # What a build without a network takes instead.
+        assert f"--require-hashes -r {path}" in make.split("\nwheels:")[1].split("\n\n")[0]
     ignored = (root / ".dockerignore").read_text().split()
-    assert {".git", ".venv*", "results"} <= set(ignored)
+    assert {".git", ".venv*", "results", "wheels"} <= set(ignored)
     # Nothing that is needed for the build is left out of it.
     assert not {"workflow", "scripts", "config", "Snakefile", "setup.py"} & set(ignored)
+
+
+def test_the_container_s_recipe_is_clean(root):
+    hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
+    if hadolint is None:
+        pytest.skip("needs hadolint (make install-test)")
+    done = subprocess.run([hadolint, root / "Containerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout
 
 
 def test_hosted_checks_call_make(root):

@@ -15,6 +15,8 @@ from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.contents import chunks_in, step_chunk_key, step_chunks
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
+from cisweep.plan.stored_inputs import fetch_inputs
+from cisweep.storage import check_local, stored_object
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
 ROOT = str(Path(workflow.current_basedir).parent.parent)
@@ -32,6 +34,10 @@ def make_plan():
     """
     try:
         if workflow.is_main_process:
+            check_local(workflow.storage_settings)
+            fetched = fetch_inputs(config, Path(ROOT), lambda name: stored_object(storage, name))
+            for line in fetched:
+                logger.warning(f"cisweep: {line}")
             for line in make_inputs(config, Path(ROOT)):
                 logger.warning(f"cisweep: {line}")
             return checked_plan(config, Path(ROOT), workflow.configfiles)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.config.model import ModelConfig
+from cisweep.config.objects import object_name
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError, stop_at_faults
 from cisweep.genome.fasta import Genome, NamedSequences, read_sequences
@@ -516,4 +517,9 @@ class Plan:
 
 
 def _missing(where: str, path: Path) -> None:
+    if (name := object_name(path)) is not None:
+        raise ConfigError(
+            f"{name} was not fetched yet", where=where,
+            mend="run `snakemake -n` or `cisweep run -n` first, which fetches it",
+        )  # fmt: skip
     raise ConfigError(f"no such file {path}", where=where, mend="correct the path in the config")

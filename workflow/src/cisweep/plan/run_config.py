@@ -1,7 +1,8 @@
 """The config of a run: one YAML, checked as a whole, with every error at once.
 
 Relative paths are relative to the working directory, as everywhere in Snakemake; `{workflow}` at
-the beginning of a path stands for the folder of this workflow.
+the beginning of a path stands for the folder of this workflow, and s3://bucket/key for the copy of
+that object.
 """
 
 import re
@@ -22,6 +23,7 @@ from pydantic import (
 from cisweep.config.base import Name, Strict, check_distinct
 from cisweep.config.messages import as_line, example_of, messages
 from cisweep.config.model import HUB, ModelConfig
+from cisweep.config.objects import copy_path, is_object
 from cisweep.config.yaml_files import check_values, read_yaml
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
@@ -31,6 +33,9 @@ RESERVED = frozenset(
     + [name.lower() for step in all_steps().values() for name in step.reserved]
 )
 """What results/<run>/ holds beside the folders of the models, in lower case."""
+
+UPLOAD = "upload"
+"""The key that names a place in S3 which is written to."""
 
 
 class GenomeConfig(Strict):
@@ -137,6 +142,9 @@ class RunConfigBase(Strict):
     """Use torch's deterministic algorithms."""
     tf32: bool = False
     """Allow TF32 on the GPU for predictions; attribution and design never use it."""
+    upload: str | None = Field(None, pattern=r"^s3://[^/{}]+/[^{}]*[^/{}]$")
+    """s3://bucket/folder: where the complete run is copied to, as folder/<run>, which belongs to
+    the run: what else lies in it goes. See docs/cluster.md."""
 
     @field_validator("models")
     @classmethod
@@ -167,12 +175,15 @@ def run_model() -> type[RunConfigBase]:
 
 
 def _expand(value: Any, root: Path) -> Any:
+    """Return a config's value with paths of files in place of `{workflow}` and s3://."""
+    if is_object(value):
+        return str(copy_path(value))
     if isinstance(value, str):
         return (
             value.replace("{workflow}", str(root), 1) if value.startswith("{workflow}") else value
         )
     if isinstance(value, dict):
-        return {key: _expand(item, root) for key, item in value.items()}
+        return {key: item if key == UPLOAD else _expand(item, root) for key, item in value.items()}
     if isinstance(value, list):
         return [_expand(item, root) for item in value]
     return value
@@ -207,6 +218,8 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
 
 def _beside(path: Path, value: Any) -> Any:
     """Return a path of a model.yaml as seen from the working folder; another value as it is."""
+    if is_object(value):
+        return str(copy_path(value))
     return str(path.parent / value) if isinstance(value, str) and value else value
 
 
