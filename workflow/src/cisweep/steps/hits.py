@@ -50,7 +50,7 @@ class HitsConfig(StepConfig):
 
 STEP = Step(
     name="hits",
-    version=4,
+    version=5,
     order=50,
     config=HitsConfig,
     title="Motif hits",
