@@ -19,7 +19,7 @@ from cisweep.analysis.attribution.rescale.rules import rectifier, ties
 from cisweep.analysis.attribution.rescale.rules import window_maxima as pooling
 from cisweep.analysis.motifs.copies import prepare_copies
 from cisweep.analysis.motifs.fimo import HIT, has_avx2, scan_tokens
-from cisweep.analysis.motifs.hits import hit_fits
+from cisweep.analysis.motifs.hits import hit_fits, resolve_overlaps
 from cisweep.analysis.motifs.markov_background import MarkovBackground
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.seqlets import spans as seqlet_spans
@@ -209,13 +209,16 @@ def scans(s: Shapes) -> None:
 
 
 def fits(s: Shapes) -> None:
-    """hit_fits."""
+    """hit_fits, hit_places."""
     matrices = [s.numbers(4, s.size(1, 40), dtype=np.float64) for _ in range(s.size(1, 4))]
     hits = np.zeros(s.size(0, 20), dtype=HIT)
     hits["motif_idx"] = s.rng.integers(0, len(matrices), len(hits))
     hits["strand"] = s.rng.choice(["+", "-"], len(hits))
     hits["start"] = s.rng.integers(-3, 60, len(hits))
     hit_fits(hits, s.numbers(4, s.size(1, 60), dtype=np.float64), matrices)
+    hits["end"] = hits["start"] + s.rng.integers(1, 40, len(hits))
+    fit = s.numbers(len(hits), dtype=np.float64)
+    resolve_overlaps(hits, fit, [f"m{i}" for i in range(len(matrices))])
 
 
 def blocks(s: Shapes) -> None:

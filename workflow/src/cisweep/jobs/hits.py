@@ -33,7 +33,7 @@ from cisweep.plan.chunks import chunk_index
 from cisweep.products.hits import FAMILIES, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
 
-ROWS_AT_ONCE = 65536
+ROWS_AT_ONCE = 16384
 """Hits that the gather holds at once, about."""
 N_AT_ONCE = 4096
 """Windows whose N are counted at once."""

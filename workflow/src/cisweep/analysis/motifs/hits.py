@@ -22,6 +22,11 @@ _fits = kernel(
         *[array(np.float64, 1)] * 6,
     ],
 )
+_places = kernel(
+    "hit_places",
+    None,
+    [ctypes.c_int64, *[array(np.int64, 1)] * 3, *[array(np.uint8, 1)] * 2],
+)
 
 
 def hit_attributions(hits: np.ndarray, attribution: np.ndarray, offset: int = 0) -> np.ndarray:
@@ -169,18 +174,11 @@ def resolve_overlaps(
          -score, sequence)
     )  # fmt: skip
     keep = np.zeros(len(hits), dtype=bool)
+    starts, ends = (hits[side].astype(np.int64) for side in ("start", "end"))
     bounds = np.flatnonzero(np.diff(sequence[order], prepend=-1, append=-1))
     for a, b in zip(bounds[:-1], bounds[1:]):
-        _take(hits, order[a:b], keep)
+        rows = order[a:b]
+        low = starts[rows].min()
+        taken = np.zeros(ends[rows].max() - low, np.uint8)
+        _places(len(rows), rows, starts - low, ends - low, taken, keep.view(np.uint8))
     return keep
-
-
-def _take(hits: np.ndarray, rows: np.ndarray, keep: np.ndarray) -> None:
-    """Mark in `keep` the hits of one sequence, best first, that meet no span taken before."""
-    low = int(hits["start"][rows].min())
-    taken = bytearray(int(hits["end"][rows].max()) - low)
-    starts, ends = (hits["start"][rows] - low).tolist(), (hits["end"][rows] - low).tolist()
-    for row, start, end in zip(rows.tolist(), starts, ends):
-        if taken.find(1, start, end) < 0:
-            taken[start:end] = b"\x01" * (end - start)
-            keep[row] = True

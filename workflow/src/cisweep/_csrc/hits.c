@@ -1,7 +1,9 @@
-/* How the matrices of hits fit hypothetical attributions. Sums run as NumPy's do (pairwise, eight
- * at a time), so that a hit has the same bits as in NumPy. */
+/* What hits carry. How their matrices fit hypothetical attributions: sums run as NumPy's do
+ * (pairwise, eight at a time), so that a hit has the same bits as in NumPy. Which of them keep
+ * their place where they overlap. */
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { BLOCK = 128 };
 
@@ -46,5 +48,18 @@ void hit_fits(int64_t n, const int64_t *start, const int32_t *motif, const uint8
         const double size = sqrt(pairwise(scratch, scratch, 4 * w)) * norm[m];
         if (size > 0) cosine[i] = dot / size;
         if (norm[m] > 0) projection[i] = dot / norm[m];
+    }
+}
+
+/* Sets keep[row] of the hits that meet no span taken before, in the order given, and takes theirs.
+ * start, end: of all hits, counted from the first base of `taken`, whose bytes are 0 before. */
+void hit_places(int64_t n, const int64_t *order, const int64_t *start, const int64_t *end,
+                uint8_t *taken, uint8_t *keep) {
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = order[i];
+        const size_t width = (size_t)(end[row] - start[row]);
+        if (memchr(taken + start[row], 1, width)) continue;
+        memset(taken + start[row], 1, width);
+        keep[row] = 1;
     }
 }
