@@ -79,27 +79,37 @@ __attribute__((target("avx2"))) static void filter_avx2(const uint8_t *codes, in
 }
 #endif
 
-/* The filter of both strands of a motif, which are of one width and limit. */
-typedef void (*strands_fn)(const uint8_t *codes, int n_groups, const uint8_t *plus,
-                           const uint8_t *minus, int n_blocks, uint8_t limit,
-                           uint64_t *plus_masks, uint64_t *minus_masks);
+/* The filter of both strands of a motif, which are of one width and limit. Returns the number of
+ * groups with a candidate: which they are, and their masks on the + and - strand. */
+typedef int (*strands_fn)(const uint8_t *codes, int n_groups, const uint8_t *plus,
+                          const uint8_t *minus, int n_blocks, uint8_t limit, int *which,
+                          uint64_t (*masks)[2]);
 
-static void strands_portable(const uint8_t *codes, int n_groups, const uint8_t *plus,
-                             const uint8_t *minus, int n_blocks, uint8_t limit,
-                             uint64_t *plus_masks, uint64_t *minus_masks) {
-    filter_portable(codes, n_groups, plus, n_blocks, limit, plus_masks);
-    filter_portable(codes, n_groups, minus, n_blocks, limit, minus_masks);
+static int strands_portable(const uint8_t *codes, int n_groups, const uint8_t *plus,
+                            const uint8_t *minus, int n_blocks, uint8_t limit, int *which,
+                            uint64_t (*masks)[2]) {
+    uint64_t of_plus[GROUPS], of_minus[GROUPS];
+    int n = 0;
+    filter_portable(codes, n_groups, plus, n_blocks, limit, of_plus);
+    filter_portable(codes, n_groups, minus, n_blocks, limit, of_minus);
+    for (int g = 0; g < n_groups; g++)
+        if (of_plus[g] | of_minus[g]) {
+            which[n] = g;
+            masks[n][0] = of_plus[g];
+            masks[n++][1] = of_minus[g];
+        }
+    return n;
 }
 
 #if FIMO_HAS_AVX2
-/* As filter_avx2, and each vector of codes serves two look-ups: loads are what a look-up waits
- * for. */
-__attribute__((target("avx2"))) static void strands_avx2(const uint8_t *codes, int n_groups,
-                                                         const uint8_t *plus,
-                                                         const uint8_t *minus, int n_blocks,
-                                                         uint8_t limit, uint64_t *plus_masks,
-                                                         uint64_t *minus_masks) {
+/* As filter_avx2. Each vector of codes serves two look-ups, since loads are what a look-up waits
+ * for; and masks are made only where there is a candidate, which is seldom. */
+__attribute__((target("avx2"))) static int strands_avx2(const uint8_t *codes, int n_groups,
+                                                        const uint8_t *plus, const uint8_t *minus,
+                                                        int n_blocks, uint8_t limit, int *which,
+                                                        uint64_t (*masks)[2]) {
     const __m256i most = _mm256_set1_epi8((char)limit);
+    int n = 0;
     for (int g = 0; g < n_groups; g += 2) {
         const uint8_t *code = codes + g * GROUP;
         __m256i p0 = _mm256_setzero_si256(), p1 = p0, p2 = p0, p3 = p0;
@@ -109,11 +119,11 @@ __attribute__((target("avx2"))) static void strands_avx2(const uint8_t *codes, i
                 _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(plus + 16 * b)));
             const __m256i m =
                 _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(minus + 16 * b)));
-#define LOOK_UP(k)                                                                   \
-    do {                                                                             \
-        const __m256i c = _mm256_loadu_si256((const __m256i *)(code + 32 * k));      \
-        p##k = _mm256_adds_epu8(p##k, _mm256_shuffle_epi8(p, c));                    \
-        m##k = _mm256_adds_epu8(m##k, _mm256_shuffle_epi8(m, c));                    \
+#define LOOK_UP(k)                                                              \
+    do {                                                                        \
+        const __m256i c = _mm256_loadu_si256((const __m256i *)(code + 32 * k)); \
+        p##k = _mm256_adds_epu8(p##k, _mm256_shuffle_epi8(p, c));               \
+        m##k = _mm256_adds_epu8(m##k, _mm256_shuffle_epi8(m, c));               \
     } while (0)
             LOOK_UP(0);
             LOOK_UP(1);
@@ -121,11 +131,19 @@ __attribute__((target("avx2"))) static void strands_avx2(const uint8_t *codes, i
             LOOK_UP(3);
 #undef LOOK_UP
         }
-        plus_masks[g] = passing(p0, p1, most);
-        plus_masks[g + 1] = passing(p2, p3, most);
-        minus_masks[g] = passing(m0, m1, most);
-        minus_masks[g + 1] = passing(m2, m3, most);
+        const __m256i low = _mm256_min_epu8(_mm256_min_epu8(p0, p1), _mm256_min_epu8(p2, p3));
+        const __m256i other = _mm256_min_epu8(_mm256_min_epu8(m0, m1), _mm256_min_epu8(m2, m3));
+        const __m256i least = _mm256_min_epu8(low, other);
+        if (!_mm256_movemask_epi8(_mm256_cmpeq_epi8(_mm256_min_epu8(least, most), least)))
+            continue;
+        which[n] = g;
+        masks[n][0] = passing(p0, p1, most);
+        masks[n++][1] = passing(m0, m1, most);
+        which[n] = g + 1;
+        masks[n][0] = passing(p2, p3, most);
+        masks[n++][1] = passing(m2, m3, most);
     }
+    return n;
 }
 #endif
 
@@ -280,14 +298,16 @@ typedef struct {
 static void add_stretch(strands_fn filter, const held_copy *h, int both_strands,
                         const uint8_t *bases, const uint8_t *codes, const uint64_t *starts,
                         int n_groups, int64_t at, const sums_of_copies *to) {
-    uint64_t masks[2][GROUPS];
+    uint64_t masks[GROUPS][2];
+    int which[GROUPS];
     const int32_t divisor = h->limit / LARGEST_BYTE + 1;
-    filter(codes + at, n_groups, h->strands[0].pairs, h->strands[both_strands].pairs,
-           (h->width + 1) / 2, (uint8_t)(h->limit / divisor), masks[0], masks[1]);
-    for (int s = 0; s <= both_strands; s++)
-        for (int g = 0; g < n_groups; g++)
-            for (uint64_t left = masks[s][g] & starts[at / GROUP + g]; left; left &= left - 1) {
-                const int64_t start = at + g * GROUP + trailing_zeros(left);
+    const int n = filter(codes + at, n_groups, h->strands[0].pairs, h->strands[both_strands].pairs,
+                         (h->width + 1) / 2, (uint8_t)(h->limit / divisor), which, masks);
+    for (int i = 0; i < n; i++)
+        for (int s = 0; s <= both_strands; s++)
+            for (uint64_t left = masks[i][s] & starts[at / GROUP + which[i]]; left;
+                 left &= left - 1) {
+                const int64_t start = at + which[i] * GROUP + trailing_zeros(left);
                 if (exact_loss(bases + start, h->width, h->strands[s].loss, h->limit) >= 0)
                     add_match(to, h->copy, start, h->width);
             }
