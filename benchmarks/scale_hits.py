@@ -114,7 +114,9 @@ def prepared(folder: Path, mb: float, over: str) -> Path:
 
     from cisweep.contracts import Windows
     from cisweep.genome.fasta import load_fasta, window_tokens
+    from cisweep.jobs.hits import hits_null_size
     from cisweep.outputs.attributions import write_chunk
+    from cisweep.scope import ModelScope
 
     length = int(mb * 1e6)
     with pysam.FastaFile(str(CHR20)) as source:
@@ -151,6 +153,8 @@ def prepared(folder: Path, mb: float, over: str) -> Path:
         },
     }
     (folder / "config.json").write_text(json.dumps(config))
+    of = ModelScope(plan=plan_of(folder), model="m")
+    hits_null_size(of, [], [path], folder / "null_size.json")
     return folder
 
 
@@ -183,7 +187,7 @@ def run_hits(folder: Path) -> None:
     parts = chunks, [folder / "hits.npz"] * len(chunks)
     names = ("all.parquet", "all.bed", "ranking.tsv", "families.tsv")
     of = ModelScope(plan=plan_of(folder), model="m")
-    given = HitParts(folder / "counts.json", *parts)
+    given = HitParts(folder / "counts.json", *parts, folder / "null_size.json")
     hits(of, given, HitTables(*(folder / name for name in names)))
 
 
@@ -193,7 +197,8 @@ def run_hits_chunk(folder: Path) -> None:
     from cisweep.scope import ChunkScope
 
     of = ChunkScope(plan=plan_of(folder), model="m", chunk="c000000")
-    given = HitInputs(folder / "counts.json", [folder / "attributions.h5"])
+    attributions, null_size = [folder / "attributions.h5"], folder / "null_size.json"
+    given = HitInputs(folder / "counts.json", attributions, None, null_size)
     hits_chunk(of, given, *(folder / name for name in ("hits.parquet", "hits.npz", "dropped.tsv")))
 
 

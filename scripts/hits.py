@@ -5,5 +5,6 @@ from cisweep.jobs.hits import HitParts, HitTables, hits
 
 names = ("table", "bed", "ranking", "families")
 with Job(snakemake) as job, job.outputs(*names) as out:  # noqa: F821
-    parts = HitParts(job.given("base_counts"), job.inputs("chunks"), job.inputs("counts"))
+    chunks, null_size = job.inputs("chunks"), job.given_or_none("null_size")
+    parts = HitParts(job.given("base_counts"), chunks, job.inputs("counts"), null_size)
     hits(job.of_model, parts, HitTables(*out))

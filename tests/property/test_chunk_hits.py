@@ -1,16 +1,21 @@
 """Hits of chunks, one after the other, are the hits of one scan; spread against a loop."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cisweep.analysis.motifs import null_sample
 from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, background_of, hits_of_chunk
+from cisweep.analysis.motifs.copies import prepare_copies
+from cisweep.analysis.motifs.families import shuffled_columns
 from cisweep.analysis.motifs.fimo import count_tests, scan_tokens
 from cisweep.analysis.motifs.hits import hit_attributions, hit_fits
+from cisweep.analysis.motifs.null_sample import NullSample
 from cisweep.analysis.motifs.pieces import Axis, Joined, Piece, batches, owned_intervals
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.motifs.tracks import Attributed, Laid
@@ -33,14 +38,22 @@ def motif(text: str, name: str) -> Motif:
 
 
 MOTIFS = [motif("ACG", "m1"), motif("TTGCA", "m2"), motif("CCGGAATT", "m3")]
-NULL = [motif("GAC", "m1"), motif("ATTGC", "m2"), motif("GGCCTATA", "m3")]
 BACKGROUND = background_of([0.25] * 4, None)
+OPTIONS = {"background": BACKGROUND, "threshold": 0.05}
+NULL = [copy for m in MOTIFS for copy in shuffled_columns(m, 2, 3)]
 
 
 @pytest.fixture(scope="module")
 def scan():
-    model, null = (prepare_motifs(m, background=BACKGROUND, threshold=0.05) for m in (MOTIFS, NULL))
-    return Scan(MOTIFS, model, null)
+    model = prepare_motifs(MOTIFS, **OPTIONS)
+    return Scan(MOTIFS, model, prepare_copies(MOTIFS, model, 2, 3, OPTIONS))
+
+
+@pytest.fixture(params=[1.0, 0.6])
+def sampled(request, scan, monkeypatch):
+    """The scan with copies in all places, and in drawn cells of 16 bases."""
+    monkeypatch.setattr(null_sample, "CELL_BP", 16)
+    return replace(scan, sample=NullSample(request.param, 7))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +140,10 @@ def by_hand(scan, source, windows: Windows, explained: np.ndarray):
         table["p_value"], table["attribution_t"] = hits["p_value"], hit_attributions(hits, track)
         tables.append(table.assign(cosine_t=cosine, projection_t=projection))
         tests = tests + count_tests(scan.model, tokens)
-        copies = scan_tokens(scan.null, tokens)
+        copies = scan_tokens(prepare_motifs(NULL, **OPTIONS), tokens)
+        cells = copies["start"] // null_sample.CELL_BP
+        drawn = [scan.sample.fraction == 1 or scan.sample.holds(chrom, i) for i in cells.tolist()]
+        copies = copies[np.array(drawn, bool)]
         np.add.at(null, copies["motif_idx"], np.nan_to_num(hit_attributions(copies, track)))
     return pd.concat(tables, ignore_index=True), tests, null
 
@@ -148,10 +164,13 @@ def explained_some(windows: Windows, seed: int) -> np.ndarray:
 
 
 @given(planned(), st.integers(2 * WIDTH, 700), st.integers(9, 700), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_chunks_and_pieces_give_the_hits_of_one_scan(
-    scan, source, windows, chunk_bp, piece_bp, seed
+    sampled, source, windows, chunk_bp, piece_bp, seed
 ):
+    scan = sampled
     explained = explained_some(windows, seed)
     wanted, tests, null = by_hand(scan, source, windows, explained)
     parts = chunked(scan, source, windows, chunk_bp, piece_bp, explained)
@@ -163,8 +182,13 @@ def test_any_chunks_and_pieces_give_the_hits_of_one_scan(
 
 
 @given(planned(), st.integers(2 * WIDTH, 700), st.integers(9, 700), st.integers(0, 5))
-@settings(max_examples=40, deadline=None)
-def test_any_chunks_and_pieces_give_the_same_bytes(scan, source, windows, chunk_bp, piece_bp, seed):
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_chunks_and_pieces_give_the_same_bytes(
+    sampled, source, windows, chunk_bp, piece_bp, seed
+):
+    scan = sampled
     explained = explained_some(windows, seed)
     ((whole, counts),) = chunked(scan, source, windows, 650, 1 << 20, explained)
     parts = chunked(scan, source, windows, chunk_bp, piece_bp, explained)

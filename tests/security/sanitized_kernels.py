@@ -17,7 +17,9 @@ import torch
 from cisweep import kernels
 from cisweep.analysis.attribution.rescale.rules import rectifier, ties
 from cisweep.analysis.attribution.rescale.rules import window_maxima as pooling
-from cisweep.analysis.motifs.fimo import has_avx2, scan_tokens
+from cisweep.analysis.motifs.copies import prepare_copies
+from cisweep.analysis.motifs.fimo import HIT, has_avx2, scan_tokens
+from cisweep.analysis.motifs.hits import hit_fits, resolve_overlaps
 from cisweep.analysis.motifs.markov_background import MarkovBackground
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.seqlets import spans as seqlet_spans
@@ -25,6 +27,7 @@ from cisweep.analysis.seqlets import tfmodisco_seqlets as tfmodisco
 from cisweep.engine.convolution.one_hot import LetterConvolution
 from cisweep.engine.convolution.winograd import WinogradConvolution, vector_floats
 from cisweep.genome import bigwig
+from cisweep.genome.motifs import Motif
 from cisweep.sequence.tokens import mono_shuffle_tokens, shuffle_seeds, shuffle_tokens
 
 CALLED: set[str] = set()
@@ -176,7 +179,8 @@ def windows(s: Shapes) -> None:
 
 
 def scans(s: Shapes) -> None:
-    """fimo_scan, fimo_has_avx2, fimo_distribution, fimo_markov_distribution."""
+    """fimo_scan, fimo_copies, fimo_copies_scratch, fimo_has_avx2, fimo_distribution,
+    fimo_markov_distribution."""
     has_avx2()
     widths = [s.size(1, 40) for _ in range(s.size(1, 5))]
     motifs = {f"m{i}": s.rng.dirichlet([0.5] * 4, size=w).T for i, w in enumerate(widths)}
@@ -185,15 +189,36 @@ def scans(s: Shapes) -> None:
     if background == "chain":
         chain = s.rng.dirichlet([2.0] * 4, size=4)
         given = MarkovBackground(np.full(4, 0.25), chain)
-    model = prepare_motifs(motifs, background=given, bin_size=s.one_of(0.1, 1.0),
-                           threshold=s.one_of(1e-4, 0.05, 1.0))  # fmt: skip
+    options = {"background": given, "bin_size": s.one_of(0.1, 1.0),
+               "threshold": s.one_of(1e-4, 0.05, 1.0),
+               "reverse_complement": s.one_of(True, False)}  # fmt: skip
+    model = prepare_motifs(motifs, **options)
     tokens = s.tokens(s.size(0, 300))
     first = s.size(0, len(tokens))
     own = s.one_of(None, (first, s.size(first, len(tokens))))
     for portable in (False, True):
         scan_tokens(model, tokens, own=own, portable=portable)
+    named = [Motif(name, "", pwm) for name, pwm in motifs.items()]
+    copies = prepare_copies(named, model, s.size(1, 60), 0, options)
+    letters = s.tokens(s.one_of(len(tokens), 8192, 8193))
+    tracks = np.ascontiguousarray(s.rng.normal(size=(s.size(1, 3), len(letters))))
+    for portable in (False, True):
+        copies.sums(letters, s.rng.random(len(letters)) < 0.5, tracks, portable=portable)
     if s.rng.integers(8) == 0:  # more than a stretch of the C code
         scan_tokens(model, s.tokens(20_000 + s.size(0, 31)), portable=s.one_of(True, False))
+
+
+def fits(s: Shapes) -> None:
+    """hit_fits, hit_places."""
+    matrices = [s.numbers(4, s.size(1, 40), dtype=np.float64) for _ in range(s.size(1, 4))]
+    hits = np.zeros(s.size(0, 20), dtype=HIT)
+    hits["motif_idx"] = s.rng.integers(0, len(matrices), len(hits))
+    hits["strand"] = s.rng.choice(["+", "-"], len(hits))
+    hits["start"] = s.rng.integers(-3, 60, len(hits))
+    hit_fits(hits, s.numbers(4, s.size(1, 60), dtype=np.float64), matrices)
+    hits["end"] = hits["start"] + s.rng.integers(1, 40, len(hits))
+    fit = s.numbers(len(hits), dtype=np.float64)
+    resolve_overlaps(hits, fit, [f"m{i}" for i in range(len(matrices))])
 
 
 def blocks(s: Shapes) -> None:
@@ -214,7 +239,8 @@ def address_of(array: np.ndarray) -> int:
     return array.ctypes.data
 
 
-CALLS = (shuffles, letters, winograd, secants, maxima, pools, seqlets, windows, scans, blocks)
+CALLS = (shuffles, letters, winograd, secants, maxima, pools, seqlets, windows, scans, fits,
+         blocks)  # fmt: skip
 
 
 def main(path: str, seed: int, rounds: int) -> None:

@@ -129,6 +129,30 @@ def test_half_a_site_projects_less_than_the_whole_of_it():
     assert resolve_overlaps(hits, projection, ["whole", "half"]).tolist() == [True, False]
 
 
+@pytest.mark.parametrize("width", [1, 2, 3, 7, 8, 11, 31, 32, 33, 64, 70])
+def test_fits_have_the_bits_of_numpy(width):
+    rng = np.random.default_rng(width)
+    shares = [rng.dirichlet([0.5] * 4, size=width).T for _ in range(3)]
+    weights = [centred_information(share) for share in shares]
+    starts = rng.integers(0, 600 - width + 1, 400)
+    strands, which = rng.choice(["+", "-"], 400), rng.integers(0, 3, 400)
+    rows = [(m, s, a, a + width, 1) for m, s, a in zip(which, strands, starts)]
+    track = rng.normal(size=(4, 600))
+    track[2, 20] = np.nan
+    cosine, projection = hit_fits(make_hits(rows), track, weights)
+    centred = track - track.mean(axis=0)
+    spans = centred[:, starts[:, None] + np.arange(width)].transpose(1, 0, 2)
+    flat = np.ascontiguousarray(spans).reshape(400, -1)
+    turned = [
+        m[::-1, ::-1] if s == "-" else m for m, s in zip((weights[i] for i in which), strands)
+    ]
+    dot = (flat * np.array([m.ravel() for m in turned])).sum(axis=1)
+    length = np.array([np.linalg.norm(weights[i]) for i in which])
+    np.testing.assert_array_equal(projection, dot / length)
+    np.testing.assert_array_equal(cosine, dot / (np.sqrt((flat * flat).sum(axis=1)) * length))
+    assert np.isfinite(cosine).sum() > 300 and np.isnan(cosine).any()
+
+
 def test_numbers_of_a_hit_are_the_same_bits_among_any_others():
     rng = np.random.default_rng(3)
     motifs = [Motif("a", "", rng.dirichlet([1.0] * 4, size=w).T) for w in (7, 19)]

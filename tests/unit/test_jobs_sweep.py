@@ -260,6 +260,25 @@ def test_mutants_are_predicted_and_the_strongest_peak_is_drawn(
     assert f"{chrom}:{start + 1:,}-{start + 200:,}" in (tmp_path / "i.svg").read_text()
 
 
+def test_copies_are_looked_for_in_a_share_of_the_explained_bases(
+    small_run, plan, attributions, peaks, tmp_path, monkeypatch
+):
+    of, size = small_run.of_model(plan), tmp_path / "size.json"
+    hits.hits_null_size(of, [peaks], [], size)
+    assert json.loads(size.read_text()) == {"fraction": 1.0, "seed": plan.config.seed}
+    covered = {
+        (chrom, x)
+        for chrom, start, end in (r.split("\t")[:3] for r in peaks.read_text().splitlines())
+        for x in range(int(start), int(end))
+    }
+    # A hundredth of the matches that the run's bases hold of a copy are enough.
+    held = 2 * plan.step_config("hits").threshold * len(covered)
+    monkeypatch.setattr("cisweep.analysis.motifs.null_sample.MATCHES", held / 100)
+    for given in ([[peaks], []], [[], attributions]):
+        hits.hits_null_size(of, *given, size)
+        assert json.loads(size.read_text())["fraction"] == 0.01
+
+
 def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
     small_run, plan, attributions, peaks, tmp_path
 ):

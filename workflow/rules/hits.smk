@@ -26,6 +26,29 @@ rule hits_background:
         "../../scripts/hits_background.py"
 
 
+rule hits_null_size:
+    """Count the explained bases; say in which share of them column-shuffled motifs are scanned."""
+    input:
+        peaks=peaks,
+        chunks=attributions_without_peaks,
+    output:
+        null_size=f"{RESULTS}/{{model}}/chunks/hits/null_size.json",
+    log:
+        f"{RESULTS}/logs/hits_null_size/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/hits_null_size/{{model}}.tsv"
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb(1000),
+        runtime=30,
+    params:
+        root=root_folder,
+        settings=settings("hits"),
+    script:
+        "../../scripts/hits_null_size.py"
+
+
 rule hits_chunk:
     """Scan the intervals whose hits start in one chunk."""
     input:
@@ -34,6 +57,7 @@ rule hits_chunk:
         motifs=motif_file,
         attributions=near_attributions,
         peaks=peaks_without_attributions,
+        null_size=hits_null_size_file,
     output:
         table=update(f"{CHUNKS}/hits/{{chunk}}.parquet"),
         counts=update(f"{CHUNKS}/hits/{{chunk}}.npz"),
@@ -64,6 +88,7 @@ rule hits:
         motifs=motif_file,
         chunks=chunk_paths("hits", "parquet"),
         counts=chunk_paths("hits", "npz"),
+        null_size=hits_null_size_file,
     output:
         table=f"{RESULTS}/{{model}}/hits.parquet",
         bed=f"{RESULTS}/{{model}}/hits.bed",

@@ -13,6 +13,17 @@ def peaks_without_attributions(wildcards):
     return peaks(wildcards) if scanned else []
 
 
+def attributions_without_peaks(wildcards):
+    """Return the attributions of all chunks, if no file of peaks says which windows there are."""
+    return [] if PLAN.is_on("select") else chunk_paths("attribute", "h5")(wildcards)
+
+
+def hits_null_size_file(wildcards):
+    """Return where the copies of motifs are looked for, if there are attributions."""
+    path = f"{RESULTS}/{wildcards.model}/chunks/hits/null_size.json"
+    return [path] if PLAN.is_on("attribute") else []
+
+
 def near_chunk_keys(wildcards):
     """Return the hash of the regions of a chunk and of those beside it."""
     return [

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -13,24 +14,26 @@ from cisweep.analysis.motifs.copies import prepare_copies
 from cisweep.analysis.motifs.families import motif_families
 from cisweep.analysis.motifs.gather import HitGather
 from cisweep.analysis.motifs.hits import HitSums
-from cisweep.analysis.motifs.pieces import owned_intervals
+from cisweep.analysis.motifs.null_sample import NullSample
+from cisweep.analysis.motifs.pieces import Axis, owned_intervals
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.motifs.tracks import Attributed
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import window_tokens, word_counts
 from cisweep.genome.motifs import load_motifs
-from cisweep.genome.regions import drop_n
+from cisweep.genome.regions import drop_n, merge_intervals
 from cisweep.outputs.attributions import AttributionParts
+from cisweep.outputs.h5 import open_rows, read_windows
 from cisweep.outputs.hits import append_bed, chunk_schema, save_counts, schema
 from cisweep.outputs.tables import ParquetWriter, open_parquet, write_dropped, write_product
-from cisweep.parts import read_arrays
+from cisweep.parts import read_arrays, read_json
 from cisweep.plan.chunk_windows import read_peaks
 from cisweep.plan.chunks import chunk_index
 from cisweep.products.hits import FAMILIES, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
 
-ROWS_AT_ONCE = 65536
+ROWS_AT_ONCE = 16384
 """Hits that the gather holds at once, about."""
 N_AT_ONCE = 4096
 """Windows whose N are counted at once."""
@@ -44,11 +47,40 @@ def hits_background(of: RunScope, counts: Path) -> None:
     counts.write_text(json.dumps(found) + "\n")
 
 
+def hits_null_size(
+    of: ModelScope, peaks: Iterable[Path], chunks: Iterable[Path], null_size: Path
+) -> None:
+    """Say in which share of the explained bases the column-shuffled copies are looked for.
+
+    peaks: peaks.bed, whose bases are counted, each once; chunks: the attributions of all chunks,
+    where nothing was selected. Writes the fields of `NullSample` as JSON.
+    """
+    axis, n = Axis(tuple(of.plan.source.lengths)), 0
+    for windows in chain(map(read_peaks, peaks), map(_windows_of, chunks)):
+        begin = axis.begins(windows.chrom)
+        merged = merge_intervals(begin + windows.start, begin + windows.end)
+        n += int((merged[:, 1] - merged[:, 0]).sum())
+    sample = NullSample.of(n, of.plan.step_config("hits").threshold, of.plan.config.seed)
+    print(f"{n} bases: column-shuffled motifs are looked for in a share of {sample.fraction}")
+    null_size.write_text(json.dumps(asdict(sample), sort_keys=True) + "\n")
+
+
+def _windows_of(path: Path) -> Windows:
+    with open_rows(path) as file:
+        return read_windows(file)
+
+
+def _sample(null_size: Path | None) -> NullSample:
+    """Return the sample that `hits_null_size` wrote, all places without it."""
+    return NullSample(**read_json(null_size)) if null_size else NullSample(1.0)
+
+
 @dataclass(frozen=True)
 class HitInputs:
     """What `hits_chunk` reads.
 
-    counts: JSON of `hits_background`. attributions: those of the chunk and of the chunks beside
+    counts: JSON of `hits_background`. null_size: JSON of `hits_null_size`, where there are
+    attributions. attributions: those of the chunk and of the chunks beside
     it, none where nothing is attributed. peaks: peaks.bed, if they are scanned without
     attributions.
     """
@@ -56,6 +88,7 @@ class HitInputs:
     counts: Path
     attributions: Sequence[Path] = ()
     peaks: Path | None = None
+    null_size: Path | None = None
 
 
 def hits_chunk(of: ChunkScope, given: HitInputs, table: Path, counts: Path, dropped: Path) -> None:
@@ -94,7 +127,7 @@ def _scan_of(of: ChunkScope, given: HitInputs) -> Scan:
     model, null = prepare_motifs(motifs, **options), None
     if given.attributions:
         null = prepare_copies(motifs, model, step.null_copies, config.seed, options)
-    return Scan(motifs, model, null)
+    return Scan(motifs, model, null, _sample(given.null_size))
 
 
 def _scanned_windows(
@@ -132,11 +165,13 @@ def _usable(of: ChunkScope, chunk: str) -> tuple[Windows, pd.DataFrame]:
 
 @dataclass(frozen=True)
 class HitParts:
-    """What `hits` joins: JSON of `hits_background`; the hits and the counts of all chunks."""
+    """What `hits` joins: JSON of `hits_background`; the hits and the counts of all chunks; JSON of
+    `hits_null_size`, where there are attributions."""
 
     base_counts: Path
     chunks: Sequence[Path]
     counts: Sequence[Path]
+    null_size: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -188,7 +223,8 @@ def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
     if some:
         print("hits.bed has matches in explained windows alone; steps.hits.bed: all adds the rest")
     print(f"{n} hits of {len(motifs)} motifs, {shown} of which win their place")
-    ranking = gather.ranking(counted.null, motif_families(motifs))
+    share = _sample(given.null_size).fraction
+    ranking = gather.ranking(counted.null, motif_families(motifs), share)
     write_product(ranking.motifs, out.ranking, RANKING)
     write_product(ranking.families, out.families, FAMILIES)
 

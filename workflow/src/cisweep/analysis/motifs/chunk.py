@@ -15,10 +15,12 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from cisweep.analysis.motifs.copies import Copies
 from cisweep.analysis.motifs.families import centred_information
-from cisweep.analysis.motifs.fimo import THREAD_BLOCK, Scanned, match_places, scan_tokens
-from cisweep.analysis.motifs.hits import HitSums, hit_attributions, hit_fits, merge_sums
+from cisweep.analysis.motifs.fimo import scan_tokens
+from cisweep.analysis.motifs.hits import HitSums, Matrices, hit_attributions, hit_fits, merge_sums
 from cisweep.analysis.motifs.markov_background import MarkovBackground
+from cisweep.analysis.motifs.null_sample import NullSample
 from cisweep.analysis.motifs.pieces import PIECE_BP, Axis, Joined, batches
 from cisweep.analysis.motifs.qvalues import count_hits
 from cisweep.analysis.motifs.score_distribution import ScoreModel, background_from_counts
@@ -31,23 +33,22 @@ from cisweep.parts import read_json
 UNIT = 2.0**-24
 """Attributions of hits are put on multiples of this before they are added: such sums are exact in
 float64 (below 2**29), so they do not depend on how the run was chunked."""
-STARTS_AT_ONCE = 1 << 17
-"""Starts at which copies are looked for at once: of fifty copies of a thousand motifs more than a
-million match."""
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What is scanned with: motifs, and they and their column-shuffled copies made ready."""
+    """What is scanned with: motifs, and they and their column-shuffled copies made ready; sample:
+    where the copies are looked for."""
 
     motifs: Sequence[Motif]
     model: ScoreModel
-    null: Scanned | None
+    null: Copies | None
+    sample: NullSample = NullSample(1.0)
 
     @cached_property
-    def matrices(self) -> list[np.ndarray]:
+    def matrices(self) -> Matrices:
         """`centred_information` of each motif."""
-        return [centred_information(m.pwm) for m in self.motifs]
+        return Matrices.of([centred_information(m.pwm) for m in self.motifs])
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class ChunkCounts:
         return cls(
             np.zeros(len(scan.model.p_value), dtype=np.int64),
             np.zeros(len(scan.motifs), dtype=np.int64),
-            {t: HitSums.zeros(len(scan.null.widths) if scan.null else 0) for t in targets},
+            {t: HitSums.zeros(len(scan.null) if scan.null else 0) for t in targets},
         )
 
     def plus(self, other: Self) -> Self:
@@ -134,7 +135,10 @@ def hits_of_chunk(
             laid = Laid(along, joined if parts == pieces else Joined.read(parts, axis, source))
             values = _values_of_hits(scan, joined, hits, laid)
             if scan.null:
-                _add_copies(scan.null, laid, counts.null, n_threads)
+                drawn = scan.sample.within(parts, scan.model.overlap_bp)
+                if drawn != parts:
+                    laid = Laid(along, Joined.read(drawn, axis, source))
+                _add_copies(scan.null, laid, counts.null)
         yield _table(joined, hits, values)
 
 
@@ -161,41 +165,15 @@ def _values_of_hits(
     return columns
 
 
-def _add_copies(null: Scanned, laid: Laid, sums: dict[str, HitSums], n_threads: int) -> None:
+def _add_copies(copies: Copies, laid: Laid, sums: dict[str, HitSums]) -> None:
     """Add the attributions of the copies' matches, which are looked for where there are any."""
     joined = laid.joined
-    tracks = {target: laid.projected(target) for target in sums}
-    step = STARTS_AT_ONCE if n_threads == 1 else n_threads * THREAD_BLOCK
-    for first in range(0, len(joined.tokens), step):
-        last = min(first + step, len(joined.tokens))
-        copy, start = match_places(null, joined.tokens, first, last, n_threads)
-        own = start < joined.own_ends[joined.piece_of(start)]
-        copy, start = copy[own], start[own]
-        by_width = {int(w): np.flatnonzero(null.widths[copy] == w) for w in np.unique(null.widths)}
-        values = np.empty(len(copy))
-        for target, track in tracks.items():
-            for width, sums_of_spans in _sums_by_width(track, first, last, max(by_width)):
-                if width in by_width:
-                    rows = by_width[width]
-                    values[rows] = sums_of_spans[start[rows] - first]
-            sums[target].add(copy, np.rint(values / UNIT) * UNIT)
-
-
-def _sums_by_width(
-    track: np.ndarray, first: int, last: int, longest: int
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield width and (last - first,) sums of the spans of that width from each start on.
-
-    Base is added to base, so that a sum does not depend on `first`.
-    """
-    n = last - first
-    reached = np.full(n + longest, np.nan)
-    part = track[first : last + longest]
-    reached[: len(part)] = part
-    running = np.zeros(n)
-    for width in range(1, longest + 1):
-        running += reached[width - 1 : width - 1 + n]
-        yield width, running
+    if not len(joined.tokens):
+        return
+    tracks = np.stack([laid.projected(target) for target in sums])
+    for target, found in zip(sums, copies.sums(joined.tokens, joined.is_own, tracks)):
+        sums[target].count += found.count
+        sums[target].total += found.total
 
 
 def _table(joined: Joined, hits: np.ndarray, values: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -1,9 +1,10 @@
-"""Column-shuffled copies of many motifs, made ready for scanning without scoring each anew.
+"""Column-shuffled copies of many motifs, and sums of attributions over their matches. Torch-free.
 
 The score of a copy has the distribution of its motif's where bases are independent, so that the
-copies share its limit; their tables are its columns in another order. Torch-free.
+copies share its limit; their losses are its columns in another order.
 """
 
+import ctypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,30 +12,81 @@ from typing import Any
 import numpy as np
 
 from cisweep.analysis.motifs.families import column_orders, shuffled_columns
+from cisweep.analysis.motifs.hits import HitSums
 from cisweep.analysis.motifs.markov_background import MarkovBackground
-from cisweep.analysis.motifs.score_distribution import (
-    BYTE_LIMIT,
-    ScanTables,
-    ScoreModel,
-    prepare_motifs,
-)
+from cisweep.analysis.motifs.score_distribution import ScoreModel, prepare_motifs
 from cisweep.genome.motifs import Motif
+from cisweep.kernels import array, kernel
 
 MOTIFS_AT_ONCE = 16
 """Motifs whose copies are scored at once under a chain: their p-values are most of the memory."""
 
+_scratch = kernel("fimo_copies_scratch", ctypes.c_int64, [ctypes.c_int64] * 2)
+_sums = kernel(
+    "fimo_copies",
+    None,
+    [
+        array(np.uint8, 1),
+        ctypes.c_int64,
+        array(np.uint8, 1),
+        array(np.float64, 2),
+        *[ctypes.c_int64] * 3,
+        ctypes.c_int,
+        array(np.int32, 1),
+        array(np.int64, 1),
+        array(np.int32, 2),
+        array(np.int32, 1),
+        array(np.int16, 1),
+        ctypes.c_int64,
+        array(np.uint64, 1),
+        ctypes.c_int,
+        array(np.int64, 2),
+        array(np.float64, 2),
+    ],
+)
+
 
 @dataclass(frozen=True)
 class Copies:
-    """What a scan for copies reads (`fimo.match_places`), copies of one motif side by side.
+    """`n` copies of each of M motifs, copies of one motif side by side.
 
-    widths: (C,) int64.
+    widths: (M,) int32; column: (M,) int64, a motif's first row in loss, (columns, 4) int32; limit:
+    (M * n,) int32, the largest loss of a match, -1 where there can be none; order: the columns of
+    each copy, int16, one copy behind the other.
     """
 
+    n: int
+    both_strands: bool
     widths: np.ndarray
-    threshold: float
-    n_strands: int
-    tables: ScanTables
+    column: np.ndarray
+    loss: np.ndarray
+    limit: np.ndarray
+    order: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.limit)
+
+    def sums(
+        self, tokens: np.ndarray, own: np.ndarray, tracks: np.ndarray, *, portable: bool = False
+    ) -> list[HitSums]:
+        """Return, of each track, number and summed values of the copies' matches.
+
+        tokens: (L,) uint8; own: (L,) bool, the starts that count; tracks: (T, L) float64. A match
+        whose bases have not all a finite value is left out. Values are put on multiples of 2**-24
+        before they are added: such sums are exact in float64 (below 2**29), so they do not depend
+        on how the run was chunked. The matches are those of a scan of each copy by itself
+        (`fimo.scan_tokens`); portable: as there.
+        """
+        length, longest = len(tokens), int(self.widths.max())
+        count = np.zeros((len(tracks), len(self)), np.int64)
+        total = np.zeros(count.shape)
+        _sums(
+            tokens, length, own.view(np.uint8), tracks, len(tracks), len(self.widths), self.n,
+            int(self.both_strands), self.widths, self.column, self.loss, self.limit, self.order,
+            longest, np.empty(_scratch(length, longest) // 8 + 1, np.uint64), int(portable),
+            count, total,
+        )  # fmt: skip
+        return [HitSums(*parts) for parts in zip(count, total)]
 
 
 def prepare_copies(
@@ -44,53 +96,30 @@ def prepare_copies(
 
     model: `prepare_motifs(motifs, **options)`.
     """
+    tables, strands = model.tables, model.n_strands
+    limit = np.repeat(tables.limit[::strands], n)
     if isinstance(options["background"], MarkovBackground):
-        parts = []
-        for first in range(0, len(motifs), MOTIFS_AT_ONCE):
-            group = motifs[first : first + MOTIFS_AT_ONCE]
-            copies = [copy for m in group for copy in shuffled_columns(m, n, seed)]
-            parts.append(prepare_motifs(copies, **options).tables)
-    else:
-        parts = [_tables(model, i, column_orders(m, n, seed)) for i, m in enumerate(motifs)]
-    widths = np.repeat(model.widths, n)
-    return Copies(widths, model.threshold, model.n_strands, _joined(parts))
-
-
-def _tables(model: ScoreModel, i: int, orders: np.ndarray) -> ScanTables:
-    """Return the tables of motif i with its columns in each of the orders (n, width)."""
-    first, width = i * model.n_strands, orders.shape[1]
-    begin, limit = int(model.tables.column[first]), int(model.tables.limit[first])
-    strands = [model.tables.loss[begin : begin + width][orders]]  # (n, width, 4)
-    if model.both_strands:
-        strands.append(strands[0][:, ::-1, ::-1])
-    loss = np.stack(strands, axis=1).reshape(-1, width, 4)
-    divisor, n_blocks = max(limit, 0) // BYTE_LIMIT + 1, (width + 1) // 2
-    two = np.zeros((len(loss), 2 * n_blocks, 4), dtype=np.int32)
-    two[:, :width] = loss
-    two = two.reshape(-1, 2, 4)
-    total = (two[:, 1, :, None] + two[:, 0, None, :]).reshape(-1, 16)
-    same = np.ones(len(loss), dtype=np.int64)
-    return ScanTables(
-        width=(width * same).astype(np.int32),
-        limit=(limit * same).astype(np.int32),
-        column=width * np.arange(len(loss)),
-        loss=loss.reshape(-1, 4),
-        limit8=(max(limit, 0) // divisor * same).astype(np.uint8),
-        block=n_blocks * np.arange(len(loss)),
-        pairs=np.minimum(total // divisor, 255).astype(np.uint8),
+        limit = _limits_under_a_chain(motifs, n, seed, options)
+    orders = [column_orders(m, n, seed).ravel() for m in motifs]
+    return Copies(
+        n=n,
+        both_strands=model.both_strands,
+        widths=model.widths.astype(np.int32),
+        column=np.ascontiguousarray(tables.column[::strands]),
+        loss=tables.loss,
+        limit=limit,
+        order=np.concatenate(orders).astype(np.int16),
     )
 
 
-def _joined(parts: Sequence[ScanTables]) -> ScanTables:
-    """Return the tables of all parts, one behind the other."""
-    columns = np.cumsum([0, *(len(p.loss) for p in parts)])
-    blocks = np.cumsum([0, *(len(p.pairs) for p in parts)])
-    return ScanTables(
-        width=np.concatenate([p.width for p in parts]),
-        limit=np.concatenate([p.limit for p in parts]),
-        column=np.concatenate([p.column + begin for p, begin in zip(parts, columns)]),
-        loss=np.ascontiguousarray(np.concatenate([p.loss for p in parts])),
-        limit8=np.concatenate([p.limit8 for p in parts]),
-        block=np.concatenate([p.block + begin for p, begin in zip(parts, blocks)]),
-        pairs=np.concatenate([p.pairs for p in parts]),
-    )
+def _limits_under_a_chain(
+    motifs: Sequence[Motif], n: int, seed: int, options: Mapping[str, Any]
+) -> np.ndarray:
+    """Return the limit of each copy: which columns are neighbours makes a difference there."""
+    found = []
+    for first in range(0, len(motifs), MOTIFS_AT_ONCE):
+        group = motifs[first : first + MOTIFS_AT_ONCE]
+        copies = [copy for m in group for copy in shuffled_columns(m, n, seed)]
+        model = prepare_motifs(copies, **options)
+        found.append(model.tables.limit[:: model.n_strands])
+    return np.concatenate(found)

@@ -4,13 +4,12 @@ import ctypes
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from cisweep.analysis.motifs.markov_background import MarkovBackground
 from cisweep.analysis.motifs.score_distribution import (
-    ScanTables,
     ScoreModel,
     background_from_counts,
     prepare_motifs,
@@ -92,41 +91,8 @@ def scan_tokens(
     return _hits(model, entry[order], start[order], loss[order], offset)
 
 
-class Scanned(Protocol):
-    """What a scan reads of motifs made ready: `ScoreModel`, and `copies.Copies`."""
-
-    @property
-    def tables(self) -> ScanTables:
-        """The tables of the kernel."""
-        ...
-
-    @property
-    def threshold(self) -> float:
-        """A match has a p-value below it."""
-        ...
-
-    @property
-    def widths(self) -> np.ndarray:
-        """(M,) int64."""
-        ...
-
-    @property
-    def n_strands(self) -> int:
-        """How many strands are scanned."""
-        ...
-
-
-def match_places(
-    model: Scanned, tokens: np.ndarray, first: int, last: int, n_threads: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return motif_idx and start, (N,) int64 each and in no order, of matches in tokens (L,) uint8
-    that start in [first, last): those of `scan_tokens`, without what it says of each."""
-    entry, start, _ = _scan_range(model, tokens, first, last, n_threads, portable=False)
-    return entry // model.n_strands, start
-
-
 def _scan_range(
-    model: Scanned, tokens: np.ndarray, first: int, last: int, n_threads: int, portable: bool
+    model: ScoreModel, tokens: np.ndarray, first: int, last: int, n_threads: int, portable: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return entry, start and loss of the matches that start in [first, last)."""
     bounds = [(a, min(a + THREAD_BLOCK, last)) for a in range(first, last, THREAD_BLOCK)]
@@ -141,7 +107,7 @@ def _scan_range(
 
 
 def _scan_block(
-    model: Scanned, tokens: np.ndarray, first: int, last: int, portable: bool
+    model: ScoreModel, tokens: np.ndarray, first: int, last: int, portable: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return entry, start and loss of the hits that start in [first, last)."""
     t = model.tables

@@ -112,12 +112,15 @@ class HitGather:
             effect=effect[which, every],
         )
 
-    def ranking(self, null: dict[str, HitSums], families: np.ndarray) -> Ranking:
-        """Return what drives each target; null: target -> sums of the motifs' copies."""
+    def ranking(
+        self, null: dict[str, HitSums], families: np.ndarray, null_share: float = 1.0
+    ) -> Ranking:
+        """Return what drives each target; null: target -> sums of the motifs' copies, in a share of
+        the places (`null_sample.NullSample`)."""
         return Ranking.joined(
             rank_motifs(
                 self.motifs,
-                TargetSums(self.sums[t], self.places[t], null[t]),
+                TargetSums(self.sums[t], self.places[t], null[t], null_share),
                 families,
                 target=t,
             )

@@ -1,9 +1,32 @@
 """What hits carry: attributions, how well the matrix fits them, overlaps resolved."""
 
+import ctypes
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from cisweep.kernels import array, kernel
+
+_fits = kernel(
+    "hit_fits",
+    None,
+    [
+        ctypes.c_int64,
+        array(np.int64, 1),
+        array(np.int32, 1),
+        array(np.uint8, 1),
+        array(np.float64, 2),
+        ctypes.c_int64,
+        *[array(np.int64, 1)] * 2,
+        *[array(np.float64, 1)] * 6,
+    ],
+)
+_places = kernel(
+    "hit_places",
+    None,
+    [ctypes.c_int64, *[array(np.int64, 1)] * 3, *[array(np.uint8, 1)] * 2],
+)
 
 
 def hit_attributions(hits: np.ndarray, attribution: np.ndarray, offset: int = 0) -> np.ndarray:
@@ -66,15 +89,46 @@ def merge_sums(parts: Iterable[HitSums]) -> HitSums:
     return merged if merged is not None else HitSums.zeros(0)
 
 
+@dataclass(frozen=True)
+class Matrices:
+    """What `hit_fits` reads of motifs' matrices, made ready once.
+
+    width, begin: (M,) int64, the columns of each matrix and where it begins in plus; plus, minus:
+    all matrices, row by row, as they read on each strand; norm: (M,) float64.
+    """
+
+    width: np.ndarray
+    begin: np.ndarray
+    plus: np.ndarray
+    minus: np.ndarray
+    norm: np.ndarray
+
+    @classmethod
+    def of(cls, matrices: Sequence[np.ndarray]) -> "Matrices":
+        """Return the (4, width) float64 matrices of all motifs, made ready."""
+        width = np.array([m.shape[1] for m in matrices], dtype=np.int64)
+        none = [np.empty(0)]
+        return cls(
+            width=width,
+            begin=np.concatenate([[0], np.cumsum(4 * width)])[:-1].astype(np.int64),
+            plus=np.concatenate([np.ravel(m) for m in matrices] or none),
+            minus=np.concatenate([m[::-1, ::-1].ravel() for m in matrices] or none),
+            norm=np.array([np.linalg.norm(m) for m in matrices], dtype=np.float64),
+        )
+
+
 def hit_fits(
-    hits: np.ndarray, hypothetical: np.ndarray, matrices: Sequence[np.ndarray], offset: int = 0
+    hits: np.ndarray,
+    hypothetical: np.ndarray,
+    matrices: Sequence[np.ndarray] | Matrices,
+    offset: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return how the hits' matrices fit hypothetical attributions: cosines and projections.
 
     Parameters: `hits` with motif_idx, strand, start, end; `hypothetical` (4, L) of one target in
     + orientation, whose first position has coordinate `offset`; `matrices`, each motif's
-    `families.centred_information`, (4, width). The attributions are centred over the four bases,
-    the matrix is flipped on both axes for - hits.
+    `families.centred_information`, (4, width), or all made ready. The attributions
+    are centred over the four bases, the matrix is flipped on both axes for - hits.
     Both results are (N,) float64. The cosine is that of the span's attributions and the matrix. The
     projection is their product over the matrix's length, in the target's unit: what of the
     attributions has the matrix's shape. It is large only where the model reads the span and reads
@@ -83,25 +137,15 @@ def hit_fits(
     attributions are all equal. A hit's numbers are the same to the last bit among any other hits.
     """
     track = np.asarray(hypothetical, dtype=np.float64)
-    track = track - track.mean(axis=0)
-    start = hits["start"] - offset
-    inside = (start >= 0) & (hits["end"] - offset <= track.shape[1])
-    cosine, projection = np.full(len(hits), np.nan), np.full(len(hits), np.nan)
-    order = np.argsort(hits["motif_idx"], kind="stable")
-    bounds = np.searchsorted(hits["motif_idx"][order], np.arange(len(matrices) + 1))
-    for m in np.unique(hits["motif_idx"]).tolist():
-        rows = order[bounds[m] : bounds[m + 1]]
-        rows = rows[inside[rows]]
-        matrix = matrices[m]
-        spans = track[:, start[rows, None] + np.arange(matrix.shape[1])]
-        # One row per hit: its sum runs in the same order however many hits there are.
-        flat = np.ascontiguousarray(spans.transpose(1, 0, 2)).reshape(len(rows), matrix.size)
-        minus = (hits["strand"][rows] == "-")[:, None]
-        dot = (flat * np.where(minus, matrix[::-1, ::-1].ravel(), matrix.ravel())).sum(axis=1)
-        length = np.linalg.norm(matrix)
-        norm = np.sqrt((flat * flat).sum(axis=1)) * length
-        cosine[rows] = np.divide(dot, norm, out=np.full(len(rows), np.nan), where=norm > 0)
-        projection[rows] = dot / length if length > 0 else np.nan
+    track = np.ascontiguousarray(track - track.mean(axis=0))
+    ready = matrices if isinstance(matrices, Matrices) else Matrices.of(matrices)
+    cosine, projection = np.empty(len(hits)), np.empty(len(hits))
+    _fits(
+        len(hits), (hits["start"] - offset).astype(np.int64), hits["motif_idx"].astype(np.int32),
+        (hits["strand"] == "-").view(np.uint8), track, track.shape[1], ready.begin, ready.width,
+        ready.plus, ready.minus, ready.norm, np.empty(4 * int(ready.width.max(initial=0))),
+        cosine, projection,
+    )  # fmt: skip
     return cosine, projection
 
 
@@ -130,18 +174,11 @@ def resolve_overlaps(
          -score, sequence)
     )  # fmt: skip
     keep = np.zeros(len(hits), dtype=bool)
+    starts, ends = (hits[side].astype(np.int64) for side in ("start", "end"))
     bounds = np.flatnonzero(np.diff(sequence[order], prepend=-1, append=-1))
     for a, b in zip(bounds[:-1], bounds[1:]):
-        _take(hits, order[a:b], keep)
+        rows = order[a:b]
+        low = starts[rows].min()
+        taken = np.zeros(ends[rows].max() - low, np.uint8)
+        _places(len(rows), rows, starts - low, ends - low, taken, keep.view(np.uint8))
     return keep
-
-
-def _take(hits: np.ndarray, rows: np.ndarray, keep: np.ndarray) -> None:
-    """Mark in `keep` the hits of one sequence, best first, that meet no span taken before."""
-    low = int(hits["start"][rows].min())
-    taken = bytearray(int(hits["end"][rows].max()) - low)
-    starts, ends = (hits["start"][rows] - low).tolist(), (hits["end"][rows] - low).tolist()
-    for row, start, end in zip(rows.tolist(), starts, ends):
-        if taken.find(1, start, end) < 0:
-            taken[start:end] = b"\x01" * (end - start)
-            keep[row] = True

@@ -111,6 +111,14 @@ class Joined:
         return self.at + self._columns[1] - self.low
 
     @property
+    def is_own(self) -> np.ndarray:
+        """(L,) bool: is a token among its piece's own starts."""
+        own = np.zeros(len(self.tokens), bool)
+        for begin, end in zip(self.at.tolist(), self.own_ends.tolist()):
+            own[begin:end] = True
+        return own
+
+    @property
     def places(self) -> np.ndarray:
         """(L,) int64, the place of each token on the axis; that of an N between is the next one."""
         piece = np.repeat(np.arange(len(self.pieces)), self.n_bp + 1)

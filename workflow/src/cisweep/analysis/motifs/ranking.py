@@ -58,11 +58,13 @@ class Ranking:
 @dataclass(frozen=True)
 class TargetSums:
     """A target's sums over hits: `hits`, those of each motif (M); `places`, of the hits that win
-    their place (M); `null`, those of n column-shuffled copies each, motif by motif (M * n)."""
+    their place (M); `null`, those of n column-shuffled copies each, motif by motif (M * n), in the
+    share `null_share` of the places."""
 
     hits: HitSums
     places: HitSums
     null: HitSums
+    null_share: float = 1.0
 
 
 def rank_motifs(
@@ -85,7 +87,9 @@ def rank_motifs(
     `min_hits` hits of the null's mean shrink. z is its normal quantile, (r + 1/2) / (N + 1),
     q_value that of Benjamini & Hochberg over the motifs. Copies keep a motif's bases and lose its
     word; pooled, since single motifs would need thousands of copies; ranked, since the means of
-    copies have tails far beyond a normal's or t's (a copy may hold another motif's word).
+    copies have tails far beyond a normal's or t's (a copy may hold another motif's word). Copies
+    that were looked for in a share of the places are shrunken by min_hits times that share; theirs
+    are means of fewer hits, which spread more, so that p is at most too large.
     lowers_p_value and lowers_q_value are the same of the other side: hits that lower the target.
 
     All matches of a motif count for its p, also those inside the sites of another family. So a
@@ -96,7 +100,7 @@ def rank_motifs(
     above chance a false one is as likely as a false motif.
     """
     _check_lengths(motifs, sums, families)
-    copies = _Copies.of(sums.null, min_hits)
+    copies = _Copies.of(sums.null, min_hits, sums.null_share)
     p_value, z = copies.above(sums.hits)
     lowers_p_value = copies.below(sums.hits)
     table = pd.DataFrame(
@@ -135,23 +139,29 @@ def rank_motifs(
 def _families(table: pd.DataFrame, target: str, copies: "_Copies") -> pd.DataFrame:
     """Return one row a family, the first one first; table: the motifs, the first member first."""
     rows = []
-    for idx, mine in table.groupby("family_idx", sort=False):
-        n, explained = int(mine["n_places"].sum()), float(mine["explained"].sum())
-        shown = mine[mine["judged"]] if mine["judged"].any() else mine
-        names = list(dict.fromkeys(shown["name"]))
+    # Arrays, since a table of its own for each of hundreds of families takes seconds.
+    part = {name: table[name].to_numpy() for name in table}
+    family, known = pd.factorize(table["family_idx"])
+    order = np.argsort(family, kind="stable")
+    bounds = np.searchsorted(family[order], np.arange(len(known) + 1))
+    for idx, begin, end in zip(known, bounds, bounds[1:]):
+        mine = order[begin:end]
+        n, explained = int(part["n_places"][mine].sum()), float(part["explained"][mine].sum())
+        judged = mine[part["judged"][mine]]
+        names = list(dict.fromkeys(part["name"][judged if len(judged) else mine]))
         rows.append(
             {
                 "family_idx": idx,
                 "target": target,
                 "family": names[0],
-                "motif": mine["motif"].iloc[0],
+                "motif": part["motif"][mine[0]],
                 "members": ";".join(names),
                 "n_motifs": len(mine),
                 "n_places": n,
                 "explained": explained,
                 "mean": explained / n if n else np.nan,
-                "q_value": mine["q_value"].min(),
-                "lowers_q_value": mine["lowers_q_value"].min(),
+                "q_value": np.fmin.reduce(part["q_value"][mine]),
+                "lowers_q_value": np.fmin.reduce(part["lowers_q_value"][mine]),
             }
         )
     columns = ["family_idx", "target", "family", "motif", "members", "n_motifs", "n_places",
@@ -204,15 +214,17 @@ class _Copies:
     min_hits: int
 
     @classmethod
-    def of(cls, null: HitSums, min_hits: int) -> "_Copies":
+    def of(cls, null: HitSums, min_hits: int, share: float) -> "_Copies":
         known = null.count >= min_hits
         centre = null.total[known].sum() / max(int(null.count[known].sum()), 1)
         none = cls(np.empty(0), float(centre), min_hits)
-        return replace(none, means=np.sort(none.shrunken(null)[known]))
+        return replace(none, means=np.sort(none.shrunken(null, share)[known]))
 
-    def shrunken(self, of: HitSums) -> np.ndarray:
-        # A mean of few hits is large by chance more often than one of many.
-        return (of.total - of.count * self.centre) / (of.count + self.min_hits)
+    def shrunken(self, of: HitSums, share: float = 1.0) -> np.ndarray:
+        # A mean of few hits is large by chance more often than one of many. Copies are shrunken as
+        # those are that they are compared with, by the hits that they have in all places: else
+        # motifs, with all of their hits, would lie further out than copies that are as strong.
+        return (of.total - of.count * self.centre) / (of.count + self.min_hits * share)
 
     def _judged(self, of: HitSums) -> np.ndarray:
         return (of.count >= self.min_hits) & (len(self.means) > 0)

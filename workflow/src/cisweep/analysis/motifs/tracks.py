@@ -56,11 +56,15 @@ class Laid:
 
     along: Along
     joined: Joined
-    _nearest: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=dict)
+    _runs: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    _projected: dict[str, np.ndarray] = field(default_factory=dict)
 
     def projected(self, target: str) -> np.ndarray:
         """Return (L,) float64."""
-        return self._laid(lambda rows: self.along.of.projected(target, rows))
+        if target not in self._projected:
+            read = self.along.of.projected
+            self._projected[target] = self._laid(lambda rows: read(target, rows))
+        return self._projected[target]
 
     def hypothetical(self, target: str) -> np.ndarray | None:
         """Return (4, L) float64; None where they are not stored."""
@@ -69,27 +73,29 @@ class Laid:
 
     def _laid(self, read: Callable[[slice], np.ndarray]) -> np.ndarray:
         shape = read(slice(0, 0)).shape[1:]
-        if shape[-1] not in self._nearest:
-            self._nearest[shape[-1]] = self._find(shape[-1])
-        at, row, column = self._nearest[shape[-1]]
+        if shape[-1] not in self._runs:
+            self._runs[shape[-1]] = self._find(shape[-1])
         out = np.full((*shape[:-1], len(self.joined.tokens)), np.nan)
-        low, high = int(row.min(initial=0)), int(row.max(initial=-1)) + 1
-        for first in range(low, high, ROWS_AT_ONCE):
-            a, b = np.searchsorted(row, [first, first + ROWS_AT_ONCE])
-            if a < b:
-                values = read(slice(int(row[a]), int(row[b - 1]) + 1))
-                found = values[row[a:b] - row[a], ..., column[a:b]]
-                out[..., at[a:b]] = np.moveaxis(found, 0, -1)
+        first, values = 0, None
+        for row, begin, end, column in self._runs[shape[-1]]:
+            if values is None or row >= first + len(values):
+                first, values = row, read(slice(row, row + ROWS_AT_ONCE))
+            out[..., begin:end] = values[row - first, ..., column : column + end - begin]
         return out
 
-    def _find(self, kept: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the tokens that have a value, its window (ascending) and its base there."""
+    def _find(self, kept: int) -> list[tuple[int, int, int, int]]:
+        """Return the runs of tokens that have values of one window, windows ascending: the window,
+        the run's begin and end among the tokens, and the window's base where it begins."""
         centre = self.along.start + self.along.of.width // 2
         row, column = nearest_windows(self.joined.places, centre, kept)
         row[self.joined.at + self.joined.n_bp] = -1  # the N between two pieces
-        at = np.flatnonzero(row >= 0)
-        at = at[np.argsort(row[at], kind="stable")]
-        return at, row[at], column[at]
+        change = (np.diff(row, prepend=-1) != 0) | (np.diff(column, prepend=0) != 1)
+        begin = np.flatnonzero(change)
+        end = np.append(begin[1:], len(row))[row[begin] >= 0]
+        begin = begin[row[begin] >= 0]
+        order = np.argsort(row[begin], kind="stable")
+        runs = (row[begin], begin, end, column[begin])
+        return list(zip(*(part[order].tolist() for part in runs)))
 
 
 def nearest_windows(
