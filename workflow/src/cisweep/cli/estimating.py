@@ -4,7 +4,9 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 
 from snakemake.common.configfile import load_configfile
@@ -140,7 +142,9 @@ def estimate(config: Path) -> Iterator[str]:
     own += jobs.n_on_device * heavy + (jobs.n - jobs.n_on_device) * light
     on_gpu, longest, shares = 0.0, 0.0, {}
     for name in plan.models:
-        speed = calibrated(plan, name)
+        # What the jobs say of their progress is not asked for here.
+        with redirect_stderr(StringIO()):
+            speed = calibrated(plan, name)
         found = work(plan, name, speed)
         yield from _told(plan, name, speed, found)
         shares[name] = found.n_selected / max(n_regions(plan, name), 1)

@@ -61,7 +61,7 @@ def attributed_bytes(window_bp: int, targets: int, config, is_genome: bool) -> f
     kept = min(config.save_bp, window_bp) if config.hypothetical else 0
     # Values and their standard deviation; four float16.
     one = targets * (2 * VALUE * window_bp + 4 * 1.8 * kept) + window_bp / 3 + TEXTS
-    export = targets * kept * 9 if config.export and kept else 0
+    export = targets * kept * 12 if config.export and kept else 0
     return 2 * one + export + VALUE * window_bp * targets * is_genome * config.tracks
 
 
