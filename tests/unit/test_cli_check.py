@@ -1,4 +1,4 @@
-"""cisweep check and estimate: what they tell of a run, and all that is wrong with it."""
+"""cisweep check: what it tells of a run, and all that is wrong with it."""
 
 from pathlib import Path
 
@@ -7,9 +7,8 @@ import yaml
 
 from cisweep.cli import checking
 from cisweep.cli import main as command
-from cisweep.cli.checking import check, estimate
+from cisweep.cli.checking import check
 from cisweep.cli.main import main
-from cisweep.errors import ConfigError
 
 
 @pytest.fixture
@@ -70,28 +69,3 @@ def test_after_a_check_the_jobs_are_counted(config, monkeypatch, capsys):
     monkeypatch.setattr("cisweep.cli.checking.check", lambda path: checking.Checked(["fine"]))
     assert main(["check", str(written(config))]) == 0
     assert "--dry-run" in called[0] and capsys.readouterr().out == "fine\n"
-
-
-def test_an_estimate_needs_no_model(config, capsys):
-    config["models"] = {"m": config["models"]["m"]}
-    assert main(["estimate", str(written(config))]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    # Predicted once on each strand: 3 windows of 200 bp, twice, at a million bases a second.
-    assert lines[1] == (
-        "model m: 3 windows of 200 bp in 1 chunk(s), each 2 times through the network at most: "
-        "about 0 s of one core for a small network (a guess; cisweep check tries it)"
-    )
-    with pytest.raises(ConfigError, match="chunk_bp"):
-        estimate(written(config | {"chunk_bp": 200}))
-
-
-@pytest.mark.parametrize(
-    ("n", "text"), [(5, "5 bytes"), (20e6, "20 MB"), (3.2e9, "3 GB"), (2.5e12, "2.5 TB")]
-)
-def test_sizes(n, text):
-    assert checking._size(n) == text
-
-
-def test_too_little_disk_is_said(config, monkeypatch):
-    monkeypatch.setattr(checking.shutil, "disk_usage", lambda path: type("U", (), {"free": 1e6}))
-    assert ": too little" in next(line for line in estimate(written(config)) if "disk" in line)

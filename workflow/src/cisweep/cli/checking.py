@@ -1,7 +1,6 @@
-"""`cisweep check` and `cisweep estimate`: is the config right, and how much is there to do?"""
+"""`cisweep check`: is the config right, and what do the models do with real windows?"""
 
 import resource
-import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +19,10 @@ from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import read_model_config
-from cisweep.plan.workload import BASES_A_SECOND, passes
+from cisweep.plan.workload import passes
 
 TRIED = 16
 """Windows that each model is tried with."""
-
-
-_SMALL_BYTES = 20e6
-"""Tables, tracks, figures, logs and the page of a small run."""
 
 
 @dataclass
@@ -72,28 +67,8 @@ def check(config: Path) -> Checked:
         else:
             found.lines += _told(plan, name, model, tried)
     if plan is not None:
-        found.lines += [_disk(plan), *notices(plan)]
+        found.lines += notices(plan)
     return found
-
-
-def estimate(config: Path) -> list[str]:
-    """Return how much a run has to do, as guessed from config, .fai and BED alone.
-
-    Raises a CisweepError with every fault of the config and its files.
-    """
-    data = load_configfile(str(config))
-    lines = make_inputs(data, workflow_folder())
-    plan = checked_plan(data, workflow_folder(), [config])
-    for name, model in plan.models.items():
-        n = n_regions(plan, name)
-        ways = passes(plan, name, n)
-        seconds = n * model.window_bp * ways / BASES_A_SECOND
-        lines.append(
-            f"model {name}: {n:,} windows of {model.window_bp:,} bp in {len(plan.chunks(name))} "
-            f"chunk(s), each {ways:,.3g} times through the network at most: about "
-            f"{duration(seconds)} of one core for a small network (a guess; cisweep check tries it)"
-        )
-    return [*lines, _disk(plan), *notices(plan)]
 
 
 def _readable(data: dict) -> dict[str, ModelConfig]:
@@ -161,38 +136,3 @@ def _told(plan: Plan | None, name: str, model: ModelConfig, tried: _Tried | None
     if tried.device != plan.config.device:
         lines.append(f"  device is {plan.config.device}, and no GPU is seen here: tried on the CPU")
     return lines
-
-
-def _disk(plan: Plan) -> str:
-    """Return how much disk the run takes, about, and how much is free."""
-    need = sum(_bytes(plan, name) for name in plan.models)
-    folder = Path(plan.results)
-    while not folder.is_dir():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    warn = ": too little" if need > free else ""
-    return f"disk: at most about {_size(need)} for {plan.results}; {_size(free)} are free{warn}"
-
-
-def _bytes(plan: Plan, name: str) -> float:
-    """Return the bytes of a model's predictions and attributions, twice as the chunks stay, and
-    those of what is small beside them."""
-    model, n = plan.models[name], float(n_regions(plan, name))
-    found, targets = 0.0, len(model.targets)
-    for step_name, step in plan.steps.items():
-        if step_name == "predict":
-            found += n * (model.window_bp / 2 + 8 * targets)
-        if step.explains:
-            # Of each target: 4 bytes a base, and 4 hypothetical values of 2 bytes.
-            found += n * model.window_bp * (12 * targets + 1)
-        if step.share is not None:
-            n *= step.share(plan.step_config(step_name), model, int(n))
-    return 2 * found + _SMALL_BYTES
-
-
-def _size(n_bytes: float) -> str:
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if n_bytes < 1000:
-            return f"{n_bytes:.0f} {unit}"
-        n_bytes /= 1000
-    return f"{n_bytes:,.1f} TB"

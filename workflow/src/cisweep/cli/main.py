@@ -53,7 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(commands, "check", _check, "try the config: each model with some "
                      "windows, all files, the number of jobs; all faults at once")  # fmt: skip
     _takes_config(check)
-    _takes_config(_command(commands, "estimate", _estimate, "guess the work of a run"))
+    _takes_config(
+        _command(
+            commands,
+            "estimate",
+            _estimate,
+            "measure the models and say what a run will take: jobs, hours, memory, disk",
+        )
+    )
 
     report = _command(commands, "report", _report, "say where the page of a run is")
     _takes_config(report, optional=True)
@@ -135,7 +142,7 @@ def _check(args: argparse.Namespace, options: list[str]) -> int:
 
 
 def _estimate(args: argparse.Namespace, options: list[str]) -> int:
-    from cisweep.cli.checking import estimate
+    from cisweep.cli.estimating import estimate
 
     results_folder(args.config)
     for line in estimate(args.config):

@@ -340,18 +340,17 @@ class Placement:
             yield self._dropped(rows[begin : begin + _ROWS_AT_ONCE])
 
     def _dropped(self, rows: np.ndarray) -> pd.DataFrame:
-        given = self.regions
         reason, detail = (
             np.array(texts, dtype=object)[self.why[rows] - 1] for texts in zip(*self.reasons)
         )
-        where = (f"line {line}: " if line else "" for line in given.line[rows].tolist())
+        where = (f"line {line}: " if line else "" for line in self.regions.line[rows].tolist())
         return pd.DataFrame(
             {
-                "chrom": given.chrom[rows],
-                "start": given.start[rows],
-                "end": given.end[rows],
-                "strand": given.strand[rows],
-                "name": given.name[rows],
+                "chrom": self.regions.chrom[rows],
+                "start": self.regions.start[rows],
+                "end": self.regions.end[rows],
+                "strand": self.regions.strand[rows],
+                "name": self.regions.name[rows],
                 "reason": reason,
                 "detail": [w + d for w, d in zip(where, detail)],
             },

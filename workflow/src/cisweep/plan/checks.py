@@ -14,6 +14,7 @@ from cisweep.errors import ConfigError, GenomeError, RegionError, stop_at_faults
 from cisweep.plan.accounting import check_share_of, dropped_table, n_regions
 from cisweep.plan.chunk_windows import usable_windows
 from cisweep.plan.contents import Check, step_checks, step_notices
+from cisweep.plan.disk import disk_notice
 from cisweep.plan.input_files import check_source, file_checks
 from cisweep.plan.plan import Plan
 from cisweep.plan.run_config import needless_nulls, paths_in
@@ -54,10 +55,10 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
 
 
 def notices(plan: Plan) -> list[str]:
-    """Return lines of what is odd in a run, and may be meant so."""
+    """Return lines of what a run takes, and of what is odd in it and may be meant so."""
     sizes = [chosen_notice(plan), *(small_chunks(plan, model) for model in plan.models)]
     lines = [*needless_nulls(plan.config), *(line for line in sizes if line is not None)]
-    return [*lines, *step_notices(plan)]
+    return [disk_notice(plan), *lines, *step_notices(plan)]
 
 
 def _check_files(plan: Plan, missing: Iterable[tuple[str, Path]]) -> None:

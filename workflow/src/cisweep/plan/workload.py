@@ -131,10 +131,16 @@ def chosen_chunk_bp(plan: "Plan") -> int:
     row more in the BED changes it only where it crosses such a step. Where it changes, the jobs of
     all chunks run again; merged products stay the same.
     """
-    widest = max((model.window_bp for model in plan.models.values()), default=1)
     most = min((load.most_bp for load in _loads(plan)), default=READ_BP)
     if plan.steps_that_drop("items"):
         most = min(most, ITEMS_BP)
+    return _between(plan, most)
+
+
+def _between(plan: "Plan", most: float) -> int:
+    """Return 1, 2 or 5 times a power of ten of at most `most`, of at least two windows and not
+    beyond the genome."""
+    widest = max((model.window_bp for model in plan.models.values()), default=1)
     all_bp = sum(plan.source.lengths.values())
     enough = next(step for step in _STEPS if step >= min(all_bp, _STEPS[-1]))
     least = next(step for step in _STEPS if step >= max(2 * widest, 100))
@@ -145,6 +151,16 @@ def chosen_chunk_bp(plan: "Plan") -> int:
 def bases_of_job(plan: "Plan") -> int:
     """Return the bases that one job reads of items without a place: experiments, pairs, nulls."""
     return plan.config.chunk_bp or READ_BP
+
+
+def measured_chunk_bp(plan: "Plan", seconds: float) -> int:
+    """Return the bases of the genome that one job should handle, for a run whose costliest step
+    was found to take so many seconds in all: JOB_SECONDS of them, within the bounds of
+    `chosen_chunk_bp`."""
+    loads = [load for load in _loads(plan) if load.n_windows]
+    over = max((load.over_bp for load in loads), default=READ_BP)
+    held = min((JOB_BASES * x.over_bp / (x.n_windows * x.window_bp) for x in loads), default=over)
+    return _between(plan, min(held, over * JOB_SECONDS / max(seconds, 1e-9)))
 
 
 def chosen_notice(plan: "Plan") -> str | None:
