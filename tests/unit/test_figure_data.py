@@ -83,3 +83,12 @@ def test_bars_and_points_have_the_names_of_their_ticks():
         ("motif", 5, 1, 0.5, "CTCF"), ("motif", -6, 0, 0.5, "SPIB"),
     ]  # fmt: skip
     assert [row[5] for row in rows(figure, "line")] == ["CTCF", "SPIB"]
+
+
+def test_a_point_at_the_origin_is_a_point_and_none_is_nothing():
+    ax = Figure().subplots()
+    ax.scatter([0], [0], label="one")
+    ax.scatter([], [])
+    assert figure_data(ax.figure)[["series", "kind", "x", "y"]].values.tolist() == [
+        ["one", "point", 0, 0]
+    ]

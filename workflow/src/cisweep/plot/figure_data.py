@@ -84,11 +84,14 @@ def _of_axis(ax: Any) -> Iterator[tuple[str, str, Any, Any, Any]]:
 
 
 def _of_collection(found: Any) -> Iterator[tuple[str, str, Any, Any, Any]]:
+    from matplotlib.collections import PathCollection
+
     if str(found.get_gid() or "").startswith("letters"):
         return
     places = np.ma.filled(np.ma.asarray(found.get_offsets(), float), np.nan)
     colours = found.get_array()
-    if np.any(places):
+    # What is drawn once for each of its places; of a hexbin too, which is no scatter plot.
+    if isinstance(found, PathCollection) or np.any(places):
         values = np.full(len(places), np.nan)
         if colours is not None and len(colours) == len(places):
             values = np.ma.filled(np.ma.asarray(colours, float), np.nan)
