@@ -209,7 +209,7 @@ STEPS = [
     ),
     Case(
         "specificity without a number",
-        config={"steps": {"select": {"by": "specificity", "top_n": None}}},
+        config={"steps": {"select": {"by": "specificity", "top_n": None, "fdr": 0.1}}},
         says=("steps.select.by: specificity needs top_n", "how many peaks each target keeps"),
     ),
     Case(
