@@ -209,13 +209,13 @@ STEPS = [
     ),
     Case(
         "specificity without a number",
-        config={"steps": {"select": {"by": "specificity", "top_n": None}}},
-        says=("steps.select.by: specificity needs top_n",),
+        config={"steps": {"select": {"by": "specificity", "top_n": None, "fdr": 0.1}}},
+        says=("steps.select.by: specificity needs top_n", "how many peaks each target keeps"),
     ),
     Case(
         "specificity without by",
         config={"steps": {"select": {"specificity": "z"}}},
-        says=("steps.select.specificity has no effect without by: specificity",),
+        says=("steps.select.specificity has no effect", "without by: specificity"),
     ),
     Case(
         "specificity of one target",
@@ -229,7 +229,10 @@ STEPS = [
     Case(
         "specificity of a target that is left out",
         config={"steps": {"select": {"by": "specificity", "top_n": 5, "among": ["pu1"]}}},
-        says=("steps.select.among: model ctcf_pu1: leaves out ctcf, whose specificity",),
+        says=(
+            "steps.select.among: model ctcf_pu1: leaves out ctcf",
+            "whose specificity is asked for",
+        ),
     ),
     step("select", "among", ["gata1"], "among has no effect without by: specificity"),
     Case(

@@ -25,7 +25,7 @@ from cisweep.analysis.prediction import predict as prediction
 from cisweep.analysis.sequence_design import greedy_pruning as pruning
 from cisweep.analysis.sequence_design import oracle
 from cisweep.analysis.variants.model import EffectModel
-from cisweep.config.model import TargetConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.engine import recording
 from cisweep.engine.convolution import dispatch
 from cisweep.engine.policy import off, require

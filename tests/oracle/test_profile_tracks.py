@@ -8,7 +8,8 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from cisweep.analysis.prediction.windows import predict_windows, track_shapes
-from cisweep.config.model import ModelConfig, TargetConfig, TrackConfig
+from cisweep.config.model import ModelConfig
+from cisweep.config.targets import TargetConfig, TrackConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
 from cisweep.models import BPNet

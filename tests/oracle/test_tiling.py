@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from cisweep.analysis import predict, predict_tiles
-from cisweep.config.model import TargetConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.engine import sliding
 from cisweep.engine.policy import FastPathOff, require
 from cisweep.errors import SequenceError

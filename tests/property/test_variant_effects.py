@@ -7,7 +7,8 @@ import torch
 
 from cisweep.analysis.variants.model import EffectModel, EffectReadout
 from cisweep.analysis.variants.variant_effects import EFFECT_COLUMNS, _NullDraws, variant_effects
-from cisweep.config.model import ModelConfig, RcConfig, TargetConfig
+from cisweep.config.model import ModelConfig, RcConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError, VariantError
 from cisweep.genome.fasta import NamedSequences, tokens_of_text

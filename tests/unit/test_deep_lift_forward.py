@@ -16,7 +16,7 @@ from cisweep.analysis.attribution.deep_lift_shap import (
 )
 from cisweep.analysis.attribution.rescale.rules import table as rules
 from cisweep.analysis.attribution.rescale.tracing import bare
-from cisweep.config.model import TargetConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.errors import AttributionError
 from cisweep.models.targets import TargetModule
 

@@ -18,7 +18,7 @@ from cisweep.analysis.attribution.deep_lift_shap import (
     integrated_gradients,
 )
 from cisweep.analysis.attribution.rescale import reruns
-from cisweep.config.model import TargetConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.engine.executor import execute
 from cisweep.engine.policy import off
 from cisweep.errors import AttributionError, ModelError

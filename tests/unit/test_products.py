@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from described import check_described, products_of
 
-from cisweep.config.model import ModelConfig, TargetConfig, TrackConfig
+from cisweep.config.model import ModelConfig
+from cisweep.config.targets import TargetConfig, TrackConfig
 from cisweep.errors import ProductError
 from cisweep.jobs import attribute, hits, prepare
 from cisweep.outputs.h5 import Column, RowWriter
@@ -53,7 +54,7 @@ def left_by(step) -> list[str]:
     model = ModelConfig.model_construct(targets=targets, tracks=[track], adapter="state_dict")
     config = step.config.model_construct(**OPTIONS.get(step.name, {}))
     if step.name == "predict":
-        config = step.config(signal={"s": {"paths": ["a.bw", "b.bw"]}})
+        config = step.config(signal={"s": {"paths": ["a.bw", "b.bw"]}}, h5ad=True)
     return [f"m/{p}" for p in step.products(config, model)] + step.run_products(config)
 
 

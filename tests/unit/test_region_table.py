@@ -24,7 +24,7 @@ COLUMNS = [*REGION, "Oligo", "L2/3 IT", "target start", "β"]
 
 def config(names=NAMES) -> ModelConfig:
     targets = [
-        {"name": n, "tasks": [i], "group": f"g{i}", "columns": {"a/b": f"x{i}", "kind": "y"}}
+        {"name": n, "tasks": [i], "group": f"g{i}", "annotation": {"a/b": f"x{i}", "kind": "y"}}
         for i, n in enumerate(names)
     ]
     base = {"adapter": "state_dict", "module": "Linear", "window_bp": 8}

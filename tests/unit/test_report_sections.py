@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from cisweep.config.model import TargetConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.contracts import Windows
 from cisweep.outputs.designs import DESIGN_SCHEMA
 from cisweep.outputs.predictions import PredictionWriter

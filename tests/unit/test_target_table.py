@@ -43,7 +43,7 @@ def test_a_row_is_a_target(tmp_path):
     assert {(t.scale, t.head, t.reduce) for t in config.targets} == {("log1p_counts", 1, "mean")}
     assert config.groups["L2/3 IT"] == "neuron"
     first = config.targets[0]
-    assert first.color == "#aa00FF" and first.columns == {"assay": "DNASE", "file_name": "a.bw"}
+    assert first.color == "#aa00FF" and first.annotation == {"assay": "DNASE", "file_name": "a.bw"}
 
 
 def test_columns_of_the_table_are_named(tmp_path):
@@ -53,7 +53,7 @@ def test_columns_of_the_table_are_named(tmp_path):
         ("DNASE:K562", [5]),
         ("DNASE:HepG2", [6]),
     ]
-    assert config.targets[0].columns == {"identifier": "ENCFF1"}
+    assert config.targets[0].annotation == {"identifier": "ENCFF1"}
     config = read_model_config(write(tmp_path, text, name="description", index="track"))
     assert config.targets[1].tasks == [6]
     # Without such a column a row's own number counts, whatever is left out.

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from cisweep.config.model import RcConfig, TargetConfig
+from cisweep.config.model import RcConfig
+from cisweep.config.targets import TargetConfig
 from cisweep.errors import ModelError
 from cisweep.models.modules import CNN, BPNet
 from cisweep.models.targets import (

@@ -58,6 +58,7 @@ rule predict:
 rule predict_table:
     """Write the predictions as regions × targets: Parquet, TSV or .h5ad."""
     input:
+        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         h5=f"{RESULTS}/{{model}}/predictions.h5",
     output:
         table=f"{RESULTS}/{{model}}/predictions.{{format}}",

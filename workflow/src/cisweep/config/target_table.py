@@ -19,8 +19,8 @@ _SHOWN = 5
 def targets_of_table(given: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what stands under `targets` for the rows of a table.
 
-    given: the keys of config.model.TargetTable, as they were checked. Raises ValueError with file,
-    line and what is wrong.
+    given: the keys of config.targets.TargetTable, as they were checked. Raises ValueError with
+    file, line and what is wrong.
     """
     path = Path(given["table"])
     header, rows = _rows(path)
@@ -51,7 +51,7 @@ def _target(row: Mapping[str, str], left_out: set[str | None]) -> dict[str, Any]
     """Return group, color and further columns of a row."""
     more = {k: v for k, v in row.items() if k not in left_out and k not in _OWN}
     color = row.get("color") or row.get("colour")
-    return {"group": row.get("group") or None, "color": color or None, "columns": more}
+    return {"group": row.get("group") or None, "color": color or None, "annotation": more}
 
 
 def _rows(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:

@@ -38,7 +38,7 @@ class TargetConfig(Strict):
     """Group of the target, as a kind of cell; steps choose targets by it."""
     color: str | None = None
     """Colour of the target in figures: #rrggbb."""
-    columns: dict[str, str] = {}
+    annotation: dict[str, str] = {}
     """What else is known of it: column of targets.tsv: value."""
 
     @field_validator("color")

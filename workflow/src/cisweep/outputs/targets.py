@@ -19,7 +19,7 @@ def targets_table(config: ModelConfig, tracks: bool = False) -> pd.DataFrame:
     found["kind"] = ["target"] * n + ["track"] * rest
     for key in ("scale", "group", "color"):
         found[key] = [getattr(t, key) or "" for t in config.targets] + [""] * rest
-    for name in dict.fromkeys(name for target in config.targets for name in target.columns):
-        values = [target.columns.get(name, "") for target in config.targets] + [""] * rest
+    for name in dict.fromkeys(name for target in config.targets for name in target.annotation):
+        values = [target.annotation.get(name, "") for target in config.targets] + [""] * rest
         found[f"table_{name}" if name in _COLUMNS else name] = values
     return found

@@ -437,7 +437,7 @@ class Plan:
         precision on a GPU."""
         config = self.models[model]
         # How good a model is does not change what it gives, nor what targets are grouped by.
-        told = {"group", "color", "columns"}
+        told = {"group", "color", "annotation"}
         left_out = {"quality": True, "targets": {"__all__": told}}
         data = config.model_dump(mode="json", exclude=left_out)
         for fold, known in zip(data["folds"], config.folds):

@@ -165,4 +165,7 @@ def _fits(pattern: str, name: str) -> bool:
 
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
+    # A column that is called as the user calls it may be called anything.
+    if re.fullmatch(r"<\w+>", pattern):
+        return re.compile(".+")
     return re.compile("[^/]+".join(map(re.escape, re.split(r"<\w+>", pattern))))

@@ -48,8 +48,8 @@ PRODUCTS = (
         for strand in ("plus", "minus")
     ),
     Product("<model>/predictions.parquet", "Regions × targets: one row a region (or sequence), one "
-            "column a target.", (*REGIONS, _TARGET), any_fields=True),
-    Product("<model>/predictions.tsv", "The same as text.", (*REGIONS, _TARGET), any_fields=True,
+            "column a target.", (*REGIONS, _TARGET)),
+    Product("<model>/predictions.tsv", "The same as text.", (*REGIONS, _TARGET),
             when="regions × targets are at most 20 million numbers, or `steps.predict.tsv` is "
             "true"),
     Product("<model>/predictions.h5ad", "The same for scanpy (anndata): X are the predictions, obs "

@@ -9,8 +9,7 @@ DROPPED_REGIONS = Product(
 )
 TARGETS = Product(
     "<model>/targets.tsv",
-    "The targets and tracks of a model, and how their names stand in names of files. Further "
-    "columns are those of the table that targets are from, with `table_` before a name of these.",
+    "The targets and tracks of a model, and how their names stand in names of files.",
     (
         Field("target", "text", "name of the target or track, as in every table"),
         Field("file_name", "text", "what stands in names of files, and (but for what is behind ~~) "
@@ -20,8 +19,9 @@ TARGETS = Product(
         Field("scale", "text", "scale of a target; a track has none"),
         Field("group", "text", "its group, if it has one"),
         Field("color", "text", "its colour, #rrggbb, if it has one"),
+        Field("<column>", "text", "further columns of the table that targets are from; one that is "
+              "called as a column before it is `table_<column>`", "", "targets are from a table"),
     ),
-    any_fields=True,
 )  # fmt: skip
 FIGURE_DATA = (
     Field("panel", "text", "title or axes of the panel"),

@@ -11,14 +11,8 @@ import yaml
 from safetensors.torch import save
 
 from cisweep import __version__
-from cisweep.config.model import (
-    FoldConfig,
-    InputConfig,
-    ModelConfig,
-    RcConfig,
-    TrackConfig,
-    file_sha256,
-)
+from cisweep.config.model import FoldConfig, InputConfig, ModelConfig, RcConfig, file_sha256
+from cisweep.config.targets import TrackConfig
 from cisweep.products import Product
 from cisweep.products.train import CALIBRATION, DROPPED, HISTORY, METRICS
 from cisweep.steps.train import Recipe, n_folds, read_files, with_tracks

@@ -14,14 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from cisweep.analysis.prediction.predict import predict
-from cisweep.config.model import (
-    FoldConfig,
-    InputConfig,
-    ModelConfig,
-    RcConfig,
-    TargetConfig,
-    TrackConfig,
-)
+from cisweep.config.model import FoldConfig, InputConfig, ModelConfig, RcConfig
+from cisweep.config.targets import TargetConfig, TrackConfig
 from cisweep.contracts import Windows
 from cisweep.errors import ModelError
 from cisweep.genome.signal import track_inputs, tracks_of
