@@ -25,12 +25,12 @@ def planned(root: Path, folder: Path, lengths: dict[str, int], chunk_bp: int, **
     at, rows = 0, []
     with open(folder / "g.fa", "wb") as file:
         for name, bp in lengths.items():
-            file.seek(at)
             file.write(f">{name}\n".encode())
             at += len(name) + 2
             rows.append(f"{name}\t{bp}\t{at}\t{bp}\t{bp + 1}\n")
+            file.seek(at + bp - 1)
+            file.write(b"A\n")
             at += bp + 1
-        file.truncate(at)
     (folder / "g.fa.fai").write_text("".join(rows))
     data = yaml.safe_load((root / "config" / "demo.yaml").read_text()) | {
         "genome": {"fasta": str(folder / "g.fa")},

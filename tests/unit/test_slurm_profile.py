@@ -36,3 +36,21 @@ def test_the_examples_of_the_profile_name_rules(root, rules):
     profile = (root / "profiles" / "slurm" / "config.yaml").read_text()
     named = re.findall(r"^#   (\w+): +\{", profile, flags=re.M)
     assert len(named) > 2 and set(named) <= set(rules)
+
+
+LIGHT = {
+    "predict_track", "attribute_track", "attribute_export", "attribute_export_regions",
+    "ism_regions", "ism_track", "ism_figure", "seqlets_null_size", "dropped_regions",
+    "report_browser", "report_page",
+}  # fmt: skip
+"""Rules that are done within seconds where a run is small."""
+
+
+def test_what_takes_seconds_is_made_beside_the_driver_of_a_small_run(root, rules):
+    local = {name for name, text in rules.items() if "localrule: IS_SMALL" in text}
+    assert local == LIGHT
+    # And nothing is, at whatever size.
+    assert not [name for name, text in rules.items() if "localrule: True" in text]
+    # A job in the queue must not find that it should not be there.
+    common = (root / "workflow" / "rules" / "common.smk").read_text()
+    assert "IS_SMALL = workflow.is_main_process and is_small(PLAN)\n" in common

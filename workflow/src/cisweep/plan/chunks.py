@@ -95,6 +95,12 @@ def runs(bins: np.ndarray) -> dict[str, slice]:
     }
 
 
+def equal_runs(names: np.ndarray) -> dict[str, slice]:
+    """Return name -> the rows that have it, of names (N,) whose equal ones stand side by side."""
+    edges = [0, *(1 + np.flatnonzero(names[1:] != names[:-1])).tolist(), len(names)]
+    return {names[i]: slice(i, end) for i, end in zip(edges, edges[1:]) if end}
+
+
 def doubled(chunk_bp: int, bases: int, most: int) -> int:
     """Return the bases of larger bins, chunk_bp times a power of two: the smallest of which at most
     `most` hold `bases`."""

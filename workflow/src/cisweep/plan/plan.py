@@ -42,6 +42,7 @@ from cisweep.plan.chunks import (
     chunk_id,
     chunk_index,
     doubled,
+    equal_runs,
     runs,
     stream_digest,
     windows_digest,
@@ -60,10 +61,7 @@ PLACED_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked config and what follows from it.
-
-    finer: the plan of which this one joins chunks. What does not depend on chunks is its.
-    """
+    """A checked config and what follows from it; finer: the plan of which this one joins chunks."""
 
     config: Any
     models: dict[str, ModelConfig]
@@ -254,16 +252,18 @@ class Plan:
         """Return the windows whose centre lies in [low, high) of a chromosome, in genome order."""
         if self.given is None:
             return self._tiles(model, chrom, low, high)[0]
-        placed, _ = self._placed(model)
-        parts = self.once(("chroms", model), partial(self._chrom_rows, model))
-        mine = parts.get(chrom, slice(0, 0))
-        begin, end = mine.start + np.searchsorted(placed.centre[mine], [low, high])
-        return placed.windows(slice(begin, end))
+        return self.windows_of_stretches(model, [(chrom, low, high)])
 
-    def _chrom_rows(self, model: str) -> dict[str, slice]:
-        chrom, _ = self.placed_centres(model)
-        edges = [0, *(1 + np.flatnonzero(chrom[1:] != chrom[:-1])).tolist(), len(chrom)]
-        return {chrom[i]: slice(i, k) for i, k in zip(edges, edges[1:]) if k}
+    def windows_of_stretches(self, model: str, stretches: list[tuple[str, int, int]]) -> Windows:
+        """Return the windows of given regions whose centres lie in stretches (chrom, low, high)."""
+        placed, _ = self._placed(model)
+        parts = self.once(("chroms", model), lambda: equal_runs(self.placed_centres(model)[0]))
+        found = [np.zeros(0, np.int64)]
+        for chrom, low, high in stretches:
+            mine = parts.get(chrom, slice(0, 0))
+            begin, end = mine.start + np.searchsorted(placed.centre[mine], [low, high])
+            found.append(np.arange(begin, end))
+        return placed.windows(np.concatenate(found))
 
     def neighbours(self, model: str, chunk: str) -> list[str]:
         """Return the chunk and those directly beside it: windows reach over at most one border."""

@@ -173,10 +173,10 @@ class NullStretches:
     def key(self, chunk: str) -> str:
         """Return a hash of the windows that are shuffled in a chunk."""
         rows = self.chunks[chunk]
-        drawn = self.drawn[rows.start : rows.stop]
+        drawn = [(s.chrom, s.low, s.high) for s in self.drawn[rows.start : rows.stop]]
         if self.plan.given is None:
-            return self.plan.tiles_key(self.model, [(s.chrom, s.low, s.high) for s in drawn])
-        return windows_digest(Windows.concatenate([self._windows(s) for s in drawn]))
+            return self.plan.tiles_key(self.model, drawn)
+        return windows_digest(self.plan.windows_of_stretches(self.model, drawn))
 
     def _windows(self, stretch: Stretch) -> Windows:
         return self.plan.windows_between(self.model, stretch.chrom, stretch.low, stretch.high)
