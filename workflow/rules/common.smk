@@ -10,6 +10,7 @@ from cisweep.config.base import NAME
 from cisweep.contracts import FIGURE_COPIES, STORED_NAME
 from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
+from cisweep.plan import model_keys
 from cisweep.plan.accounting import is_small, item_tables, region_tables
 from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.contents import chunks_in, step_chunk_key, step_chunks
@@ -79,7 +80,7 @@ def target_name(wildcards):
 
 def targets_key(wildcards):
     """Return the hash of what is known of the targets and tracks of the job's model."""
-    return PLAN.targets_key(wildcards.model)
+    return model_keys.targets_key(PLAN.models[wildcards.model])
 
 
 def figure_copies(*figures):

@@ -83,8 +83,8 @@ def browser_tracks(products: Iterable[str]) -> list[BrowserTrack]:
         kind = ends[end]
         folder, _, file = path.rpartition("/")
         stored = file.removesuffix(end).strip(".") if end.startswith(".") else ""
-        of = re.match(r"(.*?)(?:\.(plus|minus))?\Z", stored)
-        name = " ".join(part for part in (name_of(of[1]), of[2]) if part)
+        file_name, *strand = re.split(r"\.(plus|minus)\Z", stored)
+        name = " ".join(part for part in (name_of(file_name), *strand) if part)
         found.append(BrowserTrack(path, folder.split("/")[0], name, kind))
     return found
 

@@ -41,7 +41,9 @@ class DroppedRows:
         start = table["start"].to_numpy(np.int64)
         small = (place.astype(np.int32), own, model.astype(np.int16))
         self._keys.append((*texts, start, *small))
-        text = tsv_rows(in_order(table[COLUMNS], DROPPED_REGIONS.path, DROPPED_REGIONS)).encode()
+        text = tsv_rows(
+            in_order(table[COLUMNS], Path(DROPPED_REGIONS.path), DROPPED_REGIONS)
+        ).encode()
         ends = np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n")) + 1
         assert len(ends) == len(table)  # no cell has a line of its own: names are checked for it
         self._ends.append(ends + self._n_bytes)

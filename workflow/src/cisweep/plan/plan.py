@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 
 from cisweep.config.model import ModelConfig
-from cisweep.config.objects import object_name
 from cisweep.contracts import Windows, digest
 from cisweep.errors import ConfigError, stop_at_faults
 from cisweep.genome.fasta import Genome, NamedSequences, read_sequences
@@ -49,8 +48,9 @@ from cisweep.plan.chunks import (
 )
 from cisweep.plan.fold_chroms import check_folds
 from cisweep.plan.made_inputs import with_made
+from cisweep.plan.model_keys import model_key
 from cisweep.plan.run_config import load_config, paths_in
-from cisweep.plan.surroundings import check_packages, check_writable
+from cisweep.plan.surroundings import check_packages, check_writable, missing_file
 from cisweep.plan.workload import chosen_chunk_bp
 from cisweep.steps import all_steps
 from cisweep.steps.base import Drops, Step
@@ -149,8 +149,10 @@ class Plan:
     def _place(self, model: str) -> tuple[Placement, dict[str, slice]]:
         given = self.given
         assert given is not None  # tiles are made per chunk
-        known = self.finer and self.finer._placed(model)[0]
-        found = place(given, self.source.lengths, self.policy(model)) if known is None else known
+        if self.finer is not None:
+            found = self.finer._placed(model)[0]
+        else:
+            found = place(given, self.source.lengths, self.policy(model))
         blocks = (found.rows[i : i + PLACED_ROWS] for i in range(0, len(found), PLACED_ROWS))
         bins = [self.layout.bins_at(given.chrom[rows], given.centre[rows]) for rows in blocks]
         return found, runs(np.concatenate([np.zeros(0, np.int64), *bins]))
@@ -433,25 +435,8 @@ class Plan:
         return digest(stretches, regions.tile.stride_bp, policy)
 
     def model_key(self, model: str) -> str:
-        """Return a hash of a model's config without its paths, but with names in a hub, and of the
-        precision on a GPU."""
-        config = self.models[model]
-        # How good a model is does not change what it gives, nor what targets are grouped by.
-        told = {"group", "color", "annotation"}
-        left_out = {"quality": True, "targets": {"__all__": told}}
-        data = config.model_dump(mode="json", exclude=left_out)
-        for fold, known in zip(data["folds"], config.folds):
-            fold.pop("extra_weights")
-            if known.hub is None:
-                fold.pop("weights")
-        rounded = self.config.tf32 and self.config.device != "cpu"
-        return digest(data, *(["tf32"] if rounded else []))
-
-    def targets_key(self, model: str) -> str:
-        """Return a hash of all that is known of a model's targets and tracks."""
-        config = self.models[model]
-        known = config.model_dump(mode="json", include={"targets": True, "tracks": True})
-        return digest(known)
+        """Return a hash of what determines a model's outputs but the bytes of its files."""
+        return model_key(self.models[model], self.config.tf32 and self.config.device != "cpu")
 
     @cached_property
     def regions_hash(self) -> str:
@@ -495,16 +480,14 @@ class Plan:
             paths = declared.run_products(config)
         elif declared.takes_model(self.models[model]):
             paths = declared.products(config, self.models[model])
-            left_out = declared.too_large(config, self.models[model], self._n_regions(model))
+            n = self.once(("n_regions", model), partial(n_regions, self, model))
+            left_out = declared.too_large(config, self.models[model], n)
             paths = [path for path in paths if path not in left_out]
         else:
             paths = []
         if self.is_genome:
             return paths
         return [p for p in paths if not p.startswith("tracks/") and p not in declared.genome_only]
-
-    def _n_regions(self, model: str) -> int:
-        return self.once(("n_regions", model), partial(n_regions, self, model))
 
     def products(self) -> list[str]:
         """Return the paths of all merged products of the run."""
@@ -514,12 +497,3 @@ class Plan:
             for model in (None, *self.models)
             for path in self.products_of(step, model)
         ]
-
-
-def _missing(where: str, path: Path) -> None:
-    if (name := object_name(path)) is not None:
-        raise ConfigError(
-            f"{name} was not fetched yet", where=where,
-            mend="run `snakemake -n` or `cisweep run -n` first, which fetches it",
-        )  # fmt: skip
-    raise ConfigError(f"no such file {path}", where=where, mend="correct the path in the config")

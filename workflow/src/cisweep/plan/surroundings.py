@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cisweep.config.base import Package
+from cisweep.config.objects import object_name
 from cisweep.errors import ConfigError
 
 
@@ -31,3 +32,13 @@ def check_writable(folder: Path) -> None:
             where=str(folder),
             mend="run snakemake in a folder where you may write, or give --directory",
         )
+
+
+def missing_file(where: str, path: Path) -> None:
+    """Raise a ConfigError for a file that is not there; where: the key that names it."""
+    if (name := object_name(path)) is not None:
+        raise ConfigError(
+            f"{name} was not fetched yet", where=where,
+            mend="run `snakemake -n` or `cisweep run -n` first, which fetches it",
+        )  # fmt: skip
+    raise ConfigError(f"no such file {path}", where=where, mend="correct the path in the config")
