@@ -10,7 +10,8 @@ from cisweep.plan.plan import Plan
 
 def checks(plan: Plan) -> list[Check]:
     """Return the checks of the step's GTF and of its TSV of families."""
-    config, found = plan.step_config("report"), []
+    config = plan.step_config("report")
+    found: list[Check] = []
     if config.genes is not None and plan.is_genome:
         found.append(partial(check_genes, config.genes, plan.source.lengths))
     if config.motif_families is not None:
