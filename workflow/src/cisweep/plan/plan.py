@@ -311,7 +311,7 @@ class Plan:
         stop_at_faults([*checks, partial(check_folds, self)], told=self.missing_files())
 
     def _check_files(self) -> None:
-        stop_at_faults([partial(_missing, key, path) for key, path in self.missing_files()])
+        stop_at_faults([partial(missing_file, key, path) for key, path in self.missing_files()])
 
     def missing_files(self) -> list[tuple[str, Path]]:
         """Return (key, path) of the files that the config names and that are not there."""
