@@ -266,17 +266,16 @@ def test_copies_are_looked_for_in_a_share_of_the_explained_bases(
     of, size = small_run.of_model(plan), tmp_path / "size.json"
     hits.hits_null_size(of, [peaks], [], size)
     assert json.loads(size.read_text()) == {"fraction": 1.0, "seed": plan.config.seed}
-    covered = {
-        (chrom, x)
-        for chrom, start, end in (r.split("\t")[:3] for r in peaks.read_text().splitlines())
-        for x in range(int(start), int(end))
-    }
+    places = [r.split("\t")[:3] for r in peaks.read_text().splitlines()]
+    covered = {(chrom, x) for chrom, a, b in places for x in range(int(a), int(b))}
     # A hundredth of the matches that the run's bases hold of a copy are enough.
     held = 2 * plan.step_config("hits").threshold * len(covered)
     monkeypatch.setattr("cisweep.analysis.motifs.null_sample.MATCHES", held / 100)
-    for given in ([[peaks], []], [[], attributions]):
-        hits.hits_null_size(of, *given, size)
-        assert json.loads(size.read_text())["fraction"] == 0.01
+    hits.hits_null_size(of, [peaks], [], size)
+    assert json.loads(size.read_text())["fraction"] == 0.01
+    # Without peaks all windows are explained, which are more.
+    hits.hits_null_size(of, [], attributions, size)
+    assert 0 < json.loads(size.read_text())["fraction"] < 0.01
 
 
 def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
