@@ -243,7 +243,8 @@ def test_sequences_have_no_place_in_a_browser(tmp_path):
         "steps": {"predict": {}, "report": {}},
     }
     plan = Plan.from_config(data, root)
-    products = ["results/r/m/predictions.h5", "results/r/report.html"]
+    products = [f"results/r/m/predictions.{end}" for end in ("h5", "parquet", "tsv")]
+    products.append("results/r/report.html")
     assert plan.products() == products
     hub = {"hub": {"assembly": "hg38", "email": "a@b.org"}}
     with pytest.raises(ConfigError) as error:

@@ -32,6 +32,6 @@ def test_each_caption_is_used_and_what_has_wildcards_says_which():
     assert len(shown) > 20
     for block in shown:
         if "{{target}}" in block:
-            assert '"target": "{target' in block, block
+            assert '"target": ' in block and "target_name" in block, block
         if "/{{model}}/" in block and "TRAIN" not in block:
             assert '"model": "{model}"' in block and '"what": ' in block, block

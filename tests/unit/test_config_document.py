@@ -91,7 +91,8 @@ def test_the_template_with_ones_paths_is_a_config(root, tmp_path, snakemake):
     said = done.stdout + done.stderr
     assert re.search(r"^attribute_chunk +1$", said, flags=re.M)
     assert "results/my_run/my_model/hits.parquet" in said
-    assert said.count("cisweep: ") == 1  # of the chosen chunk_bp
+    told = re.findall(r"cisweep: (\w+)", said)
+    assert sorted(told) == ["chunk_bp", "disk"]  # the chosen one, and what the run takes
 
 
 def test_types_in_words():

@@ -98,10 +98,15 @@ def test_what_is_not_run_stands_in_a_page():
     assert [command for command in NOT_RUN if f"\n{command}\n" not in text] == []
 
 
-def test_the_configs_are_right():
-    first, model = (yaml.safe_load(b) for b in blocks(ROOT / "docs" / "usage.md", "yaml"))
+def test_the_configs_are_right(tmp_path):
+    found = [yaml.safe_load(b) for b in blocks(ROOT / "docs" / "usage.md", "yaml")]
+    first, model, table, specific = found
     run_model().model_validate(first)
     assert ModelConfig.model_validate(model).target_names == ["ctcf"]
+    (tmp_path / "targets.tsv").write_text("name\tindex\tassay\nL2/3 IT\t0\tATAC\nb\t1\tChIP\n")
+    table["targets"]["table"] = str(tmp_path / table["targets"]["table"])
+    assert ModelConfig.model_validate(model | table).target_names == ["L2/3 IT"]
+    assert run_model().model_validate(first | specific).steps.select.by == "specificity"
     (part,) = (yaml.safe_load(b) for b in blocks(ROOT / "docs" / "browsers.md", "yaml"))
     run_model().model_validate(first | part)
 

@@ -13,6 +13,7 @@ from cisweep.config.model import ModelConfig
 from cisweep.config.target_table import chosen, nearest, shortened
 from cisweep.errors import ConfigError
 from cisweep.jobs.prepare import write_targets
+from cisweep.plan.model_keys import targets_key
 from cisweep.plan.run_config import read_model_config
 
 ROWS = """index\tname\tgroup\tcolour\tassay\tfile_name
@@ -161,6 +162,6 @@ def test_what_targets_are_grouped_by_changes_no_result(tmp_path, small_run):
     before = small_run.plan(write(tmp_path), predict={})
     after = small_run.plan(write(tmp_path, ROWS.replace("glia", "other")), predict={})
     assert before.model_key("m") == after.model_key("m")
-    assert before.targets_key("m") != after.targets_key("m")
+    assert targets_key(before.models["m"]) != targets_key(after.models["m"])
     other = small_run.plan(write(tmp_path, ROWS.replace("7\tO", "9\tO")), predict={})
     assert other.model_key("m") != before.model_key("m")

@@ -76,6 +76,16 @@ def open_bytes(path: Path) -> Iterator[BinaryIO]:
         yield _bytes(path, stack)
 
 
+def n_lines(path: Path) -> int:
+    """Return how many line ends a text has, plain or gzip, without decoding it; 0 of one that
+    cannot be read, of which its reader tells why."""
+    try:
+        with open_bytes(path) as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    except (OSError, EOFError, zlib.error):
+        return 0
+
+
 def read_lines(path: Path, error: type[CisweepError], mend: str | None = None) -> list[str]:
     """Return the lines of a text file without their ends; raises `error` as `open_text` does, and
     for a NUL, which no text has."""

@@ -140,19 +140,21 @@ class _Run:
         """
         from cisweep.analysis.prediction.peak_selection import PeakRules, predicted_peaks
 
-        step, targets = self.plan.step_config("select"), self.plan.models[self.name].target_names
+        step, config = self.plan.step_config("select"), self.plan.models[self.name]
+        targets = config.target_names
         rules = PeakRules(
             NullStretches(self.plan, self.name).distance_bp, step.fdr, None, step.threshold
         )
-        chosen = [t for t in targets if step.targets is None or t in step.targets]
+        chosen = config.chosen(step.targets)
         found = predicted_peaks(
-            lambda target: [(self.windows, values[:, targets.index(target)])],
+            lambda: [(self.windows, values)],
             chosen,
             rules,
-            order=list(self.plan.source.lengths),
+            columns=[targets.index(target) for target in chosen],
             nulls=dict(zip(targets, nulls)) or None,
         )
-        return len(found.windows) / max(len(self.windows), 1)
+        selected = found.peaks[["chrom", "start", "end"]].drop_duplicates()
+        return len(selected) / max(len(self.windows), 1)
 
     def attributed(self) -> float:
         """Return the seconds that the attribution of a window takes."""

@@ -7,6 +7,7 @@ import pandas as pd
 
 from cisweep.genome.regions import DROPPED_COLUMNS, check_dropped, n_tiles
 from cisweep.plan.contents import dropped_files
+from cisweep.textfile import n_lines
 
 if TYPE_CHECKING:
     from cisweep.plan.plan import Plan
@@ -69,6 +70,13 @@ def n_regions(plan: "Plan", model: str) -> int:
         n_tiles(high, window, tile.stride_bp) - n_tiles(low, window, tile.stride_bp)
         for low, high in parts
     )
+
+
+def n_regions_at_most(plan: "Plan", model: str) -> int:
+    """Return a number that n_regions does not exceed: of a BED its lines, counted without reading
+    its rows, so that jobs of tracks and tables need not."""
+    bed = plan.config.regions.bed
+    return n_regions(plan, model) if bed is None or not plan.is_genome else n_lines(bed)
 
 
 def too_many(plan: "Plan", model: str, n: int) -> bool:

@@ -1,4 +1,4 @@
-"""How much disk a run takes, told before it; the figures are those of benchmarks/SCALE.md."""
+"""How much disk a run takes, told before it."""
 
 import shutil
 from collections.abc import Mapping
@@ -10,10 +10,6 @@ from cisweep.plan.accounting import n_regions
 if TYPE_CHECKING:
     from cisweep.plan.plan import Plan
 
-VALUE = 3.6
-"""Bytes of a float32 in an HDF5 file: noise does not get smaller."""
-ROW, TEXTS = 4.0, 40.0
-"""Bytes of a window's place in a table, and in attributions, whose texts vary in length."""
 SMALL = 20e6
 """Tables, figures, logs and the page of a small run."""
 
@@ -36,33 +32,19 @@ def disk_notice(plan: "Plan", selected: Mapping[str, float] | None = None) -> st
 
 
 def run_bytes(plan: "Plan", name: str, selected: float | None = None) -> float:
-    """Return the bytes of a model's predictions and attributions, in all files of the run.
+    """Return the bytes of a model's products that grow with the windows, in all files of the run.
 
     Chunks stay beside what is merged of them, so that a run goes on where it ended; so both count.
     selected: as of disk_notice, of this model.
     """
     model, n = plan.models[name], n_regions(plan, name)
-    found, left, targets = 0.0, float(n), len(model.targets)
+    found, left = 0.0, float(n)
     for step_name, step in plan.steps.items():
         own = plan.step_config(step_name)
-        if step_name == "predict":
-            tracks = sum(len(t.tasks) for t in model.tracks) * model.window_bp * VALUE
-            bigwigs = 12 * targets * plan.is_genome * own.tracks
-            found += left * (2 * (ROW + 2 * targets + tracks) + bigwigs)
-        elif step_name == "attribute":
-            found += left * attributed_bytes(model.window_bp, targets, own, plan.is_genome)
+        found += left * step.disk(own, model, plan.is_genome)
         if step.share is not None:
             left = left * selected if selected is not None else left * step.share(own, model, n)
     return found
-
-
-def attributed_bytes(window_bp: int, targets: int, config, is_genome: bool) -> float:
-    """Return the bytes of a window's attributions: of its chunk, merged, exported, as tracks."""
-    kept = min(config.save_bp, window_bp) if config.hypothetical else 0
-    # Values and their standard deviation; four float16.
-    one = targets * (2 * VALUE * window_bp + 4 * 1.8 * kept) + window_bp / 3 + TEXTS
-    export = targets * kept * 12 if config.export and kept else 0
-    return 2 * one + export + VALUE * window_bp * targets * is_genome * config.tracks
 
 
 def size_text(n_bytes: float) -> str:

@@ -35,7 +35,7 @@ from cisweep.genome.regions import (
     within,
 )
 from cisweep.genome.signal import check_signal, model_inputs
-from cisweep.plan.accounting import n_regions
+from cisweep.plan.accounting import n_regions_at_most
 from cisweep.plan.chunks import (
     Layout,
     chunk_id,
@@ -480,7 +480,7 @@ class Plan:
             paths = declared.run_products(config)
         elif declared.takes_model(self.models[model]):
             paths = declared.products(config, self.models[model])
-            n = self.once(("n_regions", model), partial(n_regions, self, model))
+            n = self.once(("n_regions", model), partial(n_regions_at_most, self, model))
             left_out = declared.too_large(config, self.models[model], n)
             paths = [path for path in paths if path not in left_out]
         else:

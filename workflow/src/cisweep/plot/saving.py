@@ -43,12 +43,12 @@ def _as_written(figure: Any) -> None:
     """
     from matplotlib.axis import Axis
     from matplotlib.text import Text
-    from matplotlib.ticker import FixedFormatter
+    from matplotlib.ticker import FixedFormatter, FuncFormatter
 
     own = {
         text
         for axis in figure.findobj(Axis)
-        if not isinstance(axis.get_major_formatter(), FixedFormatter)
+        if not isinstance(axis.get_major_formatter(), FixedFormatter | FuncFormatter)
         for text in (*(t for ticks in _ticks(axis) for t in ticks), axis.get_offset_text())
     }
     for text in figure.findobj(Text):

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Shown, Step, StepConfig
+from cisweep.steps.base import FLOAT_BYTES, Shown, Step, StepConfig
 
 
 class AttributeConfig(StepConfig):
@@ -84,6 +84,15 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     ]
 
 
+def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float:
+    width, n = model.window_bp, len(model.targets)
+    kept = min(config.save_bp, width) if config.hypothetical else 0
+    # Values and their standard deviation; four float16; tokens; texts of a window, which vary.
+    one = n * (2 * FLOAT_BYTES * width + 4 * 1.8 * kept) + width / 3 + 40
+    export = n * kept * 12 if config.export and kept else 0
+    return 2 * one + export + FLOAT_BYTES * width * n * is_genome * config.tracks
+
+
 STEP = Step(
     name="attribute",
     version=4,
@@ -104,6 +113,7 @@ STEP = Step(
     faults=_faults,
     reads_regions=True,
     passes=_passes,
+    disk=_disk,
     explains=True,
     drops=lambda config: "regions",
     unscoped=frozenset({"batch_size", "on_incomplete", "max_delta", "tracks", "export"}),

@@ -13,6 +13,8 @@ class StepConfig(Strict):
     """Base of a step's config; `steps: {name: {}}` turns a step on with its defaults."""
 
 
+FLOAT_BYTES = 3.6
+"""Bytes of a float32 in an HDF5 file: noise does not get smaller (benchmarks/SCALE.md)."""
 Drops = Literal["regions", "own_regions", "items"]
 
 
@@ -75,11 +77,12 @@ class Step:
     read each chromosome; run_models: ids of the models that a job without a model of its own reads;
     makes_weights: does it train models of the run; passes: (step config, model config) -> how often
     a window goes through the network, about; share: (step config, model config, windows of the run)
-    -> the largest share of them that it leaves to the steps behind it, None for all;
-    explains: does it attribute the windows that the run leaves; heavy: model config -> how often a
-    window that it alone reads goes through the network, whatever its options are;
-    drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first such step
-    that is on accounts for them), "own_regions", "items" that are no regions, or None.
+    -> the largest share of them that it leaves to the steps behind it, None for all; disk: (step
+    config, model config, is the source a genome) -> bytes that a window takes in all files of the
+    step and its chunks, about; explains: does it attribute the windows that the run leaves; heavy:
+    model config -> how often a window that it alone reads goes through the network, whatever its
+    options are; drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first
+    such step that is on accounts for them), "own_regions", "items" that are no regions, or None.
 
     What the report says. in_report: is it part of the page and of the run's summary; drawn: (step
     config, config of a model, or None of the run) -> names of the figures that the page draws
@@ -111,6 +114,7 @@ class Step:
     makes_weights: bool = False
     passes: Callable[[Any, ModelConfig], float] = lambda config, model: 0.0
     share: Callable[[Any, ModelConfig, int], float] | None = None
+    disk: Callable[[Any, ModelConfig, bool], float] = lambda config, model, is_genome: 0.0
     explains: bool = False
     heavy: Callable[[ModelConfig], float] | None = None
     drops: Callable[[Any], Drops | None] = lambda config: None

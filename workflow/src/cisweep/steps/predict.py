@@ -8,7 +8,7 @@ from pydantic import Field
 from cisweep.config.base import Strict, TargetName
 from cisweep.config.model import ModelConfig
 from cisweep.config.target_table import nearest
-from cisweep.steps.base import Shown, Step, StepConfig
+from cisweep.steps.base import FLOAT_BYTES, Shown, Step, StepConfig
 
 TSV_NUMBERS = 20_000_000
 """Regions × targets that are written as TSV where nobody asks: about 250 MB."""
@@ -59,6 +59,13 @@ def _products(config: PredictConfig, model: ModelConfig) -> list[str]:
     return found + (["metrics.tsv"] if config.signal_of(model) else [])
 
 
+def _disk(config: PredictConfig, model: ModelConfig, is_genome: bool) -> float:
+    n = len(model.targets)
+    tracks = sum(len(t.tasks) for t in model.tracks) * model.window_bp * FLOAT_BYTES
+    # A window's place takes 4 bytes, a value of a bigWig 12.
+    return 2 * (4 + 2 * n + tracks) + 12 * n * is_genome * config.tracks
+
+
 def _too_large(config: PredictConfig, model: ModelConfig, n_windows: int) -> set[str]:
     asked = config.tsv is True or n_windows * len(model.targets) <= TSV_NUMBERS
     return set() if asked else {"predictions.tsv"}
@@ -105,6 +112,7 @@ STEP = Step(
     faults=_faults,
     reads_regions=True,
     passes=lambda config, model: 1.0,
+    disk=_disk,
     drops=lambda config: "regions",
     unscoped=frozenset({"batch_size", "signal", "tsv", "h5ad"}),
     too_large=_too_large,
