@@ -101,3 +101,12 @@ def test_points_tell_their_values_by_keyboard_and_pointer_and_lead_to_places(ope
     assert opened.evaluate("location.hash") == "#chr1:2-10"
     opened.locator("svg.points .point").nth(2).hover()
     assert opened.text_content(".told") == "point 2"
+
+
+def test_heads_are_printed_and_what_can_only_be_pressed_is_not(opened):
+    opened.emulate_media(media="print")
+    heads = opened.locator("table[data-file] thead th")
+    shown = heads.filter(visible=True).locator("button").filter(visible=True)
+    assert shown.all_text_contents() == ["family", "logo", "effect", "told"]
+    assert opened.locator(".table-bar button").filter(visible=True).count() == 0
+    opened.emulate_media(media="screen")
