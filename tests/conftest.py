@@ -1,9 +1,12 @@
 """Fixtures of all tests: the shared data (where it is), the demo's files, small genomes."""
 
+import atexit
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -63,6 +66,25 @@ def resources() -> Path:
     return ROOT / "workflow" / "resources"
 
 
+@cache
+def _warm_server(path: str) -> dict[str, str]:
+    """Return what jobs need to find the server of warm jobs, which ends with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="warm"))
+    environment = {"PYTHONPATH": path, "CISWEEP_WARM_PATH": path}
+    command = [sys.executable, str(ROOT / "tests/warm/server.py"), str(folder / "jobs")]
+    server = subprocess.Popen(command, env={**os.environ, **environment, "OMP_NUM_THREADS": "1"})
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.kill)
+    return {**environment, "CISWEEP_WARM_JOBS": str(folder / "jobs")}
+
+
+def warm_environment() -> dict[str, str]:
+    """Return the environment of a run whose jobs start from the server of warm jobs."""
+    given = os.environ.get("PYTHONPATH")
+    parts = [str(ROOT / "tests" / "warm"), *([given] if given else [])]
+    return {**os.environ, **_warm_server(os.pathsep.join(parts))}
+
+
 def run_workflow(
     config: dict | None,
     folder: Path,
@@ -70,8 +92,12 @@ def run_workflow(
     check: bool = True,
     cores: int = 2,
     timeout: float = 900,
+    warm: bool = True,
 ) -> subprocess.CompletedProcess:
-    """Run the workflow in `folder` with `config`, or the demo without any; return the process."""
+    """Run the workflow in `folder` with `config`, or the demo without any; return the process.
+
+    warm: may its jobs run in a process that has imported all (tests/warm)?
+    """
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--directory",
@@ -81,7 +107,10 @@ def run_workflow(
         file = folder / "overlay.yaml"
         file.write_text(yaml.safe_dump(config))
         command[5:5] = ["--configfile", str(file)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, cwd=folder)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=timeout, cwd=folder,
+        env=warm_environment() if warm else None,
+    )  # fmt: skip
     if check and done.returncode:
         raise AssertionError(f"snakemake failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
     if check:
