@@ -20,7 +20,6 @@ import socket
 import struct
 import sys
 import threading
-import traceback
 
 MODULES = ("torch", "pandas", "pyarrow.parquet", "h5py", "scipy.stats", "scipy.cluster.hierarchy",
            "matplotlib.backends.backend_agg", "matplotlib.backends.backend_svg",
@@ -71,7 +70,7 @@ def run(line: socket.socket) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())  # as Python does; a job may have set its own
         return 1
     return 0
 

@@ -226,7 +226,7 @@ def test_the_clusters_of_both_targets_say_who_uses_which(strongest):
     assert set(first["motif"]) & {"CTCF", "CTCFL"} and set(first["motif"]) & ETS
     assert (first["share"] > 0.2).all() and (first["q_value"] < 0.01).all()
     assert (first["n_targets"] == 1).all()
-    assert "motif_clusters/clusters.svg" in (strongest.parent / "report.html").read_text()
+    assert "motif_clusters/figures/clusters.svg" in (strongest.parent / "report.html").read_text()
 
 
 def test_regions_add_up_and_every_dropped_one_has_a_reason(demo):

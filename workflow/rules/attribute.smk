@@ -72,7 +72,7 @@ rule attribute_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.attr.bw",
             caption="../report/track.rst",
             category="Attributions",
-            labels={"what": "attribution, a track", "model": "{model}", "target": target_name},
+            labels=target_labels("attribution, a track"),
         ),
     log:
         f"{RESULTS}/logs/attribute_track/{{model}}/{{target}}.log",

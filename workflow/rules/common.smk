@@ -71,6 +71,17 @@ wildcard_constraints:
     strand="plus|minus",
 
 
+def target_labels(what):
+    """Return the function of the labels of a target's product, for `snakemake --report`."""
+
+    def labels(wildcards):
+        strand = getattr(wildcards, "strand", None)
+        name = target_name(wildcards) + (f" {strand}" if strand else "")
+        return {"what": what, "model": wildcards.model, "target": name}
+
+    return labels
+
+
 def target_name(wildcards):
     """Return the name of the job's target or track, for `snakemake --report`."""
     name = PLAN.models[wildcards.model].named(wildcards.target)

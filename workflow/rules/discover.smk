@@ -17,7 +17,7 @@ rule discover:
             f"{RESULTS}/{{model}}/discover/{{target}}.tsv",
             caption="../report/discover.rst",
             category="Motif discovery",
-            labels={"what": "found motifs, a table", "model": "{model}", "target": target_name},
+            labels=target_labels("found motifs, a table"),
         ),
         seqlets=f"{RESULTS}/{{model}}/discover/{{target}}.seqlets.tsv",
         instances=f"{RESULTS}/{{model}}/discover/{{target}}.instances.parquet",
@@ -26,7 +26,7 @@ rule discover:
             f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg",
             caption="../report/discover.rst",
             category="Motif discovery",
-            labels={"what": "found motifs, logos", "model": "{model}", "target": target_name},
+            labels=target_labels("found motifs, logos"),
         ),
         copies=figure_copies(f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg"),
     log:
@@ -64,12 +64,12 @@ rule discover_clusters:
         targets=f"{RESULTS}/motif_clusters/targets.tsv",
         meme=f"{RESULTS}/motif_clusters/clusters.meme",
         figure=report(
-            f"{RESULTS}/motif_clusters/clusters.svg",
+            f"{RESULTS}/motif_clusters/figures/clusters.svg",
             caption="../report/discover_clusters.rst",
             category="Motif discovery",
             labels={"what": "clusters and targets", "model": "all", "target": "all"},
         ),
-        copies=figure_copies(f"{RESULTS}/motif_clusters/clusters.svg"),
+        copies=figure_copies(f"{RESULTS}/motif_clusters/figures/clusters.svg"),
     log:
         f"{RESULTS}/logs/discover_clusters.log",
     benchmark:

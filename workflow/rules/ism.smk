@@ -89,11 +89,7 @@ rule ism_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.ism.bw",
             caption="../report/track.rst",
             category="Saturation mutagenesis",
-            labels={
-                "what": "mean effect of substitutions, a track",
-                "model": "{model}",
-                "target": target_name,
-            },
+            labels=target_labels("mean effect of substitutions, a track"),
         ),
     log:
         f"{RESULTS}/logs/ism_track/{{model}}/{{target}}.log",
@@ -120,7 +116,7 @@ rule ism_figure:
             f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg",
             caption="../report/ism.rst",
             category="Saturation mutagenesis",
-            labels={"what": "effects of substitutions", "model": "{model}", "target": target_name},
+            labels=target_labels("effects of substitutions"),
         ),
         copies=figure_copies(f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg"),
     log:

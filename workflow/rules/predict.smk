@@ -90,7 +90,7 @@ rule predict_track:
             f"{RESULTS}/{{model}}/tracks/{{target}}.pred.bw",
             caption="../report/track.rst",
             category="Predictions",
-            labels={"what": "prediction, a track", "model": "{model}", "target": target_name},
+            labels=target_labels("prediction, a track"),
         ),
     log:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
@@ -114,11 +114,7 @@ use rule predict_track as predict_strand_track with:
             f"{RESULTS}/{{model}}/tracks/{{target}}.{{strand}}.pred.bw",
             caption="../report/track.rst",
             category="Predictions",
-            labels={
-                "what": "prediction of a strand, a track",
-                "model": "{model}",
-                "target": lambda wildcards: f"{target_name(wildcards)} {wildcards.strand}",
-            },
+            labels=target_labels("prediction of a strand, a track"),
         ),
     log:
         f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.{{strand}}.log",

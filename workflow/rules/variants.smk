@@ -114,11 +114,7 @@ rule variants_logos:
             f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",
             caption="../report/allele_logos.rst",
             category="Variants",
-            labels={
-                "what": "both alleles of the strongest variants",
-                "model": "{model}",
-                "target": target_name,
-            },
+            labels=target_labels("both alleles of the strongest variants"),
         ),
         copies=figure_copies(f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg"),
         hits=f"{RESULTS}/{{model}}/variants.{{target}}.hits.tsv",

@@ -120,8 +120,8 @@ PRODUCTS = (
     CLUSTER_TARGETS,
     Product("motif_clusters/clusters.meme", "The clusters' mean matrices in MEME's minimal format, "
             "on the columns of the member with most seqlets."),
-    Product("motif_clusters/clusters.svg", "Clusters and targets: share of attribution as colours, "
-            "logos of the clusters along the side."),
+    Product("motif_clusters/figures/clusters.svg", "Clusters and targets: share of attribution as "
+            "colours, logos of the clusters along the side."),
     FOUND,
     SEQLETS,
     INSTANCES,

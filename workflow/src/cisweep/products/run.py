@@ -80,6 +80,7 @@ PRODUCTS = (
     *_copies("<model>/figures"),
     *_copies("figures"),
     *_copies("design/figures"),
+    *_copies("motif_clusters/figures"),
     *_copies("train/<trained>"),
     *_copies("train"),
 )  # fmt: skip

@@ -84,6 +84,10 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
     ]
 
 
+def _drawn(config: AttributeConfig, model: ModelConfig | None) -> list[str]:
+    return [f"regions.{model.file_names[t]}" for t in model.target_names] if model else []
+
+
 def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float:
     width, n = model.window_bp, len(model.targets)
     kept = min(config.save_bp, width) if config.hypothetical else 0
@@ -109,7 +113,9 @@ STEP = Step(
             as_letters=True,
         )
     },
-    drawn=lambda config, model: [f"regions.{t}" for t in model.target_names] if model else [],
+    drawn=lambda config, model: (
+        [f"regions.{t}" for t in model.file_names.values()] if model else []
+    ),
     faults=_faults,
     reads_regions=True,
     passes=_passes,

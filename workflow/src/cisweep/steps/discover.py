@@ -10,7 +10,8 @@ from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Shown, Step, StepConfig
 
 FOLDER = "motif_clusters"
-CLUSTER_PRODUCTS = ("clusters.tsv", "members.tsv", "targets.tsv", "clusters.meme", "clusters.svg")
+CLUSTER_PRODUCTS = ("clusters.tsv", "members.tsv", "targets.tsv", "clusters.meme",
+                    "figures/clusters.svg")  # fmt: skip
 """What is joined over the targets of all models, in results/<run>/motif_clusters/."""
 
 

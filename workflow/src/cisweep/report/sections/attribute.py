@@ -86,7 +86,7 @@ def _show(view: View, section: Section, target: str, regions: list[Region]) -> N
         )
         return
     by = "prediction" if view.plan.is_on("predict") else "summed attribution"
-    name, unit = f"regions.{target}", view.unit(target)
+    name, unit = f"regions.{view.file_name(target)}", view.unit(target)
     shown = _shown(view, target, regions, by)
     section.drawings[name] = _drawer(shown, unit)
     section.blocks += [

@@ -84,7 +84,7 @@ def of_run(view: View) -> Section | None:
     ]
     caption = f"{plural(len(table), 'cluster')} of found motifs"
     figure = view.figure(
-        f"{FOLDER}/clusters.svg",
+        f"{FOLDER}/figures/clusters.svg",
         "A heat map of clusters of motifs and targets, with the clusters' logos.",
         "Share of each target's attribution in the seqlets of each cluster; red raises the "
         "prediction, blue lowers it.",
