@@ -176,7 +176,7 @@ def called(folder: Path) -> None:
     seqlets_background(of.model, parts, folder / "background.json")
     (folder / "seqlets").mkdir()
     for part, null in zip(parts, _parts(folder, "seqlets_null")):
-        given = SeqletInputs(folder / "background.json", part, null, Beside.read([]))
+        given = SeqletInputs(folder / "background.json", [part], null, Beside.read([]))
         out = (folder / "seqlets" / f"{part.stem}{end}" for end in (".parquet", ".json"))
         seqlets_chunk(of.chunk, given, *out)
 
@@ -294,7 +294,7 @@ def run_seqlets_chunk(folder: Path) -> None:
 
     h5, null = (_parts(folder, name)[0] for name in ("attribute", "seqlets_null"))
     beside = Beside.read(_parts(folder, "attribute")[1:2])
-    given = SeqletInputs(folder / "background.json", h5, null, beside)
+    given = SeqletInputs(folder / "background.json", [h5], null, beside)
     seqlets_chunk(_scopes(folder).chunk, given, folder / "s.parquet", folder / "s.json")
 
 

@@ -20,7 +20,8 @@ BASES_AT_ONCE = 1 << 23
 
 
 class WindowTokens:
-    """The tokens of windows, read where they are asked for: `tokens[rows]` is (n, W) uint8."""
+    """The tokens of windows, read where they are asked for: `tokens[rows]` is (n, W) uint8,
+    `tokens[:]` all of them."""
 
     def __init__(self, source: SequenceSource, windows: Windows, window_bp: int):
         self._source, self._windows = source, windows

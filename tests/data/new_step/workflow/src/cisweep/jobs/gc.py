@@ -17,7 +17,7 @@ def gc_chunk(of: ChunkScope, table: Path, dropped: Path) -> None:
     found = usable_windows(of.plan, of.model, of.chunk)
     windows = found.windows
     places = {"chrom": windows.chrom, "start": windows.start, "end": windows.end}
-    write_tsv(pd.DataFrame({**places, "gc": count_gc(found.tokens)}), table)
+    write_tsv(pd.DataFrame({**places, "gc": count_gc(found.tokens[:])}), table)
     write_dropped(found.dropped, "gc", of.model, dropped)
 
 
