@@ -366,18 +366,28 @@ def asked_mb(rule: str) -> int | None:
     raise KeyError(rule)
 
 
+_LAUNCHER = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+"""
+"""Starts a process and tells what it took. A process of Linux has, as its least peak, the memory of
+the one that started it: this one is small, whoever measures may not be."""
+
+
 def measured(word: str, what: str, folder: Path, *more: str) -> tuple[float, float]:
     """Return CPU seconds and peak MB of one function of this file in a process of its own."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "benchmarks.scale_memory", word, what, str(folder), *more]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    _, errors = process.stderr, process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(command)} failed: {errors.decode()[-2000:]}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", _LAUNCHER, *command],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    status, cpu, peak_kb = done.stdout.split()
+    if int(status):
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
+    return float(cpu), float(peak_kb) / 1024
 
 
 def rows(rules: list[str], n: int, chunks: int, model: str) -> Iterator[str]:
