@@ -300,12 +300,12 @@ def run_seqlets_chunk(folder: Path) -> None:
 
 def run_seqlets_null_chunk(folder: Path) -> None:
     """Explain shuffled sequences of a tenth of the windows of the first chunk."""
-    from cisweep.jobs.seqlets import seqlets_null_chunk
+    from cisweep.jobs.seqlets import seqlets_null_chunk, shuffled_of
 
     (folder / "size.json").write_text(json.dumps({"draws": 1, "fraction": 0.1}))
-    part = _parts(folder, "attribute")[0]
-    size, out = folder / "size.json", folder / "null.h5"
-    seqlets_null_chunk(_scopes(folder).chunk, part, size, "cpu", out)
+    of, parts = _scopes(folder).chunk, _parts(folder, "attribute")[:1]
+    shuffled = shuffled_of(of, parts, folder / "size.json")
+    seqlets_null_chunk(of, shuffled, "cpu", folder / "null.h5")
 
 
 def run_seqlets(folder: Path) -> None:
