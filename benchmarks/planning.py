@@ -21,7 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.scale import HG38_MB, ID, MODEL, ROOT, _genome, _rows
+from benchmarks.scale import HG38_MB, ID, MODEL, ROOT, _rows, sparse_genome
 
 LENGTHS = {f"chr{i + 1}": mb * 1_000_000 for i, mb in enumerate(HG38_MB)}
 STEPS = ("predict", "select", "attribute", "seqlets", "hits", "report")
@@ -72,7 +72,7 @@ def _write_run(folder: Path, chunk_bp: int, n_rows: int) -> None:
         _rows(folder, n_rows)
         regions = {"bed": str(folder / "r.bed")}
     else:
-        _genome(folder, LENGTHS)
+        sparse_genome(folder, LENGTHS)
     config = {
         "run": "scale",
         "genome": {"fasta": str(folder / "genome.fa")},

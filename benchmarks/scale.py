@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,8 @@ def _plan(folder: Path) -> Any:
 # ---- what they read ------------------------------------------------------------------------------
 
 
-def _genome(folder: Path, lengths: dict[str, int]) -> None:
-    """Write a FASTA without bases between its headers, and its index."""
+def sparse_genome(folder: Path, lengths: Mapping[str, int]) -> Path:
+    """Write a FASTA without bases between its headers, and its index; planning reads that alone."""
     at, rows = 0, []
     with open(folder / "genome.fa", "wb") as file:
         for name, bp in lengths.items():
@@ -109,6 +109,7 @@ def _genome(folder: Path, lengths: dict[str, int]) -> None:
             file.write(b"A\n")
             at += bp + 1
     (folder / "genome.fa.fai").write_text("".join(rows))
+    return folder / "genome.fa"
 
 
 def _config(folder: Path, regions: dict[str, Any], chunk_bp: int, **more: Any) -> None:
@@ -125,7 +126,7 @@ def _config(folder: Path, regions: dict[str, Any], chunk_bp: int, **more: Any) -
 
 def _rows(folder: Path, n: int) -> None:
     lengths = {f"chr{i + 1}": mb * 1_000_000 for i, mb in enumerate(HG38_MB)}
-    _genome(folder, lengths)
+    sparse_genome(folder, lengths)
     rng, total = np.random.default_rng(0), sum(HG38_MB)
     with open(folder / "r.bed", "w") as file:
         for name, bp in lengths.items():
@@ -136,7 +137,7 @@ def _rows(folder: Path, n: int) -> None:
 
 
 def _contigs(folder: Path, n: int) -> None:
-    _genome(folder, {f"contig{i}": 2_000 for i in range(n)})
+    sparse_genome(folder, {f"contig{i}": 2_000 for i in range(n)})
     _config(folder, {"tile": {"stride_bp": 100}}, 2 * n)  # a thousand bins
 
 
@@ -158,13 +159,13 @@ def _merged(folder: Path, n: int) -> None:
 
     _parts(folder, n)
     merge_predictions(sorted(folder.glob("part*.h5")), folder / "merged.h5", {})
-    _genome(folder, {"chr1": 100 * n + 1000})
+    sparse_genome(folder, {"chr1": 100 * n + 1000})
     steps = {"predict": {}, "select": {"fdr": None, "threshold": -4.0, "null_windows": 0}}
     _config(folder, {"tile": {"stride_bp": 100}}, 2_000_000, steps=steps)
 
 
 def _chunks(folder: Path, n: int) -> None:
-    _genome(folder, {"chr1": 10_000 * n})
+    sparse_genome(folder, {"chr1": 10_000 * n})
     motifs = ROOT / "workflow/resources/motifs/JASPAR2026_CORE_vertebrates_nr.meme"
     steps = {name: {} for name in ("predict", "select", "attribute", "seqlets", "hits", "report")}
     _config(folder, {"tile": {"stride_bp": 100}}, 10_000, steps=steps, motifs=str(motifs))

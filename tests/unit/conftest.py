@@ -128,6 +128,18 @@ def small_run(tmp_path_factory, root) -> SmallRun:
 
 
 @pytest.fixture
+def config(tmp_path, monkeypatch, resources) -> dict:
+    """A config as a user of the command has it, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    Path("g.fa").write_text(">a\n" + "ACGTTGCATC" * 100 + "\n")
+    Path("r.bed").write_text("a\t100\t300\na\t300\t500\na\t600\t700\n")
+    return {
+        "run": "mine", "genome": {"fasta": "g.fa"}, "regions": {"bed": "r.bed"},
+        "models": {"m": str(resources / "models" / "ctcf_pu1.yaml")}, "steps": {"predict": {}},
+    }  # fmt: skip
+
+
+@pytest.fixture
 def dead() -> int:
     """The id of a process that has ended."""
     process = subprocess.Popen(["true"])

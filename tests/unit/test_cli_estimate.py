@@ -38,17 +38,6 @@ localrule report_page:
 """
 
 
-@pytest.fixture
-def config(tmp_path, monkeypatch, resources) -> dict:
-    monkeypatch.chdir(tmp_path)
-    Path("g.fa").write_text(">a\n" + "ACGTTGCATC" * 100 + "\n")
-    Path("r.bed").write_text("a\t100\t300\na\t300\t500\na\t600\t700\n")
-    return {
-        "run": "mine", "genome": {"fasta": "g.fa"}, "regions": {"bed": "r.bed"},
-        "models": {"m": str(resources / "models" / "ctcf_pu1.yaml")}, "steps": {"predict": {}},
-    }  # fmt: skip
-
-
 def written(data: dict) -> Path:
     Path("my.yaml").write_text(yaml.safe_dump(data))
     return Path("my.yaml")

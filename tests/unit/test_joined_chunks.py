@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from benchmarks.scale import sparse_genome
 
 from cisweep.plan import plan as plan_module
 from cisweep.plan.accounting import is_small
@@ -22,18 +23,8 @@ STEPS = {name: {} for name in ("predict", "select", "attribute", "seqlets", "hit
 
 def planned(root: Path, folder: Path, lengths: dict[str, int], chunk_bp: int, **regions) -> Plan:
     """Return the plan of a genome whose file has no bases, since planning reads its index alone."""
-    at, rows = 0, []
-    with open(folder / "g.fa", "wb") as file:
-        for name, bp in lengths.items():
-            file.write(f">{name}\n".encode())
-            at += len(name) + 2
-            rows.append(f"{name}\t{bp}\t{at}\t{bp}\t{bp + 1}\n")
-            file.seek(at + bp - 1)
-            file.write(b"A\n")
-            at += bp + 1
-    (folder / "g.fa.fai").write_text("".join(rows))
     data = yaml.safe_load((root / "config" / "demo.yaml").read_text()) | {
-        "genome": {"fasta": str(folder / "g.fa")},
+        "genome": {"fasta": str(sparse_genome(folder, lengths))},
         "regions": (regions or {"tile": {"stride_bp": 1000}}) | {"chroms": ".*"},
         "chunk_bp": chunk_bp,
         "steps": STEPS,

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.scale import sparse_genome
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support import config, jobs_run
@@ -13,24 +14,9 @@ pytestmark = pytest.mark.slow
 LENGTHS = {"chrA": 240_000, "chrB": 130_000}
 
 
-def sparse_genome(folder: Path) -> Path:
-    """Write a genome without bases, since a plan reads its index alone."""
-    at, rows = 0, []
-    with open(folder / "g.fa", "wb") as file:
-        for name, bp in LENGTHS.items():
-            file.write(f">{name}\n".encode())
-            at += len(name) + 2
-            rows.append(f"{name}\t{bp}\t{at}\t{bp}\t{bp + 1}\n")
-            file.seek(at + bp - 1)
-            file.write(b"A\n")
-            at += bp + 1
-    (folder / "g.fa.fai").write_text("".join(rows))
-    return folder / "g.fa"
-
-
 def test_a_run_of_many_chunks_has_less_than_three_jobs_a_chunk(tmp_path, small_genome, snakemake):
     regions = {"tile": {"stride_bp": 200}, "max_dropped": 1.0}
-    settings = config(sparse_genome(tmp_path), chunk_bp=500, regions=regions)
+    settings = config(sparse_genome(tmp_path, LENGTHS), chunk_bp=500, regions=regions)
     settings["motifs"] = str(small_genome.parent / "motifs.meme")
     done = snakemake(settings, tmp_path / "run", "-n", "--quiet", "rules")
     jobs = jobs_run(done.stdout + done.stderr)

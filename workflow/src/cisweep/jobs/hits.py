@@ -24,7 +24,7 @@ from cisweep.genome.fasta import window_tokens, word_counts
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.regions import drop_n, merge_intervals
 from cisweep.outputs.attributions import AttributionParts
-from cisweep.outputs.h5 import open_rows, read_windows
+from cisweep.outputs.h5 import windows_of
 from cisweep.outputs.hits import append_bed, chunk_schema, save_counts, schema
 from cisweep.outputs.tables import ParquetWriter, open_parquet, write_dropped, write_product
 from cisweep.parts import read_arrays, read_json
@@ -56,18 +56,13 @@ def hits_null_size(
     where nothing was selected. Writes the fields of `NullSample` as JSON.
     """
     axis, n = Axis(tuple(of.plan.source.lengths)), 0
-    for windows in chain(map(read_peaks, peaks), map(_windows_of, chunks)):
+    for windows in chain(map(read_peaks, peaks), map(windows_of, chunks)):
         begin = axis.begins(windows.chrom)
         merged = merge_intervals(begin + windows.start, begin + windows.end)
         n += int((merged[:, 1] - merged[:, 0]).sum())
     sample = NullSample.of(n, of.plan.step_config("hits").threshold, of.plan.config.seed)
     print(f"{n} bases: column-shuffled motifs are looked for in a share of {sample.fraction}")
     null_size.write_text(json.dumps(asdict(sample), sort_keys=True) + "\n")
-
-
-def _windows_of(path: Path) -> Windows:
-    with open_rows(path) as file:
-        return read_windows(file)
 
 
 def _sample(null_size: Path | None) -> NullSample:

@@ -19,7 +19,7 @@ from cisweep.contracts import Windows, digest, stored_name
 from cisweep.genome.motifs import load_motifs
 from cisweep.jobs.attribute import explained_blocks
 from cisweep.outputs.attributions import write_null
-from cisweep.outputs.h5 import ROWS_OF_BLOCK, n_rows, open_rows, read_windows
+from cisweep.outputs.h5 import ROWS_OF_BLOCK, n_rows, open_rows, read_windows, windows_of
 from cisweep.outputs.seqlets import CHUNK_SCHEMA, SCHEMA, write_seqlet_bed
 from cisweep.outputs.tables import (
     open_parquet,
@@ -126,17 +126,12 @@ class Beside:
     @classmethod
     def read(cls, chunks: Iterable[Path]) -> "Beside":
         """Return the windows of chunks' attributions."""
-        return cls(tuple(map(_windows_of, chunks)))
+        return cls(tuple(map(windows_of, chunks)))
 
     @property
     def digest(self) -> str:
         """Hash of their places, which are all that matters of them."""
         return digest(*(key for part in self.windows for key in part.keys()))  # noqa: SIM118
-
-
-def _windows_of(path: Path) -> Windows:
-    with open_rows(path) as file:
-        return read_windows(file)
 
 
 @dataclass(frozen=True)
@@ -158,7 +153,7 @@ def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path)
     """
     targets, rules = of.config.target_names, of.plan.step_config("seqlets")
     backgrounds = read_json(given.background)
-    windows = [_windows_of(path) for path in given.chunks]
+    windows = [windows_of(path) for path in given.chunks]
     near = Windows.concatenate([*windows, *given.beside.windows])
     shuffled = _shuffled_windows(of, given.null, near)
     tables: list[pd.DataFrame] = []

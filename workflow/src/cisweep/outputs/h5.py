@@ -201,6 +201,12 @@ def read_windows(file: h5py.File, rows: slice = slice(None)) -> Windows:
     return Windows(*(_read(file[f"regions/{name}"], rows) for name in _REGION_COLUMNS))
 
 
+def windows_of(path: Path) -> Windows:
+    """Return all windows of a file."""
+    with open_rows(path) as file:
+        return read_windows(file)
+
+
 def _raw(dataset: h5py.Dataset, rows: slice) -> np.ndarray:
     """Return rows of a dataset; texts of fixed length stay bytes."""
     return dataset.asstr()[rows] if dataset.dtype.kind == "O" else dataset[rows]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cisweep.analysis.motifs.discover import Pattern, trim
 from cisweep.analysis.motifs.families import centred_information, motif_families
+from cisweep.analysis.motifs.qvalues import bh_qvalues
 from cisweep.contracts import seed_of
 from cisweep.genome.motifs import Motif
 from cisweep.products.discover import CLUSTER_TARGETS, CLUSTERS, MEMBERS
@@ -257,9 +258,8 @@ def _against_chance(
     rows: pd.DataFrame, units: list[pd.DataFrame], found: list[Found], seed: int, n: int
 ) -> pd.DataFrame:
     """Add expected, z, p_value and q_value to the rows of one model."""
-    blank = rows.assign(expected=np.nan, z=np.nan, p_value=np.nan, q_value=np.nan)
     if len(found) < 2 or not len(rows):
-        return blank
+        return rows.assign(expected=np.nan, z=np.nan, p_value=np.nan, q_value=np.nan)
     sizes = np.array([f.n_windows for f in found], dtype=np.int64)
     first = np.concatenate([[0], np.cumsum(sizes)])
     tables = [u.assign(unit=u["unit"] + first[i]) for i, u in enumerate(units)]
@@ -293,12 +293,7 @@ def _against_chance(
     p_value = (above[cell] + 1) / (n + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (seen - expected.reshape(-1)) / sd.reshape(-1)
+    q_value = bh_qvalues(p_value, len(p_value))
     return rows.assign(
-        expected=expected.reshape(-1)[cell], z=z[cell], p_value=p_value, q_value=_bh(p_value)
+        expected=expected.reshape(-1)[cell], z=z[cell], p_value=p_value, q_value=q_value
     )
-
-
-def _bh(p_value: np.ndarray) -> np.ndarray:
-    from scipy.stats import false_discovery_control
-
-    return false_discovery_control(p_value)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from cisweep.bases import one_hot
 from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import blocks as h5_blocks
-from cisweep.outputs.h5 import open_rows, read_windows
+from cisweep.outputs.h5 import open_rows, read_windows, windows_of
 from cisweep.outputs.tables import read_parquet
 from cisweep.plot.of_page import DrawnRegion, draw_regions
 from cisweep.plot.svg import logo_svg
@@ -349,8 +349,7 @@ def methods(view: View) -> str:
 
 def regions(view: View) -> Windows:
     """Return the attributed windows."""
-    with open_rows(view.folder / "attributions.h5") as file:
-        return read_windows(file)
+    return windows_of(view.folder / "attributions.h5")
 
 
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
