@@ -56,11 +56,20 @@ CASES = [
 ]
 
 
+def peers(*args, **options):
+    """What tangermeme 1.6.0 gives. It closes its map of the FASTA while numba, which compiles at
+    the first call, may still hold an array of it; a second call is compiled."""
+    from tangermeme.io import extract_loci as peer
+
+    try:
+        return peer(*args, **options)
+    except BufferError:
+        return peer(*args, **options)
+
+
 @pytest.mark.parametrize("options", CASES, ids=str)
 @pytest.mark.parametrize("loci", [["l0.bed"], ["l0.bed", "l1.bed"]], ids=len)
 def test_it_gives_what_tangermeme_gives(folder, options, loci):
-    from tangermeme.io import extract_loci as peer
-
     def full(value):
         if isinstance(value, list):
             return [str(folder / v) if "." in v else v for v in value]
@@ -68,7 +77,7 @@ def test_it_gives_what_tangermeme_gives(folder, options, loci):
 
     options = {"in_window": 200, "out_window": 60} | {k: full(v) for k, v in options.items()}
     mine = extract_loci(full(loci), folder / "g.fa", **options)
-    theirs = peer(full(loci), str(folder / "g.fa"), **options)
+    theirs = peers(full(loci), str(folder / "g.fa"), **options)
     if not isinstance(theirs, list):
         mine, theirs = [mine], [theirs]
     assert len(mine) == len(theirs)
