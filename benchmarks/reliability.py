@@ -5,6 +5,7 @@
     python -m benchmarks.reliability disk
     python -m benchmarks.reliability surroundings
     python -m benchmarks.reliability planning [chunks]
+    python -m benchmarks.reliability chunks [number] [kills] [seed]
 
 Each ends in an error where a product differs from those of an undisturbed run. The tests of
 tests/workflow/test_faults.py use the same functions, with fewer kills.
@@ -368,14 +369,40 @@ def _surroundings(folder: Path) -> None:
     print("all of it at once: same products")
 
 
-def _planning(folder: Path, chunks: str = "3000") -> None:
-    """Time `snakemake -n` of a run of many chunks, with empty files in place of its parts."""
-    length = 400 * int(chunks)
+def _genome_of_chunks(folder: Path, chunks: int) -> Path:
+    """Write a random genome of so many chunks of 400 bp; return its path."""
     path = folder / "input" / "genome.fa"
     path.parent.mkdir(parents=True)
     draw = random.Random(0)
-    path.write_text(">chrA\n" + "".join(draw.choices("ACGT", k=length)) + "\n")
+    path.write_text(">chrA\n" + "".join(draw.choices("ACGT", k=400 * chunks)) + "\n")
     pysam.faidx(str(path))
+    return path
+
+
+def _chunks(folder: Path, chunks: str = "1000", number: str = "5", seed: str = "0") -> None:
+    """Kill a run of many chunks at random times; compare its products, and what it took in all.
+
+    Steps predict and select. The times of the kills are spread over what an undisturbed run takes.
+    """
+    genome = _genome_of_chunks(folder, int(chunks))
+    steps = {"predict": {}, "select": {"fdr": None, "top_n": 12, "null_windows": 0}}
+    off = {name: None for name in ("attribute", "seqlets", "hits", "report")}
+    settings = config(genome, chunk_bp=400, steps=off | steps) | {"motifs": None}
+    undisturbed, run = Run(folder / "undisturbed", settings), Run(folder / "killed", settings)
+    begin = time.monotonic()
+    undisturbed.finish()
+    whole = time.monotonic() - begin
+    print(f"undisturbed: {whole:.0f} s", flush=True)
+    begin = time.monotonic()
+    hits = kills(run, int(number), int(seed), seconds=1.6 * whole / (int(number) + 1))
+    taken = time.monotonic() - begin
+    assert_same(undisturbed.folder, run.folder)
+    print(f"{hits}: same products; {taken:.0f} s with all starts, {taken - whole:.0f} s more")
+
+
+def _planning(folder: Path, chunks: str = "3000") -> None:
+    """Time `snakemake -n` of a run of many chunks, with empty files in place of its parts."""
+    path = _genome_of_chunks(folder, int(chunks))
     steps = {name: None for name in ("select", "attribute", "seqlets", "hits", "report")}
     settings = config(path, chunk_bp=400, steps=steps | {"predict": {}}) | {"motifs": None}
     run = Run(folder / "run", settings)
@@ -393,6 +420,7 @@ _COMMANDS: Mapping[str, Callable[..., None]] = {
     "disk": _disk,
     "surroundings": _surroundings,
     "planning": _planning,
+    "chunks": _chunks,
 }
 
 
