@@ -78,7 +78,9 @@ def test_no_motif_is_a_driver_of_random_weights(plan):
     letters = dict(zip(TARGETS, found.hypothetical))
     projected = dict(zip(TARGETS, found.projected))
     attributed = Attributed(
-        windows, TARGETS, lambda t, own: projected[t][own], lambda t, own: letters[t][own]
+        dict.fromkeys(TARGETS, windows),
+        lambda t, own: projected[t][own],
+        lambda t, own: letters[t][own],
     )
     counts = ChunkCounts.zeros(scan, TARGETS)
     tables = list(hits_of_chunk(scan, plan.source, intervals, attributed, counts))

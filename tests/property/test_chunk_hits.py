@@ -91,7 +91,7 @@ def attributed(windows: Windows, rows: np.ndarray | slice = slice(None)) -> Attr
     mine = windows.take(rows)
     letters = np.array([table[k] for k in mine.keys()], np.float32).reshape(-1, 4, WIDTH)  # noqa: SIM118
     return Attributed(
-        mine, ["t"], lambda _, own: letters[own].sum(1), lambda _, own: letters[own][:, :, 5:-5]
+        {"t": mine}, lambda _, own: letters[own].sum(1), lambda _, own: letters[own][:, :, 5:-5]
     )
 
 
@@ -202,6 +202,31 @@ def test_any_chunks_and_pieces_give_the_same_bytes(
     assert merged.null["t"].count.tobytes() == counts.null["t"].count.tobytes()
 
 
+@given(planned(), st.integers(0, 2**31))
+@settings(max_examples=20, deadline=None)
+def test_each_target_has_the_attributions_of_its_own_windows(scan, source, windows, seed):
+    """Beside another target, at other windows, a target has the columns and null it has alone."""
+    rows = {"t": np.flatnonzero(explained_some(windows, seed)), "u": np.arange(0, len(windows), 2)}
+    alone = {t: attributed(windows, own) for t, own in rows.items()}
+    both = Attributed(
+        {t: of.windows["t"] for t, of in alone.items()},
+        lambda t, own: alone[t].projected("t", own),
+        lambda t, own: alone[t].hypothetical("t", own),
+    )
+    assert len(both.all_windows) <= sum(map(len, rows.values()))
+    intervals = owned_intervals(windows, Layout(LENGTHS, 650).stretches(0), LENGTHS)
+    counts = ChunkCounts.zeros(scan, ["t", "u"])
+    table = pd.concat(hits_of_chunk(scan, source, intervals, both, counts))
+    for target, of in alone.items():
+        one, own = scanned(scan, source, intervals, of)
+        for kind in ("attribution", "cosine", "projection"):
+            found, wanted = table[f"{kind}_{target}"].to_numpy(), one[f"{kind}_t"].to_numpy()
+            np.testing.assert_array_equal(found, wanted)
+        # The other target's windows are looked at too, where this one has no value.
+        assert counts.null[target].total.tobytes() == own.null["t"].total.tobytes()
+        assert counts.null[target].count.tobytes() == own.null["t"].count.tobytes()
+
+
 def test_a_chunk_without_windows_has_no_hit(scan, source):
     of = attributed(Windows.build([], [], []))
     table, counts = scanned(scan, source, [], of)
@@ -221,7 +246,7 @@ def test_batches_are_of_one_size_whatever_the_intervals():
 
 def spread_by_loop(of: Attributed, values: np.ndarray, chrom: str, low: int, high: int):
     """Return (..., high - low) of the windows' central bases: nearest centre, then the first."""
-    kept, windows = values.shape[-1], of.windows
+    kept, windows = values.shape[-1], of.windows["t"]
     begin = windows.start + WIDTH // 2 - kept // 2
     out = np.full((*values.shape[1:-1], high - low), np.nan)
     for x in range(low, high):
@@ -241,7 +266,7 @@ def spread_by_loop(of: Attributed, values: np.ndarray, chrom: str, low: int, hig
 def test_attributions_are_laid_as_a_loop_lays_them(source, windows, kept, lows, size):
     kept = min(kept, WIDTH)
     values = np.arange(len(windows) * 2 * kept, dtype=float).reshape(-1, 2, kept)
-    of = Attributed(windows, ["t"], lambda _, own: values[own, 0], lambda _, own: values[own])
+    of = Attributed({"t": windows}, lambda _, own: values[own, 0], lambda _, own: values[own])
     axis = Axis(tuple(LENGTHS))
     pieces = [Piece("chr2", low, low + size, low + size) for low in lows]
     joined = Joined.read(pieces, axis, source)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pytest
+from dense_attributions import Dense, write_chunk
 
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError
@@ -17,7 +18,6 @@ from cisweep.outputs.attributions import (
     narrowpeak_lines,
     read_hypothetical,
     summarise,
-    write_chunk,
     write_null,
 )
 from cisweep.outputs.h5 import ROWS_OF_BLOCK
@@ -63,7 +63,7 @@ def test_the_central_bases_hold_the_windows_centre_in_their_own(length, kept):
 def test_the_file_holds_what_was_found(written):
     path, windows, tokens, found = written
     with AttributionParts([path]) as parts:
-        read, rows = parts.windows, slice(0, N)
+        read, rows = parts.windows("a"), slice(0, N)
         assert parts.targets == TARGETS and parts.has_hypothetical
         projected = {t: parts.projected(t, rows) for t in TARGETS}
         hypothetical = {t: parts.hypothetical(t, rows) for t in TARGETS}
@@ -85,8 +85,8 @@ def test_the_file_holds_what_was_found(written):
 def test_rows_of_several_files_are_read_as_one(written, a, b):
     path, windows, _, found = written
     with AttributionParts([path, path]) as parts:
-        assert len(parts.windows) == 2 * N
-        assert parts.windows.start.tolist() == [*windows.start, *windows.start]
+        assert len(parts.windows("b")) == 2 * N
+        assert parts.windows("b").start.tolist() == [*windows.start, *windows.start]
         twice = np.concatenate([found.projected[1]] * 2)
         np.testing.assert_array_equal(parts.projected("b", slice(a, b)), twice[a:b])
         letters = parts.hypothetical("b", slice(a, b))
@@ -101,19 +101,19 @@ def test_blocks_of_any_size_give_the_bytes_of_the_whole(written, tmp_path, size)
     with AttributionWriter(tmp_path / "b.h5", L, TARGETS, KEPT, {"seed": 3}) as writer:
         for rows in windows.blocks(size):
             part = {name: values[:, rows] for name, values in vars(found).items()}
-            writer.append(windows.take(rows), tokens[rows], SimpleNamespace(**part))
+            writer.append(windows.take(rows), tokens[rows], Dense(SimpleNamespace(**part)))
     assert (tmp_path / "b.h5").read_bytes() == path.read_bytes()
 
 
 def test_a_null_has_no_other_kind_of_attributions(written, tmp_path):
     _, windows, tokens, found = written
-    parts = [(rows, SimpleNamespace(projected=found.projected[:, rows]))
+    parts = [(rows, Dense(SimpleNamespace(projected=found.projected[:, rows])))
              for rows in windows.blocks(600)]  # fmt: skip
     blocks = [(windows.take(rows), tokens[rows], part) for rows, part in parts]
     write_null(tmp_path / "null.h5", blocks, L, TARGETS, {})
     write_null(tmp_path / "none.h5", [], L, TARGETS, {})
     with h5py.File(tmp_path / "null.h5") as file, h5py.File(tmp_path / "none.h5") as none:
-        assert set(file) == set(none) == {"regions", "tokens", "attributions"}
+        assert set(file) == set(none) == {"regions", "tokens", "rows", "attributions"}
         assert (file["tokens"][:] == tokens).all()
         assert file["regions/start"][:].tolist() == windows.start.tolist()
         for i, target in enumerate(TARGETS):

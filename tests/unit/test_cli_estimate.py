@@ -64,15 +64,16 @@ def test_the_work_of_each_step(small_run):
     plan = small_run.plan(**steps)
     (name,) = plan.models
     null, n = NullStretches(plan, name), estimating.n_regions(plan, name)
-    found = work(plan, name, Speed(0.5, 0.25, 10.0, 0.1, "cpu", 100.0))
+    found = work(plan, name, Speed(0.5, 0.25, 10.0, 0.1, 1.0, "cpu", 100.0))
     selected = 0.1 * n
     assert found.n_selected == round(selected)
     assert found.device["predict"] == 0.5 * n
     assert found.device["select"] == 0.25 * null.draws * min(null.n_windows, 100_000)
     assert found.device["attribute"] == pytest.approx(10 * selected)
-    size = NullSize.of(round(selected), 0.2, 20_000)
+    n_targets = len(plan.models[name].targets)
+    size = NullSize.of(round(selected / n_targets), 0.2, 20_000, n_targets)
     assert found.device["seqlets"] == pytest.approx(10 * selected * size.draws * size.fraction)
-    every = work(plan, name, Speed(0, 0, 10.0, 2.0, "cpu", 0.0))
+    every = work(plan, name, Speed(0, 0, 10.0, 2.0, 1.0, "cpu", 0.0))
     assert every.n_selected == n  # never more than all
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
+from dense_attributions import write_chunk
 
 from cisweep.analysis.motifs.discover import Pattern, trim
 from cisweep.analysis.motifs.discovery_seqlets import SEQLET_COLUMNS
@@ -27,7 +28,6 @@ from cisweep.jobs import (
     variants,
     variants_logos,
 )
-from cisweep.outputs.attributions import write_chunk
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
 from cisweep.outputs.tables import read_parquet
 from cisweep.plan.contents.design import design_chunks

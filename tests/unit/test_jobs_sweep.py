@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pyBigWig
 import pytest
+from dense_attributions import write_chunk
 
 from cisweep.analysis.seqlets.fdr import Tally, merge_tallies
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, RegionError
 from cisweep.genome.fasta import tokens_of_text
 from cisweep.jobs import attribute, hits, ism, predict, prepare, select, seqlets
-from cisweep.outputs.attributions import write_chunk
-from cisweep.outputs.h5 import merge
+from cisweep.outputs.pairs import merge_pairs
 from cisweep.outputs.peaks import read_null
 from cisweep.outputs.tables import read_parquet
 
@@ -27,7 +27,12 @@ CHUNKS = ["c000000", "c000001"]
 STEPS = {
     "predict": {"batch_size": 16},
     "select": {"fdr": None, "top_n": 1, "null_windows": 40},
-    "attribute": {"references": "uniform", "n_references": 1, "batch_size": 8},
+    "attribute": {
+        "references": "uniform",
+        "n_references": 1,
+        "batch_size": 8,
+        "targets": "all",
+    },  # fmt: skip
     "seqlets": {"fdr": 0.2, "null_windows": 60},
     "hits": {"threshold": 1e-4, "null_copies": 2},
     "ism": {"top_n": 1, "top_figures": 1},
@@ -215,8 +220,8 @@ def test_a_base_of_the_track_is_that_of_the_nearest_centre(small_run, plan, attr
 
 
 def test_the_export_has_the_sequence_and_its_attributions(small_run, attributions, tmp_path):
-    attribute.attribute_export(attributions[1], "ctcf", tmp_path / "x.h5")
-    attribute.attribute_export_regions(attributions[1], tmp_path / "x.narrowPeak")
+    narrowpeak = tmp_path / "x.narrowPeak"
+    attribute.attribute_export(attributions[1], "ctcf", tmp_path / "x.h5", narrowpeak)
     rows = [line.split("\t") for line in (tmp_path / "x.narrowPeak").read_text().splitlines()]
     with h5py.File(tmp_path / "x.h5") as file, h5py.File(attributions[1]) as given:
         sequence = file["raw/seq"][0].argmax(axis=0)
@@ -285,7 +290,9 @@ def test_the_null_is_an_explained_shuffle_of_the_chunks_windows(
     seqlets.seqlets_null_size(of, [peaks], [], size)
     n_peaks = len(peaks.read_text().splitlines())
     # Two peaks need many shuffles of each for 60 windows of a null.
-    assert json.loads(size.read_text())["draws"] * n_peaks >= 60
+    sizes = json.loads(size.read_text())
+    assert list(sizes) == ["ctcf", "pu1"]
+    assert all(each["draws"] * n_peaks >= 60 for each in sizes.values())
     seqlets.seqlets_null_size(of, [], attributions, size)
     null = tmp_path / "null.h5"
     own = small_run.of_chunk(plan, "c000001")
@@ -311,10 +318,16 @@ def test_the_blocks_of_a_chunk_hold_one_batch_at_least_and_change_no_byte(
     found = attribute.attribute_windows_of(of, None)
     # Of 200 bp and two targets a batch of 8 is 3,200 values; three of them are a block.
     monkeypatch.setattr(attribute, "BLOCK", 10_000)
-    sizes = [len(w) for w, *_ in attribute.explained_blocks(of, found.windows, found.tokens, "cpu")]
+    wanted = attribute.wanted_pairs(of, found.windows)
+
+    def sizes_of_blocks() -> list[int]:
+        given = (found.windows, found.tokens, wanted)
+        return [len(w) for w, *_ in attribute.explained_blocks(of, *given, "cpu")]
+
+    sizes = sizes_of_blocks()
     assert sizes[:-1] == [24] * (len(found.windows) // 24) and sum(sizes) == len(found.windows)
     monkeypatch.setattr(attribute, "BLOCK", 1)
-    sizes = [len(w) for w, *_ in attribute.explained_blocks(of, found.windows, found.tokens, "cpu")]
+    sizes = sizes_of_blocks()
     assert max(sizes) == 8 and sum(sizes) == len(found.windows)
     attribute.attribute_chunk(of, found, "cpu", tmp_path / "a.h5", tmp_path / "dropped.tsv")
     assert (tmp_path / "a.h5").read_bytes() == attributions[0].read_bytes()
@@ -349,7 +362,7 @@ def test_the_planted_site_is_a_seqlet_with_its_motifs_name(small_run, plan, plan
     parts = [planted[k, "h5"] for k in range(2)]
     seqlets.seqlets_background(of, parts, tmp_path / "background.json")
     for k, chunk in enumerate(CHUNKS):
-        beside = seqlets.Beside.read([parts[1 - k]])
+        beside = seqlets.Beside.read(of, [parts[1 - k]])
         null = planted[k, "null"]
         given = seqlets.SeqletInputs(tmp_path / "background.json", [parts[k]], null, beside)
         tables.append(tmp_path / f"s{k}.parquet")
@@ -369,11 +382,11 @@ def test_calls_of_joined_chunks_are_those_of_each(small_run, plan, planted, tmp_
     of, parts = small_run.of_model(plan), [planted[k, "h5"] for k in range(2)]
     background, null = tmp_path / "background.json", tmp_path / "null.h5"
     seqlets.seqlets_background(of, parts, background)
-    merge([planted[k, "null"] for k in range(2)], null, {})
+    merge_pairs([planted[k, "null"] for k in range(2)], null, ["ctcf", "pu1"], {})
     assert plan.joined(1).chunks("m") == ["c000000"]
 
     def called(plan, chunk, parts, null, beside) -> tuple[pd.DataFrame, dict]:
-        given = seqlets.SeqletInputs(background, parts, null, seqlets.Beside.read(beside))
+        given = seqlets.SeqletInputs(background, parts, null, seqlets.Beside.read(of, beside))
         out = [tmp_path / f"{len(parts)}.{chunk}.{end}" for end in ("parquet", "json")]
         seqlets.seqlets_chunk(small_run.of_chunk(plan, chunk), given, *out)
         return read_parquet(out[0]).to_pandas(), json.loads(out[1].read_text())
@@ -389,9 +402,10 @@ def test_calls_of_joined_chunks_are_those_of_each(small_run, plan, planted, tmp_
         assert merged.n_null_positions > 0
 
 
-def test_the_places_beside_a_chunk_decide_whether_it_is_called_again(attributions):
-    first, second = (seqlets.Beside.read([path]).digest for path in attributions)
-    assert first == seqlets.Beside.read([attributions[0]]).digest != second
+def test_the_places_beside_a_chunk_decide_whether_it_is_called_again(small_run, plan, attributions):
+    of = small_run.of_model(plan)
+    first, second = (seqlets.Beside.read(of, [path]).digest for path in attributions)
+    assert first == seqlets.Beside.read(of, [attributions[0]]).digest != second
 
 
 def test_the_background_counts_every_base(small_run, base_counts):

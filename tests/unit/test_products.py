@@ -172,7 +172,8 @@ def results(small_run, tmp_path_factory):
     model = small_run.of_model(plan)
     h5 = folder / "m" / "attributions.h5"
     attribute.attribute(model, [part / "a.h5"], h5, folder / "m" / "attribution_summary.tsv")
-    attribute.attribute_export(h5, "ctcf", folder / "m" / "export" / "ctcf.shap.h5")
+    export = folder / "m" / "export"
+    attribute.attribute_export(h5, "ctcf", export / "ctcf.shap.h5", export / "ctcf.narrowPeak")
     hits.hits_background(small_run.of_run(plan), folder / "base_counts.json")
     prepare.dropped_regions(small_run.of_run(plan), [part / "d.tsv"], [], dropped)
     return folder

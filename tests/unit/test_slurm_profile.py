@@ -39,7 +39,7 @@ def test_the_examples_of_the_profile_name_rules(root, rules):
 
 
 LIGHT = {
-    "predict_track", "attribute_track", "attribute_export", "attribute_export_regions",
+    "predict_track", "attribute_track", "attribute_export",
     "ism_regions", "ism_track", "ism_figure", "seqlets_null_size", "dropped_regions",
     "report_browser", "report_page",
 }  # fmt: skip

@@ -96,6 +96,7 @@ rule attribute_export:
         h5=f"{RESULTS}/{{model}}/attributions.h5",
     output:
         h5=f"{RESULTS}/{{model}}/export/{{target}}.shap.h5",
+        narrowpeak=f"{RESULTS}/{{model}}/export/{{target}}.narrowPeak",
     log:
         f"{RESULTS}/logs/attribute_export/{{model}}/{{target}}.log",
     benchmark:
@@ -111,25 +112,3 @@ rule attribute_export:
         save_bp=save_bp(),
     script:
         "../../scripts/attribute_export.py"
-
-
-rule attribute_export_regions:
-    """Write the regions of the export as narrowPeak, in the same order."""
-    input:
-        h5=f"{RESULTS}/{{model}}/attributions.h5",
-    output:
-        narrowpeak=f"{RESULTS}/{{model}}/export/regions.narrowPeak",
-    log:
-        f"{RESULTS}/logs/attribute_export_regions/{{model}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/attribute_export_regions/{{model}}.tsv"
-    localrule: IS_SMALL
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=mem_mb(1000),
-        runtime=30,
-    params:
-        root=root_folder,
-    script:
-        "../../scripts/attribute_export_regions.py"

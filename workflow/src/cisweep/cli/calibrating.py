@@ -16,6 +16,7 @@ from cisweep.contracts import Windows
 from cisweep.plan.chunk_windows import usable_windows
 from cisweep.plan.contents.null_stretches import NullStretches
 from cisweep.plan.plan import Plan
+from cisweep.steps.attribute import all_of_a_window, explained_targets
 
 WINDOWS = 2000
 """Windows that are predicted, about: so many tell which share of them is selected."""
@@ -30,14 +31,15 @@ class Speed:
     """What one model takes, seconds a window, of a core or of the GPU.
 
     predicted, shuffled, attributed: for a prediction, that of a shuffled window, an attribution;
-    share: of the windows that is selected; device: where it was measured; memory_mb: the most that
-    it took.
+    share: of the windows that is selected; targets: at a window that is explained; device: where it
+    was measured; memory_mb: the most that it took.
     """
 
     predicted: float
     shuffled: float
     attributed: float
     share: float
+    targets: float
     device: str
     memory_mb: float
 
@@ -60,14 +62,15 @@ def calibrated(plan: Plan, name: str) -> Speed:
     run = _Run.of(plan, name, device)
     predicted, values = run.timed(run.predicted)
     shuffled, nulls = run.timed(run.nulls) if run.has_null else (0.0, [])
-    share = run.share(values, nulls) if plan.is_on("select") else 1.0
-    attributed = run.attributed() if plan.is_on("attribute") else 0.0
+    share, peaks = run.selected(values, nulls) if plan.is_on("select") else (1.0, 1.0)
+    targets = run.explained(peaks) if plan.is_on("attribute") else 0.0
+    attributed = run.attributed(round(targets)) if targets else 0.0
     if device == "cpu":
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     else:
         memory = torch.cuda.max_memory_allocated() / 2**20
     n = len(run.windows)
-    return Speed(predicted / n, shuffled / n, attributed, share, device, memory)
+    return Speed(predicted / n, shuffled / n, attributed, share, targets, device, memory)
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,9 @@ class _Run:
         n, seed = len(self.plan.models[self.name].targets), self.plan.config.seed
         return null_peaks(self.places, n, self._predict, draws=1, seed=seed, distance_bp=distance)
 
-    def share(self, values: np.ndarray, nulls: list[Any]) -> float:
-        """Return which share of the windows is selected, as the step select does; values: (N, T).
+    def selected(self, values: np.ndarray, nulls: list[Any]) -> tuple[float, float]:
+        """Return which share of the windows is selected, as the step select does, and of how many
+        targets such a window is a peak; values: (N, T).
 
         Of top_n it takes the rank, as far as the sample goes.
         """
@@ -154,12 +158,20 @@ class _Run:
             nulls=dict(zip(targets, nulls)) or None,
         )
         selected = found.peaks[["chrom", "start", "end"]].drop_duplicates()
-        return len(selected) / max(len(self.windows), 1)
+        each = len(found.peaks) / len(selected) if len(selected) else 1.0
+        return len(selected) / max(len(self.windows), 1), each
 
-    def attributed(self) -> float:
-        """Return the seconds that the attribution of a window takes."""
+    def explained(self, peaks: float) -> float:
+        """Return how many targets are explained at a window; peaks: targets of a selected one."""
+        step, config = self.plan.step_config("attribute"), self.plan.models[self.name]
+        if all_of_a_window(step, self.plan.is_on("select")):
+            return float(len(explained_targets(step, config)))
+        return max(peaks, 1.0)
+
+    def attributed(self, n_targets: int) -> float:
+        """Return the seconds that the attribution of a window takes, for so many targets."""
         from cisweep.analysis.attribution.references import references_of
-        from cisweep.analysis.attribution.windows import attribute_windows
+        from cisweep.analysis.attribution.windows import attribute_pairs
 
         step = self.plan.step_config("attribute")
         references = references_of(step, self.plan.config.seed, 1)
@@ -167,9 +179,11 @@ class _Run:
         def explain(first: int, n: int) -> int:
             rows = slice(first, first + n)
             windows = self.windows.take(rows)
-            attribute_windows(
+            wanted = np.arange(len(self.model.config.targets)) < n_targets
+            attribute_pairs(
                 self.model, windows, self.tokens[rows], self.plan.inputs(self.name, windows),
-                references, batch_size=step.batch_size, method=step.method,
+                references, np.tile(wanted, (len(windows), 1)), batch_size=step.batch_size,
+                method=step.method,
             )  # fmt: skip
             return len(windows)
 

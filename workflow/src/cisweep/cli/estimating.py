@@ -114,9 +114,11 @@ def work(plan: Plan, name: str, speed: Speed) -> Work:
             left = max(min(n * speed.share, n * step.share(own, model, n)), 1.0)
         elif step_name == "attribute":
             device["attribute"] = left * speed.attributed
-            cores["attribute"] = left * model.window_bp * len(model.targets) * READ
+            cores["attribute"] = left * model.window_bp * speed.targets * READ
         elif step_name == "seqlets":
-            size = NullSize.of(round(left), own.fdr, own.null_windows)
+            n_targets = len(model.targets)
+            of_target = round(left * speed.targets / n_targets)
+            size = NullSize.of(of_target, own.fdr, own.null_windows, n_targets)
             device["seqlets"] = left * size.fraction * size.draws * speed.attributed
         elif step_name == "hits":
             all_bp = sum(bp for c, bp in plan.source.lengths.items() if plan.wanted(c))

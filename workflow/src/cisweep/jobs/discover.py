@@ -29,7 +29,7 @@ from cisweep.analysis.motifs.instances import pattern_instances
 from cisweep.analysis.seqlets.names import NameRules
 from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.outputs.attributions import read_hypothetical
-from cisweep.outputs.h5 import windows_of
+from cisweep.outputs.pairs import windows_of_target
 from cisweep.outputs.tables import (
     BED6,
     arrow_schema,
@@ -75,7 +75,7 @@ def discover(of: TargetScope, attributions: Path, out: DiscoverProducts) -> None
     Raises MotifError or ConfigError as `discover_motifs` does.
     """
     step, seed = of.plan.step_config("discover"), of.plan.config.seed
-    windows = windows_of(attributions)
+    windows = windows_of_target(attributions, of.target)
     # In an order without meaning, so that the seqlets that are kept come from everywhere.
     rows = sample_order(windows, seed)[: step.max_regions]
     options = _options(step)

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk, scan_options
@@ -23,9 +23,11 @@ from cisweep.contracts import Windows
 from cisweep.genome.fasta import window_tokens, word_counts
 from cisweep.genome.motifs import load_motifs
 from cisweep.genome.regions import drop_n, merge_intervals
+from cisweep.jobs.attribute import wanted_pairs
 from cisweep.outputs.attributions import AttributionParts
-from cisweep.outputs.h5 import windows_of
+from cisweep.outputs.h5 import read_windows
 from cisweep.outputs.hits import append_bed, chunk_schema, save_counts, schema
+from cisweep.outputs.pairs import open_pairs, rows_of
 from cisweep.outputs.tables import ParquetWriter, open_parquet, write_dropped, write_product
 from cisweep.parts import read_arrays, read_json
 from cisweep.plan.chunk_windows import read_peaks
@@ -52,16 +54,36 @@ def hits_null_size(
 ) -> None:
     """Say in which share of the explained bases the column-shuffled copies are looked for.
 
-    peaks: peaks.bed, whose bases are counted, each once; chunks: the attributions of all chunks,
+    It follows from the target with the fewest. peaks: peaks.bed, whose bases are counted, each
+    once; chunks: the attributions of all chunks,
     where nothing was selected. Writes the fields of `NullSample` as JSON.
     """
-    axis, n = Axis(tuple(of.plan.source.lengths)), 0
-    for windows in chain(map(read_peaks, peaks), map(windows_of, chunks)):
-        begin = axis.begins(windows.chrom)
-        merged = merge_intervals(begin + windows.start, begin + windows.end)
-        n += int((merged[:, 1] - merged[:, 0]).sum())
+    axis, n_bp = Axis(tuple(of.plan.source.lengths)), []
+    targets = of.config.target_names
+    starts: list[list[np.ndarray]] = [[] for _ in targets]
+    width = of.config.window_bp
+    for path in peaks:
+        windows = read_peaks(path)
+        wanted, begin = wanted_pairs(of, windows), axis.begins(windows.chrom) + windows.start
+        for parts, asked in zip(starts, wanted.T):
+            parts.append(begin[asked])
+    for path in chunks:
+        with open_pairs(path) as file:
+            windows = read_windows(file)
+            begin = axis.begins(windows.chrom) + windows.start
+            for target, parts in zip(targets, starts):
+                parts.append(begin[rows_of(file, target)])
+    for parts in starts:
+        begin = np.concatenate(parts) if parts else np.empty(0, np.int64)
+        merged = merge_intervals(begin, begin + width)
+        n_bp.append(int((merged[:, 1] - merged[:, 0]).sum()))
+    # Each target that is explained anywhere has to see enough matches.
+    n = min((n for n in n_bp if n), default=0)
     sample = NullSample.of(n, of.plan.step_config("hits").threshold, of.plan.config.seed)
-    print(f"{n} bases: column-shuffled motifs are looked for in a share of {sample.fraction}")
+    print(
+        f"at least {n} bases of a target: column-shuffled motifs are looked for in a share of "
+        f"{sample.fraction}"
+    )
     null_size.write_text(json.dumps(asdict(sample), sort_keys=True) + "\n")
 
 
@@ -100,7 +122,8 @@ def hits_chunk(of: ChunkScope, given: HitInputs, table: Path, counts: Path, drop
         if given.attributions:
             parts = stack.enter_context(AttributionParts(given.attributions))
             letters = parts.hypothetical if parts.has_hypothetical else None
-            attributed = Attributed(parts.windows, parts.targets, parts.projected, letters)
+            of_targets = {target: parts.windows(target) for target in parts.targets}
+            attributed = Attributed(of_targets, parts.projected, letters)
         scan, windows = _scan_of(of, given), _scanned_windows(of, own, attributed, given.peaks)
         targets = list(attributed.targets) if attributed else []
         sums, n = ChunkCounts.zeros(scan, targets), 0
@@ -134,7 +157,7 @@ def _scanned_windows(
     """
     regions = of.plan.step_config("hits").over == "regions"
     if regions and attributed:
-        return attributed.windows
+        return attributed.all_windows
     if regions and peaks is not None:
         return read_peaks(peaks)
     near = of.plan.neighbours(of.model, of.chunk)

@@ -17,9 +17,10 @@ from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
 from cisweep.contracts import Windows, digest, stored_name
 from cisweep.genome.motifs import load_motifs
-from cisweep.jobs.attribute import explained_blocks
+from cisweep.jobs.attribute import explained_blocks, wanted_pairs
 from cisweep.outputs.attributions import write_null
-from cisweep.outputs.h5 import ROWS_OF_BLOCK, n_rows, open_rows, read_windows, windows_of
+from cisweep.outputs.h5 import ROWS_OF_BLOCK, read_windows
+from cisweep.outputs.pairs import open_pairs, rows_of
 from cisweep.outputs.seqlets import CHUNK_SCHEMA, SCHEMA, write_seqlet_bed
 from cisweep.outputs.tables import (
     open_parquet,
@@ -38,49 +39,69 @@ from cisweep.scope import ChunkScope, ModelScope
 def seqlets_null_size(
     of: ModelScope, peaks: Iterable[Path], chunks: Iterable[Path], null_size: Path
 ) -> None:
-    """Say how many shuffled copies the windows of the run need as the null of the seqlets.
+    """Say how many shuffled copies each target's windows need as the null of the seqlets.
 
     peaks: peaks.bed, whose rows are counted; chunks: the attributions of all chunks, where
-    nothing was selected. Writes the fields of `NullSize` as JSON.
+    nothing was selected. Writes target -> fields of `NullSize` as JSON.
     """
-    step, n = of.plan.step_config("seqlets"), 0
+    step, n = of.plan.step_config("seqlets"), np.zeros(len(of.config.target_names), dtype=np.int64)
     for path in peaks:
-        n += len(read_peaks(path))
+        n += wanted_pairs(of, read_peaks(path)).sum(axis=0)
     for path in chunks:
-        with open_rows(path) as file:
-            n += n_rows(file)
-    size = NullSize.of(n, step.fdr, step.null_windows)
-    print(f"{n} windows: {size.draws} shuffles of each window in a share of {size.fraction}")
-    null_size.write_text(json.dumps(asdict(size), sort_keys=True) + "\n")
+        with open_pairs(path) as file:
+            n += [len(rows_of(file, target)) for target in of.config.target_names]
+    n_explained = int((n > 0).sum())
+    sizes = {
+        target: NullSize.of(int(count), step.fdr, step.null_windows, n_explained)
+        for target, count in zip(of.config.target_names, n)
+    }
+    for target, size in sizes.items():
+        count = n[of.config.target_names.index(target)]
+        print(
+            f"{target}: {count} windows; {size.draws} shuffles of each window in a share of "
+            f"{size.fraction}"
+        )
+    found = {target: asdict(size) for target, size in sizes.items()}
+    null_size.write_text(json.dumps(found, sort_keys=True) + "\n")
 
 
 @dataclass(frozen=True)
 class Shuffled:
-    """windows that the null draws, in genome order, and a shuffle (N, L) uint8 of each."""
+    """windows that the null draws, in genome order, a shuffle (N, L) uint8 of each, and the targets
+    that are explained at it, (N, T) bool."""
 
     windows: Windows
     tokens: np.ndarray
+    wanted: np.ndarray
 
     @property
     def digest(self) -> str:
-        """Hash of both: equal shuffles have equal attributions."""
-        return digest(*self.windows.keys(), self.tokens.tobytes().hex())
+        """Hash of all: equal shuffles have equal attributions."""
+        arrays = (self.tokens.tobytes().hex(), self.wanted.tobytes().hex())
+        return digest(*self.windows.keys(), *arrays)
 
 
 def shuffled_of(of: ChunkScope, chunks: Iterable[Path], null_size: Path) -> Shuffled:
-    """Return the shuffles of the windows of some chunks.
+    """Return the shuffles of the windows of some chunks, each for the targets of its window.
 
     chunks: their attributions, in genome order; null_size: of `seqlets_null_size`.
     """
-    from cisweep.analysis.attribution.references import shuffled_windows
+    from cisweep.analysis.attribution.references import shuffled_pairs
 
-    size, found = NullSize(**read_json(null_size)), []
+    targets, sizes = of.config.target_names, read_json(null_size)
+    each, found = [NullSize(**sizes[target]) for target in targets], []
     for path in chunks:
-        with open_rows(path) as file:
+        with open_pairs(path) as file:
             windows, tokens = read_windows(file), file["tokens"][:]
-        found.append(shuffled_windows(windows, tokens, of.plan.config.seed, size))
-    windows = Windows.concatenate([drawn for drawn, _ in found])
-    return Shuffled(windows, np.concatenate([tokens for _, tokens in found]))
+            wanted = np.zeros((len(windows), len(targets)), dtype=bool)
+            for i, target in enumerate(targets):
+                wanted[rows_of(file, target), i] = True
+        found.append(shuffled_pairs(windows, tokens, wanted, of.plan.config.seed, each))
+    return Shuffled(
+        Windows.concatenate([windows for windows, _, _ in found]),
+        np.concatenate([tokens for _, tokens, _ in found]),
+        np.concatenate([wanted for _, _, wanted in found]),
+    )
 
 
 def seqlets_null_chunk(of: ChunkScope, shuffled: Shuffled, device: str, h5: Path) -> None:
@@ -88,8 +109,8 @@ def seqlets_null_chunk(of: ChunkScope, shuffled: Shuffled, device: str, h5: Path
 
     Writes the attributions of the observed bases (outputs/attributions.py).
     """
-    windows, tokens = shuffled.windows, shuffled.tokens
-    blocks = explained_blocks(of, windows, tokens, device)
+    tokens = shuffled.tokens
+    blocks = explained_blocks(of, shuffled.windows, tokens, shuffled.wanted, device)
     write_null(h5, blocks, tokens.shape[1], of.config.target_names, of.origin)
 
 
@@ -110,28 +131,39 @@ def seqlets_background(of: ModelScope, chunks: Collection[Path], background: Pat
 def _summaries(chunks: Iterable[Path], target: str) -> Iterator[Summary]:
     """Yield the summaries of all chunks, of some windows at a time; at least one a chunk."""
     for path in chunks:
-        with open_rows(path) as file:
-            for begin in range(0, max(n_rows(file), 1), ROWS_OF_BLOCK):
-                yield summarise(
-                    file[f"attributions/{stored_name(target)}"][begin : begin + ROWS_OF_BLOCK]
-                )
+        with open_pairs(path) as file:
+            values = file[f"attributions/{stored_name(target)}"]
+            for begin in range(0, max(len(values), 1), ROWS_OF_BLOCK):
+                yield summarise(values[begin : begin + ROWS_OF_BLOCK])
 
 
 @dataclass(frozen=True)
 class Beside:
-    """The windows of the chunks beside a chunk, which may own its calls."""
+    """The windows of the chunks beside a chunk, which may own its calls: target -> windows."""
 
-    windows: tuple[Windows, ...]
+    windows: dict[str, Windows]
 
     @classmethod
-    def read(cls, chunks: Iterable[Path]) -> "Beside":
+    def read(cls, of: ModelScope, chunks: Iterable[Path]) -> "Beside":
         """Return the windows of chunks' attributions."""
-        return cls(tuple(map(windows_of, chunks)))
+        return cls(_windows_of_targets(of, chunks))
 
     @property
     def digest(self) -> str:
         """Hash of their places, which are all that matters of them."""
-        return digest(*(key for part in self.windows for key in part.keys()))  # noqa: SIM118
+        parts = sorted(self.windows.items())
+        return digest(*(key for target, part in parts for key in (target, *part.keys())))
+
+
+def _windows_of_targets(of: ModelScope, chunks: Iterable[Path]) -> dict[str, Windows]:
+    """Return target -> the windows of some chunks at which it is explained."""
+    found: dict[str, list[Windows]] = {target: [] for target in of.config.target_names}
+    for path in chunks:
+        with open_pairs(path) as file:
+            windows = read_windows(file)
+            for target, parts in found.items():
+                parts.append(windows.take(rows_of(file, target)))
+    return {target: Windows.concatenate(parts) for target, parts in found.items()}
 
 
 @dataclass(frozen=True)
@@ -153,21 +185,24 @@ def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path)
     """
     targets, rules = of.config.target_names, of.plan.step_config("seqlets")
     backgrounds = read_json(given.background)
-    windows = [windows_of(path) for path in given.chunks]
-    near = Windows.concatenate([*windows, *given.beside.windows])
+    own = _windows_of_targets(of, given.chunks)
+    beside = given.beside.windows
+    near = {t: Windows.concatenate([own[t], beside[t]]) for t in targets}
     shuffled = _shuffled_windows(of, given.null, near)
     tables: list[pd.DataFrame] = []
     tallies: dict[str, list[Tally]] = {target: [] for target in targets}
-    for own, path in zip(windows, given.chunks):
-        owned = Owned.of(own, near)
-        with open_rows(path) as file:
-            tokens = file["tokens"][:]
+    for path in given.chunks:
+        with open_pairs(path) as file:
+            windows, tokens = read_windows(file), file["tokens"][:]
             for target in targets:
+                rows = rows_of(file, target)
+                mine = windows.take(rows)
+                values = file[f"attributions/{stored_name(target)}"][:]
                 called, counted = call_chunk(
                     target,
-                    Explained(own, owned, file[f"attributions/{stored_name(target)}"][:]),
+                    Explained(mine, Owned.of(mine, near[target]), values),
                     shuffled[target],
-                    tokens,
+                    tokens[rows],
                     Background.from_dict(backgrounds[target]),
                     rules.threshold,
                     ("+", "-") if rules.negative else ("+",),
@@ -181,19 +216,21 @@ def seqlets_chunk(of: ChunkScope, given: SeqletInputs, table: Path, tally: Path)
     tally.write_text(json.dumps(merged, sort_keys=True) + "\n")
 
 
-def _shuffled_windows(of: ChunkScope, null: Path, near: Windows) -> dict[str, Explained]:
-    """Return target -> the shuffled windows of the job's chunk, among those near it."""
-    with open_rows(null) as file:
+def _shuffled_windows(of: ChunkScope, null: Path, near: dict[str, Windows]) -> dict[str, Explained]:
+    """Return target -> its shuffled windows of the job's chunk, among those near it."""
+    found = {}
+    with open_pairs(null) as file:
         windows = read_windows(file)
-        rows = np.flatnonzero(of.plan.layout.bins_of(windows) == chunk_index(of.chunk))
-        # They lie side by side, since windows are in genome order.
-        mine = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0)
-        own = windows.take(mine)
-        owned = Owned.of(own, near)
-        return {
-            target: Explained(own, owned, file[f"attributions/{stored_name(target)}"][mine])
-            for target in of.config.target_names
-        }
+        in_chunk = of.plan.layout.bins_of(windows) == chunk_index(of.chunk)
+        for target in of.config.target_names:
+            of_target = rows_of(file, target)
+            rows = np.flatnonzero(in_chunk[of_target])
+            # They lie side by side, since windows are in genome order.
+            mine = slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0)
+            own = windows.take(of_target[mine])
+            values = file[f"attributions/{stored_name(target)}"][mine]
+            found[target] = Explained(own, Owned.of(own, near[target]), values)
+    return found
 
 
 @dataclass(frozen=True)

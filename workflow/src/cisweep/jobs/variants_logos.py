@@ -94,7 +94,7 @@ def _explained(
 ) -> np.ndarray:
     """Return the attributions (2 A, 4, W) of the reference, then of the alternative alleles."""
     from cisweep.analysis.attribution.references import make_references
-    from cisweep.analysis.attribution.windows import attribute_windows
+    from cisweep.analysis.attribution.windows import attribute_pairs
     from cisweep.models.ensemble import Ensemble
 
     own, tracks = alleles.windows.take(alleles.ref_idx), tracks_of(of.config)
@@ -102,15 +102,18 @@ def _explained(
     if tracks:
         places = np.concatenate([alleles.ref_places[alleles.ref_idx], alleles.places])
         inputs = track_inputs(tracks, [*own.chrom, *own.chrom], places)
-    found = attribute_windows(
+    wanted = np.zeros((len(tokens), len(of.config.target_names)), dtype=bool)
+    wanted[:, of.config.target_names.index(of.target)] = True
+    found = attribute_pairs(
         Ensemble.load(of.config, device),
         Windows.concatenate([own, own]),
         tokens,
         inputs,
         make_references("dinucleotide", 20, of.plan.config.seed, of.threads),
+        wanted,
         batch_size=8,
     )
-    return found.projected[of.config.target_names.index(of.target)][:, None] * one_hot(tokens)
+    return found.values.projected[:, None] * one_hot(tokens)
 
 
 def _changed_hits(of: TargetScope, alleles: AlleleWindows, counts: Path) -> pd.DataFrame:

@@ -1,17 +1,18 @@
 """attributions.h5 and what is made of it: summary, and the export for tf-modiscolite and finemo.
 
-Beside regions and tokens, for each target: `attributions/<t>` float32 (N, L), of the observed base;
-`attributions_sd/<t>` and `attributions_fold_sd/<t>` float32 (N, L), over references and over folds;
-`delta/<t>` float32 (N,), largest convergence delta of the window; `delta_y/<t>` float32 (N,), mean
-|f(window) - f(reference)|; and on request `hypothetical/<t>` float16 (N, 4, save_bp), the central
-bases, to be multiplied by `hypothetical_scale/<t>` float32 (N,). The null of a chunk, of shuffled
-windows, has regions, tokens and `attributions/<t>` alone.
+A file of pairs (outputs/pairs.py). Each target has n windows of its own, and for these
+`attributions/<t>` float32 (n, L), of the observed base; `attributions_sd/<t>` and
+`attributions_fold_sd/<t>` float32 (n, L), over references and over folds; `delta/<t>` float32 (n,),
+largest convergence delta of the window; `delta_y/<t>` float32 (n,), mean
+|f(window) - f(reference)|; and on request `hypothetical/<t>` float16 (n, 4, save_bp), the central
+bases, to be multiplied by `hypothetical_scale/<t>` float32 (n,). The null of a chunk, of shuffled
+windows, has `attributions/<t>` alone.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import h5py
 import numpy as np
@@ -20,17 +21,16 @@ import pandas as pd
 from cisweep.bases import one_hot
 from cisweep.contracts import Windows, name_of, stored_name
 from cisweep.errors import AttributionError
-from cisweep.outputs.h5 import (
-    Column,
-    RowWriter,
-    blocks,
-    n_rows,
-    open_rows,
-    read_windows,
-    region_columns,
-    region_rows,
-)
+from cisweep.outputs.h5 import ROWS_OF_BLOCK, Column, read_windows
+from cisweep.outputs.pairs import PairWriter, open_pairs, pair_blocks, rows_of
 from cisweep.products.attribute import ATTRIBUTIONS, SUMMARY
+
+
+class Pairs(Protocol):
+    """Attributions of pairs of a window and a target."""
+
+    def of(self, target_idx: int) -> tuple[np.ndarray, Any]:
+        """Return a target's rows of the windows, (n,) int64 ascending, and their attributions."""
 
 
 def central(length: int, save_bp: int) -> slice:
@@ -62,39 +62,35 @@ class AttributionWriter:
     def __init__(
         self, path: Path, length: int, targets: Sequence[str], save_bp: int | None, attrs: Mapping
     ):
-        self._targets, self._save_bp, self._length = targets, save_bp, length
-        columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
-        for t in targets:
-            for kind in ("attributions", "attributions_sd", "attributions_fold_sd"):
-                columns.append(Column(f"{kind}/{stored_name(t)}", (length,), np.float32))
-            columns += [
-                Column(f"{kind}/{stored_name(t)}", (), np.float32) for kind in ("delta", "delta_y")
-            ]
-            if save_bp is not None:
-                kept = min(save_bp, length)
-                columns.append(Column(f"hypothetical/{stored_name(t)}", (4, kept), np.float16))
-                columns.append(Column(f"hypothetical_scale/{stored_name(t)}", (), np.float32))
-        self._writer = RowWriter(path, columns, dict(attrs), ATTRIBUTIONS)
+        self._save_bp, self._length = save_bp, length
+        kinds = [
+            Column(kind, (length,), np.float32)
+            for kind in ("attributions", "attributions_sd", "attributions_fold_sd")
+        ]
+        kinds += [Column(kind, (), np.float32) for kind in ("delta", "delta_y")]
+        if save_bp is not None:
+            kinds.append(Column("hypothetical", (4, min(save_bp, length)), np.float16))
+            kinds.append(Column("hypothetical_scale", (), np.float32))
+        self._writer = PairWriter(path, length, targets, kinds, attrs, ATTRIBUTIONS)
 
-    def append(self, windows: Windows, tokens: np.ndarray, found: Any) -> None:
-        """Add windows; found: projected, sd, fold_sd (T, N, L), hypothetical (T, N, 4, L), deltas,
-        dy (T, N), float32."""
-        rows = {**region_rows(windows), "tokens": tokens}
-        for i, t in enumerate(self._targets):
-            rows[f"attributions/{stored_name(t)}"] = found.projected[i]
-            rows[f"attributions_sd/{stored_name(t)}"] = found.sd[i]
-            rows[f"attributions_fold_sd/{stored_name(t)}"] = found.fold_sd[i]
-            rows[f"delta/{stored_name(t)}"], rows[f"delta_y/{stored_name(t)}"] = (
-                found.deltas[i],
-                found.dy[i],
-            )
-            if self._save_bp is not None:
-                middle = found.hypothetical[i][:, :, central(self._length, self._save_bp)]
-                (
-                    rows[f"hypothetical/{stored_name(t)}"],
-                    rows[f"hypothetical_scale/{stored_name(t)}"],
-                ) = pack(middle)
-        self._writer.append(rows)
+    def append(self, windows: Windows, tokens: np.ndarray, found: Pairs) -> None:
+        """Add windows and their pairs; found: for the index of a target the rows of these windows,
+        (n,), and projected, sd, fold_sd (n, L), hypothetical (n, 4, L), deltas, dy (n,), float32.
+        """
+        self._writer.append(windows, tokens, lambda i: self._kinds_of(*found.of(i)))
+
+    def _kinds_of(self, rows: np.ndarray, found: Any) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        values = {
+            "attributions": found.projected,
+            "attributions_sd": found.sd,
+            "attributions_fold_sd": found.fold_sd,
+            "delta": found.deltas,
+            "delta_y": found.dy,
+        }
+        if self._save_bp is not None:
+            middle = found.hypothetical[:, :, central(self._length, self._save_bp)]
+            values["hypothetical"], values["hypothetical_scale"] = pack(middle)
+        return rows, values
 
     def __enter__(self) -> Self:
         return self
@@ -103,39 +99,26 @@ class AttributionWriter:
         self._writer.__exit__(kind, error, trace)
 
 
-def write_chunk(
-    path: Path,
-    windows: Windows,
-    tokens: np.ndarray,
-    targets: Sequence[str],
-    found: Any,
-    save_bp: int | None,
-    attrs: Mapping,
-) -> None:
-    """Write the attributions of one chunk that are at hand as a whole: see AttributionWriter."""
-    with AttributionWriter(path, tokens.shape[1], targets, save_bp, attrs) as writer:
-        writer.append(windows, tokens, found)
-
-
 def write_null(
     path: Path,
-    blocks: Iterable[tuple[Windows, np.ndarray, Any]],
+    blocks: Iterable[tuple[Windows, np.ndarray, Pairs]],
     length: int,
     targets: Sequence[str],
     attrs: Mapping,
 ) -> None:
     """Write the attributions of shuffled windows, block by block: no other kind of them is read.
 
-    blocks: windows, their shuffled tokens (n, L), and found with projected (T, n, L).
+    blocks: windows, their shuffled tokens (n, L), and their pairs, see `AttributionWriter.append`.
     """
-    columns = [*region_columns(), Column("tokens", (length,), np.uint8)]
-    columns += [Column(f"attributions/{stored_name(t)}", (length,), np.float32) for t in targets]
-    with RowWriter(path, columns, dict(attrs)) as writer:
+    kinds = [Column("attributions", (length,), np.float32)]
+    with PairWriter(path, length, targets, kinds, attrs) as writer:
         for windows, tokens, found in blocks:
-            values = {
-                f"attributions/{stored_name(t)}": found.projected[i] for i, t in enumerate(targets)
-            }
-            writer.append({**region_rows(windows), "tokens": tokens, **values})
+
+            def values(i: int, found: Pairs = found) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+                rows, of_target = found.of(i)
+                return rows, {"attributions": of_target.projected}
+
+            writer.append(windows, tokens, values)
 
 
 def targets_of(file: h5py.File) -> list[str]:
@@ -146,18 +129,14 @@ def targets_of(file: h5py.File) -> list[str]:
 def summarise(path: Path, targets: list[str]) -> pd.DataFrame:
     """Return a row per target: windows, mean |f(window) - f(reference)|, deltas and their share."""
     found = []
-    with open_rows(path) as file:
+    with open_pairs(path) as file:
         for target in targets:
-            total, largest = 0.0, 0.0
-            for _, rows in blocks(
-                file, [f"delta/{stored_name(target)}", f"delta_y/{stored_name(target)}"]
-            ):
-                total += float(rows[f"delta_y/{stored_name(target)}"].astype(np.float64).sum())
+            total, largest, n = 0.0, 0.0, 0
+            for rows, values in pair_blocks(file, target, ["delta", "delta_y"]):
+                total += float(values["delta_y"].astype(np.float64).sum())
                 # NaN (a method that does not add up to anything) stays NaN.
-                largest = float(
-                    np.maximum(largest, rows[f"delta/{stored_name(target)}"].max(initial=0))
-                )
-            n = n_rows(file)
+                largest = float(np.maximum(largest, values["delta"].max(initial=0)))
+                n += len(rows)
             mean = total / n if n else 0.0
             share = largest / mean if mean else 0.0
             found.append((target, n, mean, largest, share))
@@ -183,9 +162,9 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
     """Write one target in ChromBPNet's H5 layout, which tf-modiscolite and finemo read.
 
     raw/seq int8 (N, 4, K) one-hot, shap/seq float16 (N, 4, K) hypothetical, projected_shap/seq
-    float16 (N, 4, K); rows in the order of export/regions.narrowPeak.
+    float16 (N, 4, K); rows in the order of export/<target>.narrowPeak.
     """
-    with open_rows(path) as file, h5py.File(out, "w") as target_file:
+    with open_pairs(path) as file, h5py.File(out, "w") as target_file:
         n, _, kept = file[f"hypothetical/{stored_name(target)}"].shape
         length = file["tokens"].shape[1]
         # HDF5 has no chunks of a dataset without rows.
@@ -207,17 +186,25 @@ def export_chrombpnet(path: Path, out: Path, target: str) -> None:
                 ("projected_shap", np.float16),
             )
         }
-        names = [
-            f"hypothetical/{stored_name(target)}",
-            f"hypothetical_scale/{stored_name(target)}",
-            "tokens",
-        ]
-        for rows, values in blocks(file, names):
-            shap = unpack(values[names[0]], values[names[1]])
-            tokens = values["tokens"][:, central(length, kept)]
-            bases = one_hot(tokens, np.int8)
-            made["raw"][rows], made["shap"][rows] = bases, shap
-            made["projected_shap"][rows] = shap * bases
+        begin, middle = 0, central(length, kept)
+        for rows, values in pair_blocks(file, target, ["hypothetical", "hypothetical_scale"]):
+            shap = unpack(values["hypothetical"], values["hypothetical_scale"])
+            bases = one_hot(_tokens(file, rows)[:, middle], np.int8)
+            end = begin + len(rows)
+            made["raw"][begin:end], made["shap"][begin:end] = bases, shap
+            made["projected_shap"][begin:end] = shap * bases
+            begin = end
+
+
+def _tokens(file: h5py.File, rows: np.ndarray) -> np.ndarray:
+    """Return the tokens (n, L) of ascending rows, one stretch of the file at a time."""
+    if not len(rows):
+        return file["tokens"][:0]
+    found = [
+        file["tokens"][int(part[0]) : int(part[-1]) + 1][part - part[0]]
+        for part in np.split(rows, np.flatnonzero(np.diff(rows) > ROWS_OF_BLOCK) + 1)
+    ]
+    return np.concatenate(found)
 
 
 def narrowpeak_lines(windows: Windows) -> list[str]:
@@ -234,22 +221,30 @@ class AttributionParts:
     """The attributions of chunk files, one behind the other, of which rows are read where they are
     needed.
 
-    windows: of all files, in their order; targets: names; has_hypothetical: are those of all four
-    bases stored. Use it as a context: the files are open within.
+    targets: names; has_hypothetical: are those of all four bases stored. Use it as a context: the
+    files are open within.
     """
 
     def __init__(self, paths: Sequence[Path]):
         with ExitStack() as stack:
-            self._files = [stack.enter_context(open_rows(path)) for path in paths]
-            self.windows = Windows.concatenate([read_windows(file) for file in self._files])
-            self._begins = np.cumsum([0, *map(n_rows, self._files)])
+            self._files = [stack.enter_context(open_pairs(path)) for path in paths]
+            self._all = [read_windows(file) for file in self._files]
             self.targets = targets_of(self._files[0])
+            self._rows = {t: [rows_of(file, t) for file in self._files] for t in self.targets}
             self.has_hypothetical = "hypothetical" in self._files[0]
             self._close = stack.pop_all()
 
+    def windows(self, target: str) -> Windows:
+        """Return the windows of all files that a target was explained at, in their order."""
+        return Windows.concatenate(
+            [part.take(rows) for part, rows in zip(self._all, self._rows[target])]
+        )
+
     def projected(self, target: str, rows: slice) -> np.ndarray:
-        """Return (n, L) float32 of the observed bases."""
-        return self._read(rows, lambda file, own: file[f"attributions/{stored_name(target)}"][own])
+        """Return (n, L) float32 of the observed bases; rows: of the target's windows."""
+        return self._read(
+            target, rows, lambda file, own: file[f"attributions/{stored_name(target)}"][own]
+        )
 
     def hypothetical(self, target: str, rows: slice) -> np.ndarray:
         """Return (n, 4, K) float32 of all four bases in the central K."""
@@ -257,11 +252,15 @@ class AttributionParts:
             f"hypothetical/{stored_name(target)}",
             f"hypothetical_scale/{stored_name(target)}",
         )
-        return self._read(rows, lambda file, own: unpack(file[values][own], file[scale][own]))
+        return self._read(
+            target, rows, lambda file, own: unpack(file[values][own], file[scale][own])
+        )
 
-    def _read(self, rows: slice, read: Callable[[h5py.File, slice], np.ndarray]) -> np.ndarray:
-        found = []
-        for file, begin, end in zip(self._files, self._begins, self._begins[1:]):
+    def _read(
+        self, target: str, rows: slice, read: Callable[[h5py.File, slice], np.ndarray]
+    ) -> np.ndarray:
+        found, begins = [], np.cumsum([0, *map(len, self._rows[target])])
+        for file, begin, end in zip(self._files, begins, begins[1:]):
             low, high = max(rows.start - begin, 0), min(rows.stop, end) - begin
             if low < high:
                 found.append(read(file, slice(low, high)))
@@ -279,25 +278,24 @@ def read_hypothetical(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return one-hot int8 and hypothetical attributions float32, (n, 4, width) each, of rows.
 
-    rows: (n,) int64 in any order, each once; width: central bases, or as many as are stored.
+    rows: (n,) int64 of the target's windows in any order, each once; width: central bases, or as
+    many as are stored.
     """
-    names = [
-        "tokens",
-        f"hypothetical/{stored_name(target)}",
-        f"hypothetical_scale/{stored_name(target)}",
-    ]
+    kinds = ["hypothetical", "hypothetical_scale"]
     place = {int(row): i for i, row in enumerate(rows)}
-    with open_rows(path) as file:
-        length, kept = file["tokens"].shape[1], file[names[1]].shape[2]
+    with open_pairs(path) as file:
+        length = file["tokens"].shape[1]
+        kept = file[f"hypothetical/{stored_name(target)}"].shape[2]
         part = central(kept, width)
         inside = slice(*(central(length, kept).start + x for x in (part.start, part.stop)))
         shape = (len(rows), 4, part.stop - part.start)
         bases, found = np.zeros(shape, np.int8), np.zeros(shape, np.float32)
         # Block by block: HDF5 takes minutes to pick thousands of rows out of place.
-        for block, values in blocks(file, names):
-            mine = [r for r in range(block.start, block.stop) if r in place]
-            to, own = [place[r] for r in mine], np.array(mine, np.int64) - block.start
-            tokens = values["tokens"][own, inside]
-            bases[to] = one_hot(tokens, np.int8)
-            found[to] = unpack(values[names[1]][own, :, part], values[names[2]][own])
+        begin = 0
+        for windows, values in pair_blocks(file, target, kinds):
+            own = np.array([r for r in range(len(windows)) if begin + r in place], np.int64)
+            to = [place[begin + int(r)] for r in own]
+            bases[to] = one_hot(_tokens(file, windows[own])[:, inside], np.int8)
+            found[to] = unpack(values[kinds[0]][own, :, part], values[kinds[1]][own])
+            begin += len(windows)
     return bases, found

@@ -10,7 +10,7 @@ TABLE_ROWS rows, and its texts have the length of the longest, in bytes of UTF-8
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -70,6 +70,76 @@ def region_rows(windows: Windows) -> dict[str, np.ndarray]:
     return {f"regions/{name}": getattr(windows, name) for name in _REGION_COLUMNS}
 
 
+class HeldRows:
+    """Datasets of one length in an open file, with the rows that wait until a block is full.
+
+    block: rows that are written at once; chunk: rows of an HDF5 chunk, by column.
+    """
+
+    def __init__(
+        self,
+        file: h5py.File,
+        columns: Sequence[Column],
+        block: int,
+        chunk: Callable[[Column], int] = lambda column: ROWS_OF_CHUNK,
+    ):
+        self.n_held, self.block = 0, block
+        self._columns = {c.path: c for c in columns}
+        self._held: dict[str, list[np.ndarray]] = {c.path: [] for c in columns}
+        # Their handles are kept: to look one up takes longer than to write a block.
+        self._datasets = {
+            column.path: file.create_dataset(
+                column.path,
+                shape=(0, *column.shape),
+                maxshape=(None, *column.shape),
+                dtype=column.dtype,
+                chunks=(chunk(column), *column.shape),
+                compression="gzip",
+                compression_opts=1,
+                shuffle=True,
+                track_times=False,
+            )
+            for column in columns
+        }
+
+    def append(self, rows: dict[str, np.ndarray]) -> None:
+        """Hold rows; every column must be given, all of one length."""
+        if set(rows) != set(self._columns):
+            raise ProductError(f"rows have columns {sorted(rows)}, not {sorted(self._columns)}")
+        lengths = {len(values) for values in rows.values()}
+        if len(lengths) != 1:
+            raise ProductError(
+                f"columns of different lengths: { {k: len(v) for k, v in rows.items()} }"
+            )
+        for path, values in rows.items():
+            self._held[path].append(_stored(np.asarray(values), self._columns[path]))
+        self.n_held += lengths.pop()
+
+    def write(self, n: int) -> None:
+        """Write the first n of the rows that are held."""
+        if n == 0:
+            return
+        for path, parts in self._held.items():
+            values = np.concatenate(parts) if len(parts) > 1 else parts[0]
+            dataset, fixed = self._datasets[path], values.dtype.kind == "S"
+            for begin in range(0, n, self.block):
+                block = values[begin : min(begin + self.block, n)]
+                dataset.resize(dataset.shape[0] + len(block), axis=0)
+                # Texts of bytes are ASCII to HDF5, which those of the dataset are not.
+                dataset[-len(block) :] = block.astype(dataset.dtype) if fixed else block
+            # A view would keep all that was written.
+            self._held[path] = [values[n:].copy()]
+        self.n_held -= n
+
+
+def write_attrs(file: h5py.File, version: int, attrs: Mapping[str, Any]) -> None:
+    """Write the schema version and the attributes of a file; what is no text or number as JSON."""
+    file.attrs["schema_version"] = version
+    for key, value in attrs.items():
+        plain = isinstance(value, str | int | float)
+        file.attrs[key] = value if plain else json.dumps(value, sort_keys=True)
+
+
 class RowWriter:
     """Appends rows to the datasets of one HDF5 file, in fixed blocks.
 
@@ -88,71 +158,27 @@ class RowWriter:
         if product is not None:
             product.check([c.path for c in columns], str(path))
         self._file = h5py.File(path, "w", libver="v110")
-        self._columns = {c.path: c for c in columns}
-        self._held: dict[str, list[np.ndarray]] = {c.path: [] for c in columns}
-        self._n_held = 0
+        write_attrs(self._file, version, attrs)
         is_table = version == TABLE_VERSION
-        self._block = _rows_of_block(columns, version)
-        self._file.attrs["schema_version"] = version
-        for key, value in attrs.items():
-            plain = (
-                value if isinstance(value, str | int | float) else json.dumps(value, sort_keys=True)
-            )
-            self._file.attrs[key] = plain
-        # Their handles are kept: to look one up takes longer than to write a block.
-        self._datasets = {}
-        for column in columns:
-            self._datasets[column.path] = self._file.create_dataset(
-                column.path,
-                shape=(0, *column.shape),
-                maxshape=(None, *column.shape),
-                dtype=column.dtype,
-                chunks=(
-                    TABLE_ROWS if is_table and not column.shape else ROWS_OF_CHUNK,
-                    *column.shape,
-                ),
-                compression="gzip",
-                compression_opts=1,
-                shuffle=True,
-                track_times=False,
-            )
+        self._rows = HeldRows(
+            self._file,
+            columns,
+            _rows_of_block(columns, version),
+            lambda column: TABLE_ROWS if is_table and not column.shape else ROWS_OF_CHUNK,
+        )
 
     def append(self, rows: dict[str, np.ndarray]) -> None:
         """Add rows; every column must be given, all of one length."""
-        if set(rows) != set(self._columns):
-            raise ProductError(f"rows have columns {sorted(rows)}, not {sorted(self._columns)}")
-        lengths = {len(values) for values in rows.values()}
-        if len(lengths) != 1:
-            raise ProductError(
-                f"columns of different lengths: { {k: len(v) for k, v in rows.items()} }"
-            )
-        for path, values in rows.items():
-            self._held[path].append(_stored(np.asarray(values), self._columns[path]))
-        self._n_held += lengths.pop()
-        if self._n_held >= self._block:
-            self._flush(self._n_held // self._block * self._block)
-
-    def _flush(self, n: int) -> None:
-        if n == 0:
-            return
-        for path, parts in self._held.items():
-            values = np.concatenate(parts) if len(parts) > 1 else parts[0]
-            dataset, fixed = self._datasets[path], values.dtype.kind == "S"
-            for begin in range(0, n, self._block):
-                block = values[begin : min(begin + self._block, n)]
-                dataset.resize(dataset.shape[0] + len(block), axis=0)
-                # Texts of bytes are ASCII to HDF5, which those of the dataset are not.
-                dataset[-len(block) :] = block.astype(dataset.dtype) if fixed else block
-            # A view would keep all that was written.
-            self._held[path] = [values[n:].copy()]
-        self._n_held -= n
+        self._rows.append(rows)
+        n, block = self._rows.n_held, self._rows.block
+        self._rows.write(n // block * block)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind, error, trace) -> None:
         if kind is None:
-            self._flush(self._n_held)
+            self._rows.write(self._rows.n_held)
         self._file.close()
 
 
@@ -242,8 +268,12 @@ def datasets(file: h5py.File) -> list[Column]:
 def blocks(
     file: h5py.File, paths: Sequence[str], size: int = ROWS_OF_BLOCK
 ) -> Iterator[tuple[slice, dict]]:
-    """Yield (rows, {path: values}) of at most `size` rows at a time."""
-    n, given = n_rows(file), {path: file[path] for path in paths}
+    """Yield (rows, {path: values}) of at most `size` rows at a time.
+
+    paths: datasets of one length; without any the rows are those of the windows.
+    """
+    given = {path: file[path] for path in paths}
+    n = file[paths[0]].shape[0] if paths else n_rows(file)
     for begin in range(0, n, size):
         rows = slice(begin, min(begin + size, n))
         yield rows, {path: _read(dataset, rows) for path, dataset in given.items()}

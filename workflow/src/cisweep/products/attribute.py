@@ -6,27 +6,30 @@ _SCALE = "scale of the target"
 _WHEN = "`steps.attribute.hypothetical` is set"
 ATTRIBUTIONS = Product(
     "<model>/attributions.h5",
-    "Attributions (DeepLIFT/SHAP unless another method is set), one row a window.",
+    "Attributions (DeepLIFT/SHAP unless another method is set). Each target has rows of its own, "
+    "one for each window at which it is explained; `regions` and `tokens` are of all windows.",
     (
         *REGIONS,
-        Field("attributions/<target>", "float32 (N, L)", "attribution of the observed base, the "
+        Field("rows/<target>", "int64 (n)", "which of the windows the target's n rows are of, from "
+              "0, ascending"),
+        Field("attributions/<target>", "float32 (n, L)", "attribution of the observed base, the "
               "mean over references, strands and folds", _SCALE),
-        Field("attributions_sd/<target>", "float32 (N, L)", "its standard deviation over "
+        Field("attributions_sd/<target>", "float32 (n, L)", "its standard deviation over "
               "references",
               _SCALE),
-        Field("attributions_fold_sd/<target>", "float32 (N, L)", "its standard deviation over "
+        Field("attributions_fold_sd/<target>", "float32 (n, L)", "its standard deviation over "
               "folds "
               "of the model; 0 with one fold", _SCALE),
-        Field("delta/<target>", "float32 (N)", "largest convergence delta of the window: how far "
+        Field("delta/<target>", "float32 (n)", "largest convergence delta of the window: how far "
               "its attributions are from adding up to prediction − reference", _SCALE),
-        Field("delta_y/<target>", "float32 (N)", "mean |prediction(window) − "
+        Field("delta_y/<target>", "float32 (n)", "mean |prediction(window) − "
               "prediction(reference)|",
               _SCALE),
-        Field("hypothetical/<target>", "float16 (N, 4, K)", "attribution that each base would "
+        Field("hypothetical/<target>", "float16 (n, 4, K)", "attribution that each base would "
               "have, "
               "A C G T, at the central K = `save_bp` positions; as a share of "
               "`hypothetical_scale`, between −1 and 1", "", _WHEN),
-        Field("hypothetical_scale/<target>", "float32 (N)", "what `hypothetical` of this window is "
+        Field("hypothetical_scale/<target>", "float32 (n)", "what `hypothetical` of this window is "
               "to be multiplied by: its largest absolute value", _SCALE,
               _WHEN),
     ),
@@ -46,11 +49,11 @@ SUMMARY = Product(
 SHAP = Product(
     "<model>/export/<target>.shap.h5",
     "The same in ChromBPNet's layout, which tf-modiscolite and finemo read; rows as in "
-    "regions.narrowPeak.",
+    "<target>.narrowPeak.",
     (
-        Field("raw/seq", "int8 (N, 4, K)", "one-hot bases, A C G T"),
-        Field("shap/seq", "float16 (N, 4, K)", "hypothetical attributions", _SCALE),
-        Field("projected_shap/seq", "float16 (N, 4, K)", "those of the observed bases", _SCALE),
+        Field("raw/seq", "int8 (n, 4, K)", "one-hot bases, A C G T"),
+        Field("shap/seq", "float16 (n, 4, K)", "hypothetical attributions", _SCALE),
+        Field("projected_shap/seq", "float16 (n, 4, K)", "those of the observed bases", _SCALE),
     ),
     when="`steps.attribute.export` is set",
 )  # fmt: skip
@@ -60,7 +63,7 @@ PRODUCTS = (
     Product("<model>/tracks/<target>.attr.bw", "Attribution of each base (bigWig), in the target's "
             "scale; where windows overlap, that of the window whose centre is nearest."),
     SHAP,
-    Product("<model>/export/regions.narrowPeak", "The attributed windows; column 10, the "
-            "summit, is "
-            "the window's centre.", when="`steps.attribute.export` is set"),
+    Product("<model>/export/<target>.narrowPeak", "The windows at which it is explained; "
+            "column 10, the summit, is the window's centre.",
+            when="`steps.attribute.export` is set"),
 )  # fmt: skip

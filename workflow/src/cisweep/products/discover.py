@@ -133,7 +133,7 @@ PRODUCTS = (
             "own reports and for finemo: `pos_patterns`, `neg_patterns`; in each pattern "
             "`sequence`, "
             "`contrib_scores`, `hypothetical_contribs` (positions, 4), and its `seqlets` with "
-            "`example_idx` (row of export/regions.narrowPeak), `start`, `end`, `is_revcomp`.",
+            "`example_idx` (row of export/<target>.narrowPeak), `start`, `end`, `is_revcomp`.",
             any_fields=True),
     Product("<model>/discover/<target>.meme", "The motifs, trimmed, in MEME's minimal format."),
     Product("<model>/figures/discover.<target>.svg", "Logos of the motifs."),

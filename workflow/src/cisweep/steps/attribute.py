@@ -5,12 +5,16 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import FLOAT_BYTES, Shown, Step, StepConfig
+from cisweep.steps.base import FLOAT_BYTES, Shown, Step, StepConfig, unknown_targets
 
 
 class AttributeConfig(StepConfig):
     """Attributions of the selected regions."""
 
+    targets: Literal["own", "all"] | list[str] = "own"
+    """Which targets are explained where: `own`, each at its own peaks (at all windows where nothing
+    is selected); `all`, every target at every window; or names, groups and patterns of targets,
+    which are explained at every window."""
     method: Literal["deep_lift_shap", "integrated_gradients", "input_x_gradient", "ism"] = (
         "deep_lift_shap"
     )
@@ -61,22 +65,37 @@ class AttributeConfig(StepConfig):
 
 def _products(config: AttributeConfig, model) -> list[str]:
     paths = ["attributions.h5", "attribution_summary.tsv"]
+    targets = [model.file_names[t] for t in explained_targets(config, model)]
     if config.tracks:
-        paths += [f"tracks/{model.file_names[t]}.attr.bw" for t in model.target_names]
+        paths += [f"tracks/{t}.attr.bw" for t in targets]
     if config.export and config.hypothetical:
-        paths += [f"export/{model.file_names[t]}.shap.h5" for t in model.target_names]
-        paths += ["export/regions.narrowPeak"]
+        paths += [f"export/{t}.{kind}" for t in targets for kind in ("shap.h5", "narrowPeak")]
     return paths
 
 
+def explained_targets(config: AttributeConfig, model: ModelConfig) -> list[str]:
+    """Return the targets that may be explained, in the model's order."""
+    names = model.target_names
+    return names if isinstance(config.targets, str) else model.chosen(config.targets)
+
+
+def all_of_a_window(config: AttributeConfig, selects: bool) -> bool:
+    """Return whether each window is explained for the same targets; selects: are there peaks."""
+    return config.targets != "own" or not selects
+
+
 def _passes(config: AttributeConfig, model: ModelConfig) -> float:
-    """Forward and back through example and reference take as long as three passes."""
-    return 3 * config.n_references * len(model.targets)
+    """Forward and back through example and reference take as long as three passes. Of its own peaks
+    a window is explained for one target, as a rule."""
+    n = 1 if config.targets == "own" else len(explained_targets(config, model))
+    return 3 * config.n_references * n
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
-    span = run.steps.attribute.references_span_bp
-    return [
+    config = run.steps.attribute
+    span = config.references_span_bp
+    named = None if isinstance(config.targets, str) else config.targets
+    return unknown_targets("steps.attribute.targets", named, models) + [
         f"steps.attribute.references_span_bp: {list(span)} reaches beyond the window of model "
         f"{name} ({model.window_bp} bp)"
         for name, model in models.items()
@@ -89,7 +108,8 @@ def _drawn(config: AttributeConfig, model: ModelConfig | None) -> list[str]:
 
 
 def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float:
-    width, n = model.window_bp, len(model.targets)
+    width = model.window_bp
+    n = 1 if config.targets == "own" else len(explained_targets(config, model))
     kept = min(config.save_bp, width) if config.hypothetical else 0
     # Values and their standard deviation; four float16; tokens; texts of a window, which vary.
     one = n * (2 * FLOAT_BYTES * width + 4 * 1.8 * kept) + width / 3 + 40
@@ -99,7 +119,7 @@ def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float
 
 STEP = Step(
     name="attribute",
-    version=4,
+    version=5,
     order=30,
     config=AttributeConfig,
     title="Attributions",

@@ -22,7 +22,7 @@ from cisweep.analysis.attribution.rescale.drawing import (
     references_by_name,
 )
 from cisweep.analysis.attribution.rescale.gradients import path_gradients
-from cisweep.analysis.attribution.rescale.passes import Target, explainer
+from cisweep.analysis.attribution.rescale.passes import OfEachRow, Target, Targets, explainer
 from cisweep.sequence.shuffling import dinucleotide_shuffle
 
 __all__ = [
@@ -41,7 +41,7 @@ def attribute(
     model: nn.Module,
     X: Tensor,
     references: Tensor,
-    targets: Sequence[Target] = (0,),
+    targets: Sequence[Target] | Tensor = (0,),
     *,
     additional_nonlinear_ops: dict[Any, Any] | None = None,
     **options: Any,
@@ -53,7 +53,8 @@ def attribute(
     model: returns (N, T), or anything that every target is a function of.
     X: (N, 4, L) one-hot, zeros for N.
     references: (N, n, 4, L).
-    targets: columns of the output, or functions of the output that give (N,).
+    targets: columns of the output, or functions of the output that give (N,); or, where each
+        example has T targets of its own, their columns (N, T) int64.
     additional_nonlinear_ops: rules for what has none, by class of module, torch function or
         name of an operation: "rescale", "linear", or `rule(module, grad_input, grad_output)` as
         tangermeme's, with the examples' half before the references' half.
@@ -72,13 +73,14 @@ def attribute(
     Source: Shrikumar et al. 2017 (rescale rule), Lundberg & Lee 2017; equal to tangermeme 1.6
     where its rules see every operation.
     """
+    wanted, options = _of_each_row(targets, options)
     return explain_blocks(
         model,
         X,
         references,
         Options(**options),
         lambda device, dtype: explainer(
-            model, targets, additional_nonlinear_ops, device=device, dtype=dtype
+            model, wanted, additional_nonlinear_ops, device=device, dtype=dtype
         ),
     )
 
@@ -87,7 +89,7 @@ def attribute_along_path(
     model: nn.Module,
     X: Tensor,
     references: Tensor,
-    targets: Sequence[Target] = (0,),
+    targets: Sequence[Target] | Tensor = (0,),
     *,
     n_steps: int = 20,
     **options: Any,
@@ -97,12 +99,13 @@ def attribute_along_path(
     The integral from reference to example is taken at `n_steps` Gauss-Legendre nodes; deltas
     say what they miss. Source: Sundararajan et al. 2017.
     """
+    wanted, options = _of_each_row(targets, options)
     return explain_blocks(
         model,
         X,
         references,
         Options(**options),
-        lambda device, dtype: path_gradients(model, targets, n_steps, device=device, dtype=dtype),
+        lambda device, dtype: path_gradients(model, wanted, n_steps, device=device, dtype=dtype),
     )
 
 
@@ -110,7 +113,7 @@ def attribute_by_gradient(
     model: nn.Module,
     X: Tensor,
     references: Tensor | None = None,
-    targets: Sequence[Target] = (0,),
+    targets: Sequence[Target] | Tensor = (0,),
     **options: Any,
 ) -> Attributions:
     """Return input × gradient of all targets, with the results of `attribute`.
@@ -118,13 +121,24 @@ def attribute_by_gradient(
     The hypothetical values are the gradient itself. There is one reference of zeros, whatever
     `references` says; deltas are f(X) − f(0) − Σ attribution, 0 only for a linear model.
     """
+    wanted, options = _of_each_row(targets, options)
     return explain_blocks(
         model,
         X,
         torch.zeros_like(X)[:, None],
         Options(**options),
-        lambda device, dtype: path_gradients(model, targets, None, device=device, dtype=dtype),
+        lambda device, dtype: path_gradients(model, wanted, None, device=device, dtype=dtype),
     )
+
+
+def _of_each_row(
+    targets: Sequence[Target] | Tensor, options: dict[str, Any]
+) -> tuple[Targets, dict[str, Any]]:
+    """Return targets and options; the columns of each example's own targets go with its inputs."""
+    if not isinstance(targets, Tensor):
+        return targets, options
+    args = (*(options.get("args") or ()), targets)
+    return OfEachRow(targets.shape[1]), options | {"args": args}
 
 
 @cache

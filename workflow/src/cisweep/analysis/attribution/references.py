@@ -1,6 +1,6 @@
 """References of DeepLIFT/SHAP by name, each a function of the window alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,13 +71,35 @@ def references_of(step: Any, seed: int, threads: int) -> ReferenceMaker:
 def shuffled_windows(
     windows: Windows, tokens: np.ndarray, seed: int, size: NullSize
 ) -> tuple[Windows, np.ndarray]:
-    """Return the windows that `size` draws, each with as many dinucleotide shuffles of its tokens:
-    sequences without signal, for a null. Shuffles of one window stand side by side. Which windows,
-    and how they are shuffled, depends on their coordinates and the number of the shuffle."""
-    seeds = window_seeds(seed, "null", windows, size.draws)
-    chosen = (seeds[:, 0] >> np.uint64(11)).astype(np.float64) / 2.0**53 < size.fraction
-    part = windows.take(np.repeat(np.flatnonzero(chosen), size.draws))
-    if not len(part):
-        return part, tokens[:0]
-    shuffled = shuffle_tokens(np.ascontiguousarray(tokens[chosen]), seeds[chosen])
-    return part, shuffled.reshape(len(part), -1)
+    """Return the windows that `size` draws, each with as many dinucleotide shuffles of its tokens,
+    for one target: see `shuffled_pairs`."""
+    wanted = np.ones((len(windows), 1), dtype=bool)
+    return shuffled_pairs(windows, tokens, wanted, seed, [size])[:2]
+
+
+def shuffled_pairs(
+    windows: Windows,
+    tokens: np.ndarray,
+    wanted: np.ndarray,
+    seed: int,
+    sizes: Sequence[NullSize],
+) -> tuple[Windows, np.ndarray, np.ndarray]:
+    """Return windows, dinucleotide shuffles of their tokens, and the targets that each is for:
+    sequences without signal, for a null.
+
+    tokens: (N, L) uint8; wanted: (N, T) bool, the targets of each window; sizes: of each target,
+    the windows that are drawn for it and the shuffles of each. Shuffles of one window stand side by
+    side, and targets share them. Which windows, and how they are shuffled, depends on their
+    coordinates and the number of the shuffle.
+    """
+    draws = np.array([size.draws for size in sizes])
+    most = int(draws[wanted.any(axis=0)].max(initial=1))
+    seeds = window_seeds(seed, "null", windows, most)
+    chance = (seeds[:, 0] >> np.uint64(11)).astype(np.float64) / 2.0**53
+    drawn = wanted & (chance[:, None] < [size.fraction for size in sizes])
+    is_for = drawn[:, None, :] & (np.arange(most)[:, None] < draws)  # (N, draws, T)
+    row, draw = np.nonzero(is_for.any(axis=2))
+    if not len(row):
+        return windows.take(row), tokens[:0], wanted[:0]
+    shuffled = shuffle_tokens(tokens[row], seeds[row, draw][:, None])
+    return windows.take(row), shuffled[:, 0], is_for[row, draw]

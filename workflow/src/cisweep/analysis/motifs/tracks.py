@@ -1,6 +1,6 @@
 """Attributions of windows along pieces of the genome. Torch-free."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -18,36 +18,63 @@ ROWS_AT_ONCE = 1024
 class Attributed:
     """Attributions of windows near a chunk, in + orientation, read where they are needed.
 
-    windows: in genome order; projected, hypothetical: (target, rows) -> (n, L) of the observed
-    bases, and (n, 4, K) of all four in the central K bases (None where they are not stored).
+    windows: of each target, in genome order; projected, hypothetical: (target, rows of its windows)
+    -> (n, L) of the observed bases, and (n, 4, K) of all four in the central K bases (None where
+    they are not stored).
     """
 
-    windows: Windows
-    targets: Sequence[str]
+    windows: Mapping[str, Windows]
     projected: Callable[[str, slice], np.ndarray]
     hypothetical: Callable[[str, slice], np.ndarray] | None
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of the targets."""
+        return list(self.windows)
+
+    @cached_property
+    def all_windows(self) -> Windows:
+        """The windows of all targets, each once, in no order."""
+        distinct: list[Windows] = []
+        for windows in self.windows.values():
+            if not any(_are_equal(windows, other) for other in distinct):
+                distinct.append(windows)
+        return Windows.concatenate(distinct)
 
     @cached_property
     def width(self) -> int:
         """Bases of a window."""
-        return int(self.windows.end[0] - self.windows.start[0]) if len(self.windows) else 0
+        of_targets = (w for w in self.windows.values() if len(w))
+        some = next(of_targets, None)
+        return 0 if some is None else int(some.end[0] - some.start[0])
 
     def along(self, axis: Axis) -> "Along":
         """Return the attributions with the places of their windows on an axis."""
-        return Along(self, axis.begins(self.windows.chrom) + self.windows.start)
+        start: dict[str, np.ndarray] = {}
+        for target, windows in self.windows.items():
+            own = axis.begins(windows.chrom) + windows.start
+            # Targets of the same windows share what is found for these.
+            alike = (each for each in start.values() if np.array_equal(each, own))
+            start[target] = next(alike, own)
+        return Along(self, start)
+
+
+def _are_equal(a: Windows, b: Windows) -> bool:
+    return len(a) == len(b) and (a.start == b.start).all() and (a.chrom == b.chrom).all()
 
 
 @dataclass(frozen=True)
 class Along:
-    """Attributions, and where each window begins on the axis, (N,) int64."""
+    """Attributions, and where each window of a target begins on the axis, (N,) int64."""
 
     of: Attributed
-    start: np.ndarray
+    start: Mapping[str, np.ndarray]
 
     @cached_property
     def covered(self) -> np.ndarray:
         """(K, 2) int64 sorted stretches of the axis that windows cover."""
-        return merge_intervals(self.start, self.start + self.of.width)
+        start = np.unique(np.concatenate(list(self.start.values())))
+        return merge_intervals(start, start + self.of.width)
 
 
 @dataclass(frozen=True)
@@ -56,37 +83,38 @@ class Laid:
 
     along: Along
     joined: Joined
-    _runs: dict[int, list[tuple[int, int, int, int]]] = field(default_factory=dict)
+    _runs: dict[tuple[int, int], list[tuple[int, int, int, int]]] = field(default_factory=dict)
     _projected: dict[str, np.ndarray] = field(default_factory=dict)
 
     def projected(self, target: str) -> np.ndarray:
         """Return (L,) float64."""
         if target not in self._projected:
             read = self.along.of.projected
-            self._projected[target] = self._laid(lambda rows: read(target, rows))
+            self._projected[target] = self._laid(target, lambda rows: read(target, rows))
         return self._projected[target]
 
     def hypothetical(self, target: str) -> np.ndarray | None:
         """Return (4, L) float64; None where they are not stored."""
         read = self.along.of.hypothetical
-        return None if read is None else self._laid(lambda rows: read(target, rows))
+        return None if read is None else self._laid(target, lambda rows: read(target, rows))
 
-    def _laid(self, read: Callable[[slice], np.ndarray]) -> np.ndarray:
-        shape = read(slice(0, 0)).shape[1:]
-        if shape[-1] not in self._runs:
-            self._runs[shape[-1]] = self._find(shape[-1])
+    def _laid(self, target: str, read: Callable[[slice], np.ndarray]) -> np.ndarray:
+        shape, start = read(slice(0, 0)).shape[1:], self.along.start[target]
+        key = id(start), shape[-1]
+        if key not in self._runs:
+            self._runs[key] = self._find(start, shape[-1])
         out = np.full((*shape[:-1], len(self.joined.tokens)), np.nan)
         first, values = 0, None
-        for row, begin, end, column in self._runs[shape[-1]]:
+        for row, begin, end, column in self._runs[key]:
             if values is None or row >= first + len(values):
                 first, values = row, read(slice(row, row + ROWS_AT_ONCE))
             out[..., begin:end] = values[row - first, ..., column : column + end - begin]
         return out
 
-    def _find(self, kept: int) -> list[tuple[int, int, int, int]]:
+    def _find(self, start: np.ndarray, kept: int) -> list[tuple[int, int, int, int]]:
         """Return the runs of tokens that have values of one window, windows ascending: the window,
         the run's begin and end among the tokens, and the window's base where it begins."""
-        centre = self.along.start + self.along.of.width // 2
+        centre = start + self.along.of.width // 2
         row, column = nearest_windows(self.joined.places, centre, kept)
         row[self.joined.at + self.joined.n_bp] = -1  # the N between two pieces
         change = (np.diff(row, prepend=-1) != 0) | (np.diff(column, prepend=0) != 1)

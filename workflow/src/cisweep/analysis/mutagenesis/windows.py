@@ -130,7 +130,7 @@ def attribute_by_mutagenesis(
     model: nn.Module,
     X: Tensor,
     references: Tensor | None = None,
-    targets: Sequence[int] = (0,),
+    targets: Sequence[int] | Tensor = (0,),
     *,
     args: tuple[Tensor, ...] | None = None,
     batch_size: int = 32,
@@ -142,17 +142,19 @@ def attribute_by_mutagenesis(
     There are no references, whatever `references` says, and nothing to which the values would add
     up: deltas and delta_y are NaN. A window of N's alone is left at 0.
 
-    model: returns (N, T); X: (N, 4, L) one-hot, zeros for N; targets: columns of the output.
+    model: returns (N, T); X: (N, 4, L) one-hot, zeros for N; targets: columns of the output,
+    the same of all windows or (N, T) of each.
     """
     device = resolve_device(device)
-    hypothetical = torch.zeros(len(targets), *X.shape)
+    columns = torch.as_tensor(targets).expand(len(X), -1)
+    hypothetical = torch.zeros(columns.shape[1], *X.shape)
     for i in torch.nonzero(X.flatten(1).any(dim=1)).flatten().tolist():
         given = [a[i : i + 1] for a in args or ()]
         whole = (0, X.shape[2])
         members = _members(model, X[i : i + 1], given, whole, False, batch_size, device)
-        effects = np.mean([e for _, e in members], axis=0)[list(targets)]
+        effects = np.mean([e for _, e in members], axis=0)[columns[i].numpy()]
         centred = effects - effects.mean(axis=1, keepdims=True)
         hypothetical[:, i] = torch.from_numpy(centred).float()
-    none = torch.full((len(targets), len(X), 1), torch.nan)
+    none = torch.full((columns.shape[1], len(X), 1), torch.nan)
     projected = (hypothetical * X.to(hypothetical.dtype)).sum(dim=2)
     return Attributions(hypothetical, projected, torch.zeros_like(projected), none, none.clone())

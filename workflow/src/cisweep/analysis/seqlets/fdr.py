@@ -36,6 +36,9 @@ _ENOUGH = 400
 """Shuffled windows beyond which more are not explained, in the same units, however many windows the
 run has. One seqlet in ten windows then has (400 / 10) decoys at the rate that is asked for, whose
 number varies by a sixth."""
+_SHARED = 200
+"""Shuffled windows of all targets together, in the same units, that _NULL_WINDOWS of each may not
+exceed: a model of fifty targets has two shuffles of each of a target's forty peaks."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,11 @@ class NullSize:
     fraction: float
 
     @classmethod
-    def of(cls, n_windows: int, fdr: float, most: int) -> "NullSize":
-        """Return the size of the null of a run of `n_windows` windows, about `most` at the most."""
-        wanted, enough = (min(math.ceil(x / fdr), most) for x in (_NULL_WINDOWS, _ENOUGH))
+    def of(cls, n_windows: int, fdr: float, most: int, n_targets: int = 1) -> "NullSize":
+        """Return the size of the null of a target at `n_windows` windows, about `most` at the most;
+        n_targets: as many targets share what is explained at the least."""
+        least = min(_NULL_WINDOWS, _SHARED / max(n_targets, 1))
+        wanted, enough = (min(math.ceil(x / fdr), most) for x in (least, _ENOUGH))
         draws = max(1, min(math.ceil(wanted / max(n_windows, 1)), most // max(n_windows, 1)))
         share = min(1.0, enough / max(n_windows, 1))
         # Two digits, so that a few windows more or less do not make every shuffle anew.

@@ -13,8 +13,9 @@ from markupsafe import Markup
 
 from cisweep.bases import one_hot
 from cisweep.contracts import Windows, stored_name
-from cisweep.outputs.h5 import blocks as h5_blocks
-from cisweep.outputs.h5 import open_rows, read_windows, windows_of
+from cisweep.outputs.attributions import targets_of
+from cisweep.outputs.h5 import read_windows
+from cisweep.outputs.pairs import open_pairs, pair_blocks, rows_of
 from cisweep.outputs.tables import read_parquet
 from cisweep.plot.of_page import DrawnRegion, draw_regions
 from cisweep.plot.svg import logo_svg
@@ -66,14 +67,16 @@ class Region:
 def of_model(view: View) -> Section:
     """Return how exactly attributions add up, and the strongest regions of each target."""
     section = Section([_completeness(view)], checks=_checks(view))
-    with open_rows(view.folder / "attributions.h5") as file:
+    with open_pairs(view.folder / "attributions.h5") as file:
         windows = read_windows(file)
         section.counts.append(("attributed", len(windows), "windows with attributions"))
         if len(windows):
             peaks, strengths = read_peaks(view), _strengths(view, file, windows)
             for target, strength in strengths.items():
-                rows = _strongest(view, target, windows, strength, peaks)
-                regions = [_region(file, target, windows, i, strength[i]) for i in rows]
+                of_target = rows_of(file, target)
+                mine, own = windows.take(of_target), strength[of_target]
+                rows = _strongest(view, target, mine, own, peaks)
+                regions = [_region(file, target, mine, i, int(of_target[i]), own[i]) for i in rows]
                 _show(view, section, target, regions)
     return section
 
@@ -149,9 +152,11 @@ def _strongest(
     return apart(windows, rows, view.page.top_regions)
 
 
-def _region(file: h5py.File, target: str, windows: Windows, i: int, strength: float) -> Region:
-    """Return a window of the attributed ones."""
-    values, tokens = file[f"attributions/{stored_name(target)}"][i], file["tokens"][i]
+def _region(
+    file: h5py.File, target: str, windows: Windows, i: int, row: int, strength: float
+) -> Region:
+    """Return the i-th of a target's windows, which is `row` of all."""
+    values, tokens = file[f"attributions/{stored_name(target)}"][i], file["tokens"][row]
     return Region(
         windows.chrom[i],
         int(windows.start[i]),
@@ -184,14 +189,15 @@ def _strengths(view: View, file: h5py.File, windows: Windows) -> dict[str, np.nd
     names = [target.name for target in view.targets]
     if view.plan.is_on("predict"):
         return predicted(view, names, windows)
-    return {name: _sums(file, name) for name in names}
+    return {name: _sums(file, name, len(windows)) for name in names}
 
 
-def _sums(file: h5py.File, target: str) -> np.ndarray:
-    """Return the summed attribution of each window, (N,)."""
-    path = f"attributions/{stored_name(target)}"
-    parts = [rows[path].sum(axis=1) for _, rows in h5_blocks(file, [path])]
-    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+def _sums(file: h5py.File, target: str, n: int) -> np.ndarray:
+    """Return the summed attribution of each of n windows, NaN where the target is not explained."""
+    found = np.full(n, np.nan, np.float32)
+    for rows, values in pair_blocks(file, target, ["attributions"]):
+        found[rows] = values["attributions"].sum(axis=1)
+    return found
 
 
 def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
@@ -349,17 +355,18 @@ def methods(view: View) -> str:
 
 def regions(view: View) -> Windows:
     """Return the attributed windows."""
-    return windows_of(view.folder / "attributions.h5")
+    with open_pairs(view.folder / "attributions.h5") as file:
+        return read_windows(file)
 
 
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return the summed attribution of each target, NaN where a window has none."""
     rows = {key: i for i, key in enumerate(windows.keys())}
     found = {}
-    with open_rows(view.folder / "attributions.h5") as file:
+    with open_pairs(view.folder / "attributions.h5") as file:
         keys = read_windows(file).keys()
         at = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
-        for name in list(file["attributions"])[:MAX_TARGETS]:
+        for name in targets_of(file)[:MAX_TARGETS]:
             column = found[f"attribution: {name}"] = np.full(len(windows), np.nan, np.float32)
-            column[at[at >= 0]] = _sums(file, name)[at >= 0]
+            column[at[at >= 0]] = _sums(file, name, len(keys))[at >= 0]
     return found

@@ -52,7 +52,8 @@ class Witness:
     """A few rows of a block and what the traced passes said of them.
 
     x, args: the examples of the block; reference: one for each; y, y_reference: (targets, rows),
-    the traced outputs; change: (targets,) mean |f(x) − f(r)| over the block.
+    the traced outputs; change: mean |f(x) − f(r)| of the targets, (targets, 1) over the block, or
+    (targets, rows) where each row has targets of its own.
     """
 
     x: Tensor
@@ -66,7 +67,8 @@ class Witness:
         """Return the first n rows."""
         x, reference, y, y_reference = self.x, self.reference, self.y, self.y_reference
         args = tuple(a[:n] for a in self.args)
-        return Witness(x[:n], reference[:n], args, y[:, :n], y_reference[:, :n], self.change)
+        change = self.change[:, :n]
+        return Witness(x[:n], reference[:n], args, y[:, :n], y_reference[:, :n], change)
 
 
 def check_forward(witness: Witness, own: Callable[[], Tensor], fine: Callable[[], Tensor]) -> None:
@@ -80,8 +82,9 @@ def check_forward(witness: Witness, own: Callable[[], Tensor], fine: Callable[[]
     plain = own()
     eps, plain = torch.finfo(plain.dtype).eps, plain.double()
     traced = torch.cat([witness.y, witness.y_reference], 1)[:, : plain.shape[1]].double()
-    size = plain.abs().nan_to_num(0.0, 0.0, 0.0).amax(1)
-    limit = LIMIT * witness.change.double() + _UNITS * eps * size
+    size = plain.abs().nan_to_num(0.0, 0.0, 0.0).amax(1, keepdim=True)
+    change = witness.change.double().expand(-1, len(witness.x)).repeat(1, 2)[:, : plain.shape[1]]
+    limit = LIMIT * change + _UNITS * eps * size
     if (_distance(traced, plain) <= limit).all():
         return
     again = _distance(own().double(), plain)
@@ -94,14 +97,15 @@ def check_forward(witness: Witness, own: Callable[[], Tensor], fine: Callable[[]
         exact = fine().double()
     except Exception:  # a model that is bound to its precision
         exact = plain
-    error, limit = _distance(traced, exact), limit + _OWN_ROUNDING * _distance(plain, exact)
+    rounding = _distance(plain, exact).amax(1, keepdim=True)
+    error, limit = _distance(traced, exact), limit + _OWN_ROUNDING * rounding
     if (error <= limit).all():
         return
-    target = int((error - limit).argmax())
-    worst, change = error[target].item(), witness.change[target].item()
+    target, row = divmod(int((error - limit).argmax()), error.shape[1])
+    worst, mean = error[target, row].item(), change[target, row].item()
     raise AttributionError(
         f"the forward pass of the DeepLIFT rules is not that of the model: outputs are {worst:.3g} "
-        f"apart, where the mean |f(x) − f(reference)| is {change:.3g}",
+        f"apart, where the mean |f(x) − f(reference)| is {mean:.3g}",
         where=f"target {target}",
         mend="one of the model's operations has a wrong rule, which is a fault of cisweep: please "
         "report it with the model's layers, and use integrated_gradients until it is mended",
@@ -109,5 +113,5 @@ def check_forward(witness: Witness, own: Callable[[], Tensor], fine: Callable[[]
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    """Return the largest difference (targets,) of (targets, rows); NaN does not differ from NaN."""
-    return differences(a, b).nan_to_num(torch.inf).amax(1)
+    """Return the differences of (targets, rows); NaN does not differ from NaN."""
+    return differences(a, b).nan_to_num(torch.inf)

@@ -29,6 +29,10 @@ class Pairs(Protocol):
     complete: bool
     unbounded: str
 
+    @property
+    def of_each_row(self) -> bool:
+        """Whether the targets of a row are its own."""
+
     def pairs(
         self, x: Tensor, references: Sequence[Tensor], args: tuple
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -193,7 +197,9 @@ def _explain(
     hypothetical = total / n
     bases = x.flatten(1).any(1)  # blocks are filled up with windows of N
     _check_finite(ready, hypothetical[:, bases], first[0][:, bases], delta_y[:, bases])
-    change = delta_y.abs().nan_to_num(0.0, 0.0, 0.0).mean((1, 2))
+    change = delta_y.abs().nan_to_num(0.0, 0.0, 0.0).mean(2)
+    if not ready.of_each_row:
+        change = change.mean(1, keepdim=True)
     ready.check(Witness(x, groups[0][::per], args, *first, change))
     return {
         "hypothetical": hypothetical.to(dtype).cpu(),

@@ -14,7 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from cisweep.analysis.attribution.rescale.agreement import Witness
-from cisweep.analysis.attribution.rescale.passes import Target, call_of, evaluating, read_scalars
+from cisweep.analysis.attribution.rescale.passes import (
+    OfEachRow,
+    Targets,
+    call_of,
+    evaluating,
+    read_scalars,
+    scalars,
+    split_columns,
+)
 from cisweep.engine.operations import fast_convolutions
 from cisweep.engine.running import DIFFERENTIABLE
 from cisweep.errors import AttributionError
@@ -25,13 +33,18 @@ class PathGradients:
     """Gradients averaged over `nodes` of the way from reference (0) to example (1)."""
 
     call: Any
-    targets: Sequence[Target]
+    targets: Targets
     nodes: tuple[tuple[float, float], ...]  # (place, weight)
     complete: bool
     unbounded = (
         "the derivative of a root or a norm is infinite at 0: add a small constant inside it, or "
         "use deep_lift_shap, whose secants are finite"
     )
+
+    @property
+    def of_each_row(self) -> bool:
+        """Whether the targets of a row are its own."""
+        return isinstance(self.targets, OfEachRow)
 
     def pairs(
         self, x: Tensor, references: Sequence[Tensor], args: tuple
@@ -53,12 +66,18 @@ class PathGradients:
 
     def _values(self, x: Tensor, args: tuple) -> Tensor:
         with torch.no_grad(), fast_convolutions():
-            return torch.stack(read_scalars(self.call(x, *args), self.targets, len(x)))
+            return torch.stack(self._read(x, args))
+
+    def _read(self, x: Tensor, args: tuple) -> list[Tensor]:
+        args, columns = split_columns(self.targets, args)
+        return scalars(read_scalars(self.call(x, *args), self.targets, len(x)), columns)
 
     def _check_connected(self, connected: set[int], y_example: Tensor, y_reference: Tensor) -> None:
         """Refuse a target that changes with the sequence and has no gradient at all."""
-        for i, target in enumerate(self.targets):
+        targets = self.targets
+        for i in range(len(targets)):
             if i not in connected and not torch.equal(y_example[i], y_reference[i]):
+                target = "of a window" if isinstance(targets, OfEachRow) else targets[i]
                 raise AttributionError(
                     f"target {target} changes with the sequence and has no gradient with respect "
                     "to it (the model looks letters up by argmax, compares, or detaches)",
@@ -69,7 +88,7 @@ class PathGradients:
         """Return the gradients of the targets at x; `connected` takes those that have one."""
         x = x.detach().clone().requires_grad_()
         with torch.enable_grad(), fast_convolutions():
-            values = read_scalars(self.call(x, *args), self.targets, len(x))
+            values = self._read(x, args)
         found = torch.zeros(len(values), *x.shape, dtype=x.dtype, device=x.device)
         for i, value in enumerate(values):
             if value.requires_grad:
@@ -85,7 +104,7 @@ class PathGradients:
 @contextmanager
 def path_gradients(
     model: nn.Module,
-    targets: Sequence[Target],
+    targets: Targets,
     n_steps: int | None,
     *,
     device: torch.device,

@@ -28,6 +28,36 @@ from cisweep.errors import AttributionError
 Target = int | Callable[[Any], Tensor]
 
 
+@dataclass(frozen=True)
+class OfEachRow:
+    """Each row has `n` targets of its own: columns of the model's output (rows, columns).
+
+    Which they are, (rows, n) int64, travels as the last of the model's further inputs, so that it
+    is cut and repeated as these are; `split_columns` takes it off again.
+    """
+
+    n: int
+
+    def __len__(self) -> int:
+        return self.n
+
+
+Targets = Sequence[Target] | OfEachRow
+
+
+def split_columns(targets: Targets, args: tuple) -> tuple[tuple, Tensor | None]:
+    """Return the model's further inputs, and the columns that each row's targets read, if any."""
+    return (args[:-1], args[-1]) if isinstance(targets, OfEachRow) else (args, None)
+
+
+def scalars(values: list[Tensor], columns: Tensor | None) -> list[Tensor]:
+    """Return each target's values (rows,) of what `read_scalars` gave."""
+    if columns is None:
+        return values
+    (output,) = values
+    return list(output.gather(1, columns).unbind(1))
+
+
 @dataclass
 class Explainer:
     """A model made ready: what to call, the scalars to explain, and the rules.
@@ -39,7 +69,7 @@ class Explainer:
     """
 
     call: Callable[..., Any]
-    targets: Sequence[Target]
+    targets: Targets
     table: dict[str, Any]
     fine: Callable[[], Callable[..., Any]]
     rerun: Rerun | None = None
@@ -49,6 +79,11 @@ class Explainer:
     rows: int = 0
     holds: bool = False
 
+    @property
+    def of_each_row(self) -> bool:
+        """Whether the targets of a row are its own."""
+        return isinstance(self.targets, OfEachRow)
+
     def pairs(
         self, x: Tensor, references: Sequence[Tensor], args: tuple
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -57,13 +92,14 @@ class Explainer:
         x: (rows, 4, length), the examples. Yields multipliers (targets, rows, 4, length) and the
         targets of example and reference, (targets, rows) each.
         """
+        args, columns = split_columns(self.targets, args)
         rerun, values = self.rerun, None
         if rerun is not None and rerun.shape == x.shape and not args:
             values = attempt(EXAMPLES, partial(self._examples_rerun, rerun, x))
         if rerun is None or values is None:
             self.forget()
             rerun, values = self._traced(x, args)
-        y_example = torch.stack(values)
+        y_example = torch.stack(scalars(values, columns))
         for reference in references:
             leaf = reference.detach().clone(memory_format=torch.contiguous_format).requires_grad_()
             values = None
@@ -72,6 +108,7 @@ class Explainer:
                 rerun.trace.repeats = values is not None
             if values is None:
                 values = self._by_model(rerun, leaf, args)
+            values = scalars(values, columns)
             yield _multipliers(values, leaf), y_example, torch.stack([v.detach() for v in values])
         self.rows, self.holds = len(x), not rerun.trace.repeats_examples
         if rerun.trace.repeats and rerun.trace.repeats_examples and not args:
@@ -109,14 +146,17 @@ class Explainer:
 
     def _values(self, call: Callable[..., Any], x: Tensor, args: tuple) -> Tensor:
         """Return the targets (targets, rows) of a call without rules, as predictions are made."""
+        args, columns = split_columns(self.targets, args)
         with torch.no_grad(), eager(), fast_convolutions():
             try:
-                return torch.stack(_read(call, x, args, self.targets))
+                found = _read(call, x, args, self.targets)
+                return torch.stack(scalars(found, columns))
             except _FixedBatch:  # as many rows as the passes have
                 parts = []
                 for rows in torch.arange(len(x)).split(self.rows):
                     filled = rows[torch.arange(self.rows).clamp(max=len(rows) - 1)]
-                    part = _read(call, x[filled], tuple(a[filled] for a in args), self.targets)
+                    found = _read(call, x[filled], tuple(a[filled] for a in args), self.targets)
+                    part = scalars(found, None if columns is None else columns[filled])
                     parts.append(torch.stack(part)[:, : len(rows)])
                 return torch.cat(parts, 1)
 
@@ -173,7 +213,7 @@ class _FixedBatch(AttributionError):
     """An exported program that takes another number of rows."""
 
 
-def _read(call: Callable[..., Any], x: Tensor, args: tuple, targets: Sequence[Target]) -> list:
+def _read(call: Callable[..., Any], x: Tensor, args: tuple, targets: Targets) -> list:
     try:
         output = call(x, *args)
     except AssertionError as error:
@@ -209,8 +249,11 @@ def _multipliers(values: list[Tensor], leaf: Tensor) -> Tensor:
     return found
 
 
-def read_scalars(output: Any, targets: Sequence[Target], rows: int) -> list[Tensor]:
-    """Return the scalars (rows,) that the targets read from the model's output."""
+def read_scalars(output: Any, targets: Targets, rows: int) -> list[Tensor]:
+    """Return the scalars (rows,) that the targets read from the model's output; of targets of each
+    row the output (rows, columns) itself, see `scalars`."""
+    if isinstance(targets, OfEachRow):
+        return [_columns(output, rows)]
     return [_scalar(output, target, rows) for target in targets]
 
 
@@ -222,9 +265,17 @@ def _scalar(output: Any, target: Target, rows: int) -> Tensor:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise AttributionError(f"the target function gave {shape}, not one value per window")
         return value.reshape(rows)
+    y = _columns(output, rows)
+    if not -y.shape[1] <= target < y.shape[1]:
+        raise AttributionError(f"target {target} of a model that returns {y.shape[1]} targets")
+    return y[:, target]
+
+
+def _columns(output: Any, rows: int) -> Tensor:
+    """Return the model's output as (rows, columns)."""
     if not isinstance(output, Tensor):
         raise AttributionError(
-            f"the model returned {type(output).__name__}, and target {target} is a column",
+            f"the model returned {type(output).__name__}, and a target is a column",
             mend="wrap the model so that it returns (N, targets), or give a function as target",
         )
     y = output.unsqueeze(1) if output.ndim == 1 else output
@@ -235,9 +286,7 @@ def _scalar(output: Any, target: Target, rows: int) -> Tensor:
             f"the model returned shape {tuple(output.shape)} for {rows} windows, not (N, targets)",
             mend="wrap the model so that it returns one value per target, or give a function",
         )
-    if not -y.shape[1] <= target < y.shape[1]:
-        raise AttributionError(f"target {target} of a model that returns {y.shape[1]} targets")
-    return y[:, target]
+    return y
 
 
 @contextmanager
@@ -260,7 +309,7 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def explainer(
     model: nn.Module,
-    targets: Sequence[Target],
+    targets: Targets,
     additional: dict[Any, Any] | None,
     *,
     device: torch.device,
