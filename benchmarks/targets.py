@@ -52,7 +52,8 @@ def write_run(folder: Path, genome: Path, n_targets: int, top_n: int) -> None:
         "genome": {"fasta": str(genome)},
         "models": {"net": str(folder / "net.yaml")},
         "regions": {key: value for key, value in DEMO["regions"].items() if key != "chroms"},
-        "steps": DEMO["steps"] | {"select": {"fdr": None, "top_n": top_n}},
+        "steps": DEMO["steps"]
+        | {"select": {"fdr": None, "top_n": top_n}, "attribute": {"n_references": 20}},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
 

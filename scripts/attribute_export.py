@@ -1,7 +1,7 @@
-"""Write one target's hypothetical attributions in ChromBPNet's H5 layout, and their windows."""
+"""Write hypothetical attributions of some targets in ChromBPNet's H5 layout, and their windows."""
 
 from cisweep.job import Job
-from cisweep.jobs.attribute import attribute_export
+from cisweep.jobs.attribute import attribute_exports
 
-with Job(snakemake) as job, job.outputs("h5", "narrowpeak") as out:  # noqa: F821
-    attribute_export(job.given("h5"), job.of_target.target, *out)
+with Job(snakemake) as job, job.listed("h5") as h5, job.listed("narrowpeak") as peaks:  # noqa: F821
+    attribute_exports(job.of_model, job.given("h5"), h5, peaks)

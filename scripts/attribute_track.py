@@ -1,7 +1,7 @@
-"""Write one target's attributions as bigWig."""
+"""Write attributions of some targets as bigWig."""
 
 from cisweep.job import Job
-from cisweep.jobs.attribute import attribute_track
+from cisweep.jobs.attribute import attribute_tracks
 
-with Job(snakemake) as job, job.product("bw") as path:  # noqa: F821
-    attribute_track(job.of_target, job.given("h5"), path)
+with Job(snakemake) as job, job.listed("bw") as out:  # noqa: F821
+    attribute_tracks(job.of_model, job.given("h5"), out)

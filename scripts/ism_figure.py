@@ -1,7 +1,7 @@
-"""Draw the regions with the highest predictions of one target: heat map and logo."""
+"""Draw the regions with the highest predictions of some targets: heat map and logo."""
 
 from cisweep.job import Job
-from cisweep.jobs.ism import ism_figure
+from cisweep.jobs.ism import ism_figures
 
-with Job(snakemake) as job, job.product("figure") as path:  # noqa: F821
-    ism_figure(job.of_target, job.given("h5"), path)
+with Job(snakemake) as job, job.listed("figure") as out:  # noqa: F821
+    ism_figures(job.of_model, job.given("h5"), out)

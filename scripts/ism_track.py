@@ -1,7 +1,7 @@
-"""Write one target's projected values as bigWig."""
+"""Write projected values of some targets as bigWig."""
 
 from cisweep.job import Job
-from cisweep.jobs.ism import ism_track
+from cisweep.jobs.ism import ism_tracks
 
-with Job(snakemake) as job, job.product("bw") as path:  # noqa: F821
-    ism_track(job.of_target, job.given("h5"), path)
+with Job(snakemake) as job, job.listed("bw") as out:  # noqa: F821
+    ism_tracks(job.of_model, job.given("h5"), out)

@@ -1,8 +1,7 @@
-"""Write one target's predictions, or one track, as bigWig."""
+"""Write predictions of some targets and tracks as bigWig."""
 
 from cisweep.job import Job
-from cisweep.jobs.predict import predict_track
+from cisweep.jobs.predict import predict_tracks
 
-with Job(snakemake) as job, job.product("bw") as path:  # noqa: F821
-    strand = getattr(job.wildcards, "strand", "")
-    predict_track(job.of_target, job.given("h5"), strand, path)
+with Job(snakemake) as job, job.listed("bw") as out:  # noqa: F821
+    predict_tracks(job.of_model, job.given("h5"), out)

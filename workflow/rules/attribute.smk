@@ -63,52 +63,67 @@ rule attribute:
         "../../scripts/attribute.py"
 
 
-rule attribute_track:
-    """Write one target's attributions as bigWig, one value per base."""
-    input:
-        h5=f"{RESULTS}/{{model}}/attributions.h5",
-    output:
-        bw=report(
-            f"{RESULTS}/{{model}}/tracks/{{target}}.attr.bw",
-            caption="../report/track.rst",
-            category="Attributions",
-            labels=target_labels("attribution, a track"),
-        ),
-    log:
-        f"{RESULTS}/logs/attribute_track/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/attribute_track/{{model}}/{{target}}.tsv"
-    localrule: IS_SMALL
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=mem_mb(2000),
-        runtime=120,
-    params:
-        root=root_folder,
-    script:
-        "../../scripts/attribute_track.py"
+for rule_name, model, number, files in target_jobs("attribute", ".attr.bw", "attribute_track"):
+
+    rule:
+        """Write attributions of some targets as bigWig, one value per base."""
+        name:
+            rule_name
+        input:
+            h5=f"{RESULTS}/{model}/attributions.h5",
+        output:
+            bw=of_targets(
+                model,
+                files,
+                "",
+                ".attr.bw",
+                "attribution, a track",
+                "Attributions",
+                "../report/track.rst",
+            ),
+        log:
+            f"{RESULTS}/logs/attribute_track/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/attribute_track/{model}/{number}.tsv"
+        localrule: IS_SMALL
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=mem_mb(2000),
+            runtime=120,
+        params:
+            root=root_folder,
+            model=model,
+        script:
+            "../../scripts/attribute_track.py"
 
 
-rule attribute_export:
-    """Write ChromBPNet's H5 layout and narrowPeak, which tf-modiscolite and finemo read."""
-    input:
-        h5=f"{RESULTS}/{{model}}/attributions.h5",
-    output:
-        h5=f"{RESULTS}/{{model}}/export/{{target}}.shap.h5",
-        narrowpeak=f"{RESULTS}/{{model}}/export/{{target}}.narrowPeak",
-    log:
-        f"{RESULTS}/logs/attribute_export/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/attribute_export/{{model}}/{{target}}.tsv"
-    localrule: IS_SMALL
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=mem_mb(2000),
-        runtime=120,
-    params:
-        root=root_folder,
-        save_bp=save_bp(),
-    script:
-        "../../scripts/attribute_export.py"
+for rule_name, model, number, files in target_jobs("attribute", ".shap.h5", "attribute_export"):
+
+    rule:
+        """Write ChromBPNet's H5 layout and narrowPeak, which tf-modiscolite and finemo read."""
+        name:
+            rule_name
+        input:
+            h5=f"{RESULTS}/{model}/attributions.h5",
+        output:
+            h5=[f"{RESULTS}/{model}/{path}" for path in files],
+            narrowpeak=[
+                f"{RESULTS}/{model}/{path.removesuffix('.shap.h5')}.narrowPeak" for path in files
+            ],
+        log:
+            f"{RESULTS}/logs/attribute_export/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/attribute_export/{model}/{number}.tsv"
+        localrule: IS_SMALL
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=mem_mb(2000),
+            runtime=120,
+        params:
+            root=root_folder,
+            model=model,
+            save_bp=save_bp(),
+        script:
+            "../../scripts/attribute_export.py"

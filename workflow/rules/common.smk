@@ -7,7 +7,7 @@ from snakemake.logging import logger
 
 from cisweep import driver
 from cisweep.config.base import NAME
-from cisweep.contracts import FIGURE_COPIES, STORED_NAME
+from cisweep.contracts import FIGURE_COPIES, STORED_NAME, split_strand
 from cisweep.environment import environment_file
 from cisweep.errors import CisweepError
 from cisweep.plan import model_keys
@@ -17,6 +17,7 @@ from cisweep.plan.contents import chunks_in, step_chunk_key, step_chunks
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
 from cisweep.plan.stored_inputs import fetch_inputs
+from cisweep.plan.target_groups import target_groups
 from cisweep.storage import check_local, stored_object
 
 # workflow.current_basedir is the folder of this file; jobs find the workflow's own files by it.
@@ -75,18 +76,41 @@ def target_labels(what):
     """Return the function of the labels of a target's product, for `snakemake --report`."""
 
     def labels(wildcards):
-        strand = getattr(wildcards, "strand", None)
-        name = target_name(wildcards) + (f" {strand}" if strand else "")
-        return {"what": what, "model": wildcards.model, "target": name}
+        name = PLAN.models[wildcards.model].named(wildcards.target)
+        return {"what": what, "model": wildcards.model, "target": reported_name(name)}
 
     return labels
 
 
-def target_name(wildcards):
-    """Return the name of the job's target or track, for `snakemake --report`."""
-    name = PLAN.models[wildcards.model].named(wildcards.target)
+def reported_name(target):
+    """Return the name of a target or track, for `snakemake --report`."""
     # Snakemake takes what stands in braces for a wildcard.
-    return name.replace("{", "(").replace("}", ")")
+    return target.replace("{", "(").replace("}", ")")
+
+
+def target_jobs(step, ending, rule_name):
+    """Return name of the rule, model, number and products of each job that writes a step's products
+    of single targets: rules are made of them in a loop, since a job writes those of many."""
+    found, number = [], {}
+    for model, files in target_groups(PLAN, step, ending):
+        number[model] = number.get(model, -1) + 1
+        name = f"{rule_name}_{len(found) + 1}" if found else rule_name
+        found.append((name, model, number[model], files))
+    return found
+
+
+def of_targets(model, files, start, ending, what, category, caption):
+    """Return products of targets with their entries in `snakemake --report`; start, ending: what
+    stands around the target in the name of a file."""
+    found = []
+    for path in files:
+        file_name = Path(path).name.removeprefix(start).removesuffix(ending)
+        target, strand = split_strand(file_name)
+        name = reported_name(PLAN.models[model].named(target))
+        labels = {"what": what, "model": model, "target": f"{name} {strand}".strip()}
+        path = f"{RESULTS}/{model}/{path}"
+        found.append(report(path, caption=caption, category=category, labels=labels))
+    return found
 
 
 def targets_key(wildcards):

@@ -80,57 +80,73 @@ rule ism:
         "../../scripts/ism.py"
 
 
-rule ism_track:
-    """Write one target's values of the observed bases as bigWig."""
-    input:
-        h5=f"{RESULTS}/{{model}}/ism.h5",
-    output:
-        bw=report(
-            f"{RESULTS}/{{model}}/tracks/{{target}}.ism.bw",
-            caption="../report/track.rst",
-            category="Saturation mutagenesis",
-            labels=target_labels("mean effect of substitutions, a track"),
-        ),
-    log:
-        f"{RESULTS}/logs/ism_track/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/ism_track/{{model}}/{{target}}.tsv"
-    localrule: IS_SMALL
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=mem_mb(2000),
-        runtime=60,
-    params:
-        root=root_folder,
-    script:
-        "../../scripts/ism_track.py"
+for rule_name, model, number, files in target_jobs("ism", ".ism.bw", "ism_track"):
+
+    rule:
+        """Write values of the observed bases of some targets as bigWig."""
+        name:
+            rule_name
+        input:
+            h5=f"{RESULTS}/{model}/ism.h5",
+        output:
+            bw=of_targets(
+                model,
+                files,
+                "",
+                ".ism.bw",
+                "mean effect of substitutions, a track",
+                "Saturation mutagenesis",
+                "../report/track.rst",
+            ),
+        log:
+            f"{RESULTS}/logs/ism_track/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/ism_track/{model}/{number}.tsv"
+        localrule: IS_SMALL
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=mem_mb(2000),
+            runtime=120,
+        params:
+            root=root_folder,
+            model=model,
+        script:
+            "../../scripts/ism_track.py"
 
 
-rule ism_figure:
-    """Draw the regions with the highest predictions of one target: heat map and logo."""
-    input:
-        h5=f"{RESULTS}/{{model}}/ism.h5",
-    output:
-        figure=report(
-            f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg",
-            caption="../report/ism.rst",
-            category="Saturation mutagenesis",
-            labels=target_labels("effects of substitutions"),
-        ),
-        copies=figure_copies(f"{RESULTS}/{{model}}/figures/ism.{{target}}.svg"),
-    log:
-        f"{RESULTS}/logs/ism_figure/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/ism_figure/{{model}}/{{target}}.tsv"
-    localrule: IS_SMALL
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=mem_mb(1000),
-        runtime=30,
-    params:
-        root=root_folder,
-        top_figures=ism_option("top_figures"),
-    script:
-        "../../scripts/ism_figure.py"
+for rule_name, model, number, files in target_jobs("ism", ".svg", "ism_figure"):
+
+    rule:
+        """Draw the regions with the highest predictions of some targets: heat map and logo."""
+        name:
+            rule_name
+        input:
+            h5=f"{RESULTS}/{model}/ism.h5",
+        output:
+            figure=of_targets(
+                model,
+                files,
+                "ism.",
+                ".svg",
+                "effects of substitutions",
+                "Saturation mutagenesis",
+                "../report/ism.rst",
+            ),
+            copies=figure_copies(*(f"{RESULTS}/{model}/{path}" for path in files)),
+        log:
+            f"{RESULTS}/logs/ism_figure/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/ism_figure/{model}/{number}.tsv"
+        localrule: IS_SMALL
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=mem_mb(1000),
+            runtime=120,
+        params:
+            root=root_folder,
+            model=model,
+            top_figures=ism_option("top_figures"),
+        script:
+            "../../scripts/ism_figure.py"

@@ -81,45 +81,39 @@ rule predict_table:
         "../../scripts/predict_table.py"
 
 
-rule predict_track:
-    """Write one target's predictions as bigWig."""
-    input:
-        h5=f"{RESULTS}/{{model}}/predictions.h5",
-    output:
-        bw=report(
-            f"{RESULTS}/{{model}}/tracks/{{target}}.pred.bw",
-            caption="../report/track.rst",
-            category="Predictions",
-            labels=target_labels("prediction, a track"),
-        ),
-    log:
-        f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.tsv"
-    localrule: IS_SMALL
-    conda:
-        ENVIRONMENT
-    resources:
-        mem_mb=mem_mb(2000),
-        runtime=120,
-    params:
-        root=root_folder,
-    script:
-        "../../scripts/predict_track.py"
+for rule_name, model, number, files in target_jobs("predict", ".pred.bw", "predict_track"):
 
-
-use rule predict_track as predict_strand_track with:
-    output:
-        bw=report(
-            f"{RESULTS}/{{model}}/tracks/{{target}}.{{strand}}.pred.bw",
-            caption="../report/track.rst",
-            category="Predictions",
-            labels=target_labels("prediction of a strand, a track"),
-        ),
-    log:
-        f"{RESULTS}/logs/predict_track/{{model}}/{{target}}.{{strand}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/predict_track/{{model}}/{{target}}.{{strand}}.tsv"
+    rule:
+        """Write predictions of some targets and tracks as bigWig."""
+        name:
+            rule_name
+        input:
+            h5=f"{RESULTS}/{model}/predictions.h5",
+        output:
+            bw=of_targets(
+                model,
+                files,
+                "",
+                ".pred.bw",
+                "prediction, a track",
+                "Predictions",
+                "../report/track.rst",
+            ),
+        log:
+            f"{RESULTS}/logs/predict_track/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/predict_track/{model}/{number}.tsv"
+        localrule: IS_SMALL
+        conda:
+            ENVIRONMENT
+        resources:
+            mem_mb=mem_mb(2000),
+            runtime=120,
+        params:
+            root=root_folder,
+            model=model,
+        script:
+            "../../scripts/predict_track.py"
 
 
 rule predict_metrics:

@@ -181,6 +181,13 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
     }
 
 
+def split_strand(file_name: str) -> tuple[str, str]:
+    """Return the name and the strand, plus, minus or "", of a file of a track's strand: the name
+    of no target ends so (`stored_name`)."""
+    name, _, end = file_name.rpartition(".")
+    return (name, end) if end in ("plus", "minus") else (file_name, "")
+
+
 def _capitals(stored: str) -> str:
     bits = sum(1 << i for i, letter in enumerate(stored) if letter.isupper())
     return f"~~{bits:x}" if bits else ""

@@ -53,6 +53,16 @@ REUSE_MAX_BYTES = 64 << 20
 """Larger inputs are told apart by size and time of change instead of by their bytes."""
 
 
+class _Ids(dict[str, str]):
+    """What a job is about: names of wildcards -> their values."""
+
+    def __getattr__(self, name: str) -> str:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 class Job:
     """One job of the workflow, from its log to its products."""
 
@@ -60,7 +70,10 @@ class Job:
         self.params = snakemake.params
         self.input = snakemake.input
         self.output = snakemake.output
-        self.wildcards = snakemake.wildcards
+        self.wildcards = _Ids(snakemake.wildcards.items())
+        # Jobs of several targets have no wildcards: their products are named one by one.
+        if model := getattr(snakemake.params, "model", None):
+            self.wildcards["model"] = model
         self.threads = int(snakemake.threads)
         self.rule = snakemake.rule
         self._config = snakemake.config

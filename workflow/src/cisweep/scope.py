@@ -36,6 +36,16 @@ class ModelScope(RunScope):
         """What model.yaml says of the model; a model that is yet to be trained has none."""
         return self.plan.models[self.model]
 
+    def of_target(self, file_name: str) -> "TargetScope":
+        """Return the scope of the target or track whose files have this name."""
+        return TargetScope(
+            plan=self.plan,
+            origin=self.origin,
+            threads=self.threads,
+            model=self.model,
+            target=self.config.named(file_name),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkScope(ModelScope):

@@ -1,6 +1,6 @@
 """ism: what every single substitution in chosen regions does."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,18 @@ def ism(of: ModelScope, chunks: Collection[Path], h5: Path) -> None:
 def ism_track(of: TargetScope, h5: Path, bw: Path) -> None:
     """Write one target's values of the observed bases as bigWig."""
     write_bigwig(bw, of.plan.source.lengths, span_blocks(h5, of.target))
+
+
+def ism_tracks(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+    """Write tracks of several targets; out: `<target>.ism.bw` -> where it is written."""
+    for name, path in out.items():
+        ism_track(of.of_target(name.removesuffix(".ism.bw")), h5, path)
+
+
+def ism_figures(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+    """Draw figures of several targets; out: `ism.<target>.svg` -> where it is written."""
+    for name, path in out.items():
+        ism_figure(of.of_target(name.removeprefix("ism.").removesuffix(".svg")), h5, path)
 
 
 def ism_figure(of: TargetScope, h5: Path, figure: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from cisweep.contracts import split_strand
 from cisweep.genome.signal import read_signal
 from cisweep.outputs.bigwig import write_bigwig
 from cisweep.outputs.h5 import prediction_blocks
@@ -76,6 +77,16 @@ def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:
         blocks = prediction_blocks(h5, of.target)
         width = tile.stride_bp if tile else of.config.window_bp
     write_bigwig(bw, of.plan.source.lengths, blocks, width_bp=width)
+
+
+def predict_tracks(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+    """Write tracks of several targets: see `predict_track`.
+
+    out: name of the file, `<target>.pred.bw` or `<track>.<strand>.pred.bw` -> where it is written.
+    """
+    for name, path in out.items():
+        file_name, strand = split_strand(name.removesuffix(".pred.bw"))
+        predict_track(of.of_target(file_name), h5, strand, path)
 
 
 def predict_metrics(of: ModelScope, h5: Path, table: Path) -> None:
