@@ -25,7 +25,7 @@ def test_a_caption_has_no_fault(path):
 
 def test_each_caption_is_used_and_what_has_wildcards_says_which():
     rules = "".join(p.read_text() for p in (ROOT / "workflow/rules").glob("*.smk"))
-    named = set(re.findall(r'caption="../report/(.*?)"', rules))
+    named = set(re.findall(r'(?:caption=|^ *)"../report/(.*?)"', rules, re.MULTILINE))
     named |= set(re.findall(r'report: "workflow/report/(.*?)"', (ROOT / "Snakefile").read_text()))
     assert named == {path.name for path in CAPTIONS}
     shown = re.findall(r"report\(\n(.*?)\n        \),", rules, re.DOTALL)

@@ -10,8 +10,12 @@ def rules(root) -> dict[str, str]:
     """Name of each rule -> its text."""
     found = {}
     for path in sorted((root / "workflow" / "rules").glob("*.smk")):
-        for part in re.split(r"^rule ", path.read_text(), flags=re.M)[1:]:
-            found[part.partition(":")[0]] = part
+        # Rules of several targets are made in a loop, which names them.
+        begin = r"^(?=rule |for rule_name, )"
+        for part in re.split(begin, path.read_text(), flags=re.M)[1:]:
+            one = part.startswith("rule ")
+            name = part[5:].partition(":")[0] if one else re.search(r'"(\w+)"\):', part)[1]
+            found[name] = part
     assert len(found) > 40
     return found
 

@@ -124,7 +124,7 @@ def work(plan: Plan, name: str, speed: Speed) -> Work:
             all_bp = sum(bp for c, bp in plan.source.lengths.items() if plan.wanted(c))
             bases = all_bp if own.over == "sweep" else min(left * model.window_bp, all_bp)
             cores["hits"] = bases * len(plan.known_motifs) * SCANNED
-        elif times := step.passes(own, model):
+        elif times := step.passes(own, model, plan.is_on("select")):
             device[step_name] = left * times * speed.predicted / once
     return Work(device, cores, round(left))
 

@@ -44,10 +44,15 @@ def passes(plan: "Plan", model: str, n_windows: int) -> float:
     found, share = 0.0, 1.0
     for name, step in plan.steps.items():
         own = plan.step_config(name)
-        found += share * step.passes(own, config)
+        found += share * step.passes(own, config, _selects(plan))
         if step.share is not None:
             share *= step.share(own, config, n_windows)
     return found * len(config.folds) * (2 if config.rc.average else 1)
+
+
+def _selects(plan: "Plan") -> bool:
+    """Is there a step that selects windows."""
+    return any(step.share is not None for step in plan.steps.values())
 
 
 def small_chunks(plan: "Plan", model: str) -> str | None:
@@ -84,7 +89,9 @@ def _selecting_step(plan: "Plan", model: str) -> str | None:
     """Return the step that leaves windows out before another one reads them, if there is one."""
     names = list(plan.steps)
     for i, name in enumerate(names):
-        behind = (plan.steps[n].passes(plan.step_config(n), plan.models[model]) for n in names[i:])
+        behind = (
+            plan.steps[n].passes(plan.step_config(n), plan.models[model], True) for n in names[i:]
+        )
         if plan.steps[name].share is not None and any(behind):
             return name
     return None
@@ -182,13 +189,13 @@ def chosen_notice(plan: "Plan") -> str | None:
 def _loads(plan: "Plan") -> Iterator[_Load]:
     """Yield what the steps do with windows, for each model."""
     lengths = {c: bp for c, bp in plan.source.lengths.items() if plan.wanted(c)}
-    selects = any(step.share is not None for step in plan.steps.values())
+    selects = _selects(plan)
     explains = any(step.explains for step in plan.steps.values())
     share = 1 if explains and not selects else _EXPLAINED
     for name, model in plan.models.items():
         ways = len(model.folds) * (2 if model.rc.average else 1)
         # By its default options, whether it is on or not, so that no option moves the chunks.
-        usual = (s.passes(s.config(), model) for s in all_steps().values() if s.explains)
+        usual = (s.passes(s.config(), model, selects) for s in all_steps().values() if s.explains)
         passes = max(1.0, share * max(usual))
         sweeps = plan.first_map_step is not None
         for step_name, step in plan.steps.items():

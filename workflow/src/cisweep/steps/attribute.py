@@ -63,6 +63,10 @@ class AttributeConfig(StepConfig):
         return self
 
 
+_OF_PEAK = 2
+"""Targets that have a peak at a selected window, at the most on average: a guess."""
+
+
 def _products(config: AttributeConfig, model) -> list[str]:
     paths = ["attributions.h5", "attribution_summary.tsv"]
     targets = [model.file_names[t] for t in explained_targets(config, model)]
@@ -84,11 +88,10 @@ def all_of_a_window(config: AttributeConfig, selects: bool) -> bool:
     return config.targets != "own" or not selects
 
 
-def _passes(config: AttributeConfig, model: ModelConfig) -> float:
-    """Forward and back through example and reference take as long as three passes. Of its own peaks
-    a window is explained for one target, as a rule."""
-    n = 1 if config.targets == "own" else len(explained_targets(config, model))
-    return 3 * config.n_references * n
+def _passes(config: AttributeConfig, model: ModelConfig, selects: bool) -> float:
+    """Forward and back through example and reference take as long as three passes."""
+    n = len(explained_targets(config, model))
+    return 3 * config.n_references * (n if all_of_a_window(config, selects) else min(n, _OF_PEAK))
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
@@ -109,7 +112,8 @@ def _drawn(config: AttributeConfig, model: ModelConfig | None) -> list[str]:
 
 def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float:
     width = model.window_bp
-    n = 1 if config.targets == "own" else len(explained_targets(config, model))
+    n = len(explained_targets(config, model))
+    n = min(n, _OF_PEAK) if config.targets == "own" else n
     kept = min(config.save_bp, width) if config.hypothetical else 0
     # Values and their standard deviation; four float16; tokens; texts of a window, which vary.
     one = n * (2 * FLOAT_BYTES * width + 4 * 1.8 * kept) + width / 3 + 40

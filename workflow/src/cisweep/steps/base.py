@@ -75,10 +75,10 @@ class Step:
 
     What its jobs do. reads_regions: are models asked about regions of the run, so that a fold must
     read each chromosome; run_models: ids of the models that a job without a model of its own reads;
-    makes_weights: does it train models of the run; passes: (step config, model config) -> how often
-    a window goes through the network, about; share: (step config, model config, windows of the run)
-    -> the largest share of them that it leaves to the steps behind it, None for all; disk: (step
-    config, model config, is the source a genome) -> bytes that a window takes in all files of the
+    makes_weights: does it train models of the run; passes: (step config, model config, are peaks
+    selected) -> how often a window goes through the network, about; share: (step config, model
+    config, windows of the run) -> the largest share of them that it leaves to the steps behind it,
+    None for all; disk: (step config, model config, is the source a genome) -> bytes that a window takes in all files of the
     step and its chunks, about; explains: does it attribute the windows that the run leaves; heavy:
     model config -> how often a window that it alone reads goes through the network, whatever its
     options are; drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first
@@ -112,7 +112,7 @@ class Step:
     reads_regions: bool = False
     run_models: Callable[[Any], list[str]] = lambda config: []
     makes_weights: bool = False
-    passes: Callable[[Any, ModelConfig], float] = lambda config, model: 0.0
+    passes: Callable[[Any, ModelConfig, bool], float] = lambda config, model, selects: 0.0
     share: Callable[[Any, ModelConfig, int], float] | None = None
     disk: Callable[[Any, ModelConfig, bool], float] = lambda config, model, is_genome: 0.0
     explains: bool = False
