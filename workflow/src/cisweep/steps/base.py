@@ -78,8 +78,8 @@ class Step:
     makes_weights: does it train models of the run; passes: (step config, model config, are peaks
     selected) -> how often a window goes through the network, about; share: (step config, model
     config, windows of the run) -> the largest share of them that it leaves to the steps behind it,
-    None for all; disk: (step config, model config, is the source a genome) -> bytes that a window takes in all files of the
-    step and its chunks, about; explains: does it attribute the windows that the run leaves; heavy:
+    None for all; disk: (step config, model config, is the source a genome) -> bytes that a window
+    takes in all files of the step and its chunks, about; explains: does it attribute the windows that the run leaves; heavy:
     model config -> how often a window that it alone reads goes through the network, whatever its
     options are; drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first
     such step that is on accounts for them), "own_regions", "items" that are no regions, or None.
