@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import save_file
 
 from cisweep.analysis.attribution.references import make_references
-from cisweep.analysis.attribution.windows import attribute_windows
+from cisweep.analysis.attribution.windows import attribute_pairs
 from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk
 from cisweep.analysis.motifs.copies import prepare_copies
 from cisweep.analysis.motifs.families import motif_families
@@ -31,21 +31,21 @@ from cisweep.plan.plan import Plan
 
 pytestmark = pytest.mark.slow
 
-N_TARGETS, STRONGEST = 12, 10
+N_TARGETS, STRONGEST = 50, 40
 TARGETS = [f"t{i}" for i in range(N_TARGETS)]
 
 
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory, resources) -> Plan:
+@pytest.fixture
+def plan(tmp_path, resources, seed) -> Plan:
     """The demo's config with a model of random weights, in one chunk."""
-    folder = tmp_path_factory.mktemp("random weights")
+    folder = tmp_path
     model = yaml.safe_load((resources / "models" / "ctcf_pu1.yaml").read_text())
     model.pop("quality")  # it is that of the trained weights
     model["module_args"]["n_outputs"] = N_TARGETS
     model["targets"] = [{"name": t, "tasks": [i], "scale": "logit"} for i, t in enumerate(TARGETS)]
     model["folds"][0]["weights"] = "random.safetensors"
     (folder / "random.yaml").write_text(yaml.safe_dump(model))
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     save_file(CNN(**model["module_args"]).state_dict(), folder / "random.safetensors")
     root = resources.parents[1]
     config = yaml.safe_load((root / "config" / "demo.yaml").read_text())
@@ -53,49 +53,48 @@ def plan(tmp_path_factory, resources) -> Plan:
     return Plan.from_config(config, Path(root))
 
 
-def strongest(plan: Plan, model: Ensemble) -> tuple[Windows, np.ndarray]:
-    """Return the windows of the highest predictions of each target, and their tokens."""
+def strongest(plan: Plan, model: Ensemble) -> tuple[Windows, np.ndarray, np.ndarray]:
+    """Return the windows of the highest predictions of any target, their tokens, and of which
+    targets they are (N, T)."""
     found = usable_windows(plan, "m", "c000000")
     values = predict_windows(model, found.windows, found.tokens[:], [], batch_size=256).mean
-    rows = set()
-    for target in values.T.astype(np.float64):
+    wanted = np.zeros(values.shape, dtype=bool)
+    for i, target in enumerate(values.T.astype(np.float64)):
         peaks = np.flatnonzero(local_maxima(found.windows, target, 200))
-        rows |= set(peaks[np.argsort(-target[peaks])][:STRONGEST].tolist())
-    kept = np.array(sorted(rows))
-    return found.windows.take(kept), found.tokens[:][kept]
+        wanted[peaks[np.argsort(-target[peaks])][:STRONGEST], i] = True
+    kept = np.flatnonzero(wanted.any(axis=1))
+    return found.windows.take(kept), found.tokens[:][kept], wanted[kept]
 
 
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(s, marks=pytest.mark.long) for s in range(1, 5))]
+)
 def test_no_motif_is_a_driver_of_random_weights(plan):
+    """Each target at its own forty strongest peaks, as a run explains them."""
     model, step = Ensemble.load(plan.models["m"], "cpu"), plan.step_config("hits")
-    windows, tokens = strongest(plan, model)
+    windows, tokens, wanted = strongest(plan, model)
     references = make_references("dinucleotide", 4, 0, 1)
-    found = attribute_windows(model, windows, tokens, [], references, batch_size=32)
+    found = attribute_pairs(model, windows, tokens, [], references, wanted, batch_size=32)
+    own = {t: found.of(i) for i, t in enumerate(TARGETS)}
     motifs = plan.known_motifs
     options = {"background": np.full(4, 0.25), "threshold": step.threshold}
     scanned = prepare_motifs(motifs, **options)
     scan = Scan(motifs, scanned, prepare_copies(motifs, scanned, step.null_copies, 0, options))
     intervals = owned_intervals(windows, plan.layout.stretches(0), plan.source.lengths)
-    letters = dict(zip(TARGETS, found.hypothetical))
-    projected = dict(zip(TARGETS, found.projected))
     attributed = Attributed(
-        dict.fromkeys(TARGETS, windows),
-        lambda t, own: projected[t][own],
-        lambda t, own: letters[t][own],
+        {t: windows.take(rows) for t, (rows, _) in own.items()},
+        lambda t, rows: own[t][1].projected[rows],
+        lambda t, rows: own[t][1].hypothetical[rows],
     )
     counts = ChunkCounts.zeros(scan, TARGETS)
     tables = list(hits_of_chunk(scan, plan.source, intervals, attributed, counts))
-    # So that there is something to rank: five matches (the fewest that are judged) of a thousand
-    # motifs.
     n = sum(len(table) for table in tables)
-    assert n > 5_000
     gather = HitGather(motifs, cell_qvalues(scan.model, counts.cells, counts.n_tests), TARGETS)
     assert sum(len(part) for part in gather.rows(tables)) == n
     ranking = gather.ranking(counts.null, motif_families(motifs))
-    judged = ranking.motifs[ranking.motifs["q_value"].notna()]
-    # A third of the motifs and more are judged of each target, else none could be named.
-    assert (judged.groupby("target").size() > 300).sum() == N_TARGETS
+    judged = ranking.motifs[ranking.motifs["q_value"].notna()].groupby("target").size()
+    # Motifs are judged by five matches and more; else none could be named.
+    print(judged.describe(), ranking.families[ranking.families["drives"]].to_string())
     named = ranking.families[ranking.families["drives"]]["target"].nunique()
-    # Each target is held at the rate by itself: of twelve, 0.6 may have a false driver. Seeds are
-    # fixed; after a change of a draw chance gives two in 12 % and three in 2 %: two ask for other
-    # seeds, three for a fault.
-    assert named <= 1
+    # One target in twenty, of fifty.
+    assert named <= 2

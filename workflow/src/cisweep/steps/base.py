@@ -79,16 +79,15 @@ class Step:
     selected) -> how often a window goes through the network, about; share: (step config, model
     config, windows of the run) -> the largest share of them that it leaves to the steps behind it,
     None for all; disk: (step config, model config, is the source a genome) -> bytes that a window
-    takes in all files of the step and its chunks, about; explains: does it attribute the windows that the run leaves; heavy:
-    model config -> how often a window that it alone reads goes through the network, whatever its
-    options are; drops: what chunks/<name>/<chunk>.dropped.tsv tell: "regions" of the run (the first
-    such step that is on accounts for them), "own_regions", "items" that are no regions, or None.
-
-    What the report says. in_report: is it part of the page and of the run's summary; drawn: (step
-    config, config of a model, or None of the run) -> names of the figures that the page draws
-    itself, of which its job makes files; about: what
-    its part of the page is about, in the order of About;
-    given_selection: are its statistics about the selected windows alone.
+    takes in all files of the step and its chunks, about; explains: does it attribute the windows
+    that the run leaves; heavy: model config -> how often a window that it alone reads goes through
+    the network, whatever its options are; drops: what chunks/<name>/<chunk>.dropped.tsv tell:
+    "regions" of the run (the first such step that is on accounts for them), "own_regions", "items"
+    that are no regions, or None.  What the report says. in_report: is it part of the page and of
+    the run's summary; drawn: (step config, config of a model, or None of the run) -> names of the
+    figures that the page draws itself, of which its job makes files; about: what its part of the
+    page is about, in the order of About; given_selection: are its statistics about the selected
+    windows alone.
     """
 
     name: str
