@@ -49,6 +49,7 @@ rule report_page:
         ),
         figures=own_figures(),
         copies=figure_copies(*own_figures()),
+        targets=[f"{RESULTS}/{path}" for path in target_pages(PLAN)],
     log:
         f"{RESULTS}/logs/report_page.log",
     benchmark:

@@ -2,7 +2,7 @@
 
 from cisweep.outputs.browser import browser_tracks
 from cisweep.outputs.hub import composites
-from cisweep.plan.page import page_figures, page_key
+from cisweep.plan.page import page_figures, page_key, target_pages
 from cisweep.steps.report import HUB_FILES
 
 BROWSER = f"{RESULTS}/browser"

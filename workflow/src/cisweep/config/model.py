@@ -74,6 +74,10 @@ def check_loss(module: str, task: str) -> None:
     )
 
 
+MANY_TARGETS = 12
+"""Targets that the page of a run shows one behind the other."""
+
+
 class InputConfig(Strict):
     """A further input of the model besides the sequence (a control track, a constant, …)."""
 
@@ -294,6 +298,11 @@ class ModelConfig(Strict):
     def groups(self) -> dict[str, str | None]:
         """Target -> its group."""
         return {t.name: t.group for t in self.targets}
+
+    @property
+    def has_many_targets(self) -> bool:
+        """Are there so many that each has a page of its own, and no table a column for each."""
+        return len(self.targets) > MANY_TARGETS
 
     def chosen(self, wanted: Iterable[str] | None) -> list[str]:
         """Return the targets that words mean, in order: names, groups or patterns; None: all."""

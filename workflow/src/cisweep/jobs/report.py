@@ -24,10 +24,11 @@ from cisweep.outputs.hub import (
 )
 from cisweep.outputs.tables import read_tsv
 from cisweep.parts import read_json
+from cisweep.plan.page import target_pages
 from cisweep.plan.plan import Plan
 from cisweep.plot.of_page import draw_nothing
 from cisweep.plot.saving import save_figure
-from cisweep.report.page import read_page, render
+from cisweep.report.page import page_of_target, read_page, render
 from cisweep.report.view import UNITS
 from cisweep.scope import RunScope
 
@@ -97,18 +98,26 @@ def _unit(plan: Plan, track: BrowserTrack) -> str:
 
 
 def report_page(
-    of: RunScope, dropped: Path, provenance: Path, html: Path, figures: Mapping[str, Path]
+    of: RunScope,
+    dropped: Path,
+    provenance: Path,
+    html: Path,
+    figures: Mapping[str, Path],
+    targets: Mapping[str, Path],
 ) -> None:
-    """Write the page of the run, and the figures that it draws itself, from merged products.
+    """Write the page of the run, the figures that it draws itself and the pages of single targets,
+    from merged products.
 
     dropped, provenance: of the jobs `dropped_regions` and `provenance`; figures: name.svg of a
-    figure (`page_figures`) -> path.
+    figure (`page_figures`) -> path; targets: name of the page of a target (`target_pages`) -> path.
     """
     beside = [*of.plan.products_of("report")[1:], "dropped_regions.tsv", "provenance.json"]
     # It counts them; their other columns are most of a large table.
     rows = read_tsv(dropped, ["step", "model", "reason"])
     page = read_page(of.plan, rows, read_json(provenance), beside)
     render(page, html)
+    for path, (model, target) in target_pages(of.plan).items():
+        render(page_of_target(page, of.plan, model, target), targets[Path(path).name])
     for name, path in figures.items():
         draw = page.drawings.get(name.removesuffix(".svg"))
         save_figure(draw() if draw else draw_nothing("The run has nothing to draw here."), path)

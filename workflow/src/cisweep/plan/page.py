@@ -30,6 +30,21 @@ def page_figures(plan: Plan) -> list[str]:
     return found
 
 
+def target_page(model: str, file_name: str) -> str:
+    """Return the page of one target of a model with many, below results/<run>/."""
+    return f"targets/{model}.{file_name}.html"
+
+
+def target_pages(plan: Plan) -> dict[str, tuple[str, str]]:
+    """Return the pages of single targets, below results/<run>/ -> (model, target)."""
+    return {
+        target_page(name, model.file_names[target]): (name, target)
+        for name, model in plan.models.items()
+        if plan.is_on("report") and model.has_many_targets
+        for target in model.target_names
+    }
+
+
 def summary(plan: Plan) -> dict[str, str]:
     """Return label -> value: what was run, for a reader."""
     config = plan.config

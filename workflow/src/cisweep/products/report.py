@@ -5,6 +5,8 @@ from cisweep.products.base import Product
 _HUB = "`steps.report.hub` is set"
 PRODUCTS = (
     Product("report.html", "The page; needs no internet."),
+    Product("targets/<model>.<target>.html", "Of a model with more than 12 targets: what the steps "
+            "say of one of them; report.html leads to it."),
     Product("figures/<figure>.svg", "A figure that the page draws itself: `<model>.predictions`, "
             "`<model>.regions.<target>` (the strongest ones), `design.edits`, "
             "`design.predictions`."),

@@ -1,7 +1,7 @@
 """What a part of the page is made of: notes, headings, tables and figures, and how numbers read."""
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from math import isfinite, isnan
@@ -92,6 +92,14 @@ class Files:
 Block = Heading | Note | Table | Figure | Files
 
 
+@dataclass(frozen=True)
+class OfTarget:
+    """A block about one target: of a model with many it stands on a page of its own."""
+
+    target: str
+    block: Block
+
+
 class Headline(str):
     """A sentence for the top of the page with a logo beside it."""
 
@@ -123,12 +131,28 @@ class Section:
     that are this part's, by their name behind the model's.
     """
 
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[Block | OfTarget] = field(default_factory=list)
     headlines: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
     counts: list[tuple[str, int, str]] = field(default_factory=list)
     drawings: dict[str, Callable[[], Any]] = field(default_factory=dict)
+
+    def add(self, target: str, blocks: Iterable[Block]) -> None:
+        """Add blocks about one target."""
+        self.blocks += [OfTarget(target, block) for block in blocks]
+
+    def of_all(self, apart: bool) -> list[Block]:
+        """Return the blocks in their order; apart: without those about one target."""
+        return [
+            each.block if isinstance(each, OfTarget) else each
+            for each in self.blocks
+            if not (apart and isinstance(each, OfTarget))
+        ]
+
+    def of_target(self, target: str) -> list[Block]:
+        """Return the blocks about one target."""
+        return [e.block for e in self.blocks if isinstance(e, OfTarget) and e.target == target]
 
 
 def number(value: Any, digits: int = 3) -> str:

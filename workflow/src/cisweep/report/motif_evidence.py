@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from cisweep.report.blocks import Cell, Column, number, plural, signed
-from cisweep.report.view import View, parquet_blocks
+from cisweep.report.view import View
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,7 @@ def evidence(view: View, target: str) -> list[Evidence]:
     """
     if not any(view.plan.is_on(step) for step in _MAKERS):
         return []
-    ranking = view.table("motif_ranking.tsv")
-    members = ranking[ranking["target"] == target]
+    members = view.rows_of("motif_ranking.tsv", target)
     makers = (make for step, make in _MAKERS.items() if view.plan.is_on(step))
     return [make(view, target, members) for make in makers]
 
@@ -40,10 +39,8 @@ def evidence(view: View, target: str) -> list[Evidence]:
 def _seqlets(view: View, target: str, members: pd.DataFrame) -> Evidence:
     """Return the seqlets that have the name of a member: how many, and their mean attribution."""
     family_of = dict(zip(members["motif"], members["family_rank"]))
-    columns = ["target", "motif_id", "attribution"]
-    parts = [block[(block["target"] == target) & block["motif_id"].isin(family_of)]
-             for block in parquet_blocks(view.folder / "seqlets.parquet", columns)]  # fmt: skip
-    named = pd.concat(parts) if parts else pd.DataFrame(columns=columns)
+    named = view.rows_of("seqlets.parquet", target)
+    named = named[named["motif_id"].isin(family_of)]
     cells = {}
     for rank, mine in named.groupby(named["motif_id"].map(family_of))["attribution"]:
         text = f"{len(mine):,} ({signed(mine.mean())})"

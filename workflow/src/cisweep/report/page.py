@@ -3,8 +3,8 @@
 Its parts come from the steps that are on, in their order: cisweep.report.sections.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
@@ -18,15 +18,18 @@ from cisweep.plan.accounting import n_regions, swept_by
 from cisweep.plan.page import summary
 from cisweep.plan.plan import Plan
 from cisweep.plot.svg import logo_symbols
-from cisweep.report.blocks import Check, Column, Section, Table, number, plural
+from cisweep.report.blocks import Block, Check, Column, Section, Table, number, plural
 from cisweep.report.doubts import doubt
 from cisweep.report.explorer import Explorer, explorer, why_none
 from cisweep.report.figures import share_bar
 from cisweep.report.sections import hook_of, section_of
 from cisweep.report.sections.select import given_selection
+from cisweep.report.targets import targets_section
 from cisweep.report.view import Motifs, View, counted_reasons
 from cisweep.steps.base import About
 
+FEW_HEADLINES = 3
+"""Sentences of a step at the top of the page, of a model with many targets."""
 FEW_DROPPED = 0.1
 """Share of the regions that may be left out before the summary asks for a look."""
 
@@ -35,7 +38,8 @@ FEW_DROPPED = 0.1
 class Part:
     """A step's section on the page: its anchor, title and files (path relative to the page), and
     what was done, for the methods; order: the step's place in the run; owner: its model, or of the
-    run the step."""
+    run the step; blocks: what is shown of the section, which of a model with many targets leaves
+    those to pages of their own."""
 
     anchor: str
     title: str
@@ -44,6 +48,7 @@ class Part:
     methods: str = ""
     order: int = 0
     owner: str = ""
+    blocks: Sequence[Block] = ()
 
 
 @dataclass
@@ -59,7 +64,8 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """What the page is made of; no_explorer: why it has no explorer, though it is of a genome."""
+    """What the page is made of; no_explorer: why it has no explorer, though it is of a genome;
+    up: what leads from the page to the folder of the run, "" for the page of the run itself."""
 
     run: str
     settings: dict[str, str]
@@ -69,6 +75,7 @@ class Page:
     files: list[str]
     explorer: Explorer | None = None
     no_explorer: str = ""
+    up: str = ""
 
     @property
     def warnings(self) -> list[tuple[str, str]]:
@@ -138,6 +145,11 @@ def read_page(
         ]
         chapter.counts = _counts(counts)
         chapter.checks = _checks(plan, model, counts, swept)
+        if plan.models[model].has_many_targets and views:
+            section = targets_section(views[0])
+            anchor = f"model-{model}:targets"
+            first = Part(anchor, "Targets", section, [], owner=model, blocks=section.of_all(True))
+            chapter.parts.insert(0, first)
         if chapter.parts:
             chapters.append(chapter)
     # What concerns the whole run is a chapter of its own; a training comes before the models.
@@ -167,6 +179,9 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
             files = [
                 view.href(p) for p in view.products if not p.endswith((".svg", ".png", ".tbi"))
             ]
+            apart = view.model is not None and view.model_config.has_many_targets
+            if apart and len(section.headlines) > FEW_HEADLINES:
+                section.headlines[FEW_HEADLINES:] = []
             anchor = f"{prefix}:{view.step.name}"  # no name holds a colon
             step = view.step
             found.append(
@@ -178,6 +193,7 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
                     _methods(view),
                     step.order,
                     view.model or step.name,
+                    section.of_all(apart),
                 )
             )
     return found
@@ -262,6 +278,18 @@ def _times(rows: list[tuple[str, int, float, float]]) -> Table:
     total = sum(seconds for _, _, seconds, _ in rows)
     n = plural(sum(jobs for _, jobs, _, _ in rows), "job")
     return Table(f"{n}, {number(total)} s of work in all", columns, cells)
+
+
+def page_of_target(page: Page, plan: Plan, model: str, target: str) -> Page:
+    """Return what the steps say of one target of a model with many, as a page of its own."""
+    chapter = Chapter(f"target-{target}", target)
+    for part in (p for c in page.chapters for p in c.parts if p.owner == model):
+        if blocks := part.section.of_target(target):
+            chapter.parts.append(replace(part, files=[], blocks=blocks))
+    return replace(
+        page, run=f"{plan.config.run}: {target}", chapters=[chapter], files=[], explorer=None,
+        no_explorer="", up="../",
+    )  # fmt: skip
 
 
 def render(page: Page, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,9 +23,6 @@ from cisweep.plot.letters import pwm_information
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import Figure, embedded
 from cisweep.steps import Step
-
-MAX_TARGETS = 12
-"""Targets with columns of their own in a table of regions."""
 
 UNITS = {
     "logit": "logit",
@@ -145,6 +142,14 @@ class View:
         path = self.folder / product
         return read_parquet(path).to_pandas() if path.suffix == ".parquet" else read_tsv(path)
 
+    def rows_of(self, product: str, target: str) -> pd.DataFrame:
+        """Return the rows of a target in a product that is a table with a column target: read once,
+        whichever target is asked for."""
+        path = self.folder / product
+        stat = path.stat()
+        found = _by_target(path, stat.st_mtime_ns, stat.st_size)
+        return found.get(target, found[""])
+
     def figure(self, product: str, alt: str, caption: str, folded: bool = False) -> Figure:
         """Return a product that is a figure, as part of the page.
 
@@ -177,6 +182,13 @@ class View:
     def unit(self, target: str) -> str:
         """Return the unit of a target of the model."""
         return UNITS[next((t.scale for t in self.targets if t.name == target), "logit")]
+
+
+@lru_cache(maxsize=8)
+def _by_target(path: Path, mtime_ns: int, size: int) -> dict[str, pd.DataFrame]:
+    """Return target -> rows of a table, "" -> none of them."""
+    table = read_parquet(path).to_pandas() if path.suffix == ".parquet" else read_tsv(path)
+    return {"": table.iloc[:0], **dict(tuple(table.groupby("target", sort=False)))}
 
 
 _REASONS = {

@@ -107,7 +107,9 @@ def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
 
 
 def _drawn(config: AttributeConfig, model: ModelConfig | None) -> list[str]:
-    return [f"regions.{model.file_names[t]}" for t in model.target_names] if model else []
+    if model is None or model.has_many_targets:
+        return []
+    return [f"regions.{name}" for name in model.file_names.values()]
 
 
 def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float:
@@ -137,9 +139,7 @@ STEP = Step(
             as_letters=True,
         )
     },
-    drawn=lambda config, model: (
-        [f"regions.{t}" for t in model.file_names.values()] if model else []
-    ),
+    drawn=_drawn,
     faults=_faults,
     reads_regions=True,
     passes=_passes,

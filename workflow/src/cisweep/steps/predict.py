@@ -108,7 +108,7 @@ STEP = Step(
             "Where windows overlap, of the window whose centre is nearest.",
         )
     },
-    drawn=lambda config, model: ["predictions"] if model else [],
+    drawn=lambda config, model: ["predictions"] if model and not model.has_many_targets else [],
     faults=_faults,
     reads_regions=True,
     passes=lambda config, model, selects: 1.0,

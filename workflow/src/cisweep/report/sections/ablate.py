@@ -31,7 +31,7 @@ def of_model(view: View) -> Section:
     for target in view.targets:
         mine = table[(table["target"] == target.name) & table["rank"].notna()]
         best = mine.sort_values("rank").head(SHOWN)
-        section.blocks += _blocks(view, target.name, best, len(mine))
+        section.add(target.name, _blocks(view, target.name, best, len(mine)))
         # Ranks come from intervals, which a few matches leave wide: the test decides.
         sure = mine[(mine["q_value"] <= SURE) & (mine["difference"] < 0)].sort_values("rank")
         if len(sure):

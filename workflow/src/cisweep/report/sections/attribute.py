@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 
 from cisweep.bases import one_hot
+from cisweep.config.model import MANY_TARGETS
 from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.attributions import targets_of
 from cisweep.outputs.h5 import read_windows
@@ -36,7 +37,7 @@ from cisweep.report.blocks import (
 from cisweep.report.figures import Span, bars, spans
 from cisweep.report.sections.predict import predicted
 from cisweep.report.sections.select import Peaks, is_peak, read_peaks
-from cisweep.report.view import MAX_TARGETS, View
+from cisweep.report.view import View
 
 ZOOM_BP = 100
 _ADDS_UP = 0.01  # a hundredth of the mean change is below what a logo shows
@@ -84,20 +85,21 @@ def of_model(view: View) -> Section:
 def _show(view: View, section: Section, target: str, regions: list[Region]) -> None:
     """Add the strongest regions of a target."""
     if not regions:
-        section.blocks.append(
-            Note(f"{target} has no predicted peak, so none of its regions is shown.")
-        )
+        none = f"{target} has no predicted peak, so none of its regions is shown."
+        section.add(target, [Note(none)])
         return
     by = "prediction" if view.plan.is_on("predict") else "summed attribution"
     name, unit = f"regions.{view.file_name(target)}", view.unit(target)
     shown = _shown(view, target, regions, by)
-    section.drawings[name] = _drawer(shown, unit)
-    section.blocks += [
+    blocks: list[Block] = [
         Heading(f"Target {target}: strongest regions"),
         Note(_LEGEND.format(by=by, unit=unit)),
         *(_figure(region, i) for i, region in enumerate(shown)),
-        Files(f"These regions of {target} as a figure", view.own_copies(name)),
     ]
+    if not view.model_config.has_many_targets:
+        section.drawings[name] = _drawer(shown, unit)
+        blocks.append(Files(f"These regions of {target} as a figure", view.own_copies(name)))
+    section.add(target, blocks)
 
 
 def _completeness(view: View) -> Block:
@@ -277,10 +279,10 @@ def _driving(view: View, target: str) -> set[str]:
     """Return the ids of the motifs of the families that drive a target."""
     if not view.plan.is_on("hits"):
         return set()
-    families, motifs = (view.table(f"motif_{name}.tsv") for name in ("families", "ranking"))
-    drives = families[(families["target"] == target) & families["drives"].astype(bool)]
-    mine = motifs[(motifs["target"] == target) & motifs["family_rank"].isin(drives["rank"])]
-    return set(mine["motif"])
+    families = view.rows_of("motif_families.tsv", target)
+    motifs = view.rows_of("motif_ranking.tsv", target)
+    drives = families[families["drives"].astype(bool)]
+    return set(motifs[motifs["family_rank"].isin(drives["rank"])]["motif"])
 
 
 def _hit_spans(hits: pd.DataFrame, target: str, driving: set[str]) -> list[Span]:
@@ -366,7 +368,7 @@ def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     with open_pairs(view.folder / "attributions.h5") as file:
         keys = read_windows(file).keys()
         at = np.array([rows.get(key, -1) for key in keys], dtype=np.int64)
-        for name in targets_of(file)[:MAX_TARGETS]:
+        for name in targets_of(file)[:MANY_TARGETS]:
             column = found[f"attribution: {name}"] = np.full(len(windows), np.nan, np.float32)
             column[at[at >= 0]] = _sums(file, name, len(keys))[at >= 0]
     return found

@@ -39,8 +39,8 @@ def of_model(view: View) -> Section:
     """Return the found motifs of each target beside the closest known ones."""
     section = Section([Note(_NOTE)])
     for target in view.targets:
-        section.blocks += [Heading(f"Target {target.name}")]
-        section.blocks += _target(view, target.name, section)
+        heading = Heading(f"Target {target.name}")
+        section.add(target.name, [heading, *_target(view, target.name, section)])
     return section
 
 

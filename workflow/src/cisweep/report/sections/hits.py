@@ -29,6 +29,8 @@ from cisweep.report.view import View, parquet_blocks
 from cisweep.steps.hits import DRIVES
 
 OTHERS = 8
+FEW_TARGETS, FEW_LINES = 5, 4
+"""Of a model with many targets: targets of a line at the top of the page, and lines."""
 MEMBERS = 3
 """Members of a family that a sentence names."""
 _NOTE = (
@@ -74,20 +76,24 @@ def of_model(view: View) -> Section:
         return section
     section.blocks.append(Note(_NOTE.format(drives=DRIVES)))
     peaks, without, unseen, lowered = read_peaks(view), [], [], []
+    driven: dict[str, list[str]] = {}
     for target in view.targets:
         if peaks and peaks.lacks(target.name):
             unseen.append(target.name)
             continue
         mine = ranking[(ranking["target"] == target.name) & ranking["q_value"].notna()]
-        section.blocks += _blocks(view, target.name, mine)
+        section.add(target.name, _blocks(view, target.name, mine))
         drivers = mine[mine["drives"].astype(bool)]
-        if len(drivers):
+        if len(drivers) and not view.model_config.has_many_targets:
             section.headlines.append(_headline(view, target.name, drivers))
+        elif len(drivers):
+            driven[target.name] = drivers["family"].tolist()
         else:
             without.append(target.name)
-        if mine["lowers"].astype(bool).any():
+        if mine["lowers"].astype(bool).any() and not view.model_config.has_many_targets:
             lowering = mine[mine["lowers"].astype(bool)].sort_values("explained", kind="stable")
             lowered.append(_lowering(view, target.name, lowering.iloc[0]))
+    section.headlines += _together(driven)
     # What lowers a target is often the site of another one, on which the model was trained too.
     section.headlines += lowered
     if without:
@@ -112,6 +118,19 @@ def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
         f"q {number(first['q_value'], 2)}.",
         view.motifs.logo(first["motif"]),
     )
+
+
+def _together(driven: dict[str, list[str]]) -> list[str]:
+    """Return what tells many targets apart: the families that drive most of them; driven: target ->
+    families, the one that explains most first."""
+    targets_of: dict[str, list[str]] = {}
+    for target, families in driven.items():
+        targets_of.setdefault(families[0], []).append(target)
+    most = sorted(targets_of.items(), key=lambda item: -len(item[1]))
+    return [
+        f"{family} comes first of the families that drive {listed(targets, FEW_TARGETS)}."
+        for family, targets in most[:FEW_LINES]
+    ]
 
 
 def _lowering(view: View, target: str, row: pd.Series) -> Headline:

@@ -71,18 +71,17 @@ def of_model(view: View) -> Section:
         ]
         rows = [[s.name, number(s.prediction), signed(s.effect)] for s in best]
         caption = f"The {len(best)} substitutions with the largest effects on {target.name}"
-        section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows)]
+        section.add(target.name, [Heading(f"Target {target.name}"), Table(caption, columns, rows)])
         figure = f"figures/ism.{view.file_name(target.name)}.svg"
         if figure in view.products:
-            section.blocks.append(
-                view.figure(
-                    figure,
-                    f"Heat maps of all substitutions in the strongest regions of {target.name}.",
-                    "The regions with the highest predictions: effect of each substitution (rows: "
-                    f"new base) and, above, the logo of the observed bases ({unit}).",
-                )
+            drawn = view.figure(
+                figure,
+                f"Heat maps of all substitutions in the strongest regions of {target.name}.",
+                "The regions with the highest predictions: effect of each substitution (rows: "
+                f"new base) and, above, the logo of the observed bases ({unit}).",
             )
-        if best:
+            section.add(target.name, [drawn])
+        if best and not view.model_config.has_many_targets:
             section.headlines.append(
                 f"{best[0].name} is the substitution that changes {target.name} most: "
                 f"{signed(best[0].effect)} {unit}."

@@ -29,7 +29,7 @@ def of_model(view: View) -> Section:
             f"The {len(best)} of {len(mine):,} motifs with the largest effects on {target.name}"
         )
         shown = effects_table(view, best, target.name, caption, "windows")
-        section.blocks += [Heading(f"Target {target.name}"), shown]
+        section.add(target.name, [Heading(f"Target {target.name}"), shown])
         raising = mine[mine["ci_low"] > 0]
         if len(raising):
             first = raising.loc[raising["effect"].idxmax()]

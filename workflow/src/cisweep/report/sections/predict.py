@@ -6,12 +6,12 @@ import h5py
 import numpy as np
 from markupsafe import Markup
 
+from cisweep.config.model import MANY_TARGETS
 from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import n_rows, read_windows
 from cisweep.outputs.predictions import open_predictions, predictions_at
 from cisweep.plot.of_page import draw_histograms
 from cisweep.report.blocks import (
-    Block,
     Column,
     Figure,
     Files,
@@ -23,19 +23,19 @@ from cisweep.report.blocks import (
 )
 from cisweep.report.figures import histogram
 from cisweep.report.sections.select import read_peaks
-from cisweep.report.view import MAX_TARGETS, View
+from cisweep.report.view import View
 
 FEW = 20
 
 
 def of_model(view: View) -> Section:
     """Return a histogram of each target, or a table of few windows."""
-    blocks: list[Block] = []
+    section = Section()
     peaks = read_peaks(view)
     with open_predictions(view.folder / "predictions.h5") as file:
         n = n_rows(file)
         if 0 < n <= FEW:
-            blocks.append(_table(view, file))
+            section.blocks.append(_table(view, file))
         values = (
             {t.name: file[f"predictions/{stored_name(t.name)}"][:] for t in view.targets}
             if n
@@ -46,12 +46,14 @@ def of_model(view: View) -> Section:
         chosen = [] if peaks is None else peaks.of(target)["prediction"].tolist()
         weakest[target] = [min(chosen)] if chosen else []
         if n > FEW:
-            blocks.append(_figure(target, view.unit(target), values[target], weakest[target]))
-    section = Section(blocks, counts=[("predicted", n, "windows with a prediction")])
-    if values:
+            figure = _figure(target, view.unit(target), values[target], weakest[target])
+            section.add(target, [figure])
+    section.counts.append(("predicted", n, "windows with a prediction"))
+    if values and not view.model_config.has_many_targets:
         units = {target: view.unit(target) for target in values}
         section.drawings["predictions"] = lambda: draw_histograms(values, units, weakest)
-        blocks.append(Files("Predictions as a figure", view.own_copies("predictions")))
+        files = view.own_copies("predictions")
+        section.blocks.append(Files("Predictions as a figure", files))
     if "metrics.tsv" in view.products:
         _add_metrics(view, section)
     return section
@@ -149,7 +151,7 @@ def regions(view: View) -> Windows:
 
 def columns(view: View, windows: Windows) -> dict[str, np.ndarray]:
     """Return the prediction of each target, NaN where a window has none."""
-    names = [target.name for target in view.targets[:MAX_TARGETS]]
+    names = [target.name for target in view.targets[:MANY_TARGETS]]
     return {f"prediction: {t}": values for t, values in predicted(view, names, windows).items()}
 
 

@@ -90,15 +90,15 @@ def of_model(view: View) -> Section:
         ]
         caption = f"{len(mine):,} seqlets of {target.name}, {mine['motif'].count():,} with a name"
         empty = why_none(summary[summary["target"] == target.name], view.config.fdr)
-        section.blocks += [Heading(f"Target {target.name}"), Table(caption, columns, rows, empty)]
+        table = Table(caption, columns, rows, empty)
+        section.add(target.name, [Heading(f"Target {target.name}"), table])
         control = summary.loc[summary["target"] == target.name, "random_named"]
         if len(mine) and len(control):
-            section.blocks.append(
-                Note(
-                    f"Control: {number(100 * control.iloc[0], 2)} % of random spans beside these "
-                    "seqlets, of the same lengths, get a name."
-                )
+            text = (
+                f"Control: {number(100 * control.iloc[0], 2)} % of random spans beside these "
+                "seqlets, of the same lengths, get a name."
             )
+            section.add(target.name, [Note(text)])
     return section
 
 

@@ -48,7 +48,7 @@ def of_model(view: View) -> Section:
     section.blocks.append(_volcano(view, points))
     for target in view.targets:
         mine = table[table["target"] == target.name]
-        section.blocks += _target(view, target.name, mine)
+        section.add(target.name, _target(view, target.name, mine))
         if len(mine):
             first = mine.iloc[0]
             section.headlines.append(
