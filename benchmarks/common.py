@@ -7,6 +7,10 @@ A benchmark file `bench_<task>.py` defines `rows(quick: bool) -> list[dict]`, ea
 import statistics
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 
 
 def compare(
@@ -41,3 +45,16 @@ def compare(
         "goals": goals or {},
         "check": check,
     }
+
+
+class AllPairs:
+    """Attributions of all targets at all windows, arrays (T, N, ...), as pairs of which every one
+    is wanted."""
+
+    def __init__(self, found: Any):
+        self._found = found
+
+    def of(self, target_idx: int) -> tuple[np.ndarray, SimpleNamespace]:
+        """Return all rows, and what was found of a target."""
+        arrays = {name: values[target_idx] for name, values in vars(self._found).items()}
+        return np.arange(len(arrays["projected"])), SimpleNamespace(**arrays)

@@ -30,12 +30,13 @@ import pyarrow.parquet as pq
 import yaml
 
 from cisweep.bases import text_of
-from cisweep.contracts import Windows
+from cisweep.contracts import Windows, stored_name
 from cisweep.jobs.attribute import attribute_track
 from cisweep.jobs.predict import predict_track
 from cisweep.outputs.h5 import RowWriter, datasets, read_windows, region_rows
+from cisweep.outputs.pairs import PairWriter, pair_kinds
 from cisweep.outputs.tables import new_parquet
-from cisweep.plan.page import page_figures
+from cisweep.plan.page import page_figures, target_pages
 from cisweep.plan.plan import Plan
 from cisweep.scope import RunScope, TargetScope
 
@@ -132,6 +133,33 @@ def _h5(path: Path, out: Path, copies: Copies) -> None:
                     writer.append(made | {path: values[part] for path, values in given.items()})
 
 
+def _pairs(path: Path, out: Path, copies: Copies, targets: list[str]) -> None:
+    """Write copies of attributions, of whose windows each target has all."""
+    with h5py.File(path) as file:
+        windows, tokens = read_windows(file), file["tokens"][:]
+        which, start = copies.rows(windows.start, windows.end)
+        end = start + (windows.end - windows.start)[which]
+        kinds = pair_kinds(file, targets[0])
+        values = [
+            {kind.path: file[f"{kind.path}/{stored_name(t)}"][:] for kind in kinds} for t in targets
+        ]
+        attrs = {k: getattr(v, "item", lambda v=v: v)() for k, v in file.attrs.items()}
+        attrs.pop("schema_version")
+        with PairWriter(out, tokens.shape[1], targets, kinds, attrs) as writer:
+            for chrom in copies.chroms:
+                for begin in range(0, len(start), 4096):
+                    part = slice(begin, begin + 4096)
+                    own, rows = which[part], np.arange(len(which[part]))
+                    place = Windows.build([chrom] * len(own), start[part], end[part])
+                    writer.append(
+                        place,
+                        tokens[own],
+                        lambda i, own=own, rows=rows: (
+                            rows, {kind: each[own] for kind, each in values[i].items()}
+                        ),
+                    )  # fmt: skip
+
+
 def _genome(plan: Plan, chrom: str, out: Path, copies: Copies) -> None:
     parts = [plan.source.tokens(chrom, int(a), int(b)) for a, b in zip(copies.start, copies.end)]
     text = text_of(np.concatenate(parts)) * copies.per_chrom
@@ -169,6 +197,8 @@ def make(run: Path, folder: Path, n_regions: int) -> None:
                 out.write_bytes(source.read_bytes())
         elif "/export/" in name:
             continue  # the page only lists them
+        elif out.name == "attributions.h5":
+            _pairs(source, out, copies, plan.models[model].target_names)
         elif out.suffix in (".parquet", ".h5"):
             {".parquet": _parquet, ".h5": _h5}[out.suffix](source, out, copies)
         elif out.suffix == ".bw":
@@ -202,7 +232,8 @@ def child(folder: Path) -> None:
     figures = {Path(path).name: run / path for path in page_figures(plan)}
     for path in figures.values():
         path.parent.mkdir(exist_ok=True)
-    report_page(RunScope(plan=plan), *at, figures)
+    targets = {Path(path).name: run / path for path in target_pages(plan)}
+    report_page(RunScope(plan=plan), *at, figures, targets)
     wall, cpu = time.perf_counter() - began, time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print("\n" + json.dumps({"wall": wall, "cpu": cpu, "mb": peak}))

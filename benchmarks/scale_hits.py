@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common import AllPairs
+
 ROOT = Path(__file__).resolve().parent.parent
 RESOURCES = ROOT / "workflow" / "resources"
 MOTIFS = RESOURCES / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme"
@@ -115,7 +117,7 @@ def prepared(folder: Path, mb: float, over: str) -> Path:
     from cisweep.contracts import Windows
     from cisweep.genome.fasta import load_fasta, window_tokens
     from cisweep.jobs.hits import hits_null_size
-    from cisweep.outputs.attributions import write_chunk
+    from cisweep.outputs.attributions import AttributionWriter
     from cisweep.scope import ModelScope
 
     length = int(mb * 1e6)
@@ -135,7 +137,8 @@ def prepared(folder: Path, mb: float, over: str) -> Path:
            for k in ("projected", "sd", "fold_sd")},
     )  # fmt: skip
     path = folder / "attributions.h5"
-    write_chunk(path, windows, tokens.reshape(-1, WIDTH), TARGETS, found, WIDTH, {})
+    with AttributionWriter(path, WIDTH, TARGETS, WIDTH, {}) as writer:
+        writer.append(windows, tokens.reshape(-1, WIDTH), AllPairs(found))
     counts = {"A": 29, "C": 21, "G": 21, "T": 29, "N": 0}
     (folder / "counts.json").write_text(json.dumps(counts))
     config = {

@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.common import AllPairs
+
 ROOT = Path(__file__).resolve().parent.parent
 RESOURCES = ROOT / "workflow" / "resources"
 MOTIFS = RESOURCES / "motifs" / "JASPAR2026_CORE_vertebrates_nr.meme"
@@ -125,7 +127,7 @@ def predicted(folder: Path) -> None:
 def attributed(folder: Path) -> None:
     """Write the attributions of each chunk and of shuffled windows, and those of all."""
     from cisweep.outputs.attributions import AttributionWriter, write_null
-    from cisweep.outputs.h5 import merge
+    from cisweep.outputs.pairs import merge_pairs
 
     config, parts = plan_of(folder).models["m"], []
     made = _attributions(len(config.target_names), config.window_bp)
@@ -137,12 +139,15 @@ def attributed(folder: Path) -> None:
         with AttributionWriter(parts[-1], *given, config.window_bp, {}) as writer:
             for rows in windows.blocks(1024):
                 part = windows.take(rows)
-                writer.append(part, made.tokens[: len(part)], _first(made, len(part)))
+                writer.append(part, made.tokens[: len(part)], AllPairs(_first(made, len(part))))
         few = windows.take(slice(0, max(len(windows) // 10, 1)))
-        null = [(few.take(r), made.tokens[: len(few.take(r))], _first(made, len(few.take(r))))
-                for r in few.blocks(1024)]  # fmt: skip
+        null = []
+        for rows in few.blocks(1024):
+            part = few.take(rows)
+            pairs = AllPairs(_first(made, len(part)))
+            null.append((part, made.tokens[: len(part)], pairs))
         write_null(folder / "seqlets_null" / f"{chunk}.h5", null, *given, {})
-    merge(parts, folder / "attributions.h5", {})
+    merge_pairs(parts, folder / "attributions.h5", config.target_names, {})
 
 
 def _attributions(n_targets: int, width: int, n: int = 1024) -> SimpleNamespace:
@@ -176,7 +181,7 @@ def called(folder: Path) -> None:
     seqlets_background(of.model, parts, folder / "background.json")
     (folder / "seqlets").mkdir()
     for part, null in zip(parts, _parts(folder, "seqlets_null")):
-        given = SeqletInputs(folder / "background.json", [part], null, Beside.read([]))
+        given = SeqletInputs(folder / "background.json", [part], null, Beside.read(of.model, []))
         out = (folder / "seqlets" / f"{part.stem}{end}" for end in (".parquet", ".json"))
         seqlets_chunk(of.chunk, given, *out)
 
@@ -270,14 +275,8 @@ def run_attribute_export(folder: Path) -> None:
     from cisweep.jobs.attribute import attribute_export
 
     target = _scopes(folder).target.target
-    attribute_export(folder / "attributions.h5", target, folder / "shap.h5")
-
-
-def run_attribute_export_regions(folder: Path) -> None:
-    """Write the regions of the export."""
-    from cisweep.jobs.attribute import attribute_export_regions
-
-    attribute_export_regions(folder / "attributions.h5", folder / "regions.narrowPeak")
+    out = folder / "shap.h5", folder / "shap.narrowPeak"
+    attribute_export(folder / "attributions.h5", target, *out)
 
 
 def run_seqlets_background(folder: Path) -> None:
@@ -293,7 +292,7 @@ def run_seqlets_chunk(folder: Path) -> None:
     from cisweep.jobs.seqlets import Beside, SeqletInputs, seqlets_chunk
 
     h5, null = (_parts(folder, name)[0] for name in ("attribute", "seqlets_null"))
-    beside = Beside.read(_parts(folder, "attribute")[1:2])
+    beside = Beside.read(_scopes(folder).model, _parts(folder, "attribute")[1:2])
     given = SeqletInputs(folder / "background.json", [h5], null, beside)
     seqlets_chunk(_scopes(folder).chunk, given, folder / "s.parquet", folder / "s.json")
 
@@ -302,8 +301,9 @@ def run_seqlets_null_chunk(folder: Path) -> None:
     """Explain shuffled sequences of a tenth of the windows of the first chunk."""
     from cisweep.jobs.seqlets import seqlets_null_chunk, shuffled_of
 
-    (folder / "size.json").write_text(json.dumps({"draws": 1, "fraction": 0.1}))
     of, parts = _scopes(folder).chunk, _parts(folder, "attribute")[:1]
+    sizes = {target: {"draws": 1, "fraction": 0.1} for target in of.config.target_names}
+    (folder / "size.json").write_text(json.dumps(sizes))
     shuffled = shuffled_of(of, parts, folder / "size.json")
     seqlets_null_chunk(of, shuffled, "cpu", folder / "null.h5")
 
@@ -338,7 +338,6 @@ RULES: dict[str, Callable[[Path], None] | None] = {
             "attribute",
             "attribute_track",
             "attribute_export",
-            "attribute_export_regions",
             "seqlets_background",
             "seqlets_null_chunk",
             "seqlets_chunk",

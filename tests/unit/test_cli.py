@@ -150,11 +150,12 @@ def test_the_page_s_job_notes_its_findings(monkeypatch, capsys):
     class Of:
         class plan:
             products_of = staticmethod(lambda step: ["report.html"])
+            models = {}
 
     for name in ("read_tsv", "read_json", "render"):
         monkeypatch.setattr(f"cisweep.jobs.report.{name}", lambda *args: None)
     monkeypatch.setattr("cisweep.jobs.report.read_page", lambda *args: Page)
-    report_page(Of, Path("a"), Path("b"), Path("c"), {})
+    report_page(Of, Path("a"), Path("b"), Path("c"), {}, {})
     assert capsys.readouterr().out == "finding: too few regions\nfinding: CTCF drives ctcf\n"
 
 

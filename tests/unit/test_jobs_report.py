@@ -108,7 +108,7 @@ def test_the_page_tells_regions_and_what_was_dropped(small_run, tmp_path):
     (tmp_path / "prepared.json").write_text('{"model": "m", "model_sha256": "abc123"}')
     of = small_run.of_run(small_run.plan(report={}))
     prepare.provenance(of, [tmp_path / "prepared.json"], tmp_path / "p.json")
-    report.report_page(of, tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html", {})
+    report.report_page(of, tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html", {}, {})
     text = (tmp_path / "page.html").read_text()
     assert "abc123" in text and "small" in text
 
@@ -123,6 +123,6 @@ def test_figures_that_the_page_draws_itself_are_files_too(small_run, tmp_path):
     (tmp_path / "prepared.json").write_text('{"model": "m", "model_sha256": "abc123"}')
     prepare.provenance(of, [tmp_path / "prepared.json"], tmp_path / "p.json")
     given = tmp_path / "d.tsv", tmp_path / "p.json", tmp_path / "page.html"
-    report.report_page(of, *given, {"m.predictions.svg": tmp_path / "tmp.svg"})
+    report.report_page(of, *given, {"m.predictions.svg": tmp_path / "tmp.svg"}, {})
     assert "nothing to draw" in (tmp_path / "tmp.svg").read_text()
     assert all((tmp_path / "tmp").with_suffix(end).exists() for end in FIGURE_COPIES)

@@ -68,11 +68,13 @@ def figures(seen: View) -> None:
 
 
 def cells(section: Section) -> list[list[str]]:
-    return [list(map(str, row)) for b in section.blocks if b.kind == "table" for row in b.rows]
+    return [
+        list(map(str, row)) for b in section.of_all(False) if b.kind == "table" for row in b.rows
+    ]
 
 
 def texts(section: Section) -> str:
-    return " ".join(b.text for b in section.blocks if b.kind == "note")
+    return " ".join(b.text for b in section.of_all(False) if b.kind == "note")
 
 
 def test_every_scale_has_a_unit():
@@ -117,7 +119,9 @@ def test_variants(folder):
     assert len(rows[0]) == 8 and "2 draws a variant" in texts(section)
     assert "Of 30 variants, chr20:1" in section.headlines[0]
     (plot,) = [
-        str(b.drawing) for b in section.blocks if b.kind == "figure" and "points" in b.drawing
+        str(b.drawing)
+        for b in section.of_all(False)
+        if b.kind == "figure" and "points" in b.drawing
     ]
     assert plot.count("<circle") == 60 and plot.count("<svg") == 2  # all of them, a panel a target
     # One base of the first variant; the explorer shows 100 on both sides, within the chromosome.
@@ -171,7 +175,7 @@ def test_seqlets_say_why_there_is_none(folder):
     ]  # fmt: skip
     write_tsv(pd.DataFrame(rows), folder / "m/seqlet_summary.tsv")
     section = section_of(view("seqlets", {}, "m"))
-    empty = [b.empty for b in section.blocks if b.kind == "table"]
+    empty = [b.empty for b in section.of_all(False) if b.kind == "table"]
     assert empty == [
         "No seqlet passes a false discovery rate of 0.2: 20 spans stand out in the windows and "
         "1,500 in 20 times as much shuffled sequence, so the lowest rate that any threshold "
@@ -233,9 +237,9 @@ def test_designs(folder):
         "1 of 2 designs reach their goals, with 2 edits in the median (of 4 proposed)."
     ]
     assert "1 design of 2 has an unusual composition" in texts(section)
-    drawing = section.blocks[2].drawing
+    drawing = section.of_all(False)[2].drawing
     assert drawing.count("A1C") == 2 and "C6A" not in drawing  # pruned: it is not kept
-    plot = str(section.blocks[3].drawing)
+    plot = str(section.of_all(False)[3].drawing)
     assert plot.count('href="#chr20:1-6"') == plot.count('href="#chr20:101-106"') == 2
     assert "d0" not in plot and "−1 before, 5.50 pruned, wanted 5, 2 edits" in plot
     assert plot.count("point sure") == 1 and "m pu1 (judge)" in plot  # d0 reaches its goal
@@ -325,12 +329,12 @@ def test_discovered_motifs(folder):
         "The commonest motif found in the attributions of ctcf is most like CTCF (120 seqlets, "
         "p of the name 0.010)."
     ]
-    captions = [b.caption for b in section.blocks if b.kind == "table"]
+    captions = [b.caption for b in section.of_all(False) if b.kind == "table"]
     assert captions == [
         "2 motifs found in the attributions of ctcf",
         "0 motifs found in the attributions of pu1",
     ]
-    told = [b.text for b in section.blocks if b.kind == "note"][1:]
+    told = [b.text for b in section.of_all(False) if b.kind == "note"][1:]
     few = "Positive motifs: none, since there are 90 positive seqlets, and more are needed. "
     assert told == [
         few + "Negative seqlets: 1,300 found (40 more in windows over the same places), 1,200 "
@@ -368,7 +372,7 @@ def test_seqlets_stand_by_family_in_the_order_of_the_ranking(folder):
         ("KLF", "−", "1"),
     ]  # fmt: skip
     assert found[0][4:] == ["+3", "0.0040", "SPIB, ETV6"] and found[2][1] == found[2][6] == ""
-    assert [b.caption for b in section.blocks if b.kind == "table"][1] == (
+    assert [b.caption for b in section.of_all(False) if b.kind == "table"][1] == (
         "11 seqlets of pu1, 9 with a name"
     )
     assert "Control: 3.2 % of random spans beside these seqlets" in texts(section)
@@ -519,7 +523,9 @@ def test_the_table_of_motifs_joins_what_other_steps_found(folder):
     losses.to_parquet(folder / "m/ablate.parquet")
     on = {"attribute": {"hypothetical": True}, "seqlets": {}, "discover": {}, "marginalize": {},
           "ablate": {}, "report": {"top_motifs": 2}}  # fmt: skip
-    table = [b for b in section_of(view("hits", {}, "m", more=on)).blocks if b.kind == "table"][1]
+    table = [
+        b for b in section_of(view("hits", {}, "m", more=on)).of_all(False) if b.kind == "table"
+    ][1]
     assert [c.name for c in table.columns[6:]] == [
         "effect", "seqlets", "discovered", "put in", "taken out", "members",
     ]  # fmt: skip
@@ -647,4 +653,4 @@ def test_a_target_without_peaks_has_no_driver(folder):
     first, second = section.headlines
     assert first.startswith("SPIB family (SPIB, SPI1, ETV6 and 2 more) drives ctcf most")
     assert second.startswith("No motif is named for pu1 for want of predicted peaks")
-    assert [b.text for b in section.blocks if b.kind == "heading"] == ["Target ctcf"]
+    assert [b.text for b in section.of_all(False) if b.kind == "heading"] == ["Target ctcf"]

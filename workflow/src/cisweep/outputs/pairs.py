@@ -181,7 +181,7 @@ def merge_pairs(
     """Write the windows and pairs of all parts, in their order, to `out`; return the number of
     windows. Some windows of one part are held at a time, and the rows that wait (`PairWriter`)."""
     with open_pairs(parts[0]) as first:
-        length, kinds = first["tokens"].shape[1], _kinds(first, targets[0])
+        length, kinds = first["tokens"].shape[1], pair_kinds(first, targets[0])
     a_row = sum(np.dtype(k.dtype).itemsize * int(np.prod(k.shape)) for k in kinds) * len(targets)
     size, n = _rows_at_once(4 * a_row), 0
     with PairWriter(out, length, targets, kinds, attrs, product) as writer:
@@ -196,7 +196,7 @@ def merge_pairs(
     return n
 
 
-def _kinds(file: h5py.File, target: str) -> list[Column]:
+def pair_kinds(file: h5py.File, target: str) -> list[Column]:
     """Return what each target of a file has, but for its rows."""
     stored = stored_name(target)
     names = sorted(k for k in file if k not in ("regions", "tokens", "rows"))

@@ -40,7 +40,7 @@ def target_pages(plan: Plan) -> dict[str, tuple[str, str]]:
     return {
         target_page(name, model.file_names[target]): (name, target)
         for name, model in plan.models.items()
-        if plan.is_on("report") and model.has_many_targets
+        if model.has_many_targets
         for target in model.target_names
     }
 

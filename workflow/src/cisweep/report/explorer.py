@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from cisweep.config.model import MANY_TARGETS
 from cisweep.genome.gtf import Gene, bed12, nearest_genes, read_genes
 from cisweep.outputs.browser import BrowserTrack, browser_tracks, igv_options
 from cisweep.plan.plan import Plan
@@ -96,7 +97,8 @@ def explorer(plan: Plan) -> Explorer | None:
         chrom, middle = table["chrom"].to_numpy(), (table["start"] + table["end"]).to_numpy() // 2
         table["gene"], table["bp to gene"] = nearest_genes(genes, chrom, middle)
     folder = Path(plan.results)
-    tracks = browser_tracks(path.removeprefix(f"{folder}/") for path in plan.products())
+    every = browser_tracks(path.removeprefix(f"{folder}/") for path in plan.products())
+    tracks = [track for track in every if _is_shown(plan, track)]
     places, n_shown = _places(plan, tracks, table, int(step.explorer_mb * 1e6))
     table["shown"] = np.arange(len(table)) < n_shown
     data = {
@@ -117,16 +119,32 @@ def explorer(plan: Plan) -> Explorer | None:
         json.dumps(data).replace("<", "\\u003c"),
         [_library("igv"), _library("tabulator"), (assets / "explorer.js").read_text()],
         (_VENDOR / "tabulator.min.css").read_text() + (assets / "explorer.css").read_text(),
-        _note(table, n_shown, places is None),
+        _note(table, n_shown, places is None, len(every) - len(tracks)),
     )
 
 
-def _note(table: pd.DataFrame, n_shown: int, is_whole: bool) -> str:
+def _is_shown(plan: Plan, track: BrowserTrack) -> bool:
+    """Is a track in the page: of a model with many targets the signals of the first ones are."""
+    model = plan.models.get(track.model)
+    if model is None or not (track.is_signal and model.has_many_targets):
+        return True
+    others = model.target_names[MANY_TARGETS:]
+    return track.name not in {model.file_names[target] for target in others}
+
+
+def _note(table: pd.DataFrame, n_shown: int, is_whole: bool, n_left_out: int) -> str:
+    session = "the session of the folder browser in IGV"
+    if n_left_out:
+        strongest = f", at the {n_shown:,} strongest of {len(table):,} regions,"
+        return (
+            f"The tracks of the first {MANY_TARGETS} targets{'' if is_whole else strongest} are in "
+            f"this page. {n_left_out:,} more are in {session}."
+        )
     if is_whole:
         return "All tracks of the run are in this page."
     return (
         f"The tracks of the {n_shown:,} strongest of {len(table):,} regions are in this page. For "
-        "the others open the session of the folder browser in IGV."
+        f"the others open {session}."
     )
 
 

@@ -146,7 +146,7 @@ def read_page(
         chapter.counts = _counts(counts)
         chapter.checks = _checks(plan, model, counts, swept)
         if plan.models[model].has_many_targets and views:
-            section = targets_section(views[0])
+            section = targets_section(views)
             anchor = f"model-{model}:targets"
             first = Part(anchor, "Targets", section, [], owner=model, blocks=section.of_all(True))
             chapter.parts.insert(0, first)

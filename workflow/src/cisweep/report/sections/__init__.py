@@ -7,7 +7,9 @@ figures and lists its products.
 A file may also have, for a model: `methods(view)`, what was done in the words of a paper; and for
 the table of the explorer `regions(view)`, windows that it can list, `columns(view, windows)`, name
 -> values of them (`what: T` for a number of target T), `chosen(view, windows)`, target -> which
-windows stand before the others.
+windows stand before the others; and of a model with many targets `across(view)`, figures that
+compare them, and `target_columns(view)`, columns of the table of targets, each with its cells by
+target.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,7 @@
 """Motif hits: which known motifs drive each target."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,10 +9,12 @@ import pyarrow.compute as pc
 from markupsafe import Markup, escape
 
 from cisweep.contracts import Windows, stored_name
+from cisweep.plot.motif_clusters import leaf_order
 from cisweep.report.blocks import (
     Block,
     Cell,
     Column,
+    Figure,
     Heading,
     Headline,
     Note,
@@ -25,10 +28,13 @@ from cisweep.report.blocks import (
 from cisweep.report.inside import Inside
 from cisweep.report.motif_evidence import evidence, shown_families
 from cisweep.report.sections.select import read_peaks
+from cisweep.report.targets import MOST_TARGETS, HeatMap, heat_map
 from cisweep.report.view import View, parquet_blocks
 from cisweep.steps.hits import DRIVES
 
 OTHERS = 8
+MOST_FAMILIES = 40
+"""Families of the heat map of many targets."""
 FEW_TARGETS, FEW_LINES = 5, 4
 """Of a model with many targets: targets of a line at the top of the page, and lines."""
 MEMBERS = 3
@@ -195,6 +201,85 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
     caption = f"Motif families by what they explain of {target}, {len(rows):,} of {len(families):,}"
     file = f"{view.model}.{view.file_name(target)}.motifs.tsv"
     return [Heading(f"Target {target}"), Table(caption, columns, rows, empty, file)]
+
+
+def _effective(view: View) -> pd.DataFrame:
+    """Return the families of motifs that drive or lower a target, all targets together."""
+    table = view.table("motif_families.tsv")
+    if "drives" not in table:
+        return table.iloc[:0]
+    return table[table["drives"].astype(bool) | table["lowers"].astype(bool)]
+
+
+def across(view: View) -> list[Figure]:
+    """Return who of many targets is driven by what."""
+    families, names = _effective(view), [target.name for target in view.targets]
+    if not len(families):
+        return []
+    n = families["target"].value_counts()
+    first = set(sorted(names, key=lambda name: -n.get(name, 0))[:MOST_TARGETS])
+    return [motif_map(families, [name for name in names if name in first])]
+
+
+def motif_map(families: pd.DataFrame, shown: list[str]) -> Figure:
+    """Return who is driven by what: families (rows) and targets."""
+    most = families["explained"].abs().groupby(families["target"]).max()
+    rows = families["family"].value_counts().head(MOST_FAMILIES).index.tolist()
+    row_of = {family: i for i, family in enumerate(rows)}
+    column_of = {target: i for i, target in enumerate(shown)}
+    values = np.zeros((len(rows), len(shown)))
+    told = [[""] * len(shown) for _ in rows]
+    for each in families.itertuples():
+        if each.family in row_of and each.target in column_of:
+            at = row_of[each.family], column_of[each.target]
+            values[at] = each.explained / (most[each.target] or 1.0)
+            told[at[0]][at[1]] = (
+                f"{each.family}, {each.target}: {plural(int(each.n_places), 'place')}, explained "
+                f"{signed(each.explained)}, mean {signed(each.mean)}"
+            )
+    down, along = leaf_order(values), leaf_order(values.T)
+    drawn = HeatMap(
+        values[down][:, along],
+        [rows[i] for i in down],
+        [shown[i] for i in along],
+        [[told[i][j] for j in along] for i in down],
+    )
+    n = families["family"].nunique()
+    some = f"the {len(rows)} of {n} that most targets share" if n > len(rows) else str(n)
+    caption = (
+        f"Families of motifs ({some}) that drive (red) or lower (blue) a target, by what their "
+        "places explain as a share of the target's first family. Alike ones stand side by side; "
+        "point at a cell for its values."
+    )
+    return Figure(Markup(heat_map(drawn, "Families of motifs and targets")), caption)
+
+
+def target_columns(view: View) -> list[tuple[Column, dict[str, Any]]]:
+    """Return what the table of many targets says of their first families."""
+    families = _effective(view)
+    if not len(families):
+        return []
+    drivers = families[families["drives"].astype(bool)]
+    first = {target: mine.iloc[0] for target, mine in drivers.groupby("target", sort=False)}
+    n = drivers["target"].value_counts()
+    return [
+        (
+            Column("first family", meaning="the family of motifs that drives it most"),
+            {t: family_name(row, _known(view, row)) for t, row in first.items()},
+        ),
+        (
+            Column("mean", True, "attribution of a place of it, in the target's unit"),
+            {t: Cell(signed(row["mean"]), row["mean"]) for t, row in first.items()},
+        ),
+        (
+            Column("q", True, "against copies with shuffled columns"),
+            {t: Cell(number(row["q_value"], 2), row["q_value"]) for t, row in first.items()},
+        ),
+        (
+            Column("families", True, "that drive it"),
+            {t: Cell(f"{k:,}", k) for t, k in n.items()},
+        ),
+    ]
 
 
 def methods(view: View) -> str:

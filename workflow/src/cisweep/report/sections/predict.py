@@ -10,6 +10,7 @@ from cisweep.config.model import MANY_TARGETS
 from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.h5 import n_rows, read_windows
 from cisweep.outputs.predictions import open_predictions, predictions_at
+from cisweep.plot.motif_clusters import leaf_order
 from cisweep.plot.of_page import draw_histograms
 from cisweep.report.blocks import (
     Column,
@@ -23,9 +24,12 @@ from cisweep.report.blocks import (
 )
 from cisweep.report.figures import histogram
 from cisweep.report.sections.select import read_peaks
+from cisweep.report.targets import MOST_TARGETS, HeatMap, heat_map
 from cisweep.report.view import View
 
 FEW = 20
+MOST_WINDOWS = 20_000
+"""Windows over which predictions are correlated: of more, every second, third, …"""
 
 
 def of_model(view: View) -> Section:
@@ -129,6 +133,34 @@ def _figure(target: str, unit: str, values: np.ndarray, weakest: list[float]) ->
         text += f" Dashed: the weakest selected peak, {number(weakest[0])}."
     drawing = histogram(values, weakest, unit=f"{target} ({unit})", label=text)
     return Figure(Markup(drawing), text + " The axis of counts is logarithmic.")
+
+
+def across(view: View) -> list[Figure]:
+    """Return how alike the predictions of many targets are."""
+    shown = [target.name for target in view.targets[:MOST_TARGETS]]
+    with open_predictions(view.folder / "predictions.h5") as file:
+        step = max(1, -(-n_rows(file) // MOST_WINDOWS))
+        values = np.stack([file[f"predictions/{stored_name(t)}"][::step] for t in shown])
+    values = values[:, np.isfinite(values).all(axis=0)].astype(np.float64)
+    if values.shape[1] < 3:
+        return []
+    spread = values.std(axis=1, keepdims=True)
+    scaled = np.divide(values - values.mean(axis=1, keepdims=True), spread, where=spread > 0,
+                       out=np.zeros_like(values))  # fmt: skip
+    found = np.clip(scaled @ scaled.T / values.shape[1], -1, 1)
+    order = leaf_order(found)
+    names = [shown[i] for i in order]
+    found = found[order][:, order]
+    told = [
+        [f"{a}, {b}: r = {number(found[i, j], 2)}" for j, b in enumerate(names)]
+        for i, a in enumerate(names)
+    ]
+    drawing = heat_map(HeatMap(found, names, names, told), "Correlations of predictions")
+    caption = (
+        f"How alike the targets are: Pearson's r of their predictions over {values.shape[1]:,} "
+        "windows (red 1, white 0, blue −1)."
+    )
+    return [Figure(Markup(drawing), caption)]
 
 
 def methods(view: View) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from cisweep.contracts import Windows
 from cisweep.outputs.tables import read_tsv
-from cisweep.report.blocks import Column, Note, Section, Table, listed, number, place, plural
+from cisweep.report.blocks import Cell, Column, Note, Section, Table, listed, number, place, plural
 from cisweep.report.view import View
 
 SHOWN = 5
@@ -183,6 +183,18 @@ def given_selection(view: View) -> Note | None:
         "reads in these windows; they do not say that the genome has more of it than shuffled "
         f"sequence has.{too if config.fdr is None else ''}"
     )
+
+
+def target_columns(view: View) -> list[tuple[Column, dict[str, Any]]]:
+    """Return what the table of many targets says of their peaks."""
+    rows = read_peaks(view).summary
+    return [
+        (Column("peaks", True), {t: Cell(f"{n:,}", n) for t, n in rows["n_selected"].items()}),
+        (
+            Column("by chance", True, "share of these peaks that is expected to be chance"),
+            {t: Cell(number(fdr, 2), fdr) for t, fdr in rows["fdr"].items()},
+        ),
+    ]
 
 
 def methods(view: View) -> str:
