@@ -151,7 +151,7 @@ def prepared(folder: Path, mb: float, over: str) -> Path:
         "steps": {
             "predict": {},
             "select": {},
-            "attribute": {"n_references": 2},
+            "attribute": {"n_references": 2, "targets": "all"},
             "hits": {"over": over},
         },
     }

@@ -69,7 +69,7 @@ def prepare(folder: Path, n: int, chunks: int, model: str) -> None:
         "chunk_bp": max(-(-length // chunks), 2 * _width(path)),
         "steps": {
             "predict": {}, "select": {"fdr": None, "top_n": 100_000, "null_windows": 0},
-            "attribute": {"n_references": 2}, "seqlets": {}, "report": {},
+            "attribute": {"n_references": 2, "targets": "all"}, "seqlets": {}, "report": {},
         },
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
@@ -357,10 +357,9 @@ def asked_mb(rule: str) -> int | None:
         text = path.read_text()
         if same := re.search(rf"^use rule (\w+) as {rule} with:", text, re.M):
             return asked_mb(same[1])
-        # Up to the next rule.
-        if found := re.search(
-            rf"^rule {rule}:\n(?:(?: .*)?\n)*?.*mem_mb=mem_mb\((.+)\)", text, re.M
-        ):
+        # Up to the next rule; those of several targets are made in a loop.
+        begin = rf"(?:rule {rule}:|for rule_name, .*\"{rule}\"\):)\n"
+        if found := re.search(rf"^{begin}(?:(?: .*)?\n)*?.*mem_mb=mem_mb\((.+)\)", text, re.M):
             return int(found[1]) if found[1].isdigit() else None
     raise KeyError(rule)
 
