@@ -280,7 +280,7 @@ def test_the_export_is_what_tf_modiscolite_reads(strongest):
     with h5py.File(strongest / "export" / "ctcf.shap.h5") as file:
         one_hot, shap = file["raw/seq"][:], file["shap/seq"][:]
         projected = file["projected_shap/seq"][:]
-    regions = (strongest / "export" / "regions.narrowPeak").read_text().splitlines()
+    regions = (strongest / "export" / "ctcf.narrowPeak").read_text().splitlines()
     # 150 a target; a window that both targets select is stored once.
     assert one_hot.shape == shap.shape == (len(regions), 4, 200) and 290 <= len(regions) <= 300
     with h5py.File(strongest / "attributions.h5") as file:
