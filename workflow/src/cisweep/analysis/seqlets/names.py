@@ -99,9 +99,10 @@ def _moved(table: pd.DataFrame, places: "RandomPlaces", n: int) -> pd.DataFrame:
     first = np.flatnonzero(np.diff(unit, prepend=-1))
     units = np.random.default_rng([places.seed, CONTROLS]).integers(0, len(first), n)
     drawn = places.draw((high - low)[first[units]], CONTROLS)
-    rows = []
-    for (chrom, at), k in zip(drawn, first[units].tolist()):
-        for row in ordered[unit == unit[k]].to_dict("records"):
+    rows, records = [], ordered.to_dict("records")
+    last = np.append(first[1:], len(unit))
+    for (chrom, at), k, end_of_unit in zip(drawn, first[units].tolist(), last[units].tolist()):
+        for row in records[k:end_of_unit]:
             start = at + row["start"] - int(low[k])
             end = start + row["end"] - row["start"]
             text = text_of(places.source.tokens(chrom, start, end))
@@ -165,10 +166,15 @@ class _Namer:
             for row in zip(found.motif_idx, found.p_value, found.q_value)
         ]
 
-    def _with_families(self, table: pd.DataFrame) -> pd.DataFrame:
+    @cached_property
+    def _families(self) -> dict[tuple[str, str], tuple[str, float]]:
+        """(target, motif) -> its family and the family's rank."""
         ranking = self.driving.ranking
         keys = zip(ranking["target"], ranking["motif"])
-        known = dict(zip(keys, zip(ranking["family"], ranking["family_rank"])))
+        return dict(zip(keys, zip(ranking["family"], ranking["family_rank"])))
+
+    def _with_families(self, table: pd.DataFrame) -> pd.DataFrame:
+        known = self._families
         mine = [known.get(key, (None, np.nan)) for key in zip(table["target"], table["motif_id"])]
         return table.assign(
             family=np.array([name for name, _ in mine], object),
