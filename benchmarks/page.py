@@ -31,8 +31,8 @@ import yaml
 
 from cisweep.bases import text_of
 from cisweep.contracts import Windows, stored_name
-from cisweep.jobs.attribute import attribute_track
-from cisweep.jobs.predict import predict_track
+from cisweep.jobs.attribute import write_attribution_track
+from cisweep.jobs.predict import write_prediction_track
 from cisweep.outputs.h5 import RowWriter, datasets, read_windows, region_rows
 from cisweep.outputs.pairs import PairWriter, pair_kinds
 from cisweep.outputs.tables import new_parquet
@@ -209,9 +209,9 @@ def make(run: Path, folder: Path, n_regions: int) -> None:
         target, kind = out.name.split(".")[:2]
         of = TargetScope(plan=plan, model=model, target=target)
         if kind == "pred":
-            predict_track(of, large / model / "predictions.h5", "", out)
+            write_prediction_track(of, large / model / "predictions.h5", "", out)
         else:
-            attribute_track(of, large / model / "attributions.h5", out)
+            write_attribution_track(of, large / model / "attributions.h5", out)
 
 
 def _plan(folder: Path) -> Plan:

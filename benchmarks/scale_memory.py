@@ -243,9 +243,9 @@ def run_predict(folder: Path) -> None:
 
 def run_predict_track(folder: Path) -> None:
     """Write a track of predictions."""
-    from cisweep.jobs.predict import predict_track
+    from cisweep.jobs.predict import write_prediction_track
 
-    predict_track(_scopes(folder).target, folder / "predictions.h5", "", folder / "p.bw")
+    write_prediction_track(_scopes(folder).target, folder / "predictions.h5", "", folder / "p.bw")
 
 
 def run_select_peaks(folder: Path) -> None:
@@ -265,18 +265,18 @@ def run_attribute(folder: Path) -> None:
 
 def run_attribute_track(folder: Path) -> None:
     """Write a track of attributions."""
-    from cisweep.jobs.attribute import attribute_track
+    from cisweep.jobs.attribute import write_attribution_track
 
-    attribute_track(_scopes(folder).target, folder / "attributions.h5", folder / "a.bw")
+    write_attribution_track(_scopes(folder).target, folder / "attributions.h5", folder / "a.bw")
 
 
 def run_attribute_export(folder: Path) -> None:
     """Write ChromBPNet's layout."""
-    from cisweep.jobs.attribute import attribute_export
+    from cisweep.jobs.attribute import export_target
 
     target = _scopes(folder).target.target
     out = folder / "shap.h5", folder / "shap.narrowPeak"
-    attribute_export(folder / "attributions.h5", target, *out)
+    export_target(folder / "attributions.h5", target, *out)
 
 
 def run_seqlets_background(folder: Path) -> None:

@@ -16,6 +16,7 @@ from cisweep.analysis import (
     integrated_gradients,
     predict,
     predict_tiles,
+    saliency,
     saturation_mutagenesis,
 )
 from cisweep.sequence import one_hot_tokens
@@ -29,6 +30,7 @@ CALLS = {
     "deep_lift_shap": lambda net: deep_lift_shap(net, X, references=EDITED[:, None]),
     "integrated_gradients": lambda net: integrated_gradients(net, X, references=EDITED[:, None]),
     "input_x_gradient": lambda net: input_x_gradient(net, X),
+    "saliency": lambda net: saliency(net, X),
     "design": lambda net: design(net, X, torch.ones(1, 1), max_iter=1),
     "greedy_pruning": lambda net: greedy_pruning(net, X, EDITED, 0.0),
 }

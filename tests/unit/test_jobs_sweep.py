@@ -137,7 +137,7 @@ def test_dropped_regions_are_joined_and_too_many_are_an_error(
 def test_a_target_fills_the_stride_around_its_windows_centre(
     small_run, plan, predictions, tmp_path
 ):
-    predict.predict_track(small_run.of_target(plan), predictions, "", tmp_path / "t.bw")
+    predict.write_prediction_track(small_run.of_target(plan), predictions, "", tmp_path / "t.bw")
     with h5py.File(predictions) as file, pyBigWig.open(str(tmp_path / "t.bw")) as track:
         values = file["predictions/ctcf"][:3]
         found = np.array(track.values("c1", 0, 350))
@@ -210,7 +210,7 @@ def test_incomplete_attributions_are_an_error_or_a_line_of_the_log(
 
 
 def test_a_base_of_the_track_is_that_of_the_nearest_centre(small_run, plan, attributions, tmp_path):
-    attribute.attribute_track(small_run.of_target(plan), attributions[1], tmp_path / "t.bw")
+    attribute.write_attribution_track(small_run.of_target(plan), attributions[1], tmp_path / "t.bw")
     with h5py.File(attributions[1]) as file, pyBigWig.open(str(tmp_path / "t.bw")) as track:
         starts, values = file["regions/start"][:], file["attributions/ctcf"][:]
     for at in (40, 260, 905):
@@ -221,7 +221,7 @@ def test_a_base_of_the_track_is_that_of_the_nearest_centre(small_run, plan, attr
 
 def test_the_export_has_the_sequence_and_its_attributions(small_run, attributions, tmp_path):
     narrowpeak = tmp_path / "x.narrowPeak"
-    attribute.attribute_export(attributions[1], "ctcf", tmp_path / "x.h5", narrowpeak)
+    attribute.export_target(attributions[1], "ctcf", tmp_path / "x.h5", narrowpeak)
     rows = [line.split("\t") for line in (tmp_path / "x.narrowPeak").read_text().splitlines()]
     with h5py.File(tmp_path / "x.h5") as file, h5py.File(attributions[1]) as given:
         sequence = file["raw/seq"][0].argmax(axis=0)
@@ -255,10 +255,10 @@ def test_mutants_are_predicted_and_the_strongest_peak_is_drawn(
     mutants = [text[:i] + base + text[i + 1 :] for i in places for base in "ACGT"]
     wanted = (small_run.logits(mutants) - small_run.logits([text]))[:, 0].reshape(4, 4)
     np.testing.assert_allclose(effects[:, places].T, wanted, atol=1e-4)
-    ism.ism_track(small_run.of_target(plan), parts[0], tmp_path / "i.bw")
+    ism.write_ism_track(small_run.of_target(plan), parts[0], tmp_path / "i.bw")
     with pyBigWig.open(str(tmp_path / "i.bw")) as track:
         assert track.values(chrom, start + 77, start + 78)[0] == pytest.approx(shown[77])
-    ism.ism_figure(small_run.of_target(plan), tmp_path / "ism.h5", tmp_path / "i.svg")
+    ism.draw_ism(small_run.of_target(plan), tmp_path / "ism.h5", tmp_path / "i.svg")
     with h5py.File(tmp_path / "ism.h5") as file:
         row = int(file["predictions/ctcf"][:].argmax())
         chrom, start = file["regions/chrom"].asstr()[row], int(file["regions/start"][row])

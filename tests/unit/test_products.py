@@ -37,6 +37,7 @@ BESIDE = {
     "<model>/variants.vcf.gz.tbi",
     "base_counts.json",
     "train/<trained>/fold<fold>.heldout.tsv",
+    "targets/<model>.<target>.html",
     "train/<trained>/fold<fold>.json",
     "train/<trained>/fold<fold>.safetensors",
     "train/<trained>/tracks/<file>.bw",
@@ -173,7 +174,7 @@ def results(small_run, tmp_path_factory):
     h5 = folder / "m" / "attributions.h5"
     attribute.attribute(model, [part / "a.h5"], h5, folder / "m" / "attribution_summary.tsv")
     export = folder / "m" / "export"
-    attribute.attribute_export(h5, "ctcf", export / "ctcf.shap.h5", export / "ctcf.narrowPeak")
+    attribute.export_target(h5, "ctcf", export / "ctcf.shap.h5", export / "ctcf.narrowPeak")
     hits.hits_background(small_run.of_run(plan), folder / "base_counts.json")
     prepare.dropped_regions(small_run.of_run(plan), [part / "d.tsv"], [], dropped)
     return folder

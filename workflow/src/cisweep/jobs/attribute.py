@@ -125,18 +125,18 @@ def attribute(of: ModelScope, chunks: Collection[Path], h5: Path, summary: Path)
     write_product(table, summary, SUMMARY)
 
 
-def attribute_track(of: TargetScope, h5: Path, bw: Path) -> None:
+def write_attribution_track(of: TargetScope, h5: Path, bw: Path) -> None:
     """Write one target's merged attributions as bigWig, one value per base."""
     write_bigwig(bw, of.plan.source.lengths, pair_track(h5, of.target, "attributions"))
 
 
-def attribute_tracks(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+def attribute_track(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
     """Write tracks of several targets; out: `<target>.attr.bw` -> where it is written."""
     for name, path in out.items():
-        attribute_track(of.of_target(name.removesuffix(".attr.bw")), h5, path)
+        write_attribution_track(of.of_target(name.removesuffix(".attr.bw")), h5, path)
 
 
-def attribute_exports(
+def attribute_export(
     of: ModelScope, h5: Path, out: Mapping[str, Path], narrowpeaks: Mapping[str, Path]
 ) -> None:
     """Write exports of several targets; out: `<target>.shap.h5`, narrowpeaks: `<target>.narrowPeak`
@@ -144,10 +144,10 @@ def attribute_exports(
     for name, path in out.items():
         file_name = name.removesuffix(".shap.h5")
         target = of.of_target(file_name).target
-        attribute_export(h5, target, path, narrowpeaks[f"{file_name}.narrowPeak"])
+        export_target(h5, target, path, narrowpeaks[f"{file_name}.narrowPeak"])
 
 
-def attribute_export(h5: Path, target: str, out: Path, narrowpeak: Path) -> None:
+def export_target(h5: Path, target: str, out: Path, narrowpeak: Path) -> None:
     """Write one target's hypothetical attributions in ChromBPNet's H5 layout, and their windows as
     narrowPeak, in the same order."""
     export_chrombpnet(h5, out, target)

@@ -72,24 +72,24 @@ def ism(of: ModelScope, chunks: Collection[Path], h5: Path) -> None:
     print(f"{merge(chunks, h5, attrs)} windows")
 
 
-def ism_track(of: TargetScope, h5: Path, bw: Path) -> None:
+def write_ism_track(of: TargetScope, h5: Path, bw: Path) -> None:
     """Write one target's values of the observed bases as bigWig."""
     write_bigwig(bw, of.plan.source.lengths, span_blocks(h5, of.target))
 
 
-def ism_tracks(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+def ism_track(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
     """Write tracks of several targets; out: `<target>.ism.bw` -> where it is written."""
     for name, path in out.items():
-        ism_track(of.of_target(name.removesuffix(".ism.bw")), h5, path)
+        write_ism_track(of.of_target(name.removesuffix(".ism.bw")), h5, path)
 
 
-def ism_figures(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+def ism_figure(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
     """Draw figures of several targets; out: `ism.<target>.svg` -> where it is written."""
     for name, path in out.items():
-        ism_figure(of.of_target(name.removeprefix("ism.").removesuffix(".svg")), h5, path)
+        draw_ism(of.of_target(name.removeprefix("ism.").removesuffix(".svg")), h5, path)
 
 
-def ism_figure(of: TargetScope, h5: Path, figure: Path) -> None:
+def draw_ism(of: TargetScope, h5: Path, figure: Path) -> None:
     """Draw the regions with the highest predictions of one target: heat map and logo."""
     n = of.plan.step_config("ism").top_figures
     regions = [MutatedRegion(*r) for r in strongest_regions(h5, of.target, n)]

@@ -63,7 +63,7 @@ def predict_table(of: ModelScope, h5: Path, table: Path) -> None:
     write_region_table(table, h5, units, targets_table(of.config), of.origin)
 
 
-def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:
+def write_prediction_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:
     """Write one target's predictions, or one strand of a track, as bigWig.
 
     h5: merged predictions. strand: "plus", "minus", or "" of what has no strands.
@@ -79,14 +79,14 @@ def predict_track(of: TargetScope, h5: Path, strand: str, bw: Path) -> None:
     write_bigwig(bw, of.plan.source.lengths, blocks, width_bp=width)
 
 
-def predict_tracks(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
-    """Write tracks of several targets: see `predict_track`.
+def predict_track(of: ModelScope, h5: Path, out: Mapping[str, Path]) -> None:
+    """Write tracks of several targets: see `write_prediction_track`.
 
     out: name of the file, `<target>.pred.bw` or `<track>.<strand>.pred.bw` -> where it is written.
     """
     for name, path in out.items():
         file_name, strand = split_strand(name.removesuffix(".pred.bw"))
-        predict_track(of.of_target(file_name), h5, strand, path)
+        write_prediction_track(of.of_target(file_name), h5, strand, path)
 
 
 def predict_metrics(of: ModelScope, h5: Path, table: Path) -> None:
