@@ -5,13 +5,14 @@ Its parts come from the steps that are on, in their order: cisweep.report.sectio
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
 from markupsafe import Markup
 
 from cisweep.plan.accounting import n_regions, swept_by
@@ -294,13 +295,17 @@ def page_of_target(page: Page, plan: Plan, model: str, target: str) -> Page:
 
 def render(page: Page, path: Path) -> None:
     """Write the page."""
+    tables = (files("cisweep.report") / "assets" / "tables.js").read_text(encoding="utf-8")
+    text = _template().render(page=page, symbols=Markup(logo_symbols()), tables=tables)
+    path.write_text(text, encoding="utf-8")
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("cisweep.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("page.html.j2")
-    tables = (files("cisweep.report") / "assets" / "tables.js").read_text(encoding="utf-8")
-    text = template.render(page=page, symbols=Markup(logo_symbols()), tables=tables)
-    path.write_text(text, encoding="utf-8")
+    return environment.get_template("page.html.j2")

@@ -17,7 +17,7 @@ from cisweep.contracts import Windows, stored_name
 from cisweep.outputs.attributions import targets_of
 from cisweep.outputs.h5 import read_windows
 from cisweep.outputs.pairs import open_pairs, pair_blocks, rows_of
-from cisweep.outputs.tables import read_parquet
+from cisweep.outputs.tables import open_parquet, read_parquet
 from cisweep.plot.of_page import DrawnRegion, draw_regions
 from cisweep.plot.svg import logo_svg
 from cisweep.report.blocks import (
@@ -202,13 +202,18 @@ def _sums(file: h5py.File, target: str, n: int) -> np.ndarray:
     return found
 
 
-def _inside(path: Path, regions: list[Region]) -> list[pd.DataFrame]:
+def _inside(path: Path, regions: list[Region], target: str) -> list[pd.DataFrame]:
     """Return the rows of a table in genome order that touch each region: of its row groups those
-    are read that may have some."""
-    found = []
+    are read that may have some, of its columns those that are of no target or of this one."""
+    stored, found = stored_name(target), []
+    with open_parquet(path) as file:
+        names = file.schema_arrow.names
+    others = tuple(f"{kind}_" for kind in ("attribution", "cosine", "projection", "best"))
+    own = [name for name in names if not name.startswith(others) or name.endswith(f"_{stored}")]
     for r in regions:
         touches = (pc.field("start") < r.end) & (pc.field("end") > r.start)
-        rows = read_parquet(path, filters=(pc.field("chrom") == r.chrom) & touches)
+        wanted = (pc.field("chrom") == r.chrom) & touches
+        rows = read_parquet(path, columns=own, filters=wanted)
         found.append(rows.to_pandas())
     return found
 
@@ -225,7 +230,9 @@ class Shown:
 def _shown(view: View, target: str, regions: list[Region], by: str) -> list[Shown]:
     nothing = [pd.DataFrame()] * len(regions)
     paths = [view.folder / f"{step}.parquet" for step in ("seqlets", "hits")]
-    tables = [_inside(path, regions) if view.plan.is_on(path.stem) else nothing for path in paths]
+    tables = [
+        _inside(path, regions, target) if view.plan.is_on(path.stem) else nothing for path in paths
+    ]
     driving = _driving(view, target)
     found = []
     for region, seqlets, hits in zip(regions, *tables):
