@@ -13,6 +13,9 @@ FEW_JOBS = 8
 """Jobs that the targets of a model are dealt to where each is short work."""
 TARGETS_OF_JOB = 16
 """Targets below which more jobs gain nothing."""
+MOST_OF_JOB = 256
+"""Products of one job, at most: of each file that is asked for Snakemake looks which of a rule's
+products it is, one by one."""
 JOB_SECONDS = 1800
 """Work of one job, about: a quarter of what its rule asks for."""
 BASES_A_SECOND = 10e6
@@ -38,4 +41,4 @@ def _size(plan: Plan, model: str, n: int) -> int:
     """Return how many of n products one job writes."""
     bases = n_regions(plan, model) * plan.models[model].window_bp
     at_most = max(1, int(JOB_SECONDS * BASES_A_SECOND / max(bases, 1)))
-    return min(at_most, max(TARGETS_OF_JOB, ceil(n / FEW_JOBS)))
+    return min(at_most, MOST_OF_JOB, max(TARGETS_OF_JOB, ceil(n / FEW_JOBS)))
