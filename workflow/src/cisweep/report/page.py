@@ -3,7 +3,7 @@
 Its parts come from the steps that are on, in their order: cisweep.report.sections.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -39,8 +39,8 @@ FEW_DROPPED = 0.1
 class Part:
     """A step's section on the page: its anchor, title and files (path relative to the page), and
     what was done, for the methods; order: the step's place in the run; owner: its model, or of the
-    run the step; blocks: what is shown of the section, which of a model with many targets leaves
-    those to pages of their own."""
+    run the step; apart: do blocks about one target stand on pages of their own; target: whose page it
+    is, None for that of the run."""
 
     anchor: str
     title: str
@@ -49,7 +49,15 @@ class Part:
     methods: str = ""
     order: int = 0
     owner: str = ""
-    blocks: Sequence[Block] = ()
+    apart: bool = False
+    target: str | None = None
+
+    @property
+    def blocks(self) -> list[Block]:
+        """What is shown of the section."""
+        if self.target is not None:
+            return self.section.of_target(self.target)
+        return self.section.of_all(self.apart)
 
 
 @dataclass
@@ -149,7 +157,7 @@ def read_page(
         if plan.models[model].has_many_targets and views:
             section = targets_section(views)
             anchor = f"model-{model}:targets"
-            first = Part(anchor, "Targets", section, [], owner=model, blocks=section.of_all(True))
+            first = Part(anchor, "Targets", section, [], owner=model)
             chapter.parts.insert(0, first)
         if chapter.parts:
             chapters.append(chapter)
@@ -194,7 +202,7 @@ def _parts(views: list[View], prefix: str) -> list[Part]:
                     _methods(view),
                     step.order,
                     view.model or step.name,
-                    section.of_all(apart),
+                    apart,
                 )
             )
     return found
@@ -285,8 +293,8 @@ def page_of_target(page: Page, plan: Plan, model: str, target: str) -> Page:
     """Return what the steps say of one target of a model with many, as a page of its own."""
     chapter = Chapter(f"target-{target}", target)
     for part in (p for c in page.chapters for p in c.parts if p.owner == model):
-        if blocks := part.section.of_target(target):
-            chapter.parts.append(replace(part, files=[], blocks=blocks))
+        if part.section.of_target(target):
+            chapter.parts.append(replace(part, files=[], target=target))
     return replace(
         page, run=f"{plan.config.run}: {target}", chapters=[chapter], files=[], explorer=None,
         no_explorer="", up="../",
