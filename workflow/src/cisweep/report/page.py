@@ -39,8 +39,8 @@ FEW_DROPPED = 0.1
 class Part:
     """A step's section on the page: its anchor, title and files (path relative to the page), and
     what was done, for the methods; order: the step's place in the run; owner: its model, or of the
-    run the step; apart: do blocks about one target stand on pages of their own; target: whose page it
-    is, None for that of the run."""
+    run the step; apart: do blocks about one target stand on pages of their own; target: whose page
+    it is, None for that of the run."""
 
     anchor: str
     title: str
