@@ -43,7 +43,7 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
     missing = plan.missing_files()
     checks: list[Check] = [plan.check_inputs, partial(_check_files, plan, missing)]
     checks += [
-        partial(check_import, model.module, f"models.{name}.module")
+        partial(check_import, model.module, f"models.{name}.module", model.folder)
         for name, model in plan.models.items()
         if model.module is not None and ":" in model.module
     ]

@@ -211,7 +211,7 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
         if isinstance(item, dict) and isinstance(item.get("paths"), list):
             item["paths"] = [_beside(path, p) for p in item["paths"]]
     try:
-        return ModelConfig.model_validate(data), []
+        return ModelConfig.model_validate(data).placed(path.parent), []
     except ValidationError as error:
         return None, messages(error, ModelConfig, where)
 
