@@ -197,8 +197,11 @@ class ModelConfig(Strict):
     """Prefix to remove from the name of each parameter (Lightning: `model.`)."""
     rename_prefix: dict[str, str] = {}
     """Old prefix of parameter names: new prefix, applied after strip_prefix."""
+    custom_objects: dict[str, str] = {}
+    """keras: name of a layer or function of your own in the file: its import path, as `module`."""
     trust_pickle: bool = False
-    """Load a pickle that can run code. Only for files that you made yourself."""
+    """Load a file that can run code (a pickle, TorchScript, Keras' Lambda layers). Only for files
+    that you made yourself."""
     trust_remote_code: bool = False
     """hf_lm: let transformers run code from the model's folder."""
     window_bp: int = Field(ge=1)
@@ -248,6 +251,7 @@ class ModelConfig(Strict):
                 f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet, "
                 "nets.py:Class or package.module:Class)"
             )
+        self._check_custom_objects()
         hubs = [fold.hub for fold in self.folds if fold.hub is not None]
         if hubs and not declared(self.adapter).reads_hub:
             able = " or ".join(adapters_that("reads_hub"))
@@ -270,6 +274,20 @@ class ModelConfig(Strict):
                 f"rc.task_permutation must be a permutation of 0..n-1, got {permutation}"
             )
         return self
+
+    def _check_custom_objects(self) -> None:
+        if self.custom_objects and not declared(self.adapter).reads_objects:
+            able = " or ".join(adapters_that("reads_objects"))
+            raise ValueError(
+                f"custom_objects are read by the adapter {able}, and adapter {self.adapter} does "
+                "not read them; correct adapter, or leave them out"
+            )
+        for name, path in self.custom_objects.items():
+            if not is_import_path(path):
+                raise ValueError(
+                    f"custom_objects: {path!r} of {name} is not an import path, layers.py:Name or "
+                    "package.module:Name"
+                )
 
     def _check_track(self, track: TrackConfig) -> None:
         scales = {t.name: t.scale for t in self.targets}
@@ -373,14 +391,18 @@ class ModelConfig(Strict):
         found._folder = folder
         return found
 
+    def import_paths(self) -> dict[str, str]:
+        """Return key -> import path, of all the user's code that the config names."""
+        own = {} if self.module is None or ":" not in self.module else {"module": self.module}
+        return own | {f"custom_objects.{name}": p for name, p in self.custom_objects.items()}
+
     def module_files(self) -> list[Path]:
-        """Return the file that `module` names, and what it imports from beside it; [] if built in.
+        """Return the files that import paths name, and what they import from beside them.
 
         They are looked for without being run. What code on Python's path imports is not seen.
         """
-        if self.module is None or ":" not in self.module:
-            return []
-        return module_files(self.module, self.folder)
+        found = [module_files(path, self.folder) for path in self.import_paths().values()]
+        return [*dict.fromkeys(file for files in found for file in files)]
 
 
 def _files_in(path: Path) -> list[Path]:

@@ -51,7 +51,7 @@ def module_maker(config: ModelConfig) -> Callable[..., Any]:
     """
     if ":" not in config.module:
         return _built_in(config.module)
-    found = own_object(config)
+    found = own_object(config.module, config.folder)
     is_class = isinstance(found, type)
     if isinstance(found, nn.Module) or not callable(found) or is_class != _is_module(found):
         raise ModelError(

@@ -16,7 +16,6 @@ from types import ModuleType
 from typing import Any
 
 from cisweep.config.import_paths import Beside, beside, split_path
-from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
 from cisweep.lazy import from_path
 
@@ -39,19 +38,20 @@ class _Finder:
         return PathFinder.find_spec(name, [str(self.folder)])
 
 
-def own_object(config: ModelConfig) -> Any:
-    """Return what `module: nets.py:MyNet` or `package.module:MyNet` names.
+def own_object(path: str, folder: Path | None, where: str = "module") -> Any:
+    """Return what an import path, nets.py:MyNet or package.module:MyNet, names.
 
-    Raises ModelError with what the user's module raises while it is imported.
+    folder: of the model.yaml that names it; where: the key that does. Raises ModelError with what
+    the user's module raises while it is imported.
     """
-    found = beside(config.module, config.folder)
+    found = beside(path, folder)
     if found is None:
-        return from_path(config.module, ModelError, "module")
+        return from_path(path, ModelError, where)
     try:
-        return getattr(own_module(found), split_path(config.module)[1])
+        return getattr(own_module(found), split_path(path)[1])
     except Exception as fault:
         raise ModelError(
-            f"{config.module!r} cannot be imported ({type(fault).__name__}: {fault})",
+            f"{path!r} cannot be imported ({type(fault).__name__}: {fault})",
             where=str(found.file),
             mend="correct that file, or name what it defines; what it imports is looked for on "
             "Python's path, then beside it",
