@@ -21,6 +21,7 @@ from cisweep.config.model import ModelConfig
 from cisweep.errors import ConfigError, ModelError
 from cisweep.models import hdf5, load_model
 from cisweep.models.adapters import keras as adapter
+from cisweep.models.proposal import propose
 from cisweep.models.targets import target_module
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -207,6 +208,30 @@ def test_inputs_and_outputs(tmp_path):
         load_model(config_of(path))
 
 
+def test_a_model_yaml_is_proposed(tmp_path):
+    """Of the file alone: its window, its other inputs, its outputs."""
+    controls, given = L.Input((60, 2), name="controls"), L.Input((LENGTH, 4), name="dna")
+    x = L.Concatenate()([L.Flatten()(L.Conv1D(2, 5)(given)), L.Flatten()(controls)])
+    model = made(lambda: keras.Model([controls, given], L.Dense(2)(x)))
+    saved(model, tmp_path / "m.keras")
+    found = propose({"folds": [{"weights": "m.keras"}]}, tmp_path)
+    assert found.data == {
+        "adapter": "auto",
+        "window_bp": LENGTH,
+        "inputs": [{"name": "input_0", "kind": "zeros", "channels": 2, "length_bp": 60}],
+        "targets": [{"name": f"task_{i}", "tasks": [i], "scale": "value"} for i in range(2)],
+        "rc": {"average": True},
+        "folds": [{"weights": "m.keras"}],
+    }
+    assert found.notes[:3] == [
+        "weights: a model of Keras 3",
+        "inputs: zeros to begin with; config/README.md has the other kinds",
+        "window_bp: what the file says",
+    ]
+    own = model.predict([np.zeros((3, 60, 2)), last(windows())], verbose=0)
+    np.testing.assert_allclose(load_model(found.config)(windows()), own, rtol=2e-5, atol=1e-6)
+
+
 def test_letters_first_and_any_length(tmp_path):
     given = L.Input((4, LENGTH))
     model = made(lambda: keras.Model(given, L.Dense(2)(L.Flatten()(given))))
@@ -280,7 +305,7 @@ def test_layers_of_one_s_own(tmp_path):
 def test_custom_objects_in_a_config(tmp_path):
     with pytest.raises(ValueError, match="'layers.py' of Scale is not an import path"):
         config_of("m.keras", custom_objects={"Scale": "layers.py"})
-    with pytest.raises(ValueError, match="custom_objects are read by the adapter keras, and adapt"):
+    with pytest.raises(ValueError, match="read by the adapter auto or keras, and adapter chrombp"):
         config_of("m.h5", adapter="chrombpnet", custom_objects={"Scale": "layers.py:Scale"})
     from cisweep.config.import_paths import check_import
 

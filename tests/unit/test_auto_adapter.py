@@ -124,9 +124,7 @@ def test_two_sets_that_fit(lab):
     assert gives(net, folder / "m.pt", folder, module="nets.py:MyNet", key="last")
     both = {f"a.{n}": t for n, t in net.state_dict().items()}
     torch.save(both | {f"b.{n}": t for n, t in other.items()}, folder / "m.pt")
-    with pytest.raises(
-        ModelError, match=r"key \(none\) with prefix a., key \(none\) with prefix b"
-    ):
+    with pytest.raises(ModelError, match=r"key \(none\) with prefix a., key .* prefix b"):
         load_model(config_of(folder / "m.pt", folder, module="nets.py:MyNet"))
     assert gives(net, folder / "m.pt", folder, module="nets.py:MyNet", strip_prefix="a.")
 
@@ -157,8 +155,8 @@ def test_a_whole_module(lab, legacy, monkeypatch):
     with pytest.raises(ModelError) as caught:
         load_model(config_of(path, folder / "elsewhere", trust_pickle=True))
     assert re.search(
-        r"the file needs nets\.\w+, which cannot be imported \(No module named 'nets'\)\. Mend: put "
-        "nets beside the model.yaml",
+        r"the file needs nets\.\w+, which cannot be imported \(No module named 'nets'\)\. Mend: "
+        "put nets beside the model.yaml",
         str(caught.value),
     )
 

@@ -1,8 +1,8 @@
 """Whatever the file is: it is looked at, and read by the adapter of its kind.
 
-A state dict fills `module`; in a checkpoint (Lightning's, a training's) the one that fits the module
-is taken, whatever key and prefix it stands below, unless `key` and `strip_prefix` say them. A pickle
-of a whole module and TorchScript can run code, and need `trust_pickle: true`.
+A state dict fills `module`; in a checkpoint (Lightning's, a training's) the one that fits the
+module is taken, whatever key and prefix it stands below, unless `key` and `strip_prefix` say them.
+A pickle of a whole module and TorchScript can run code, and need `trust_pickle: true`.
 """
 
 import logging
