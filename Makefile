@@ -30,7 +30,7 @@ install-test: $(VENV)/.installed-test
 
 web: $(WEB)/.installed  ## The libraries of the report page, from npm
 
-install-extras: $(VENV)/.installed-extras  ## Also what motif discovery and language models need
+install-extras: $(VENV)/.installed-extras  ## Also what motif discovery, models of Keras and language models need
 
 demo: $(VENV)/.installed $(WEB)/.installed  ## Run the workflow on the embedded demo; the page is results/demo/report.html
 	$(VENV)/bin/snakemake --cores $(CORES)

@@ -9,7 +9,7 @@ import torch
 
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError
-from cisweep.models import load_model
+from cisweep.models import hdf5, load_model
 from cisweep.models.adapters import chrombpnet
 from cisweep.models.ensemble import Ensemble
 from cisweep.models.modules import ChromBPNet
@@ -164,7 +164,7 @@ def test_errors(weights, tmp_path):
 
 def test_a_file_that_the_hdf5_library_reads_without_end(weights, tmp_path, monkeypatch):
     """Found by fuzzing: of the heap with the model's config, the place of its free space."""
-    monkeypatch.setattr(chrombpnet, "_SECONDS", 3)
+    monkeypatch.setattr(hdf5, "SECONDS", 3)
     path = tmp_path / "m.h5"
     write(path, weights[0])
     with h5py.File(path, "a") as file:
@@ -180,7 +180,7 @@ def test_a_file_that_the_hdf5_library_reads_without_end(weights, tmp_path, monke
 
 def test_a_file_at_which_the_hdf5_library_ends_the_process(weights, tmp_path, monkeypatch):
     write(tmp_path / "m.h5", weights[0])
-    monkeypatch.setattr(chrombpnet, "_READER", "import os; os.kill(os.getpid(), 11)")
+    monkeypatch.setattr(hdf5, "_READER", "import os; os.kill(os.getpid(), 11)")
     with pytest.raises(ModelError, match=r"m\.h5: .*crashed the process that read it, signal 11"):
         load(tmp_path / "m.h5")
     with pytest.raises(ModelError, match=r"m\.h5: .*signal 11"):  # each file of the fold
@@ -191,7 +191,7 @@ def test_what_prepare_has_read_is_read_without_another_process(weights, tmp_path
     write(tmp_path / "m.h5", weights[0])
     X = torch.zeros(1, 4, LENGTH)
     _, expected = load(tmp_path / "m.h5")(X)
-    monkeypatch.setattr(chrombpnet, "_READER", "import os; os.kill(os.getpid(), 11)")
+    monkeypatch.setattr(hdf5, "_READER", "import os; os.kill(os.getpid(), 11)")
     config = config_of(tmp_path / "m.h5")
     assert torch.equal(load_model(config, prepared=True)(X)[1], expected)
     assert torch.equal(Ensemble.load(config).folds[0](X)[:, :1], expected)

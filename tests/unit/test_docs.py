@@ -100,9 +100,10 @@ def test_what_is_not_run_stands_in_a_page():
 
 def test_the_configs_are_right(tmp_path):
     found = [yaml.safe_load(b) for b in blocks(ROOT / "docs" / "usage.md", "yaml")]
-    first, model, table, specific = found
+    first, model, keras, table, specific = found
     run_model().model_validate(first)
     assert ModelConfig.model_validate(model).target_names == ["ctcf"]
+    assert ModelConfig.model_validate(keras).custom_objects == {"Scale": "layers.py:Scale"}
     (tmp_path / "targets.tsv").write_text("name\tindex\tassay\nL2/3 IT\t0\tATAC\nb\t1\tChIP\n")
     table["targets"]["table"] = str(tmp_path / table["targets"]["table"])
     assert ModelConfig.model_validate(model | table).target_names == ["L2/3 IT"]

@@ -308,7 +308,7 @@ def test_unknown_module_fold_and_arguments(cnn, tmp_path):
     assert tuple(BUILT_IN) == BUILT_IN_MODULES
     with pytest.raises(ModelError, match="cannot be imported"):
         load_model(config_of(path, adapter="python", module="no.such:Net"))
-    with pytest.raises(ModelError, match="not a class of torch.nn.Module"):
+    with pytest.raises(ModelError, match="is the class OrderedDict, and no class of torch.nn"):
         load_model(config_of(path, adapter="python", module="collections:OrderedDict"))
     with pytest.raises(ModelError, match="cannot be made with"):
         load_model(config_of(path, module_args={"filters": 3}))

@@ -9,7 +9,7 @@ from cisweep import __version__
 from cisweep.cli.holding import free
 from cisweep.cli.running import call, results_folder, snakemake_command
 from cisweep.cli.summary import closing, page_of
-from cisweep.errors import CisweepError
+from cisweep.errors import CisweepError, ConfigError
 
 _OPTIONS = "Further arguments are handed on to snakemake, e.g. -n (show what would be done)."
 
@@ -51,8 +51,15 @@ def _parser() -> argparse.ArgumentParser:
     _takes_files(init)
 
     check = _command(commands, "check", _check, "try the config: each model with some "
-                     "windows, all files, the number of jobs; all faults at once")  # fmt: skip
-    _takes_config(check)
+                     "windows, all files, the number of jobs; all faults at once", "Given weights, "
+                     "or a model.yaml alone, it tries that model, and prints the model.yaml that "
+                     "works where there is none.")  # fmt: skip
+    check.add_argument("config", type=Path, help="YAML file of the run, or a model's file or "
+                       "model.yaml")  # fmt: skip
+    add = check.add_argument
+    add("--module", metavar="NAME", help="of weights: what makes the network, as nets.py:MyNet")
+    add("--window-bp", type=int, metavar="N", help="of weights: the window of the training")
+    add("--trust-pickle", action="store_true", help="of weights that you made: run their code")
     _takes_config(
         _command(
             commands,
@@ -128,6 +135,20 @@ def _init(args: argparse.Namespace, options: list[str]) -> int:
 
 def _check(args: argparse.Namespace, options: list[str]) -> int:
     from cisweep.cli.checking import check
+    from cisweep.cli.examining import check_model, is_model, options_given
+
+    keys = {"module": args.module, "window_bp": args.window_bp,
+            "trust_pickle": args.trust_pickle or None}  # fmt: skip
+    if is_model(args.config):
+        for line in check_model(args.config, keys):
+            print(line)
+        return 0
+    if options_given(keys):
+        raise ConfigError(
+            f"{', '.join(options_given(keys))} is of a model, and this is the config of a run",
+            where=str(args.config),
+            mend="write it into the model.yaml",
+        )
 
     results_folder(args.config)
     found = check(args.config)

@@ -19,12 +19,14 @@ class Adapter:
 
     is_language_model: `load` returns a DNA language model, which reads sequences and not windows;
     needs_module: model.yaml must name a `module`; reads_hub: weights may be `hub:owner/name`;
-    package: (module, package, extra of cisweep) of an optional dependency.
+    reads_objects: it takes `custom_objects`; package: (module, package, extra of cisweep) of an
+    optional dependency.
     """
 
     is_language_model: bool = False
     needs_module: bool = False
     reads_hub: bool = False
+    reads_objects: bool = False
     package: Package | None = None
 
 

@@ -14,13 +14,14 @@ from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
 
 from cisweep.config.adapters import ADAPTERS, adapters_that, declared
 from cisweep.config.base import Arguments, Name, Package, Strict, TargetName
-from cisweep.config.import_paths import module_file
+from cisweep.config.import_paths import is_import_path, module_files
 from cisweep.config.target_table import chosen, targets_of_table
 from cisweep.config.targets import (
     Targets,
@@ -47,8 +48,18 @@ LANGUAGE_HEADS = {"ForCausalLM": "causal", "LMHeadModel": "causal", "ForMaskedLM
 """End of an architecture's name in transformers -> what its language head predicts."""
 
 
-def check_module(module: str) -> None:
-    """Raise ValueError for a name that is neither a built-in module nor an import path."""
+def check_module(module: str, *, files: bool = False) -> None:
+    """Raise ValueError for a name that is neither a built-in module nor an import path.
+
+    files: whether `nets.py:MyNet` is taken too.
+    """
+    if files and ":" in module:
+        if not is_import_path(module):
+            raise ValueError(
+                f"module: {module!r} is not an import path, nets.py:Class or package.module:Class "
+                "(a file that ends in .py, or names with dots, before the colon; a name after it)"
+            )
+        return
     if ":" not in module and module not in BUILT_IN_MODULES:
         raise ValueError(
             f"module: there is no built-in module {module!r}; use one of "
@@ -179,7 +190,9 @@ class ModelConfig(Strict):
     adapter: Literal[*ADAPTERS]
     """How the files of the model are read; each adapter is a file in cisweep/models/adapters."""
     module: str | None = None
-    """Built-in module (Linear, CNN, BPNet, ChromBPNet) or import path `package.module:Class`."""
+    """Built-in module (Linear, CNN, BPNet, ChromBPNet), or your own class, or function that returns
+    a module: `nets.py:MyNet` (a file, relative to the model.yaml) or `package.module:MyNet`, looked
+    for beside the model.yaml first, then on Python's path."""
     module_args: Arguments = {}
     """Keyword arguments of the module."""
     key: str | None = None
@@ -188,8 +201,11 @@ class ModelConfig(Strict):
     """Prefix to remove from the name of each parameter (Lightning: `model.`)."""
     rename_prefix: dict[str, str] = {}
     """Old prefix of parameter names: new prefix, applied after strip_prefix."""
+    custom_objects: dict[str, str] = {}
+    """keras: name of a layer or function of your own in the file: its import path, as `module`."""
     trust_pickle: bool = False
-    """Load a pickle that can run code. Only for files that you made yourself."""
+    """Load a file that can run code (a pickle, TorchScript, Keras' Lambda layers). Only for files
+    that you made yourself."""
     trust_remote_code: bool = False
     """hf_lm: let transformers run code from the model's folder."""
     window_bp: int = Field(ge=1)
@@ -209,6 +225,7 @@ class ModelConfig(Strict):
     every step. Runs on `sequences`, which have no chromosome, need `mean`."""
     quality: QualityConfig | None = None
     """How good the model is on held-out rows, where it is known."""
+    _folder: Path | None = PrivateAttr(None)
 
     @model_validator(mode="before")
     @classmethod
@@ -232,12 +249,13 @@ class ModelConfig(Strict):
         for track in self.tracks:
             self._check_track(track)
         if self.module is not None:
-            check_module(self.module)
+            check_module(self.module, files=True)
         if declared(self.adapter).needs_module and not self.module:
             raise ValueError(
-                f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet or "
-                "package.module:Class)"
+                f"adapter {self.adapter} needs `module` (Linear, CNN, BPNet, ChromBPNet, "
+                "nets.py:Class or package.module:Class)"
             )
+        self._check_custom_objects()
         hubs = [fold.hub for fold in self.folds if fold.hub is not None]
         if hubs and not declared(self.adapter).reads_hub:
             able = " or ".join(adapters_that("reads_hub"))
@@ -260,6 +278,20 @@ class ModelConfig(Strict):
                 f"rc.task_permutation must be a permutation of 0..n-1, got {permutation}"
             )
         return self
+
+    def _check_custom_objects(self) -> None:
+        if self.custom_objects and not declared(self.adapter).reads_objects:
+            able = " or ".join(adapters_that("reads_objects"))
+            raise ValueError(
+                f"custom_objects are read by the adapter {able}, and adapter {self.adapter} does "
+                "not read them; correct adapter, or leave them out"
+            )
+        for name, path in self.custom_objects.items():
+            if not is_import_path(path):
+                raise ValueError(
+                    f"custom_objects: {path!r} of {name} is not an import path, layers.py:Name or "
+                    "package.module:Name"
+                )
 
     def _check_track(self, track: TrackConfig) -> None:
         scales = {t.name: t.scale for t in self.targets}
@@ -351,21 +383,35 @@ class ModelConfig(Strict):
         """Return every file that determines the model's output (weights of all folds, inputs)."""
         paths = [f.weights for f in self.folds if f.hub is None]
         paths += [p for f in self.folds for p in f.extra_weights.values()]
-        code = [] if (found := self.module_file()) is None else [found]
-        return paths + [p for i in self.inputs for p in i.paths] + code
+        return paths + [p for i in self.inputs for p in i.paths] + self.module_files()
 
     def watched_files(self) -> list[Path]:
         """Return the files whose bytes determine the model's output; of a folder, those in it."""
         return [file for path in self.files() for file in _files_in(path)]
 
-    def module_file(self) -> Path | None:
-        """Return the file that `module: package.module:Class` names; None if there is none.
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the model.yaml; None for a config that was read from no file."""
+        return self._folder
 
-        It is looked for on Python's path without being run. What it imports in turn is not seen.
+    def placed(self, folder: Path) -> Self:
+        """Return the config as of a model.yaml in `folder`, where its code is looked for."""
+        found = self.model_copy()
+        found._folder = folder
+        return found
+
+    def import_paths(self) -> dict[str, str]:
+        """Return key -> import path, of all the user's code that the config names."""
+        own = {} if self.module is None or ":" not in self.module else {"module": self.module}
+        return own | {f"custom_objects.{name}": p for name, p in self.custom_objects.items()}
+
+    def module_files(self) -> list[Path]:
+        """Return the files that import paths name, and what they import from beside them.
+
+        They are looked for without being run. What code on Python's path imports is not seen.
         """
-        if self.module is None or ":" not in self.module:
-            return None
-        return module_file(self.module)
+        found = [module_files(path, self.folder) for path in self.import_paths().values()]
+        return [*dict.fromkeys(file for files in found for file in files)]
 
 
 def _files_in(path: Path) -> list[Path]:

@@ -132,7 +132,7 @@ def check_model(model: nn.Module, config: ModelConfig) -> None:
 
 def _forward_one(model: nn.Module, config: ModelConfig, length: int) -> object:
     try:
-        return _attempt(model, config, length)
+        return attempt(model, config, length)
     except ModelError:
         raise
     except Exception as error:
@@ -148,15 +148,18 @@ def _forward_one(model: nn.Module, config: ModelConfig, length: int) -> object:
 
 
 @torch.no_grad()
-def _attempt(model: nn.Module, config: ModelConfig, length: int) -> object:
-    """Return the output of two windows of A's (a batch of one would hide a fixed batch)."""
-    X = torch.zeros(2, 4, length)
-    X[:, 0] = 1
-    args = [_example(each, length) for each in config.inputs if each.kind in ("bigwig", "column")]
+def attempt(model: nn.Module, config: ModelConfig, length: int, X: Tensor | None = None) -> object:
+    """Return the output of two windows X, of A's by default (a batch of one would hide a fixed
+    batch)."""
+    if X is None:
+        X = torch.zeros(2, 4, length)
+        X[:, 0] = 1
+    args = [example(each, length) for each in config.inputs if each.kind in ("bigwig", "column")]
     return model(X, *args)
 
 
-def _example(each: InputConfig, length: int) -> Tensor:
+def example(each: InputConfig, length: int) -> Tensor:
+    """Return zeros for a bigwig or column input of two windows."""
     if each.kind == "column":
         return torch.zeros(2, 1)
     return torch.zeros(2, each.channels, each.length_bp or length)
@@ -171,22 +174,23 @@ def _readable_length(model: nn.Module, config: ModelConfig) -> int | None:
     low, high = 1, max(config.window_bp, min(16 * config.window_bp, _LONGEST_BP))
     while low < high:
         middle = (low + high) // 2
-        if _too_short(model, config, middle):
+        if too_short(model, config, middle):
             low = middle + 1
         else:
             high = middle
-    return low if _runs(model, config, low) else None
+    return low if runs(model, config, low) else None
 
 
-def _runs(model: nn.Module, config: ModelConfig, length: int) -> bool:
+def runs(model: nn.Module, config: ModelConfig, length: int) -> bool:
+    """Does a window of this length go through the model?"""
     try:
-        _attempt(model, config, length)
+        attempt(model, config, length)
     except Exception:
         return False
     return True
 
 
-def _too_short(model: nn.Module, config: ModelConfig, length: int) -> bool:
+def too_short(model: nn.Module, config: ModelConfig, length: int) -> bool:
     """Return whether `length` gives some linear layer fewer features than it has."""
     short: list[bool] = []
 
@@ -200,7 +204,7 @@ def _too_short(model: nn.Module, config: ModelConfig, length: int) -> bool:
         if isinstance(layer, nn.Linear)
     ]
     try:
-        _attempt(model, config, length)
+        attempt(model, config, length)
         return False
     except Exception:
         return short[0] if short else True  # convolutions refuse what is shorter than they are

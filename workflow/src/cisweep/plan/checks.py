@@ -43,9 +43,9 @@ def checked_plan(data: Mapping[str, Any], root: Path, files: Iterable[Path] = ()
     missing = plan.missing_files()
     checks: list[Check] = [plan.check_inputs, partial(_check_files, plan, missing)]
     checks += [
-        partial(check_import, model.module, f"models.{name}.module")
+        partial(check_import, path, f"models.{name}.{key}", model.folder)
         for name, model in plan.models.items()
-        if model.module is not None and ":" in model.module
+        for key, path in model.import_paths().items()
     ]
     checks += [partial(_check_names, plan), partial(_check_lengths, plan)]
     checks += [partial(_check_n, plan, model) for model in plan.models]

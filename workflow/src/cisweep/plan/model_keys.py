@@ -12,6 +12,8 @@ def model_key(config: ModelConfig, rounded: bool) -> str:
     # How good a model is does not change what it gives, nor what targets are grouped by.
     told = {"group": True, "color": True, "annotation": True}
     data = config.model_dump(mode="json", exclude={"quality": True, "targets": {"__all__": told}})
+    if not data["custom_objects"]:  # a key that came later changes no other model
+        data.pop("custom_objects")
     for fold, known in zip(data["folds"], config.folds):
         fold.pop("extra_weights")
         if known.hub is None:

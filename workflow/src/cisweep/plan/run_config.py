@@ -7,6 +7,7 @@ that object.
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -197,6 +198,13 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
         return None, [f"{where}: {error.what}. Mend: {error.mend}"]
     if not isinstance(data, dict):
         return None, [f"{where}: a model config is a mapping, got {type(data).__name__}"]
+    return _checked_model(data, path, where)
+
+
+def _checked_model(
+    data: dict[str, Any], path: Path, where: str
+) -> tuple[ModelConfig | None, list[str]]:
+    """Return the config of what a model.yaml at `path` holds, or its faults; `data` is changed."""
     for fold in _items(data.get("folds")):
         if isinstance(fold, dict):
             weights = fold.get("weights")
@@ -211,7 +219,7 @@ def _read_model(model_id: str, path: Path) -> tuple[ModelConfig | None, list[str
         if isinstance(item, dict) and isinstance(item.get("paths"), list):
             item["paths"] = [_beside(path, p) for p in item["paths"]]
     try:
-        return ModelConfig.model_validate(data), []
+        return ModelConfig.model_validate(data).placed(path.parent), []
     except ValidationError as error:
         return None, messages(error, ModelConfig, where)
 
@@ -230,6 +238,16 @@ def _items(value: Any) -> list:
 def read_model_config(path: str | Path) -> ModelConfig:
     """Return the checked model.yaml at `path`; raises ConfigError that lists every fault."""
     model, faults = _read_model(Path(path).stem, Path(path))
+    if model is None:
+        raise ConfigError("; ".join(faults))
+    return model
+
+
+def model_config_of(data: Mapping[str, Any], folder: Path) -> ModelConfig:
+    """Return the checked config of what a model.yaml in `folder` would hold; raises as
+    `read_model_config`."""
+    path = folder / "model.yaml"
+    model, faults = _checked_model(deepcopy(dict(data)), path, str(path))
     if model is None:
         raise ConfigError("; ".join(faults))
     return model

@@ -8,9 +8,6 @@ group the file nests them.
 
 import json
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,9 @@ from torch import Tensor, nn
 
 from cisweep.config.model import FoldConfig, ModelConfig
 from cisweep.errors import ModelError
+from cisweep.models.hdf5 import check_readable, check_size
 from cisweep.models.modules import BPNet, ChromBPNet
-from cisweep.models.weights import (
-    EXPANDED_MAX_BYTES,
-    EXPANSION_MAX,
-    broken,
-    check_present,
-    fill,
-    say_casts,
-)
+from cisweep.models.weights import broken, check_present, fill, say_casts
 
 _ACCESSIBILITY = "wo_bias_bpnet_"
 _NAMES = {
@@ -36,22 +27,6 @@ _NAMES = {
     "prof_out_precrop": "profile_conv",
     "logcount_predictions": "count_linear",
 }
-
-_SECONDS = 60
-"""Of the processor, for one file."""
-_READER = """
-import resource, sys
-path, limit, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
-import h5py
-def read(_, item):
-    if isinstance(item, h5py.Dataset) and item.nbytes <= limit:
-        item[()]
-with h5py.File(path, "r") as file:
-    file.visititems(read)
-    file.attrs.get("model_config")
-"""
 
 Layers = dict[str, Tensor]
 
@@ -73,7 +48,7 @@ def check(fold: FoldConfig) -> None:
     for path in (fold.weights, fold.extra_weights.get("bias")):
         if path is not None:
             check_present(path)
-            _check_readable(path, path.stat().st_size)
+            check_readable(path, path.stat().st_size)
 
 
 def _only(models: dict[str, BPNet], kind: str, path: Path) -> BPNet:
@@ -99,7 +74,7 @@ def _read(path: Path) -> dict[str, BPNet]:
         if isinstance(item, h5py.Dataset) and "optimizer_weights" not in parts and len(parts) > 1:
             weight = parts[-1].split(":")[0]
             if weight in ("kernel", "bias"):
-                _check_size(item, path)
+                check_size(item, path)
                 arrays.setdefault(parts[-2], {})[weight] = item[()]
 
     try:
@@ -124,31 +99,6 @@ def _read(path: Path) -> dict[str, BPNet]:
     if not models:
         raise _no_layers(path, arrays)
     return models
-
-
-def _check_readable(path: Path, size: int) -> None:
-    """Let another process read what _read does (half a second of the processor)."""
-    limit = max(EXPANDED_MAX_BYTES, EXPANSION_MAX * size)
-    command = [sys.executable, "-c", _READER, str(path), str(limit), str(_SECONDS)]
-    ended = subprocess.run(command, capture_output=True).returncode
-    if ended == -signal.SIGXCPU:
-        raise broken(
-            path, f"the HDF5 library reads it for more than {_SECONDS} s without reaching its end"
-        )
-    if ended < 0:
-        raise broken(path, f"the HDF5 library crashed the process that read it, signal {-ended}")
-
-
-def _check_size(item: Any, path: Path) -> None:
-    """Raise a ModelError for weights of which the file holds the size alone, or almost."""
-    limit = max(EXPANDED_MAX_BYTES, EXPANSION_MAX * path.stat().st_size)
-    if item.nbytes > limit:
-        raise ModelError(
-            f"{item.name} would take {item.nbytes:,} bytes, more than {EXPANSION_MAX} times the "
-            "file",
-            where=str(path),
-            mend="save the model again with Keras, without compression",
-        )
 
 
 def _profile_crops(value: Any, crops: dict[str, int]) -> None:
