@@ -131,7 +131,7 @@ CASES = [
     changed(
         "two targets of a name", TARGET, f"{TARGET}\n  - {TARGET}", "names of targets", "twice"
     ),
-    changed("adapter", "adapter: state_dict", "adapter: keras", "adapter", "got 'keras'"),
+    changed("adapter", "adapter: state_dict", "adapter: jax", "adapter", "got 'jax'"),
     changed("an unknown key", "window_bp: 200", "window: 200", "window: unknown key", "window_bp?"),
     changed("rc a list", FOLDS, FOLDS + "rc: [1]\n", "rc: give a mapping of keys", "got [1]"),
     changed("rc.average 3", FOLDS, FOLDS + "rc: {average: 3}\n", "rc.average", "valid boolean"),

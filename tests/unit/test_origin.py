@@ -344,13 +344,10 @@ def test_weights_in_a_folder_are_watched_file_by_file_and_code_by_its_file(
     monkeypatch.syspath_prepend(tmp_path)
     config = read_model_config(tmp_path / "m.yaml")
     watched = [folder / "config.json", folder / "sub" / "weights.bin"]
-    assert config.watched_files() == [*watched, tmp_path / "my_nets" / "nets.py"]
-    assert (
-        read_model_config(
-            root / "workflow" / "resources" / "models" / "ctcf_pu1.yaml"
-        ).module_file()
-        is None
-    )
+    package = tmp_path / "my_nets"
+    assert config.watched_files() == [*watched, package / "nets.py", package / "__init__.py"]
+    built_in = root / "workflow" / "resources" / "models" / "ctcf_pu1.yaml"
+    assert read_model_config(built_in).module_files() == []
     data["module"] = "nowhere.nets:Net"
     (tmp_path / "m.yaml").write_text(yaml.safe_dump(data))
-    assert read_model_config(tmp_path / "m.yaml").module_file() is None
+    assert read_model_config(tmp_path / "m.yaml").module_files() == []

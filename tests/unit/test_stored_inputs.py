@@ -1,6 +1,7 @@
 """Inputs in S3: which objects are fetched, where to, when again, and what is told of others."""
 
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -187,3 +188,13 @@ def test_what_is_uploaded(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", no_links)
     assert upload(of, Path("copied")) == 2
     assert Path("copied/m/hits.tsv").read_text() == "m/hits.tsv"
+
+
+def test_what_is_uploaded_is_not_older_than_the_run_by_whole_seconds(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    product = tmp_path / "results" / "r" / "peaks.tsv"
+    product.parent.mkdir(parents=True)
+    product.write_text("x")
+    made = product.stat().st_mtime
+    upload(SimpleNamespace(plan=SimpleNamespace(results="results/r")), Path("there"))
+    assert int(time.time()) >= made  # as S3 tells it: in whole seconds, cut off

@@ -94,7 +94,11 @@ def module_files(path: str, folder: Path | None = None) -> list[Path]:
     if found is None:
         file = module_file(path)
         return [] if file is None else [file]
-    files, waiting = [], [(found.module, found.file)]
+    # To import a.b is to run a/__init__.py too.
+    parts = found.module.split(".")
+    above = [".".join(parts[:n]) for n in range(1, len(parts))]
+    packages = [(name, file) for name in above if (file := _file_in(found.folder, name))]
+    files, waiting = [], [(found.module, found.file), *packages]
     while waiting:
         module, file = waiting.pop(0)
         if file in files:

@@ -185,7 +185,7 @@ def _config_of(path: Path) -> Any:
     raise ModelError(
         "the file holds weights alone, without the layers that they belong to",
         where=str(path),
-        mend="save the whole model: model.save('model.keras')",
+        mend="save the whole model, in Keras by `save('whole.keras')`",
     )
 
 
