@@ -296,6 +296,16 @@ STEPS = [
     step(
         "report", "motif_families", "{dir}/no.tsv", "no such file {dir}/no.tsv", "correct the path"
     ),
+    step("hits", "motifs", [], "at least 1 item"),
+    step("hits", "motifs", ["mine"], "'file' or 'discovered'", "got 'mine'"),
+    step("hits", "motifs", ["file", "file"], "name each of file and discovered once"),
+    step(
+        "hits",
+        "motifs",
+        ["file", "discovered"],
+        "steps.hits.motifs: has `discovered`, and the step discover is off; turn it on, or take "
+        "`discovered` out of steps.hits.motifs",
+    ),
     step("discover", "window_bp", 10, "greater than or equal to 40", "got 10"),
     step("discover", "target_fdr", NAN, "got nan"),
     step("report", "top_motifs", 0, "greater than or equal to 1", "got 0"),

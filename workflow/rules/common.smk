@@ -14,6 +14,7 @@ from cisweep.plan import model_keys
 from cisweep.plan.accounting import is_small, item_tables, region_tables
 from cisweep.plan.checks import checked_plan, notices
 from cisweep.plan.contents import chunks_in, step_chunk_key, step_chunks
+from cisweep.plan.contents.motifs import scanned_files
 from cisweep.plan.made_inputs import make_inputs
 from cisweep.plan.plan import Plan
 from cisweep.plan.stored_inputs import fetch_inputs
@@ -186,6 +187,11 @@ def peaks(wildcards):
 def motif_file(wildcards):
     """Return the motif file, if there is one."""
     return [str(PLAN.config.motifs)] if PLAN.config.motifs else []
+
+
+def scanned_motif_files(wildcards):
+    """Return the files of the motifs that hits scans, and that seqlets are named by."""
+    return [str(path) for path in scanned_files(PLAN)]
 
 
 # Of functions Snakemake asks for the jobs that it plans: a job of another rule reads no regions.

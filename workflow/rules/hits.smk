@@ -54,7 +54,7 @@ rule hits_chunk:
     input:
         counts=f"{RESULTS}/base_counts.json",
         source=source_files,
-        motifs=motif_file,
+        motifs=scanned_motif_files,
         attributions=near_attributions,
         peaks=peaks_without_attributions,
         null_size=hits_null_size_file,
@@ -85,7 +85,7 @@ rule hits:
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
         base_counts=f"{RESULTS}/base_counts.json",
-        motifs=motif_file,
+        motifs=scanned_motif_files,
         chunks=chunk_paths("hits", "parquet"),
         counts=chunk_paths("hits", "npz"),
         null_size=hits_null_size_file,

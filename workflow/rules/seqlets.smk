@@ -107,7 +107,7 @@ rule seqlets:
     """Cut the calls of all chunks at the FDR and name each by a match or its closest motif."""
     input:
         prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        motifs=motif_file,
+        motifs=scanned_motif_files,
         source=source_files,
         chunks=chunk_paths("seqlets", "parquet"),
         tallies=chunk_paths("seqlets", "tally.json"),

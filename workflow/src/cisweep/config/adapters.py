@@ -19,7 +19,8 @@ class Adapter:
 
     is_language_model: `load` returns a DNA language model, which reads sequences and not windows;
     needs_module: model.yaml must name a `module`; reads_hub: weights may be `hub:owner/name`;
-    reads_objects: it takes `custom_objects`; package: (module, package, extra of cisweep) of an
+    reads_objects: it takes `custom_objects`; recognises: it finds out what the file is, and can say
+    so; package: (module, package, extra of cisweep) of an
     optional dependency.
     """
 
@@ -27,6 +28,7 @@ class Adapter:
     needs_module: bool = False
     reads_hub: bool = False
     reads_objects: bool = False
+    recognises: bool = False
     package: Package | None = None
 
 

@@ -21,7 +21,6 @@ from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.motifs.tracks import Attributed
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import window_tokens, word_counts
-from cisweep.genome.motifs import load_motifs
 from cisweep.genome.regions import drop_n, merge_intervals
 from cisweep.jobs.attribute import wanted_pairs
 from cisweep.outputs.attributions import AttributionParts
@@ -32,6 +31,7 @@ from cisweep.outputs.tables import ParquetWriter, open_parquet, write_dropped, w
 from cisweep.parts import read_arrays, read_json
 from cisweep.plan.chunk_windows import read_peaks
 from cisweep.plan.chunks import chunk_index
+from cisweep.plan.contents.motifs import scanned_motifs
 from cisweep.products.hits import FAMILIES, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
 
@@ -141,7 +141,7 @@ def hits_chunk(of: ChunkScope, given: HitInputs, table: Path, counts: Path, drop
 def _scan_of(of: ChunkScope, given: HitInputs) -> Scan:
     """Return the run's motifs, and their copies where there is something to rank them by."""
     step, config = of.plan.step_config("hits"), of.plan.config
-    motifs, options = load_motifs(config.motifs), scan_options(step, given.counts)
+    motifs, options = scanned_motifs(of.plan).motifs, scan_options(step, given.counts)
     model, null = prepare_motifs(motifs, **options), None
     if given.attributions:
         null = prepare_copies(motifs, model, step.null_copies, config.seed, options)
@@ -218,7 +218,8 @@ def added_counts(parts: Iterable[Path], targets: Sequence[str]) -> ChunkCounts:
 def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
     """Merge the hits of all chunks; give q-values; rank families and motifs of each target."""
     plan, step = of.plan, of.plan.step_config("hits")
-    motifs = load_motifs(plan.config.motifs)
+    scanned = scanned_motifs(plan)
+    motifs = scanned.motifs
     model = prepare_motifs(motifs, **scan_options(step, given.base_counts))
     targets = of.config.target_names if plan.is_on("attribute") else []
     counted = added_counts(given.counts, targets)
@@ -242,7 +243,8 @@ def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
         print("hits.bed has matches in explained windows alone; steps.hits.bed: all adds the rest")
     print(f"{n} hits of {len(motifs)} motifs, {shown} of which win their place")
     share = _sample(given.null_size).fraction
-    ranking = gather.ranking(counted.null, motif_families(motifs), share)
+    families = motif_families(motifs)
+    ranking = gather.ranking(counted.null, families, share, formed=scanned.discovered)
     write_product(ranking.motifs, out.ranking, RANKING)
     write_product(ranking.families, out.families, FAMILIES)
 

@@ -16,7 +16,6 @@ from cisweep.analysis.seqlets.places import Owned
 from cisweep.analysis.seqlets.spans import SpanRules
 from cisweep.analysis.seqlets.tables import Explained, call_chunk, in_genome_order, seqlets_of
 from cisweep.contracts import Windows, digest, stored_name
-from cisweep.genome.motifs import load_motifs
 from cisweep.jobs.attribute import explained_blocks, wanted_pairs
 from cisweep.outputs.attributions import write_null
 from cisweep.outputs.h5 import ROWS_OF_BLOCK, read_windows
@@ -32,6 +31,7 @@ from cisweep.outputs.tables import (
 from cisweep.parts import read_json
 from cisweep.plan.chunk_windows import read_peaks
 from cisweep.plan.chunks import chunk_index
+from cisweep.plan.contents.motifs import scanned_motifs
 from cisweep.products.seqlets import SUMMARY
 from cisweep.scope import ChunkScope, ModelScope
 
@@ -276,7 +276,7 @@ def seqlets(of: ModelScope, given: SeqletParts, table: Path, bed: Path, summary:
         )
     ordered = in_genome_order(pd.concat(kept, ignore_index=True), list(plan.source.lengths))
     rules = NameRules(step.name_rate, step.nearest, plan.config.seed, of.threads)
-    motifs = load_motifs(plan.config.motifs)
+    motifs = scanned_motifs(plan).motifs
     named = name_seqlets(ordered, motifs, plan.source, rules, given.driving())
     by = named.table["name_by"].value_counts()
     print(

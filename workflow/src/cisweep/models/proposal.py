@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cisweep.config.adapters import declared
 from cisweep.config.model import ModelConfig
 from cisweep.errors import ModelError, first_line
 from cisweep.models.adapters.export import Exported
@@ -61,7 +62,7 @@ def propose(given: Mapping[str, Any], folder: Path) -> Proposal:
             where=str(config.folds[0].weights),
             mend="config/examples/cftr_zero_shot.yaml shows how it is used",
         )
-    if config.adapter == "auto":
+    if declared(config.adapter).recognises:
         notes.append(f"weights: {recognise(config.folds[0].weights).says}")
     model = load_model(config, check=False)
     if "inputs" not in known and (inputs := _inputs(model)):

@@ -16,8 +16,9 @@ from cisweep.config.model import ModelConfig
 from cisweep.config.targets import TargetConfig
 from cisweep.contracts import FIGURE_COPIES
 from cisweep.genome.motif_families import read_motif_families
-from cisweep.genome.motifs import load_motifs
+from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.outputs.tables import open_parquet, read_parquet, read_tsv
+from cisweep.plan.contents.motifs import discovered_motifs
 from cisweep.plan.plan import Plan
 from cisweep.plot.letters import pwm_information
 from cisweep.plot.svg import logo_svg
@@ -37,19 +38,31 @@ UNITS = {
 @dataclass(frozen=True)
 class Motifs:
     """The motif file of the run, logos by id; families: TSV of what a classification calls the
-    families, if there is one."""
+    families, if there is one; run: the plan of a run, which may scan with motifs that it
+    discovers."""
 
     path: Path | None
     families: Path | None = None
+    run: Plan | None = None
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
         """Return the motifs of a run."""
-        return cls(plan.config.motifs, plan.step_config("report").motif_families)
+        return cls(plan.config.motifs, plan.step_config("report").motif_families, plan)
 
     @cached_property
     def _found(self) -> dict[str, Any]:
-        return {m.name: m for m in load_motifs(self.path)} if self.path else {}
+        own = {m.name: m for m in self._formed}
+        return {m.name: m for m in load_motifs(self.path)} | own if self.path else own
+
+    @cached_property
+    def _formed(self) -> list[Motif]:
+        return discovered_motifs(self.run) if self.run else []
+
+    @cached_property
+    def discovered(self) -> frozenset[str]:
+        """Ids of the scanned motifs that the run formed itself."""
+        return frozenset(m.name for m in self._formed)
 
     @cached_property
     def _families(self) -> dict[str, str]:

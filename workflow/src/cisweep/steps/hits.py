@@ -1,9 +1,10 @@
 """hits: where the motifs of the database match, how surely, and what each match contributes."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from cisweep.config.model import ModelConfig
 from cisweep.steps.base import Shown, Step, StepConfig
 
 DRIVES = 0.05
@@ -16,6 +17,10 @@ class HitsConfig(StepConfig):
 
     over: Literal["regions", "sweep"] = "regions"
     """Scan the selected regions, or every window of the run."""
+    motifs: list[Literal["file", "discovered"]] = Field(["file"], min_length=1)
+    """Which motifs are scanned: those of the motif file, those that the step discover finds for all
+    targets of all models (motif_clusters/clusters.meme), or both. Discovered ones are ranked by
+    what they explain and have no p and q there: they were formed from the same attributions."""
     threshold: float = Field(1e-4, gt=0, lt=1)
     """Largest p-value of a hit."""
     pseudocount: float = Field(1e-4, gt=0)
@@ -35,8 +40,15 @@ class HitsConfig(StepConfig):
     """Of a sweep, the matches in hits.bed: those in windows that are explained, or all. Those of a
     whole human genome make a file of tens of GB; hits.parquet has all of them anyway."""
 
+    @property
+    def scans_discovered(self) -> bool:
+        """Are motifs scanned that the run itself discovers."""
+        return "discovered" in self.motifs
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if len(set(self.motifs)) < len(self.motifs):
+            raise ValueError(f"motifs {self.motifs}: name each of file and discovered once")
         given = self.background
         if isinstance(given, list) and (
             len(given) != 4 or min(given) <= 0 or abs(sum(given) - 1) >= 1e-3
@@ -46,6 +58,15 @@ class HitsConfig(StepConfig):
                 f"({len(given)} numbers with the sum {sum(given):g})"
             )
         return self
+
+
+def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
+    if not run.steps.hits.scans_discovered or run.steps.discover is not None:
+        return []
+    return [
+        "steps.hits.motifs: has `discovered`, and the step discover is off; turn it on, or take "
+        "`discovered` out of steps.hits.motifs"
+    ]
 
 
 STEP = Step(
@@ -68,6 +89,7 @@ STEP = Step(
         )
     },
     needs_motifs=True,
+    faults=_faults,
     drops=lambda config: "regions",
     given_selection=True,
 )

@@ -113,16 +113,21 @@ class HitGather:
         )
 
     def ranking(
-        self, null: dict[str, HitSums], families: np.ndarray, null_share: float = 1.0
+        self,
+        null: dict[str, HitSums],
+        families: np.ndarray,
+        null_share: float = 1.0,
+        formed: np.ndarray | None = None,
     ) -> Ranking:
         """Return what drives each target; null: target -> sums of the motifs' copies, in a share of
-        the places (`null_sample.NullSample`)."""
+        the places (`null_sample.NullSample`); formed: as `rank_motifs` takes it."""
         return Ranking.joined(
             rank_motifs(
                 self.motifs,
                 TargetSums(self.sums[t], self.places[t], null[t], null_share),
                 families,
                 target=t,
+                formed=formed,
             )
             for t in self.targets
         )

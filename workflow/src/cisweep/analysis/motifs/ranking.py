@@ -74,11 +74,15 @@ def rank_motifs(
     *,
     target: str = "",
     min_hits: int = 5,
+    formed: np.ndarray | None = None,
 ) -> Ranking:
     """Return the families and motifs of one target, by what they explain of its attributions.
 
     Parameters: `motifs` (M); `families` (M,) from `motif_families`; `min_hits`, motifs with fewer
-    hits come last in their family, without p and q. Families go by `explained`, those without any
+    hits come last in their family, without p and q; `formed` (M,) bool, motifs that were formed
+    from the attributions that rank them (None: none): they have no p and q, since any motif formed
+    in this way would stand above shuffled copies, and their copies are none of the null. They win
+    places, for themselves and their families. Families go by `explained`, those without any
     p last; members by `explained`, then mean; ties by the motif's id. Raises MotifError when
     lengths disagree.
 
@@ -100,9 +104,11 @@ def rank_motifs(
     above chance a false one is as likely as a false motif.
     """
     _check_lengths(motifs, sums, families)
+    formed = np.zeros(len(motifs), dtype=bool) if formed is None else formed
+    sums = replace(sums, null=_without(sums.null, formed))
     copies = _Copies.of(sums.null, min_hits, sums.null_share)
-    p_value, z = copies.above(sums.hits)
-    lowers_p_value = copies.below(sums.hits)
+    p_value, z = (np.where(formed, np.nan, found) for found in copies.above(sums.hits))
+    lowers_p_value = np.where(formed, np.nan, copies.below(sums.hits))
     table = pd.DataFrame(
         {
             "target": target,
@@ -196,6 +202,12 @@ def _check_lengths(motifs: Sequence[Motif], sums: TargetSums, families: np.ndarr
             where="rank_motifs",
             mend="give at least 2 (steps.hits.null_copies)",
         )
+
+
+def _without(null_sums: HitSums, formed: np.ndarray) -> HitSums:
+    """Return the sums of copies, none of those of motifs that were formed here."""
+    kept = ~np.repeat(formed, len(null_sums.count) // max(len(formed), 1))
+    return HitSums(null_sums.count * kept, null_sums.total * kept)
 
 
 def _of_copies(null_sums: HitSums, n_motifs: int) -> HitSums:

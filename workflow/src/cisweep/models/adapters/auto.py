@@ -32,7 +32,7 @@ from cisweep.models.recognition import (
 )
 from cisweep.models.weights import broken, fill, read_file, state_of
 
-ADAPTER = {"reads_objects": True}
+ADAPTER = {"reads_objects": True, "recognises": True}
 
 _log = logging.getLogger("cisweep.models.auto")
 _SHOWN = 4

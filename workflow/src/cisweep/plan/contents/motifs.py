@@ -1,10 +1,84 @@
-"""Motifs that a config names, and whether they fit into a window."""
+"""Motifs that a config names, those that a run scans, and whether they fit into a window."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
 
 from cisweep.contracts import digest
 from cisweep.errors import MotifError
-from cisweep.genome.motifs import Motif
+from cisweep.genome.motifs import Motif, load_motifs
+from cisweep.plan.plan import Plan
+from cisweep.steps.discover import FOLDER
+
+
+@dataclass(frozen=True)
+class ScannedMotifs:
+    """The motifs that the step hits scans; the first n_given are those of the motif file, the
+    others those that the run discovers."""
+
+    motifs: list[Motif]
+    n_given: int
+
+    @property
+    def discovered(self) -> np.ndarray:
+        """(M,) bool: was it formed by the run."""
+        return np.arange(len(self.motifs)) >= self.n_given
+
+
+def scanned_files(plan: Plan) -> list[Path]:
+    """Return the files of the motifs that hits scans, and that seqlets are named by."""
+    step, given = plan.step_config("hits"), [plan.config.motifs]
+    if step is None or not step.scans_discovered:
+        return [path for path in given if path is not None]
+    found = [Path(plan.results) / FOLDER / "clusters.meme"]
+    return [*given, *found] if "file" in step.motifs else found
+
+
+def scanned_motifs(plan: Plan) -> ScannedMotifs:
+    """Return the motifs of `scanned_files`.
+
+    A discovered one keeps the name of its cluster (with _ behind it where a motif of the file has
+    it), and has the name of its known motif in front of it as its second, `CTCF_cluster_1`. Those
+    that are wider than the windows of a model are left out. Raises MotifError where none is left.
+    """
+    step, files = plan.step_config("hits"), scanned_files(plan)
+    if step is None or not step.scans_discovered:
+        motifs = [m for path in files for m in load_motifs(path)]
+        return ScannedMotifs(motifs, len(motifs))
+    motifs = load_motifs(files[0]) if "file" in step.motifs else []
+    n_given, taken = len(motifs), {m.name for m in motifs}
+    widest = min(m.window_bp for m in plan.models.values() if not m.is_language_model)
+    for motif in load_motifs(files[-1]) if _has_motifs(files[-1]) else []:
+        name = motif.name
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        if motif.width <= widest:
+            alt = f"{motif.alt}_{name}" if motif.alt else ""
+            motifs.append(Motif(name, alt, motif.pwm, motif.nsites))
+    if not motifs:
+        raise MotifError(
+            "no motif was discovered, so that there is none to scan",
+            where="steps.hits.motifs",
+            mend="add `file` to steps.hits.motifs",
+        )
+    return ScannedMotifs(motifs, n_given)
+
+
+def discovered_motifs(plan: Plan) -> list[Motif]:
+    """Return the scanned motifs that the run formed itself; none where it scans those of the file
+    alone."""
+    if scanned_files(plan) == [plan.config.motifs] or plan.config.motifs is None:
+        return []
+    scanned = scanned_motifs(plan)
+    return scanned.motifs[scanned.n_given :]
+
+
+def _has_motifs(path: Path) -> bool:
+    """Has a file that `discover_clusters` wrote any motif; without one it has a header alone."""
+    return "\nMOTIF " in path.read_text()
 
 
 def choose_motifs(

@@ -49,6 +49,13 @@ _NOTE = (
 )
 
 
+_DISCOVERED = (
+    "Motifs that the run discovered (cluster_1, …) are scanned too. They were formed from these "
+    "attributions, so that any of them would stand above shuffled columns: they have no q, and by "
+    "themselves are not said to drive a target."
+)
+
+
 def family_name(row: pd.Series, known: str = "") -> str:
     """Return a family with its first members, `SPIB family (SPIB, SPI1, ETV6 and 20 more)`.
 
@@ -81,13 +88,17 @@ def of_model(view: View) -> Section:
         )
         return section
     section.blocks.append(Note(_NOTE.format(drives=DRIVES)))
+    if view.motifs.discovered:
+        section.blocks.append(Note(_DISCOVERED))
     peaks, without, unseen, lowered = read_peaks(view), [], [], []
     driven: dict[str, list[str]] = {}
     for target in view.targets:
         if peaks and peaks.lacks(target.name):
             unseen.append(target.name)
             continue
-        mine = ranking[(ranking["target"] == target.name) & ranking["q_value"].notna()]
+        shown = ranking["q_value"].notna() | ranking["motif"].isin(view.motifs.discovered)
+        mine = ranking[(ranking["target"] == target.name) & shown]
+        mine = mine.sort_values("explained", ascending=False, kind="stable")
         section.add(target.name, _blocks(view, target.name, mine))
         drivers = mine[mine["drives"].astype(bool)]
         if len(drivers) and not view.model_config.has_many_targets:
@@ -149,6 +160,13 @@ def _lowering(view: View, target: str, row: pd.Series) -> Headline:
     )
 
 
+def _q_value(row: pd.Series) -> Cell:
+    """Return the q-value of a family, "none" of one that the run formed itself."""
+    if np.isnan(row["q_value"]):
+        return Cell("none", np.nan)
+    return Cell(number(row["q_value"], 2), row["q_value"])
+
+
 def _effect(row: pd.Series) -> str:
     """Return what a family does, "" for no more than shuffled copies do."""
     if row["drives"]:
@@ -188,7 +206,7 @@ def _blocks(view: View, target: str, families: pd.DataFrame) -> list[Block]:
             Cell(f"{row['n_places']:,}", row["n_places"]),
             Cell(signed(row["mean"]), row["mean"]),
             Cell(signed(row["explained"]), row["explained"]),
-            Cell(number(row["q_value"], 2), row["q_value"]),
+            _q_value(row),
             _effect(row),
             *(each.of(row["rank"]) for each in others),
             Markup("<small>{}</small>").format(
@@ -284,10 +302,12 @@ def target_columns(view: View) -> list[tuple[Column, dict[str, Any]]]:
 
 def methods(view: View) -> str:
     """Return what was done, for the page's methods."""
-    config, motifs = view.config, view.plan.config.motifs
+    config, names = view.config, {"file": view.plan.config.motifs.name}
+    names["discovered"] = "the motifs that the run discovered"
+    motifs = " and ".join(names[which] for which in config.motifs)
     background = config.background if isinstance(config.background, str) else "a given one"
     return (
-        f"Motif hits are matches of the matrices of {motifs.name} with p below "
+        f"Motif hits are matches of the matrices of {motifs} with p below "
         f"{config.threshold:g} by FIMO's definition (Grant et al. 2011, Bioinformatics 27), exact "
         f"for the background ({background}). q-values follow Benjamini and Hochberg (1995). Motifs "
         f"are ranked by the attribution of their hits against {config.null_copies} copies of each "
