@@ -306,6 +306,16 @@ STEPS = [
         "steps.hits.motifs: has `discovered`, and the step discover is off; turn it on, or take "
         "`discovered` out of steps.hits.motifs",
     ),
+    step("ism", "targets", ["gata1"], "steps.ism.targets: no model has the target 'gata1'"),
+    step("discover", "targets", ["x*"], "steps.discover.targets: no model has the target 'x*'"),
+    Case(
+        "motifs of a target that is not explained",
+        config={"steps": {"attribute": {"targets": ["ctcf"]}, "discover": {"targets": ["pu1"]}}},
+        says=(
+            "steps.discover.targets: pu1 of model ctcf_pu1 is not explained; add it to "
+            "steps.attribute.targets",
+        ),
+    ),
     step("discover", "window_bp", 10, "greater than or equal to 40", "got 10"),
     step("discover", "target_fdr", NAN, "got nan"),
     step("report", "top_motifs", 0, "greater than or equal to 1", "got 0"),

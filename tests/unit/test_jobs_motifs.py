@@ -134,10 +134,13 @@ def test_the_logo_shows_the_strongest_variant_and_the_hit_that_it_changes(
     pairs = [[whole.count(a + b) for b in "ACGT"] for a in "ACGT"]
     counts.write_text(json.dumps({b: whole.count(b) for b in "ACGTN"} | {"dinucleotides": pairs}))
     given = variants_logos.LogoInputs(folder / "v.parquet", folder / "selected.parquet", counts)
-    out = tmp_path / "l.svg", tmp_path / "l.tsv"
-    variants_logos.variants_logos(small_run.of_target(plan), given, "cpu", *out)
-    assert "c1:1,006" in out[0].read_text()
-    table = pd.read_csv(out[1], sep="\t")
+    out = {
+        name: variants_logos.LogoProducts(tmp_path / f"{name}.svg", tmp_path / f"{name}.tsv")
+        for name in ("ctcf", "pu1")
+    }
+    variants_logos.variants_logos(small_run.of_model(plan), given, "cpu", out)
+    assert "c1:1,006" in out["ctcf"].logos.read_text() and out["pu1"].logos.is_file()
+    table = pd.read_csv(out["ctcf"].hits, sep="\t")
     assert "CTCF" in set(table["name"]) and set(table["pos_1based"]) == {1006}
 
 
@@ -321,7 +324,7 @@ def test_discovered_motifs_are_named_by_the_motif_file(small_run, motifs, tmp_pa
     monkeypatch.setattr(discover, "discover_motifs", fake)
     names = ("d.h5", "d.seqlets.tsv", "d.meme", "d.tsv", "d.svg", "d.parquet", "d.bed")
     out = discover.DiscoverProducts(*(tmp_path / name for name in names))
-    discover.discover(small_run.of_target(plan), tmp_path / "a.h5", out)
+    discover.discover(small_run.of_model(plan), tmp_path / "a.h5", {"ctcf": out})
     row = pd.read_csv(out.table, sep="\t").iloc[0]
     assert row["motif"] == "CTCF" and row["n_seqlets"] == 30
     (again,) = load_motifs(out.meme)

@@ -89,7 +89,7 @@ def test_the_step_of_a_rule(rule, step):
     assert (found and found.name) == step
 
 
-HOOKS = {"chunks", "chunk_key", "dropped_files", "checks", "notices"}
+HOOKS = {"chunks", "chunk_key", "dropped_files", "checks", "notices", "target_seconds"}
 
 
 def test_what_a_file_of_contents_defines_is_asked_for():

@@ -45,3 +45,43 @@ def test_a_job_of_a_large_genome_writes_what_fits_into_its_time(monkeypatch):
 
 def test_a_step_that_is_off_has_no_job(monkeypatch):
     assert groups(monkeypatch, 5, 100, "ism") == []
+
+
+def long_work(monkeypatch, n_targets: int, seconds: float) -> list[int]:
+    """Return the number of products of each job of a step whose targets take so long each."""
+    monkeypatch.setattr(target_groups, "target_work", lambda plan, step, model: (seconds, 3600))
+    return groups(monkeypatch, n_targets, 10_000)
+
+
+def test_each_of_few_targets_that_take_long_has_a_job(monkeypatch):
+    assert long_work(monkeypatch, 2, 20) == [1, 1]
+    assert long_work(monkeypatch, 8, 20) == [1] * 8
+
+
+def test_a_job_of_many_takes_no_longer_than_it_should(monkeypatch):
+    assert len(long_work(monkeypatch, 919, 20)) == 8
+    assert max(long_work(monkeypatch, 919, 100)) == 36
+    assert set(long_work(monkeypatch, 20, 10_000)) == {1}
+
+
+@pytest.mark.parametrize(
+    ("select", "targets", "seconds"),
+    [
+        ({"top_n": 40}, "own", 18.0),
+        ({"top_n": 40}, "all", 210.0),
+        ({"top_n": None}, "own", 210.0),
+        (None, "own", 210.0),
+    ],
+)
+def test_the_time_of_a_discovery(monkeypatch, select, targets, seconds):
+    """Ten seconds, and a tenth of one for each of two seqlets a window that is explained."""
+    from cisweep.plan.contents import discover
+
+    monkeypatch.setattr(discover, "n_regions", lambda plan, model: 1000)
+    steps = {
+        "discover": SimpleNamespace(max_regions=20_000, max_seqlets=10_000),
+        "attribute": SimpleNamespace(targets=targets),
+        "select": select and SimpleNamespace(**select),
+    }
+    found = discover.target_seconds(SimpleNamespace(step_config=steps.get), "m")
+    assert found == pytest.approx(seconds)

@@ -1,10 +1,17 @@
 """A small genome of two chromosomes, cut from the demo's, and few motifs; the demo's results."""
 
 import os
+import sys
 from pathlib import Path
 
 import pysam
 import pytest
+import torch
+import yaml
+from safetensors.torch import load_file, save_file
+
+sys.path.insert(0, str(Path(__file__).parent))
+from support import TARGETS
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +47,26 @@ def demo(tmp_path_factory, snakemake):
     folder = tmp_path_factory.mktemp("demo run")
     snakemake(None, folder, timeout=1200, warm=False)  # as a user sees it
     return folder / "results" / "demo"
+
+
+@pytest.fixture(scope="session")
+def many_targets(tmp_path_factory, resources) -> Path:
+    """The demo's network with other last weights: mixtures of its two targets, in three groups."""
+    folder = tmp_path_factory.mktemp("model")
+    weights = load_file(resources / "models" / "ctcf_pu1.safetensors")
+    torch.manual_seed(0)
+    mixture = torch.rand(len(TARGETS), 2)
+    for name in ("output.weight", "output.bias"):
+        own = weights[name]
+        weights[name] = (mixture @ own.reshape(2, -1)).reshape(-1, *own.shape[1:]).contiguous()
+    save_file(weights, folder / "many.safetensors")
+    data = yaml.safe_load((resources / "models" / "ctcf_pu1.yaml").read_text())
+    data.pop("quality", None)
+    data["module_args"]["n_outputs"] = len(TARGETS)
+    data["targets"] = [
+        {"name": t, "tasks": [i], "scale": "logit", "group": f"group {i % 3}"}
+        for i, t in enumerate(TARGETS)
+    ]
+    data["folds"][0]["weights"] = "many.safetensors"
+    (folder / "many.yaml").write_text(yaml.safe_dump(data))
+    return folder / "many.yaml"

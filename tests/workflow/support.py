@@ -21,6 +21,9 @@ STEPS = {
     "hits": {"threshold": 1e-4, "null_copies": 2},
 }
 
+TARGETS = ["Oligo", "L2/3 IT", *(f"t{i}" for i in range(12))]
+"""Of the model of the fixture `many_targets`."""
+
 NO_NULL = {"fdr": None, "top_n": 12, "null_windows": 0}
 """Peaks where a test looks at other steps: without the jobs that predict shuffled windows."""
 

@@ -61,7 +61,7 @@ def test_the_default_config_is_sound(root, folder):
         ),
         (
             {"steps": {"hits": True}},
-            ["steps.hits: give a mapping of keys (over, threshold, ", "got True"],
+            ["steps.hits: give a mapping of keys (over, motifs, threshold, ", "got True"],
         ),
         ({"genome": None}, ["genome: missing; give genome and regions, or sequences"]),
         ({"models": {"ctcf_pu1": None}}, ["models: at least one model is needed"]),

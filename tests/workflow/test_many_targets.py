@@ -8,53 +8,26 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-import yaml
-from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, str(Path(__file__).parent))
 from described import check_described
-from support import STEPS, assert_same, config, jobs_run
+from support import STEPS, TARGETS, assert_same, config, jobs_run
 
 from cisweep.contracts import stored_name
 
 pytestmark = pytest.mark.slow
 
-TARGETS = ["Oligo", "L2/3 IT", *(f"t{i}" for i in range(12))]
 PER_PEAK = ("attributions", "attributions_sd", "hypothetical", "delta", "delta_y")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory, resources) -> Path:
-    """The demo's network with other last weights: mixtures of its two targets."""
-    folder = tmp_path_factory.mktemp("model")
-    weights = load_file(resources / "models" / "ctcf_pu1.safetensors")
-    torch.manual_seed(0)
-    mixture = torch.rand(len(TARGETS), 2)
-    for name in ("output.weight", "output.bias"):
-        own = weights[name]
-        weights[name] = (mixture @ own.reshape(2, -1)).reshape(-1, *own.shape[1:]).contiguous()
-    save_file(weights, folder / "many.safetensors")
-    data = yaml.safe_load((resources / "models" / "ctcf_pu1.yaml").read_text())
-    data.pop("quality", None)
-    data["module_args"]["n_outputs"] = len(TARGETS)
-    data["targets"] = [
-        {"name": t, "tasks": [i], "scale": "logit", "group": f"group {i % 3}"}
-        for i, t in enumerate(TARGETS)
-    ]
-    data["folds"][0]["weights"] = "many.safetensors"
-    (folder / "many.yaml").write_text(yaml.safe_dump(data))
-    return folder / "many.yaml"
-
-
-@pytest.fixture(scope="module")
-def make(small_genome, model):
+def make(small_genome, many_targets):
     """Return the function that makes the config of a run, with these options of `attribute`."""
 
     def made(chunk_bp=100_000, **attribute) -> dict:
         steps = STEPS | {"attribute": STEPS["attribute"] | attribute, "report": {}}
         steps["select"] = {"fdr": None, "top_n": 5, "null_windows": 0}
-        return config(small_genome, models={"m": str(model)}, chunk_bp=chunk_bp, steps=steps)
+        return config(small_genome, models={"m": str(many_targets)}, chunk_bp=chunk_bp, steps=steps)
 
     return made
 

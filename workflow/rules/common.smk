@@ -169,6 +169,11 @@ def settings(step):
     return lambda wildcards: PLAN.settings(step, getattr(wildcards, "model", None))
 
 
+def settings_of(step, model):
+    """Return the same of the rules that are made for a model."""
+    return PLAN.settings(step, model) if PLAN.is_on(step) else ""
+
+
 def device_resources():
     """Return the number of GPUs that a rule on the device asks for."""
     return 0 if PLAN.config.device == "cpu" else 1

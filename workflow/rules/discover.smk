@@ -4,46 +4,57 @@
 include: "functions/discover.smk"
 
 
-rule discover:
-    """Find the motifs of one target's attributions by tf-modiscolite; name and draw them."""
-    input:
-        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        h5=f"{RESULTS}/{{model}}/attributions.h5",
-        motifs=motif_file,
-    output:
-        h5=f"{RESULTS}/{{model}}/discover/{{target}}.modisco.h5",
-        meme=f"{RESULTS}/{{model}}/discover/{{target}}.meme",
-        table=report(
-            f"{RESULTS}/{{model}}/discover/{{target}}.tsv",
-            caption="../report/discover.rst",
-            category="Motif discovery",
-            labels=target_labels("found motifs, a table"),
-        ),
-        seqlets=f"{RESULTS}/{{model}}/discover/{{target}}.seqlets.tsv",
-        instances=f"{RESULTS}/{{model}}/discover/{{target}}.instances.parquet",
-        bed=f"{RESULTS}/{{model}}/discover/{{target}}.instances.bed",
-        figure=report(
-            f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg",
-            caption="../report/discover.rst",
-            category="Motif discovery",
-            labels=target_labels("found motifs, logos"),
-        ),
-        copies=figure_copies(f"{RESULTS}/{{model}}/figures/discover.{{target}}.svg"),
-    log:
-        f"{RESULTS}/logs/discover/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/discover/{{model}}/{{target}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=mem_mb(discover_mb()),
-        runtime=discover_minutes(),
-    params:
-        root=root_folder,
-        settings=settings("discover"),
-    script:
-        "../../scripts/discover.py"
+for rule_name, model, number, files in target_jobs("discover", ".modisco.h5", "discover"):
+
+    rule:
+        """Find the motifs of some targets' attributions by tf-modiscolite; name and draw them."""
+        name:
+            rule_name
+        input:
+            prepared=f"{RESULTS}/{model}/prepare/prepared.json",
+            h5=f"{RESULTS}/{model}/attributions.h5",
+            motifs=motif_file,
+        output:
+            h5=[f"{RESULTS}/{model}/{path}" for path in files],
+            meme=discovered_of(model, files, "meme"),
+            table=of_targets(
+                model,
+                discovered_of(None, files, "tsv"),
+                "",
+                ".tsv",
+                "found motifs, a table",
+                "Motif discovery",
+                "../report/discover.rst",
+            ),
+            seqlets=discovered_of(model, files, "seqlets.tsv"),
+            instances=discovered_of(model, files, "instances.parquet"),
+            bed=discovered_of(model, files, "instances.bed"),
+            figure=of_targets(
+                model,
+                discovery_figures(files),
+                "discover.",
+                ".svg",
+                "found motifs, logos",
+                "Motif discovery",
+                "../report/discover.rst",
+            ),
+            copies=figure_copies(*(f"{RESULTS}/{model}/{p}" for p in discovery_figures(files))),
+        log:
+            f"{RESULTS}/logs/discover/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/discover/{model}/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            mem_mb=mem_mb(discover_mb()),
+            runtime=discover_minutes(len(files)),
+        params:
+            root=root_folder,
+            model=model,
+            settings=settings_of("discover", model),
+        script:
+            "../../scripts/discover.py"
 
 
 rule discover_clusters:

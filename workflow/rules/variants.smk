@@ -99,40 +99,48 @@ rule variants:
         "../../scripts/variants.py"
 
 
-rule variants_logos:
-    """Explain both alleles of the strongest variants; list the hits that they gain and lose."""
-    input:
-        prepared=f"{RESULTS}/{{model}}/prepare/prepared.json",
-        table=f"{RESULTS}/{{model}}/variants.parquet",
-        selected=f"{RESULTS}/variants/selected.parquet",
-        source=source_files,
-        weights=weights,
-        motifs=motif_file,
-        counts=base_counts,
-    output:
-        logos=report(
-            f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg",
-            caption="../report/allele_logos.rst",
-            category="Variants",
-            labels=target_labels("both alleles of the strongest variants"),
-        ),
-        copies=figure_copies(f"{RESULTS}/{{model}}/figures/variants.{{target}}.logos.svg"),
-        hits=f"{RESULTS}/{{model}}/variants.{{target}}.hits.tsv",
-    log:
-        f"{RESULTS}/logs/variants_logos/{{model}}/{{target}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/variants_logos/{{model}}/{{target}}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        gpu=device_resources(),
-        mem_mb=mem_mb(4000),
-        runtime=60,
-    params:
-        root=root_folder,
-        settings=settings("variants"),
-        scan=settings("hits"),
-        top_n=top_variants(),
-    script:
-        "../../scripts/variants_logos.py"
+for rule_name, model, number, files in target_jobs("variants", ".logos.svg", "variants_logos"):
+
+    rule:
+        """Explain both alleles of the strongest variants; list the hits that they gain and lose."""
+        name:
+            rule_name
+        input:
+            prepared=f"{RESULTS}/{model}/prepare/prepared.json",
+            table=f"{RESULTS}/{model}/variants.parquet",
+            selected=f"{RESULTS}/variants/selected.parquet",
+            source=source_files,
+            weights=[str(path) for path in PLAN.models[model].watched_files()],
+            motifs=motif_file,
+            counts=base_counts,
+        output:
+            logos=of_targets(
+                model,
+                files,
+                "variants.",
+                ".logos.svg",
+                "both alleles of the strongest variants",
+                "Variants",
+                "../report/allele_logos.rst",
+            ),
+            copies=figure_copies(*(f"{RESULTS}/{model}/{path}" for path in files)),
+            hits=changed_hits(model, files),
+        log:
+            f"{RESULTS}/logs/variants_logos/{model}/{number}.log",
+        benchmark:
+            f"{RESULTS}/benchmarks/variants_logos/{model}/{number}.tsv"
+        conda:
+            ENVIRONMENT
+        threads: 1
+        resources:
+            gpu=device_resources(),
+            mem_mb=mem_mb(4000),
+            runtime=60 + 2 * len(files),
+        params:
+            root=root_folder,
+            model=model,
+            settings=settings_of("variants", model),
+            scan=settings("hits"),
+            top_n=top_variants(),
+        script:
+            "../../scripts/variants_logos.py"

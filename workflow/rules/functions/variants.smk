@@ -7,6 +7,12 @@ def variant_file(wildcards):
     return [] if step is None else [str(step.path)]
 
 
+def changed_hits(model, files):
+    """Return the tables of hits beside the logos of alleles."""
+    names = (Path(path).name.removesuffix(".logos.svg") for path in files)
+    return [f"{RESULTS}/{model}/{name}.hits.tsv" for name in names]
+
+
 def top_variants():
     """Return how many of the strongest variants are explained."""
     step = PLAN.step_config("variants")

@@ -193,6 +193,8 @@ class Job:
     def _of(self, *ids: str) -> dict[str, Any]:
         """Return the fields of a scope; ids: the wildcards that it names."""
         named = {name: getattr(self.wildcards, name) for name in ids}
+        if "model" in ids and (step := step_of(self.rule)) is not None:
+            named["step"] = step.name
         return {"plan": self.plan, "origin": self.provenance(), "threads": self.threads, **named}
 
     # ---- products ------------------------------------------------------------------------
@@ -238,6 +240,14 @@ class Job:
                     atomic(final) if own else self.written(final)
                 )
             yield dict(reversed(found.items()))
+
+    @contextlib.contextmanager
+    def all_listed(self, *names: str) -> Iterator[list[tuple[str, *tuple[Path, ...]]]]:
+        """Yield (file name of the first, temporary path of each) of outputs that are lists of the
+        same things, in their order."""
+        with contextlib.ExitStack() as stack:
+            found = [stack.enter_context(self.listed(name)) for name in names]
+            yield [(first, *paths) for first, *paths in zip(found[0], *(f.values() for f in found))]
 
     @contextlib.contextmanager
     def written(self, final: Path) -> Iterator[Path]:
@@ -292,10 +302,16 @@ class Job:
         before = (line for origin in self._origins.values() for line in origin.fast_path)
         return {*before, *fast_path.reasons()}
 
+    def _read_by_the_run(self) -> list[str]:
+        """Return the ids of the models that jobs without a model of their own read."""
+        steps = self.plan.steps.items()
+        found = (step.run_models(self.plan.step_config(name)) for name, step in steps)
+        return [model for models in found for model in models]
+
     def _own_models(self) -> dict[str, str]:
         """Return id -> hash of the weights that this job loads, taken from their bytes."""
         one = getattr(self.wildcards, "model", None)
-        ids = [one] if one is not None else self.plan.run_models()
+        ids = [one] if one is not None else self._read_by_the_run()
         commits = self._prepared.get("commits", {})
         # A training's folds are inputs of that name too, and no model of the run yet.
         given = {path for path, *_ in self._stamps}

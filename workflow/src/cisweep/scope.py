@@ -27,14 +27,16 @@ class RunScope:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelScope(RunScope):
-    """A job of one model; model: its id."""
+    """A job of one model; model: its id; step: the step whose targets of it are meant."""
 
     model: str
+    step: str | None = None
 
     @property
     def config(self) -> ModelConfig:
-        """What model.yaml says of the model; a model that is yet to be trained has none."""
-        return self.plan.models[self.model]
+        """What model.yaml says of the model, with the targets that the step is about; a model that
+        is yet to be trained has none."""
+        return self.plan.model_of(self.step, self.model)
 
     def of_target(self, file_name: str) -> "TargetScope":
         """Return the scope of the target or track whose files have this name."""
@@ -43,6 +45,7 @@ class ModelScope(RunScope):
             origin=self.origin,
             threads=self.threads,
             model=self.model,
+            step=self.step,
             target=self.config.named(file_name),
         )
 

@@ -343,6 +343,13 @@ class ModelConfig(Strict):
         found = {t for targets in chosen(wanted, self.groups).values() for t in targets}
         return [t for t in self.target_names if t in found]
 
+    def of_targets(self, wanted: Iterable[str]) -> Self:
+        """Return the model with some targets alone, which keep the names of their files."""
+        names = set(self.chosen(wanted))
+        found = self.model_copy(update={"targets": [t for t in self.targets if t.name in names]})
+        found.__dict__["file_names"] = self.file_names
+        return found
+
     @cached_property
     def file_names(self) -> dict[str, str]:
         """Name of each target and track -> its part of file names."""

@@ -1,7 +1,7 @@
 """discover: the motifs that one target's attributions form, named and drawn; those of all targets
 as one set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ from cisweep.products.discover import (
     MEMBERS,
     SEQLETS,
 )
-from cisweep.scope import RunScope, TargetScope
+from cisweep.scope import ModelScope, RunScope, TargetScope
 from cisweep.steps.discover import DiscoverConfig, discovered
 
 
@@ -69,7 +69,16 @@ class DiscoverProducts:
     bed: Path
 
 
-def discover(of: TargetScope, attributions: Path, out: DiscoverProducts) -> None:
+def discover(of: ModelScope, attributions: Path, out: Mapping[str, DiscoverProducts]) -> None:
+    """Find the motifs of some targets; out: their names in files -> where all is written.
+
+    Raises MotifError or ConfigError as `discover_motifs` does.
+    """
+    for file_name, products in out.items():
+        discover_target(of.of_target(file_name), attributions, products)
+
+
+def discover_target(of: TargetScope, attributions: Path, out: DiscoverProducts) -> None:
     """Find the motifs that one target's merged attributions form; name and draw them.
 
     Raises MotifError or ConfigError as `discover_motifs` does.
@@ -82,7 +91,7 @@ def discover(of: TargetScope, attributions: Path, out: DiscoverProducts) -> None
     one_hot, hypothetical = read_hypothetical(attributions, of.target, rows, options.read_bp)
     found = discover_motifs(one_hot, hypothetical, out.h5, options, rows, windows.take(rows))
     patterns, motifs = found.patterns, patterns_to_motifs(found.patterns)
-    print(f"{len(rows)} of {len(windows)} regions, {len(motifs)} motifs")
+    print(f"{of.target}: {len(rows)} of {len(windows)} regions, {len(motifs)} motifs")
     _say(found.seqlets, step.window_bp)
     write_product(found.seqlets, out.seqlets, SEQLETS)
     write_meme(motifs, out.meme)
@@ -165,7 +174,8 @@ class ClusterProducts:
 
 def discover_clusters(of: RunScope, parts: FoundParts, out: ClusterProducts) -> None:
     """Join the motifs that were found for the targets of all models, and draw who uses which."""
-    step, pairs = of.plan.step_config("discover"), discovered(of.plan.models)
+    step = of.plan.step_config("discover")
+    pairs = discovered(step, of.plan.models)
     files = zip(parts.h5, parts.tables, parts.instances, parts.seqlets)
     found = [_found(*pair, *four) for pair, four in zip(pairs, files, strict=True)]
     patterns = [p for f in found for p in f.patterns]

@@ -10,6 +10,7 @@ import pandas as pd
 
 from cisweep.analysis.variants.gather import Strongest, VariantGather, volcano_axes, volcano_title
 from cisweep.analysis.variants.scores import EFFECT_COLUMNS, NullPool
+from cisweep.config.model import MANY_TARGETS
 from cisweep.contracts import digest
 from cisweep.genome.variants.alleles import AllelePolicy
 from cisweep.genome.variants.reading import Variant, VariantPolicy, dropped_variants_table
@@ -188,9 +189,10 @@ def _known_values(
 
 
 def _draw_volcano(targets: Sequence[str], table: pd.DataFrame, figure: Path) -> None:
-    """Draw the strongest effects of each target, one panel per target."""
+    """Draw the strongest effects of each target, a panel each; of many, the first."""
     from matplotlib.figure import Figure
 
+    targets = targets[:MANY_TARGETS]
     drawn = Figure(figsize=(5.8 * len(targets), 4.2), layout="constrained")
     axes = drawn.subplots(1, len(targets), squeeze=False)[0]
     for ax, target in zip(axes, targets):

@@ -1,8 +1,10 @@
 """variants: logos of both alleles of the strongest variants, and the hits that they change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,14 @@ from cisweep.analysis.variants.allele_hits import (
 from cisweep.analysis.variants.gather import Strongest
 from cisweep.bases import one_hot, text_of
 from cisweep.contracts import Windows
-from cisweep.genome.motifs import load_motifs
+from cisweep.genome.motifs import Motif, load_motifs
 from cisweep.genome.signal import track_inputs, tracks_of
 from cisweep.genome.variants.alleles import AllelePolicy, AlleleWindows, allele_windows
 from cisweep.outputs.tables import write_product
 from cisweep.outputs.variants import effect_blocks, one_based, read_selected
 from cisweep.plot.alleles import AlleleLogo, save_allele_logos
 from cisweep.products.variants import HITS
-from cisweep.scope import TargetScope
+from cisweep.scope import ModelScope, TargetScope
 from cisweep.steps.hits import HitsConfig
 
 
@@ -40,30 +42,68 @@ class LogoInputs:
     counts: Path | None = None
 
 
-def variants_logos(
-    of: TargetScope, given: LogoInputs, device: str, logos: Path, hits: Path
-) -> None:
-    """Explain both alleles of one target's strongest variants; list the hits that they change.
+@dataclass(frozen=True)
+class LogoProducts:
+    """Logos, SVG, one pair a variant; the hits gained and lost, TSV."""
 
-    Writes logos as SVG, one pair a variant, and the hits gained and lost as TSV.
+    logos: Path
+    hits: Path
+
+
+def variants_logos(
+    of: ModelScope, given: LogoInputs, device: str, out: Mapping[str, LogoProducts]
+) -> None:
+    """Explain both alleles of the strongest variants of some targets; list the hits that change.
+
+    out: names of the targets in files -> what is written.
     """
     step = of.plan.step_config("variants")
     strongest = Strongest(step.top_n)
     for table in effect_blocks([given.table]):
         strongest.add(table)
-    rows = strongest.table
-    rows = rows[rows["target"] == of.target] if len(rows) else rows
+
+    @cache
+    def model() -> Any:
+        from cisweep.models.ensemble import Ensemble
+
+        return Ensemble.load(of.config, device)
+
+    @cache
+    def scanner() -> tuple[list[Motif], Any]:
+        from cisweep.analysis.motifs.chunk import scan_options
+        from cisweep.analysis.motifs.score_distribution import prepare_motifs
+
+        # As the run's, so that a site has one p-value.
+        motifs, scan = load_motifs(of.plan.config.motifs), of.plan.step_config("hits")
+        return motifs, prepare_motifs(motifs, **scan_options(scan or HitsConfig(), given.counts))
+
+    for file_name, products in out.items():
+        mine, rows = of.of_target(file_name), strongest.table
+        rows = rows[rows["target"] == mine.target] if len(rows) else rows
+        _draw(mine, rows, given.selected, model, scanner, products)
+
+
+def _draw(
+    of: TargetScope,
+    rows: pd.DataFrame,
+    selected: Path,
+    model: Callable[[], Any],
+    scanner: Callable[[], tuple[list[Motif], Any]],
+    out: LogoProducts,
+) -> None:
+    """Draw one target's strongest variants, `rows`, and list the hits that they change."""
     shown = {(r.chrom, r.pos, r.ref, r.alt, r.haplotype): r.delta for r in rows.itertuples()}
-    alleles = _shown_alleles(of, list(shown), given.selected)
+    alleles = _shown_alleles(of, list(shown), selected)
     changed, drawn = pd.DataFrame(columns=ALLELE_HIT_COLUMNS), []
     if len(alleles):
         tokens = np.concatenate([alleles.ref[alleles.ref_idx], alleles.alt])
-        values = _explained(of, alleles, tokens, device)
+        values = _explained(of, alleles, tokens, model())
         if of.plan.config.motifs:
-            changed = _changed_hits(of, alleles, given.counts)
+            motifs, scan = scanner()
+            changed = allele_hits(alleles, scan, motifs)
         drawn = _logos(alleles, tokens, values, list(shown.values()), changed)
-    save_allele_logos(drawn, logos, name=of.target)
-    write_product(one_based(changed), hits, HITS)
+    save_allele_logos(drawn, out.logos, name=of.target)
+    write_product(one_based(changed), out.hits, HITS)
 
 
 def _shown_alleles(of: TargetScope, shown: Sequence[tuple], selected: Path) -> AlleleWindows:
@@ -90,12 +130,11 @@ def _shown_alleles(of: TargetScope, shown: Sequence[tuple], selected: Path) -> A
 
 
 def _explained(
-    of: TargetScope, alleles: AlleleWindows, tokens: np.ndarray, device: str
+    of: TargetScope, alleles: AlleleWindows, tokens: np.ndarray, model: Any
 ) -> np.ndarray:
     """Return the attributions (2 A, 4, W) of the reference, then of the alternative alleles."""
     from cisweep.analysis.attribution.references import make_references
     from cisweep.analysis.attribution.windows import attribute_pairs
-    from cisweep.models.ensemble import Ensemble
 
     own, tracks = alleles.windows.take(alleles.ref_idx), tracks_of(of.config)
     inputs = []
@@ -105,7 +144,7 @@ def _explained(
     wanted = np.zeros((len(tokens), len(of.config.target_names)), dtype=bool)
     wanted[:, of.config.target_names.index(of.target)] = True
     found = attribute_pairs(
-        Ensemble.load(of.config, device),
+        model,
         Windows.concatenate([own, own]),
         tokens,
         inputs,
@@ -114,18 +153,6 @@ def _explained(
         batch_size=8,
     )
     return found.values.projected[:, None] * one_hot(tokens)
-
-
-def _changed_hits(of: TargetScope, alleles: AlleleWindows, counts: Path) -> pd.DataFrame:
-    """Return the hits that the alleles gain and lose; scanned as the run's, so that a site has one
-    p-value."""
-    from cisweep.analysis.motifs.chunk import scan_options
-    from cisweep.analysis.motifs.score_distribution import prepare_motifs
-
-    motifs = load_motifs(of.plan.config.motifs)
-    scan = of.plan.step_config("hits") or HitsConfig()
-    scanner = prepare_motifs(motifs, **scan_options(scan, counts))
-    return allele_hits(alleles, scanner, motifs)
 
 
 def _logos(

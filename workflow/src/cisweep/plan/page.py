@@ -23,8 +23,8 @@ def page_figures(plan: Plan) -> list[str]:
     found = []
     for name, step in plan.steps.items():
         for model in (None, *plan.models):
-            config = plan.models[model] if model else None
-            if config is None or step.takes_model(config):
+            config = plan.model_of(name, model) if model else None
+            if config is None or (step.takes_model(config) and config.targets):
                 drawn = step.drawn(plan.step_config(name), config)
                 found += [f"figures/{model or name}.{figure}.svg" for figure in drawn]
     return found

@@ -363,12 +363,15 @@ class Plan:
 
     def models_of(self, step: str) -> list[str]:
         """Return the ids of the models that a step takes."""
-        return [m for m, config in self.models.items() if all_steps()[step].takes_model(config)]
+        declared, own = all_steps()[step], self.step_config(step)
+        return [m for m, config in self.models.items() if declared.takes(own, config)]
 
-    def run_models(self) -> list[str]:
-        """Return the ids of the models that jobs without a model of their own read."""
-        found = (step.run_models(self.step_config(name)) for name, step in self.steps.items())
-        return [model for models in found for model in models]
+    def model_of(self, step: str | None, model: str) -> ModelConfig:
+        """Return a model as a step sees it: with the targets that its config asks for."""
+        if step is None or not self.is_on(step):
+            return self.models[model]
+        make = partial(all_steps()[step].model_of, self.step_config(step), self.models[model])
+        return self.once(("model_of", step, model), make)
 
     def steps_that_drop(self, what: Drops) -> list[str]:
         """Return the steps that are on and whose chunks tell which of such things they dropped."""
@@ -478,10 +481,11 @@ class Plan:
         declared, config = all_steps()[step], self.step_config(step)
         if model is None:
             paths = declared.run_products(config)
-        elif declared.takes_model(self.models[model]):
-            paths = declared.products(config, self.models[model])
+        elif declared.takes(config, self.models[model]):
+            seen = self.model_of(step, model)
+            paths = declared.products(config, seen)
             n = self.once(("n_regions", model), partial(n_regions_at_most, self, model))
-            left_out = declared.too_large(config, self.models[model], n)
+            left_out = declared.too_large(config, seen, n)
             paths = [path for path in paths if path not in left_out]
         else:
             paths = []

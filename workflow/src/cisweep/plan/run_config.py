@@ -28,6 +28,7 @@ from cisweep.config.objects import copy_path, is_object
 from cisweep.config.yaml_files import check_values, read_yaml
 from cisweep.errors import ConfigError
 from cisweep.steps import all_steps
+from cisweep.steps.base import TargetsConfig, unknown_targets
 
 RESERVED = frozenset(
     ["benchmarks", "logs", "dropped_regions.tsv", "provenance.json"]
@@ -293,6 +294,9 @@ def _check_logic(config: Any, models: dict[str, ModelConfig]) -> list[str]:
     for name in sorted(on):
         missing = [n for n in on[name].needs if n not in on]
         found += [f"steps.{name}: needs the step {n}; add it under steps" for n in missing]
+        own = getattr(config.steps, name)
+        if isinstance(own, TargetsConfig):
+            found += unknown_targets(f"steps.{name}.targets", own.targets, models)
         found += on[name].faults(config, models)
     return found
 
@@ -383,4 +387,11 @@ def load_config(data: Mapping[str, Any], root: Path) -> tuple[Any, dict[str, Mod
         raise ConfigError(
             f"{len(faults)} fault(s) in the config:\n" + "\n".join(f"  - {f}" for f in faults)
         )
-    return config, models
+    return _completed(config), models
+
+
+def _completed(config: Any) -> Any:
+    """Return the config with what steps take from the config of others."""
+    steps = {n: s for n, s in all_steps().items() if getattr(config.steps, n) is not None}
+    own = {n: s.completed(config) for n, s in steps.items() if s.completed is not None}
+    return config.model_copy(update={"steps": config.steps.model_copy(update=own)})

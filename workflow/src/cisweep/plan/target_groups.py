@@ -7,12 +7,14 @@ genome takes minutes, and the tracks of five thousand targets fit into no job.
 from math import ceil
 
 from cisweep.plan.accounting import n_regions
+from cisweep.plan.contents import target_work
 from cisweep.plan.plan import Plan
 
 FEW_JOBS = 8
 """Jobs that the targets of a model are dealt to where each is short work."""
 TARGETS_OF_JOB = 16
-"""Targets below which more jobs gain nothing."""
+"""Targets below which more jobs gain nothing, where the products of a target take less than the
+start of a job; where they take longer (`target_seconds` in plan/contents) few have one each."""
 MOST_OF_JOB = 256
 """Products of one job, at most: of each file that is asked for Snakemake looks which of a rule's
 products it is, one by one."""
@@ -32,13 +34,17 @@ def target_groups(plan: Plan, step: str, ending: str) -> list[tuple[str, list[st
     for model in plan.models if step in plan.steps else ():
         files = [path for path in plan.products_of(step, model) if path.endswith(ending)]
         if files:
-            size = _size(plan, model, len(files))
+            size = _size(plan, step, model, len(files))
             found += [(model, files[i : i + size]) for i in range(0, len(files), size)]
     return found
 
 
-def _size(plan: Plan, model: str, n: int) -> int:
+def _size(plan: Plan, step: str, model: str, n: int) -> int:
     """Return how many of n products one job writes."""
-    bases = n_regions(plan, model) * plan.models[model].window_bp
-    at_most = max(1, int(JOB_SECONDS * BASES_A_SECOND / max(bases, 1)))
-    return min(at_most, MOST_OF_JOB, max(TARGETS_OF_JOB, ceil(n / FEW_JOBS)))
+    work, fewest = target_work(plan, step, model), 1
+    if work is None:
+        bases = n_regions(plan, model) * plan.models[model].window_bp
+        work, fewest = (bases / BASES_A_SECOND, JOB_SECONDS), TARGETS_OF_JOB
+    seconds, of_job = work
+    at_most = max(1, int(of_job / max(seconds, 1e-9)))
+    return min(at_most, MOST_OF_JOB, max(fewest, ceil(n / FEW_JOBS)))

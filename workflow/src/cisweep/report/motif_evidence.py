@@ -32,7 +32,11 @@ def evidence(view: View, target: str) -> list[Evidence]:
     if not any(view.plan.is_on(step) for step in _MAKERS):
         return []
     members = view.rows_of("motif_ranking.tsv", target)
-    makers = (make for step, make in _MAKERS.items() if view.plan.is_on(step))
+    makers = (
+        make
+        for step, make in _MAKERS.items()
+        if view.plan.is_on(step) and target in view.plan.model_of(step, view.model).target_names
+    )
     return [make(view, target, members) for make in makers]
 
 

@@ -129,8 +129,8 @@ class View:
 
     @property
     def model_config(self) -> ModelConfig:
-        """The model's config."""
-        return self.plan.models[self.model]
+        """The model's config, with the targets that the step is about."""
+        return self.plan.model_of(self.step.name, self.model)
 
     @property
     def targets(self) -> list[TargetConfig]:

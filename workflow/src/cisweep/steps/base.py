@@ -13,6 +13,17 @@ class StepConfig(Strict):
     """Base of a step's config; `steps: {name: {}}` turns a step on with its defaults."""
 
 
+class TargetsConfig(StepConfig):
+    """Base of the config of a step that can work with some targets of a model alone.
+
+    Its jobs, products and part of the page see a model of these targets (`Plan.model_of`); of a
+    model that has none of them it makes nothing.
+    """
+
+    targets: list[str] | None = None
+    """Names, groups or patterns of the targets that the step is about; null = all."""
+
+
 FLOAT_BYTES = 3.6
 """Bytes of a float32 in an HDF5 file: noise does not get smaller (benchmarks/SCALE.md)."""
 Drops = Literal["regions", "own_regions", "items"]
@@ -71,7 +82,8 @@ class Step:
 
     What it needs. needs: steps that must be on; needs_motifs, needs_model: must the run name a
     motif file, a model; package: an optional dependency; faults: (config of the run, id -> model
-    config) -> what its own config cannot know to be wrong.
+    config) -> what its own config cannot know to be wrong; completed: config of the run -> its own
+    config with what those of other steps decide.
 
     What its jobs do. reads_regions: are models asked about regions of the run, so that a fold must
     read each chromosome; run_models: ids of the models that a job without a model of its own reads;
@@ -108,6 +120,7 @@ class Step:
     needs_model: bool = True
     package: Package | None = None
     faults: Callable[[Any, dict[str, ModelConfig]], list[str]] = lambda run, models: []
+    completed: Callable[[Any], StepConfig] | None = None
     reads_regions: bool = False
     run_models: Callable[[Any], list[str]] = lambda config: []
     makes_weights: bool = False
@@ -121,6 +134,15 @@ class Step:
     drawn: Callable[[Any, ModelConfig | None], list[str]] = lambda config, model: []
     about: About = "regions"
     given_selection: bool = False
+
+    def model_of(self, config: StepConfig, model: ModelConfig) -> ModelConfig:
+        """Return a model with the targets that the step's config asks for."""
+        wanted = config.targets if isinstance(config, TargetsConfig) else None
+        return model if wanted is None else model.of_targets(wanted)
+
+    def takes(self, config: StepConfig, model: ModelConfig) -> bool:
+        """Does it make products of a model?"""
+        return self.takes_model(model) and bool(self.model_of(config, model).targets)
 
     def settings(self, config: StepConfig) -> dict:
         """Return the part of the step's config that determines its results."""

@@ -7,7 +7,8 @@ from pydantic import Field
 
 from cisweep.config.base import Package
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Shown, Step, StepConfig
+from cisweep.steps.attribute import explained_targets
+from cisweep.steps.base import Shown, Step, TargetsConfig
 
 FOLDER = "motif_clusters"
 CLUSTER_PRODUCTS = ("clusters.tsv", "members.tsv", "targets.tsv", "clusters.meme",
@@ -15,7 +16,7 @@ CLUSTER_PRODUCTS = ("clusters.tsv", "members.tsv", "targets.tsv", "clusters.meme
 """What is joined over the targets of all models, in results/<run>/motif_clusters/."""
 
 
-class DiscoverConfig(StepConfig):
+class DiscoverConfig(TargetsConfig):
     """Motifs that the attributions of the selected regions form, by tf-modiscolite. A place that
     several regions cover gives one seqlet."""
 
@@ -47,16 +48,35 @@ class DiscoverConfig(StepConfig):
 
 
 def _faults(run: Any, models: dict[str, ModelConfig]) -> list[str]:
-    attribute = run.steps.attribute
-    if attribute is None or attribute.hypothetical:
+    own, attribute = run.steps.discover, run.steps.attribute
+    if attribute is None:
         return []
-    mend = "set steps.attribute.hypothetical: true"
-    return [f"steps.discover: needs the attributions of all four bases; {mend}"]
+    found = []
+    if not attribute.hypothetical:
+        mend = "set steps.attribute.hypothetical: true"
+        found.append(f"steps.discover: needs the attributions of all four bases; {mend}")
+    for name, model in models.items() if own.targets is not None else ():
+        explained = set(explained_targets(attribute, model))
+        found += [
+            f"steps.discover.targets: {target} of model {name} is not explained; add it to "
+            "steps.attribute.targets"
+            for target in model.chosen(own.targets)
+            if target not in explained
+        ]
+    return found
 
 
-def discovered(models: Mapping[str, ModelConfig]) -> list[tuple[str, str]]:
+def _completed(run: Any) -> DiscoverConfig:
+    """Where nobody says which targets, those that attribute explains."""
+    own, attribute = run.steps.discover, run.steps.attribute
+    if own.targets is not None or attribute is None or isinstance(attribute.targets, str):
+        return own
+    return own.model_copy(update={"targets": attribute.targets})
+
+
+def discovered(config: DiscoverConfig, models: Mapping[str, ModelConfig]) -> list[tuple[str, str]]:
     """Return (model, target) of all that motifs are discovered for, in the order of the run."""
-    return [(m, t) for m, config in models.items() for t in config.target_names]
+    return [(m, t) for m, model in models.items() for t in model.chosen(config.targets)]
 
 
 STEP = Step(
@@ -93,5 +113,6 @@ STEP = Step(
     needs_motifs=True,
     package=Package("modiscolite", "tf-modiscolite", "motifs"),
     faults=_faults,
+    completed=_completed,
     given_selection=True,
 )

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from cisweep.steps.base import Shown, Step, StepConfig
+from cisweep.steps.base import Shown, Step, TargetsConfig
 
 
-class IsmConfig(StepConfig):
+class IsmConfig(TargetsConfig):
     """Saturation mutagenesis of the strongest selected peaks, of a BED file, or of all regions."""
 
     bed: Path | None = None

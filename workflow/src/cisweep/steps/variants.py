@@ -6,10 +6,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from cisweep.config.model import ModelConfig
-from cisweep.steps.base import Shown, Step, StepConfig
+from cisweep.steps.base import Shown, Step, TargetsConfig
 
 
-class VariantsConfig(StepConfig):
+class VariantsConfig(TargetsConfig):
     """Effects of variants, each in a window centred on it."""
 
     path: Path = Field(examples=["my_variants.vcf.gz"])

@@ -8,6 +8,8 @@ MOST_CHUNKS: about how many chunks a genome has at most, of a step whose jobs ar
 has a folder below chunks/ beside that of its step): those of the run's regions are joined.
 dropped_files(plan): tables of what the step dropped; without it one of each chunk.
 checks(plan): what is to be looked at before any job; each raises a CisweepError.
+target_seconds(plan, model): how long the products of one target take, about, and JOB_SECONDS: those
+of a job of several; without them values of all windows are read and written.
 notices(plan): lines on what is odd before any job, and may be meant so.
 own_regions(plan): the rows that the step reads beside the run's regions, or in place of them; None
 for those of the run, or where their file cannot be read, which a check tells.
@@ -37,6 +39,13 @@ _NAMES = frozenset(m.name for m in iter_modules(__path__))
 def _of(step: str, function: str) -> Any:
     module = import_module(f"{__name__}.{step}") if step in _NAMES else None
     return getattr(module, function, None)
+
+
+def target_work(plan: "Plan", step: str, model: str) -> tuple[float, float] | None:
+    """Return the seconds that a target's products take, and those of a job of several; None where
+    the step does not say it."""
+    seconds = _of(step, "target_seconds")
+    return None if seconds is None else (seconds(plan, model), _of(step, "JOB_SECONDS"))
 
 
 def step_chunks(plan: "Plan", step: str, model: str) -> list[str]:

@@ -11,6 +11,14 @@ from cisweep.plan.fold_chroms import check_chroms
 from cisweep.plan.input_files import check_source
 from cisweep.plan.plan import Plan
 
+JOB_SECONDS = 3600
+"""Work of one job that explains the strongest variants of several targets, about."""
+
+
+def target_seconds(plan: Plan, model: str) -> float:
+    """Return how long both alleles of a target's strongest variants take to explain, a guess."""
+    return 60.0
+
 
 def chunks(plan: Plan, model: str) -> list[str]:
     """Return the chunks that may hold variants: all bins of the wanted chromosomes.

@@ -1,8 +1,11 @@
 """Variants: what each of them changes, the strongest first."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from cisweep.config.targets import TargetConfig
 from cisweep.contracts import Windows
 from cisweep.report.blocks import (
     Block,
@@ -23,6 +26,8 @@ from cisweep.report.view import View, largest, parquet_blocks
 SHOWN = 10
 POINTS = 400
 """Variants of a target in its volcano plot, the strongest."""
+MOST_LINES = 4
+"""Targets of a model with many that a line at the top of the page tells of."""
 SURE = 0.05
 FLANK_BP = 100
 """Bases on both sides of a variant that the explorer shows."""
@@ -45,23 +50,28 @@ def of_model(view: View) -> Section:
     if not len(table):
         section.blocks.append(Note("No variant has an effect: see variants.dropped.tsv."))
         return section
-    section.blocks.append(_volcano(view, points))
+    many, firsts = view.model_config.has_many_targets, []
+    if not many:
+        section.blocks.append(_volcano(view, points, view.targets))
     for target in view.targets:
         mine = table[table["target"] == target.name]
-        section.add(target.name, _target(view, target.name, mine))
-        if len(mine):
-            first = mine.iloc[0]
-            section.headlines.append(
-                f"Of {plural(variants, 'variant')}, {name_of(first)} changes {target.name} most: "
-                f"{signed(first['delta'])} {view.unit(target.name)}."
-            )
+        own = [_volcano(view, points, [target])] if many and len(mine) else []
+        section.add(target.name, [*own, *_target(view, target.name, mine)])
+        firsts += [mine.iloc[0]] if len(mine) else []
+    if many:
+        firsts = sorted(firsts, key=lambda row: -abs(row["delta"]))[:MOST_LINES]
+    section.headlines += [
+        f"Of {plural(variants, 'variant')}, {name_of(row)} changes {row['target']} most: "
+        f"{signed(row['delta'])} {view.unit(row['target'])}."
+        for row in firsts
+    ]
     return section
 
 
-def _volcano(view: View, table: pd.DataFrame) -> Figure:
+def _volcano(view: View, table: pd.DataFrame, targets: Sequence[TargetConfig]) -> Figure:
     """Return a plot a target of the strongest variants: effect against significance."""
     panels = []
-    for target in view.targets:
+    for target in targets:
         rows = table[table["target"] == target.name]
         if not len(rows):
             continue
