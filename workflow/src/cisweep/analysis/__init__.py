@@ -24,6 +24,7 @@ _MODULE_OF = {
     "pairwise_annotations": "seqlets.annotations",
     "pairwise_annotations_spacing": "seqlets.annotations",
     "fimo": "motifs.fimo",
+    "symmetric_tomtom": "motifs.symmetric_tomtom",
     "marginalize": "perturbation.perturb",
     "ablate": "perturbation.perturb",
     "space": "perturbation.perturb",
