@@ -75,6 +75,10 @@ UNREAD = [
     Case("references_span_bp of ism", {}, {"steps": {"attribute": {
         "method": "ism", "references_span_bp": [0, 50]}}},
         ("steps.attribute", "references_span_bp has no effect: method ism", "leave it out")),
+    Case("gradient_correction without a gradient", {}, {"steps": {"attribute": {
+        "gradient_correction": True}}},
+        ("steps.attribute", "gradient_correction has no effect: method deep_lift_shap takes no",
+         "leave it out, or use integrated_gradients or input_x_gradient")),
     train("conditions of no table", f"{M}.data.conditions.u: has no effect: the tables are t",
           "correct it, or leave it out", data={"conditions": {"t": "x", "u": "y"}}),
     training("matrix_of without matrices", PEAK, PEAKS | {"matrix_of": {"ctcf": "a"}},

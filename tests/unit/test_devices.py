@@ -9,9 +9,11 @@ import torch
 import cisweep.analysis
 from cisweep.analysis import (
     attribute,
+    beam_substitution,
     deep_lift_shap,
     design,
     greedy_pruning,
+    greedy_substitution,
     input_x_gradient,
     integrated_gradients,
     predict,
@@ -33,6 +35,8 @@ CALLS = {
     "saliency": lambda net: saliency(net, X),
     "design": lambda net: design(net, X, torch.ones(1, 1), max_iter=1),
     "greedy_pruning": lambda net: greedy_pruning(net, X, EDITED, 0.0),
+    "greedy_substitution": lambda net: greedy_substitution(net, X[:1]),
+    "beam_substitution": lambda net: beam_substitution(net, X[:1]),
 }
 MODULES = (
     "prediction.predict",

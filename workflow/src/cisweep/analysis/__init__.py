@@ -24,6 +24,7 @@ _MODULE_OF = {
     "pairwise_annotations": "seqlets.annotations",
     "pairwise_annotations_spacing": "seqlets.annotations",
     "fimo": "motifs.fimo",
+    "symmetric_tomtom": "motifs.symmetric_tomtom",
     "marginalize": "perturbation.perturb",
     "ablate": "perturbation.perturb",
     "space": "perturbation.perturb",
@@ -35,6 +36,8 @@ _MODULE_OF = {
     "embedding_distance": "language_model.embedding",
     "design": "sequence_design.design",
     "greedy_pruning": "sequence_design.greedy_pruning",
+    "greedy_substitution": "sequence_design.substitution",
+    "beam_substitution": "sequence_design.substitution",
 }
 
 __getattr__, __dir__, __all__ = exports(__name__, _MODULE_OF)

@@ -183,7 +183,7 @@ class _Run:
             attribute_pairs(
                 self.model, windows, self.tokens[rows], self.plan.inputs(self.name, windows),
                 references, np.tile(wanted, (len(windows), 1)), batch_size=step.batch_size,
-                method=step.method,
+                method=step.method, gradient_correction=step.gradient_correction,
             )  # fmt: skip
             return len(windows)
 

@@ -11,6 +11,7 @@ _MODULE_OF = {
     "load_fasta": "fasta",
     "extract_loci": "loci",
     "read_meme": "motifs",
+    "write_meme": "meme",
     "load_motifs": "motifs",
     "Motif": "motifs",
     "read_vcf": "variants.reading",

@@ -101,6 +101,7 @@ def explained_blocks(
             wanted[rows],
             batch_size=step.batch_size,
             method=step.method,
+            gradient_correction=step.gradient_correction,
         )
         yield part, tokens[rows], found
 

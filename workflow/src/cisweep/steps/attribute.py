@@ -23,6 +23,10 @@ class AttributeConfig(StepConfig):
     `ism`: every substitution is predicted; the value of a base is its prediction minus the mean
     over the four bases. It needs no references, and there is no sum to which its values would add
     up."""
+    gradient_correction: bool = False
+    """Take the mean over the four bases off each gradient: the part that points to no sequence
+    (Majdandzic et al. 2023). For input_x_gradient, and for integrated_gradients against zeros;
+    against other references it changes nothing."""
     references: str = Field(
         "dinucleotide", pattern=r"^(dinucleotide|shuffle|zeros|uniform|[\w.]+:\w+)$"
     )
@@ -53,6 +57,12 @@ class AttributeConfig(StepConfig):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        of_gradients = ("integrated_gradients", "input_x_gradient")
+        if self.gradient_correction and self.method not in of_gradients:
+            raise ValueError(
+                f"gradient_correction has no effect: method {self.method} takes no gradients; "
+                f"leave it out, or use {' or '.join(of_gradients)}"
+            )
         span = self.references_span_bp
         if span is not None and not 0 <= span[0] < span[1]:
             raise ValueError(f"references_span_bp {span} is not 0 <= start < end")
@@ -126,6 +136,7 @@ def _disk(config: AttributeConfig, model: ModelConfig, is_genome: bool) -> float
 STEP = Step(
     name="attribute",
     version=5,
+    added={"gradient_correction": False},
     order=30,
     config=AttributeConfig,
     title="Attributions",

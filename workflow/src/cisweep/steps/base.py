@@ -71,7 +71,8 @@ class Step:
     What it is. name: its key under `steps`; version: raised only when results change, so that
     finished jobs rerun then and only then; order: its place in the run and the report; config: its
     config model; title: heading of its part of the report; unscoped: config fields that do not
-    determine results (sizes of batches).
+    determine results (sizes of batches); added: config fields that came after `version`, each with
+    the value that gives the results of before, at which it is no part of the settings.
 
     What it leaves. products: (step config, model config) -> paths under results/<run>/<model>/;
     run_products: paths under results/<run>/; takes_model: does it make products of such a model;
@@ -108,6 +109,7 @@ class Step:
     config: type[StepConfig]
     title: str
     unscoped: frozenset[str] = field(default_factory=lambda: frozenset({"batch_size"}))
+    added: Mapping[str, Any] = field(default_factory=dict)
     products: Callable[[Any, ModelConfig], list[str]] = lambda config, model: []
     run_products: Callable[[Any], list[str]] = lambda config: []
     takes_model: Callable[[ModelConfig], bool] = lambda model: True
@@ -146,4 +148,7 @@ class Step:
 
     def settings(self, config: StepConfig) -> dict:
         """Return the part of the step's config that determines its results."""
-        return config.model_dump(mode="json", exclude=set(self.unscoped))
+        values = config.model_dump(mode="json", exclude=set(self.unscoped))
+        # The results of a finished run stay as they were made: nothing of it is computed again.
+        as_before = {name for name, value in self.added.items() if values.get(name) == value}
+        return {name: value for name, value in values.items() if name not in as_before}

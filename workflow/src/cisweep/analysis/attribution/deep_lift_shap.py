@@ -9,7 +9,7 @@ signature. The rules are in `cisweep.analysis.attribution.rescale`.
 import warnings
 from collections import namedtuple
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import torch
@@ -92,12 +92,14 @@ def attribute_along_path(
     targets: Sequence[Target] | Tensor = (0,),
     *,
     n_steps: int = 20,
+    gradient_correction: bool = False,
     **options: Any,
 ) -> Attributions:
     """Return integrated gradients of all targets, with the arguments and results of `attribute`.
 
     The integral from reference to example is taken at `n_steps` Gauss-Legendre nodes; deltas
-    say what they miss. Source: Sundararajan et al. 2017.
+    say what they miss. gradient_correction: see `integrated_gradients`.
+    Source: Sundararajan et al. 2017.
     """
     wanted, options = _of_each_row(targets, options)
     return explain_blocks(
@@ -105,7 +107,9 @@ def attribute_along_path(
         X,
         references,
         Options(**options),
-        lambda device, dtype: path_gradients(model, wanted, n_steps, device=device, dtype=dtype),
+        lambda device, dtype: path_gradients(
+            model, wanted, n_steps, device=device, dtype=dtype, corrected=gradient_correction
+        ),
     )
 
 
@@ -114,11 +118,14 @@ def attribute_by_gradient(
     X: Tensor,
     references: Tensor | None = None,
     targets: Sequence[Target] | Tensor = (0,),
+    *,
+    gradient_correction: bool = False,
     **options: Any,
 ) -> Attributions:
     """Return input × gradient of all targets, with the results of `attribute`.
 
-    The hypothetical values are the gradient itself. There is one reference of zeros, whatever
+    The hypothetical values are the gradient itself, with gradient_correction less its mean over
+    the four bases (see `input_x_gradient`). There is one reference of zeros, whatever
     `references` says; deltas are f(X) − f(0) − Σ attribution, 0 only for a linear model.
     """
     wanted, options = _of_each_row(targets, options)
@@ -127,7 +134,9 @@ def attribute_by_gradient(
         X,
         torch.zeros_like(X)[:, None],
         Options(**options),
-        lambda device, dtype: path_gradients(model, wanted, None, device=device, dtype=dtype),
+        lambda device, dtype: path_gradients(
+            model, wanted, None, device=device, dtype=dtype, corrected=gradient_correction
+        ),
     )
 
 
@@ -191,6 +200,14 @@ def deep_lift_shap(
     The attributions, in the unit of the target, or a named tuple (attributions[, references]
     [, deltas]). Above 0 the base raises the target beyond its value for the references.
 
+    Notes
+    -----
+    There is no gradient_correction here (Majdandzic et al. 2023; see `integrated_gradients`): a
+    value is the multiplier of the base less that of the reference's base, so that what all four
+    bases share is gone wherever the reference is a sequence or 0.25 of each base. Against a
+    reference of zeros the correction would break the sum, f(x) − f(reference). Mutagenesis has
+    nothing to correct: it asks the model about sequences alone.
+
     Raises
     ------
     AttributionError: as `attribute`; or references that are not (N, n, 4, L).
@@ -235,17 +252,26 @@ def integrated_gradients(
     random_state: int | None = None,
     *,
     return_deltas: bool = False,
+    gradient_correction: bool = False,
 ) -> Any:
     """Return integrated gradients (N, 4, L), the mean over references; see `deep_lift_shap`.
 
     n_steps: Gauss-Legendre nodes of the path from each reference to the example. Attributions are
-    in the unit of the target. Raises AttributionError for X or references of another shape, and
+    in the unit of the target.
+
+    gradient_correction: take the mean over the four bases off each gradient, the part that points
+    off the simplex of sequences, where training data say nothing about the model (Majdandzic et al.
+    2023, Genome Biology 24). It matters against references of zeros, and where a reference has
+    N, and there the values no longer add up to f(x) − f(reference). Every other way from
+    reference to example stays on the simplex, so that the correction changes rounding alone.
+
+    Raises AttributionError for X or references of another shape, and
     for a target without a gradient. Source: Sundararajan et al. 2017.
     """
     drawn = draw_references(X, references, n_shuffles, random_state)
-    method = partial(attribute_along_path, n_steps=n_steps)
-    found = method(
-        model, X, drawn, _as_list(target), args=args, batch_size=batch_size, device=device,
+    found = attribute_along_path(
+        model, X, drawn, _as_list(target), n_steps=n_steps,
+        gradient_correction=gradient_correction, args=args, batch_size=batch_size, device=device,
         dtype=dtype,
     )  # fmt: skip
     extra = {"deltas": _per_target(found.deltas, target)} if return_deltas else {}
@@ -261,16 +287,20 @@ def input_x_gradient(
     hypothetical: bool = False,
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
+    *,
+    gradient_correction: bool = False,
 ) -> Tensor:
     """Return the gradient at the observed bases (N, 4, L); `hypothetical`: at all four.
 
-    Arguments as in `deep_lift_shap`; in the unit of the target. Raises AttributionError for X of
+    Arguments as in `deep_lift_shap`; in the unit of the target. gradient_correction: take the mean
+    over the four bases off each position's gradient (Majdandzic et al. 2023, Genome Biology 24),
+    as `saliency` does unless told otherwise. Raises AttributionError for X of
     another shape, and for a target without a gradient. Source: Shrikumar et al. 2017, where it is
     compared with DeepLIFT.
     """
     found = attribute_by_gradient(
-        model, X, None, _as_list(target), args=args, batch_size=batch_size, device=device,
-        dtype=dtype,
+        model, X, None, _as_list(target), gradient_correction=gradient_correction, args=args,
+        batch_size=batch_size, device=device, dtype=dtype,
     )  # fmt: skip
     return _per_target(_bases(found, X, hypothetical), target)
 

@@ -9,12 +9,6 @@ from torch import Tensor, nn
 from cisweep.analysis.attribution.deep_lift_shap import attribute_by_gradient
 
 
-def off_simplex(gradients: Tensor) -> Tensor:
-    """Return gradients (…, 4, length) less their mean over the four bases: the part that points off
-    the simplex of sequences, which no sequence can follow (Majdandzic et al. 2023)."""
-    return gradients - gradients.mean(dim=-2, keepdim=True)
-
-
 def saliency(
     model: nn.Module,
     X: Tensor,
@@ -35,7 +29,7 @@ def saliency(
     model, X, args, batch_size, dtype, device: as in `deep_lift_shap`.
     target: a column of the output.
     hypothetical: give all four bases their gradient, not only the observed one.
-    gradient_correction: take the mean over the four bases off at each position (`off_simplex`).
+    gradient_correction: take the mean over the four bases off at each position.
     func: is given the model's output, and returns what `target` is a column of.
 
     Raises AttributionError for X of another shape, and for a target without a gradient.
@@ -46,8 +40,6 @@ def saliency(
     wanted = target if func is None else lambda output: func(output)[:, target]
     found = attribute_by_gradient(
         model, X, None, [wanted], args=tuple(args or ()) or None, batch_size=batch_size,
-        device=device, dtype=dtype, verbose=verbose,
+        device=device, dtype=dtype, verbose=verbose, gradient_correction=gradient_correction,
     ).hypothetical[0]  # fmt: skip
-    if gradient_correction:
-        found = off_simplex(found)
     return found if hypothetical else found * X.cpu()

@@ -8,6 +8,7 @@ sum of averaged attributions is a difference of averaged predictions.
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Self
 
 import numpy as np
@@ -75,7 +76,8 @@ METHODS: dict[str, Callable] = {
     "input_x_gradient": attribute_by_gradient,
     "ism": attribute_by_mutagenesis,
 }
-"""Name in the config: (module, X, references, targets (N, K), *, args, device) -> Attributions."""
+"""Name in the config: (module, X, references, targets (N, K), *, args, device) -> Attributions.
+Those of gradients take gradient_correction too."""
 
 
 def attribute_windows(
@@ -87,12 +89,13 @@ def attribute_windows(
     *,
     batch_size: int,
     method: str = "deep_lift_shap",
+    gradient_correction: bool = False,
 ) -> WindowAttributions:
     """Return the attributions of windows, all targets of each: see `attribute_pairs`."""
     shape = len(model.config.targets), len(windows)
     found = attribute_pairs(
         model, windows, tokens, inputs, references, np.ones(shape[::-1], dtype=bool),
-        batch_size=batch_size, method=method,
+        batch_size=batch_size, method=method, gradient_correction=gradient_correction,
     ).values  # fmt: skip
     arrays = (getattr(found, each.name) for each in fields(found))
     return WindowAttributions(*(array.reshape(*shape, *array.shape[1:]) for array in arrays))
@@ -108,6 +111,7 @@ def attribute_pairs(
     *,
     batch_size: int,
     method: str = "deep_lift_shap",
+    gradient_correction: bool = False,
 ) -> PairAttributions:
     """Return the attributions of the wanted pairs of a window and a target.
 
@@ -115,9 +119,12 @@ def attribute_pairs(
     turned with it, so that both strands of a place share them, and all targets of a window share
     references and forward passes. wanted: (N, T) bool. Windows are explained in blocks of
     `batch_size`, the last one filled up with N, so every block has one shape, and a pair has the
-    same values whatever else is wanted.
+    same values whatever else is wanted. gradient_correction: of methods that are gradients, see
+    `integrated_gradients`.
     """
     explain, rank = METHODS[method], np.full(wanted.shape, -1)
+    if gradient_correction:
+        explain = partial(explain, gradient_correction=True)
     n_pairs, length = int(wanted.sum()), tokens.shape[1]
     rank.T[wanted.T] = np.arange(n_pairs)
     n_wanted = wanted.sum(axis=1)

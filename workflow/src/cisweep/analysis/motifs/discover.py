@@ -29,6 +29,7 @@ from cisweep.analysis.seqlets.names import NameRules
 from cisweep.analysis.seqlets.tfmodisco_seqlets import WindowRules
 from cisweep.contracts import Windows
 from cisweep.errors import AttributionError, CisweepError, ProductError
+from cisweep.genome.meme import meme_text
 from cisweep.genome.motifs import UNIFORM, Motif
 from cisweep.products.discover import FOUND
 
@@ -322,17 +323,7 @@ def write_meme(
     motifs: Iterable[Motif], path: str | PathLike, background: Sequence[float] = UNIFORM
 ) -> None:
     """Write motifs as a MEME 4 text file; without motifs it has a header only."""
-    letters = " ".join(f"{base} {p:.6g}" for base, p in zip("ACGT", background))
-    lines = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
-    lines += ["Background letter frequencies", letters, ""]
-    for motif in motifs:
-        lines += [
-            f"MOTIF {motif.name} {motif.alt}",
-            f"letter-probability matrix: alength= 4 w= {motif.width} nsites= {motif.nsites:g} E= 0",
-            *(" ".join(f"{p:.6f}" for p in column) for column in motif.pwm.T),
-            "",
-        ]
-    Path(path).write_text("\n".join(lines), encoding="ascii")
+    Path(path).write_text(meme_text(motifs, background, decimals=6), encoding="ascii")
 
 
 FOUND_COLUMNS = FOUND.names()

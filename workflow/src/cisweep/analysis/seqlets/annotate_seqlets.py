@@ -91,7 +91,7 @@ def match_motifs(
     targets = _targets(motifs)
     n_nearest = min(_positive(n_nearest, "n_nearest"), len(targets))
     queries = [np.asarray(q, dtype=np.float64) for q in queries]
-    _check_queries(queries)
+    check_queries(queries)
     keys = {q.tobytes(): i for i, q in reversed(list(enumerate(queries))) if q.any()}
     unique = sorted(keys.values())  # the first of each set of equal queries, all-N ones left out
     place = {queries[i].tobytes(): row for row, i in enumerate(unique)}
@@ -112,7 +112,8 @@ def warm_tomtom_cache() -> float:
     return time.perf_counter() - start
 
 
-def _tomtom() -> Callable[..., Any]:
+def memelite_tomtom() -> Callable[..., Any]:
+    """Return memelite's function; raises MotifError where numba has no folder to write to."""
     try:
         from memelite import tomtom
     except RuntimeError as fault:
@@ -122,6 +123,15 @@ def _tomtom() -> Callable[..., Any]:
             mend="set NUMBA_CACHE_DIR to a writable folder",
         ) from fault
     return tomtom
+
+
+def threads(n_jobs: int) -> int:
+    """Return the threads to give numba, at most those it has; -1 for all. Raises MotifError."""
+    import numba
+
+    return (
+        n_jobs if n_jobs == -1 else min(_positive(n_jobs, "n_jobs"), numba.config.NUMBA_NUM_THREADS)
+    )
 
 
 def _positive(value: int, name: str) -> int:
@@ -139,7 +149,8 @@ def _targets(motifs: Mapping[str, Any] | Sequence[Motif]) -> list[np.ndarray]:
     return [np.asarray(m.pwm) for m in motifs]
 
 
-def _check_queries(queries: list[np.ndarray]) -> None:
+def check_queries(queries: Sequence[np.ndarray]) -> None:
+    """Raise MotifError unless each is a (4, width) matrix of 1 to 100 positions."""
     for row, query in enumerate(queries):
         if query.ndim != 2 or query.shape[0] != 4 or not 1 <= query.shape[1] <= LONGEST_QUERY:
             raise MotifError(
@@ -164,10 +175,7 @@ def _nearest(
     out[[0, 6], -1], out[5, -1] = 1, -1
     if not queries:
         return out
-    tomtom = _tomtom()
-    import numba
-
-    jobs = min(_positive(n_jobs, "n_jobs"), numba.config.NUMBA_NUM_THREADS) if n_jobs != -1 else -1
+    tomtom, jobs = memelite_tomtom(), threads(n_jobs)
     by_width = np.argsort([q.shape[1] for q in queries], kind="stable")
     for a in range(0, len(queries), QUERIES_AT_ONCE):
         rows = by_width[a : a + QUERIES_AT_ONCE]

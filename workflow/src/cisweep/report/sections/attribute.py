@@ -339,6 +339,12 @@ def strongest_stretch(values: np.ndarray, width: int) -> tuple[int, int]:
 def methods(view: View) -> str:
     """Return what was done, for the page's methods."""
     config = view.config
+    corrected = (
+        " The mean over the four bases was taken off each gradient (Majdandzic et al. 2023, Genome "
+        "Biology 24)."
+        if config.gradient_correction
+        else ""
+    )
     if config.method == "deep_lift_shap":
         return (
             "Attributions are DeepLIFT/SHAP values (rescale rule; Shrikumar et al. 2017, ICML; "
@@ -349,7 +355,7 @@ def methods(view: View) -> str:
     if config.method == "integrated_gradients":
         return (
             "Attributions are integrated gradients (Sundararajan et al. 2017, ICML) against "
-            f"{config.n_references} {config.references} references a window."
+            f"{config.n_references} {config.references} references a window.{corrected}"
         )
     if config.method == "ism":
         return (
@@ -357,8 +363,8 @@ def methods(view: View) -> str:
             "observed base less the mean over the four bases."
         )
     return (
-        "Attributions are gradient times input (Shrikumar et al. 2016, arXiv:1605.01713) against "
-        f"{config.n_references} {config.references} references a window."
+        "Attributions are gradient times input (Shrikumar et al. 2016, arXiv:1605.01713)."
+        f"{corrected}"
     )
 
 

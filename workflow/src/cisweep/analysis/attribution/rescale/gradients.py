@@ -28,6 +28,15 @@ from cisweep.engine.running import DIFFERENTIABLE
 from cisweep.errors import AttributionError
 
 
+def off_simplex(gradients: Tensor) -> Tensor:
+    """Return gradients (…, 4, length) less their mean over the four bases.
+
+    That mean points off the simplex of sequences, where no sequence lies and the model is
+    arbitrary (Majdandzic et al. 2023).
+    """
+    return gradients - gradients.mean(dim=-2, keepdim=True)
+
+
 @dataclass(frozen=True)
 class PathGradients:
     """Gradients averaged over `nodes` of the way from reference (0) to example (1)."""
@@ -36,6 +45,7 @@ class PathGradients:
     targets: Targets
     nodes: tuple[tuple[float, float], ...]  # (place, weight)
     complete: bool
+    corrected: bool = False  # see `off_simplex`
     unbounded = (
         "the derivative of a root or a norm is infinite at 0: add a small constant inside it, or "
         "use deep_lift_shap, whose secants are finite"
@@ -59,7 +69,7 @@ class PathGradients:
                 total += weight * self._gradients(at, args, connected)
             y_reference = self._values(reference, args)
             self._check_connected(connected, y_example, y_reference)
-            yield total, y_example, y_reference
+            yield off_simplex(total) if self.corrected else total, y_example, y_reference
 
     def check(self, witness: Witness) -> None:
         """Accept the block: the outputs are the model's own."""
@@ -109,8 +119,12 @@ def path_gradients(
     *,
     device: torch.device,
     dtype: torch.dtype,
+    corrected: bool = False,
 ) -> Iterator[PathGradients]:
-    """Yield the method with Gauss-Legendre nodes, or, for None, with the example alone."""
+    """Yield the method with Gauss-Legendre nodes, or, for None, with the example alone.
+
+    corrected: take off what points off the simplex (`off_simplex`).
+    """
     if n_steps is None:
         nodes: tuple[tuple[float, float], ...] = ((1.0, 1.0),)
     else:
@@ -118,4 +132,4 @@ def path_gradients(
         nodes = tuple(zip(((places + 1) / 2).tolist(), (weights / 2).tolist()))
     with evaluating(model):
         call = call_of(model, device, dtype, frozen=True)
-        yield PathGradients(call, targets, nodes, n_steps is not None)
+        yield PathGradients(call, targets, nodes, n_steps is not None, corrected)
