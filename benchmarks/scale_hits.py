@@ -188,7 +188,7 @@ def run_hits(folder: Path) -> None:
 
     chunks = sorted((folder / "chunks").iterdir())
     parts = chunks, [folder / "hits.npz"] * len(chunks)
-    names = ("all.parquet", "all.bed", "ranking.tsv", "families.tsv")
+    names = ("all.parquet", "all.bed", "ranking.tsv", "families.tsv", "matrix.tsv", "matrix.svg")
     of = ModelScope(plan=plan_of(folder), model="m")
     given = HitParts(folder / "counts.json", *parts, folder / "null_size.json")
     hits(of, given, HitTables(*(folder / name for name in names)))

@@ -312,8 +312,8 @@ STEPS = [
         "motifs of a target that is not explained",
         config={"steps": {"attribute": {"targets": ["ctcf"]}, "discover": {"targets": ["pu1"]}}},
         says=(
-            "steps.discover.targets: pu1 of model ctcf_pu1 is not explained; add it to "
-            "steps.attribute.targets",
+            "steps.discover.targets: pu1 of model ctcf_pu1 is not explained",
+            "add it to steps.attribute.targets",
         ),
     ),
     step("discover", "window_bp", 10, "greater than or equal to 40", "got 10"),

@@ -422,7 +422,8 @@ def test_the_planted_sites_are_the_best_hits(small_run, plan, attributions, base
         counts.append(tmp_path / f"h{k}.npz")
         own = small_run.of_chunk(plan, chunk)
         hits.hits_chunk(own, given, parts[-1], counts[-1], tmp_path / f"h{k}.dropped.tsv")
-    out = [tmp_path / n for n in ("hits.parquet", "hits.bed", "ranking.tsv", "families.tsv")]
+    names = ("hits.parquet", "hits.bed", "ranking.tsv", "families.tsv", "matrix.tsv", "matrix.svg")
+    out = [tmp_path / name for name in names]
     given = hits.HitParts(base_counts, parts, counts)
     hits.hits(small_run.of_model(plan), given, hits.HitTables(*out))
     table = read_parquet(out[0]).to_pandas()

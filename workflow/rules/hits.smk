@@ -89,6 +89,7 @@ rule hits:
         chunks=chunk_paths("hits", "parquet"),
         counts=chunk_paths("hits", "npz"),
         null_size=hits_null_size_file,
+        attributions=merged_attributions,
     output:
         table=f"{RESULTS}/{{model}}/hits.parquet",
         bed=f"{RESULTS}/{{model}}/hits.bed",
@@ -104,6 +105,14 @@ rule hits:
             category="Motif hits",
             labels={"what": "families of motifs, ranked", "model": "{model}", "target": "all"},
         ),
+        matrix=f"{RESULTS}/{{model}}/motif_targets.tsv",
+        figure=report(
+            f"{RESULTS}/{{model}}/figures/motif_targets.svg",
+            caption="../report/motif_targets.rst",
+            category="Motif hits",
+            labels={"what": "families and targets", "model": "{model}", "target": "all"},
+        ),
+        copies=figure_copies(f"{RESULTS}/{{model}}/figures/motif_targets.svg"),
     log:
         f"{RESULTS}/logs/hits/{{model}}.log",
     benchmark:

@@ -18,6 +18,11 @@ def attributions_without_peaks(wildcards):
     return [] if PLAN.is_on("select") else chunk_paths("attribute", "h5")(wildcards)
 
 
+def merged_attributions(wildcards):
+    """Return the merged attributions of the job's model, if there are any."""
+    return [f"{RESULTS}/{wildcards.model}/attributions.h5"] if PLAN.is_on("attribute") else []
+
+
 def hits_null_size_file(wildcards):
     """Return where the copies of motifs are looked for, if there are attributions."""
     path = f"{RESULTS}/{wildcards.model}/chunks/hits/null_size.json"

@@ -36,7 +36,8 @@ class ModelScope(RunScope):
     def config(self) -> ModelConfig:
         """What model.yaml says of the model, with the targets that the step is about; a model that
         is yet to be trained has none."""
-        return self.plan.model_of(self.step, self.model)
+        whole = self.plan.models[self.model]
+        return whole if self.step is None else self.plan.model_of(self.step, self.model)
 
     def of_target(self, file_name: str) -> "TargetScope":
         """Return the scope of the target or track whose files have this name."""

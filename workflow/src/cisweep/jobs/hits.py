@@ -1,7 +1,7 @@
 """hits: where the motifs match, what each match contributes, and which motifs matter."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import pandas as pd
 from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk, scan_options
 from cisweep.analysis.motifs.copies import prepare_copies
 from cisweep.analysis.motifs.families import motif_families
+from cisweep.analysis.motifs.family_targets import Explained, family_target_table, owned_sums
 from cisweep.analysis.motifs.gather import HitGather
 from cisweep.analysis.motifs.hits import HitSums
 from cisweep.analysis.motifs.null_sample import NullSample
@@ -19,21 +20,25 @@ from cisweep.analysis.motifs.pieces import Axis, owned_intervals
 from cisweep.analysis.motifs.qvalues import cell_qvalues
 from cisweep.analysis.motifs.score_distribution import prepare_motifs
 from cisweep.analysis.motifs.tracks import Attributed
+from cisweep.analysis.seqlets.places import Owned
 from cisweep.contracts import Windows
 from cisweep.genome.fasta import window_tokens, word_counts
+from cisweep.genome.motifs import Motif
 from cisweep.genome.regions import drop_n, merge_intervals
 from cisweep.jobs.attribute import wanted_pairs
 from cisweep.outputs.attributions import AttributionParts
 from cisweep.outputs.h5 import read_windows
 from cisweep.outputs.hits import append_bed, chunk_schema, save_counts, schema
-from cisweep.outputs.pairs import open_pairs, rows_of
+from cisweep.outputs.pairs import open_pairs, pair_blocks, rows_of
 from cisweep.outputs.tables import ParquetWriter, open_parquet, write_dropped, write_product
 from cisweep.parts import read_arrays, read_json
 from cisweep.plan.chunk_windows import read_peaks
 from cisweep.plan.chunks import chunk_index
 from cisweep.plan.contents.motifs import scanned_motifs
-from cisweep.products.hits import FAMILIES, RANKING
+from cisweep.plot.motif_clusters import save_cluster_map
+from cisweep.products.hits import FAMILIES, MOTIF_TARGETS, RANKING
 from cisweep.scope import ChunkScope, ModelScope, RunScope
+from cisweep.steps.hits import DRIVES
 
 ROWS_AT_ONCE = 16384
 """Hits that the gather holds at once, about."""
@@ -183,24 +188,28 @@ def _usable(of: ChunkScope, chunk: str) -> tuple[Windows, pd.DataFrame]:
 
 @dataclass(frozen=True)
 class HitParts:
-    """What `hits` joins: JSON of `hits_background`; the hits and the counts of all chunks; JSON of
-    `hits_null_size`, where there are attributions."""
+    """What `hits` joins: JSON of `hits_background`; the hits and the counts of all chunks; where
+    there are attributions, JSON of `hits_null_size` and the merged attributions."""
 
     base_counts: Path
     chunks: Sequence[Path]
     counts: Sequence[Path]
     null_size: Path | None = None
+    attributions: Path | None = None
 
 
 @dataclass(frozen=True)
 class HitTables:
     """What `hits` writes: all hits as Parquet; those that win their place as BED; what drives each
-    target, as TSV, by motif and by family (outputs/hits.py, analysis/motifs/ranking.py)."""
+    target, as TSV, by motif and by family (outputs/hits.py, analysis/motifs/ranking.py); what each
+    target makes of each family, as TSV and as a figure (analysis/motifs/family_targets.py)."""
 
     table: Path
     bed: Path
     ranking: Path
     families: Path
+    matrix: Path
+    figure: Path
 
 
 def added_counts(parts: Iterable[Path], targets: Sequence[str]) -> ChunkCounts:
@@ -247,6 +256,61 @@ def hits(of: ModelScope, given: HitParts, out: HitTables) -> None:
     ranking = gather.ranking(counted.null, families, share, formed=scanned.discovered)
     write_product(ranking.motifs, out.ranking, RANKING)
     write_product(ranking.families, out.families, FAMILIES)
+    sums = _searched(of, gather, families, given.attributions)
+    sure = families[_effective(ranking.families, motifs)]
+    matrix = family_target_table(motifs, families, gather.explained, sure, sums, plan.config.seed)
+    write_product(matrix, out.matrix, MOTIF_TARGETS)
+    shown = matrix[matrix["motif"].isin([m.name for m, f in zip(motifs, families) if f in sure])]
+    _save_map(shown, {m.name: m.pwm for m in motifs}, targets, out.figure)
+
+
+def _effective(found: pd.DataFrame, motifs: Sequence[Motif]) -> np.ndarray:
+    """Return the numbers of the leading motifs of families that drive or lower any target."""
+    if not len(found):
+        return np.empty(0, np.int64)
+    number = {m.name: i for i, m in enumerate(motifs)}
+    return found.loc[found["drives"] | found["lowers"], "motif"].map(number).to_numpy(np.int64)
+
+
+def _searched(
+    of: ModelScope, gather: HitGather, families: np.ndarray, path: Path | None
+) -> Iterator[tuple[Explained, pd.DataFrame]]:
+    """Yield each target with its places; path: merged attributions."""
+    if path is None:
+        return
+    with open_pairs(path) as file:
+        every = read_windows(file)
+        for target in gather.targets:
+            windows = every.take(rows_of(file, target))
+            owned, sums, n = Owned.of(windows), np.zeros((len(windows), 2)), 0
+            for rows, values in pair_blocks(file, target, ["attributions"]):
+                at = slice(n, n + len(rows))
+                part = Owned(owned.low[at], owned.high[at])
+                sums[at] = owned_sums(windows.take(at), part, values["attributions"])
+                n += len(rows)
+            units = gather.won[target].units(windows, owned, sums, families)
+            yield Explained.of(of.model, target, sums), units
+
+
+def _save_map(
+    shown: pd.DataFrame,
+    matrices: Mapping[str, np.ndarray],
+    targets: Sequence[str],
+    path: Path,
+) -> None:
+    """Draw the signed share of each target's attribution that the rows `shown` explain; where a
+    target has more places than its deal (q < 0.05) there is a point."""
+    ids = list(dict.fromkeys(shown["motif"]))
+    row, column = ({x: i for i, x in enumerate(xs)} for xs in (ids, targets))
+    values, stars = np.zeros((len(ids), len(targets))), np.zeros((len(ids), len(targets)), bool)
+    for use in shown.itertuples():
+        at = row[use.motif], column[use.target]
+        signed = np.nan_to_num(use.share) * (1 if use.sign == "+" else -1)
+        values[at] = max(values[at], signed, key=abs)
+        stars[at] |= use.q_value < DRIVES
+    labels = [dict(zip(shown["motif"], shown["family"]))[i] for i in ids]
+    none = "no family of motifs drives or lowers a target"
+    save_cluster_map(values, stars, [matrices[i] for i in ids], labels, targets, path, none)
 
 
 def _blocks(paths: Sequence[Path]) -> Iterator[pd.DataFrame]:

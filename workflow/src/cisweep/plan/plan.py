@@ -366,9 +366,9 @@ class Plan:
         declared, own = all_steps()[step], self.step_config(step)
         return [m for m, config in self.models.items() if declared.takes(own, config)]
 
-    def model_of(self, step: str | None, model: str) -> ModelConfig:
+    def model_of(self, step: str, model: str) -> ModelConfig:
         """Return a model as a step sees it: with the targets that its config asks for."""
-        if step is None or not self.is_on(step):
+        if not self.is_on(step):
             return self.models[model]
         make = partial(all_steps()[step].model_of, self.step_config(step), self.models[model])
         return self.once(("model_of", step, model), make)

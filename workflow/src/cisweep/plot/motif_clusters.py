@@ -20,6 +20,7 @@ def save_cluster_map(
     rows: Sequence[str],
     columns: Sequence[str],
     path: Path,
+    none: str = "no motifs were found",
 ) -> None:
     """Write a heat map of clusters (C) and targets (T), alike ones side by side.
 
@@ -27,7 +28,7 @@ def save_cluster_map(
     where there is nothing; stars: (C, T) bool, which are marked; matrices:
     (4, W) probabilities of each cluster, drawn as logos in bits. The first MOST_CLUSTERS clusters
     are shown. Colours reach to the 99th percentile of |values|. Without clusters the figure says
-    so.
+    `none`.
     """
     from matplotlib.figure import Figure
 
@@ -36,7 +37,7 @@ def save_cluster_map(
         figure = Figure(figsize=(5, 1.2), layout="constrained")
         ax = figure.subplots()
         ax.set_axis_off()
-        ax.set_title("no motifs were found", loc="left")
+        ax.set_title(none, loc="left")
         save_figure(ax, path)
         return
     values, stars = np.asarray(values, float)[:n], np.asarray(stars, bool)[:n]
@@ -65,7 +66,7 @@ def save_cluster_map(
     bar.set_label("share of attribution", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     if n_all > n:
-        figure.suptitle(f"the {n} of {n_all} clusters with most seqlets", fontsize=8)
+        figure.suptitle(f"the first {n} of {n_all}", fontsize=8)
     save_figure(ax, path)
 
 

@@ -80,7 +80,34 @@ RANKING = Product(
         Field("lowers_q_value", "float64", "Benjamini-Hochberg of it over the motifs", "", _WHEN),
     ),
 )  # fmt: skip
+MOTIF_TARGETS = Product(
+    "<model>/motif_targets.tsv",
+    "What each target makes of each family of motifs, one row a family, target and sign with "
+    "places; families that explain most of all targets first. Empty without attributions.",
+    (
+        Field("family", "text", "name of the family: that of its member that explains most of all "
+              "targets"),
+        Field("motif", "text", "id of that member"),
+        Field("target", "text", "the target"),
+        Field("sign", "text", "sign of the attribution of the places"),
+        Field("n_places", "int64", "places that a match of a member wins"),
+        Field("mean_attribution", "float64", "mean over them of the summed attribution", _SCALE),
+        Field("mean_attribution_se", "float64", "its standard error over the places", _SCALE),
+        Field("share", "float64", "their attribution over all of this sign in the windows"),
+        Field("share_se", "float64", "its standard error over windows"),
+        Field("expected", "float64", "places if all explained windows were dealt to the targets at "
+              "random; missing, as what follows, for a model of one target"),
+        Field("z", "float64", "how many standard deviations of these deals n_places is above it"),
+        Field("p_value", "float64", "share of the deals with as many places or more (1,999 and "
+              "the found one)"),
+        Field("q_value", "float64", "its q-value over the rows of the families that drive or lower "
+              "any target (Benjamini-Hochberg); missing for the others"),
+    ),
+)  # fmt: skip
 PRODUCTS = (
+    MOTIF_TARGETS,
+    Product("<model>/figures/motif_targets.svg", "Families of motifs that drive or lower a target, "
+            "and all targets: share of attribution as colours, logos along the side."),
     Product("<model>/hits.bed", "Hits that win their place (BED6): name is target:motif, with "
             ":negative behind it where the attribution is below 0; score is the effect, 1000 for "
             "the largest. Without attributions the motif alone, and min(1000, −10 log10 p). Of a "

@@ -81,6 +81,8 @@ STEP = Step(
         "hits.parquet",
         "motif_families.tsv",
         "motif_ranking.tsv",
+        "motif_targets.tsv",
+        "figures/motif_targets.svg",
     ],
     reserved=frozenset({"base_counts.json"}),
     browser={

@@ -9,12 +9,9 @@ import pandas as pd
 
 from cisweep.analysis.motifs.discover import Pattern, trim
 from cisweep.analysis.motifs.families import centred_information, motif_families
-from cisweep.analysis.motifs.qvalues import bh_qvalues
-from cisweep.contracts import seed_of
+from cisweep.analysis.motifs.target_uses import N_PERMUTATIONS, uses
 from cisweep.genome.motifs import Motif
 from cisweep.products.discover import CLUSTER_TARGETS, CLUSTERS, MEMBERS
-
-N_PERMUTATIONS = 1_999
 
 
 @dataclass(frozen=True)
@@ -197,103 +194,24 @@ def target_table(
     for model in dict.fromkeys(f.model for f in found):
         own = [(f, numbers) for f, numbers in zip(found, number_of) if f.model == model]
         units = [_units(f, numbers) for f, numbers in own]
-        rows = pd.concat([_effects(f, u) for (f, _), u in zip(own, units)], ignore_index=True)
-        tables.append(_against_chance(rows, units, [f for f, _ in own], seed, n))
-    table = pd.concat(tables, ignore_index=True)
-    table = table.sort_values("cluster_idx", kind="stable", ignore_index=True)
-    table["cluster"] = [cluster_id(i) for i in table["cluster_idx"].to_numpy(int)]
+        tables.append(uses([f for f, _ in own], units, seed, "motif_clusters", n))
+    table = pd.concat(tables, ignore_index=True).rename(columns={"n_places": "n_seqlets"})
+    table = table.sort_values("kind_idx", kind="stable", ignore_index=True)
+    table["cluster"] = [cluster_id(i) for i in table["kind_idx"].to_numpy(int)]
     return table[CLUSTER_TARGETS.names()]
 
 
 def _units(f: Found, numbers: dict[str, int]) -> pd.DataFrame:
-    """Return the seqlets with cluster_idx, sign and the number of their window, `unit`."""
+    """Return the seqlets as places of kinds (their clusters), as `uses` takes them."""
     table = f.instances
     sign = {p.name: p.sign for p in f.patterns}
     window = table["chrom"].astype(str) + ":" + table["window_start"].astype(str)
     return pd.DataFrame(
         {
-            "cluster_idx": table["pattern"].map(numbers).to_numpy(),
+            "kind_idx": table["pattern"].map(numbers).to_numpy(),
             "sign": table["pattern"].map(sign).to_numpy(),
             "unit": np.unique(window.to_numpy(str), return_inverse=True)[1],
             "attribution": table["attribution"].to_numpy(float),
             "around": table["window_attribution"].to_numpy(float),
         }
-    )
-
-
-def _effects(f: Found, units: pd.DataFrame) -> pd.DataFrame:
-    """Return one row a cluster and sign of a target, without what needs the other targets."""
-    rows = []
-    for (cluster, sign), part in units.groupby(["cluster_idx", "sign"], sort=True):
-        values, n = part["attribution"].to_numpy(), len(part)
-        error = values.std(ddof=1) / np.sqrt(n) if n > 1 else np.nan
-        share, share_error = _share(f, part, sign)
-        row = [int(cluster), f.model, f.target, sign, n, values.mean(), error, share, share_error]
-        rows.append(row)
-    columns = ["cluster_idx", "model", "target", "sign", "n_seqlets"]
-    columns += ["mean_attribution", "mean_attribution_se", "share", "share_se"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _share(f: Found, part: pd.DataFrame, sign: str) -> tuple[float, float]:
-    """Return the share of attribution and its standard error, that of a ratio over windows.
-
-    Windows without a seqlet of the cluster have a numerator of 0, so of them mean and standard
-    deviation of the denominator are enough.
-    """
-    n, mean, sd = f.n_windows, f.attribution[sign], f.attribution_sd[sign]
-    total = n * mean
-    if not total or n < 2:
-        return np.nan, np.nan
-    by = part.groupby("unit")
-    own, all_of_it = by["attribution"].sum().to_numpy(), by["around"].first().to_numpy()
-    share = float(own.sum() / total)
-    # Sum over windows of (own - share * all_of_it) ** 2.
-    square = n * (sd**2 + mean**2)
-    spread = (own**2).sum() - 2 * share * (own * all_of_it).sum() + share**2 * square
-    return share, float(np.sqrt(max(spread, 0.0) * n / (n - 1)) / abs(total))
-
-
-def _against_chance(
-    rows: pd.DataFrame, units: list[pd.DataFrame], found: list[Found], seed: int, n: int
-) -> pd.DataFrame:
-    """Add expected, z, p_value and q_value to the rows of one model."""
-    if len(found) < 2 or not len(rows):
-        return rows.assign(expected=np.nan, z=np.nan, p_value=np.nan, q_value=np.nan)
-    sizes = np.array([f.n_windows for f in found], dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(sizes)])
-    tables = [u.assign(unit=u["unit"] + first[i]) for i, u in enumerate(units)]
-    kinds = pd.concat(tables).groupby(["cluster_idx", "sign", "unit"]).size().reset_index(name="x")
-    keys: dict[tuple, int] = {}
-    kind = np.array(
-        [keys.setdefault(k, len(keys)) for k in zip(kinds["cluster_idx"], kinds["sign"])]
-    )
-    unit, x = kinds["unit"].to_numpy(), kinds["x"].to_numpy(float)
-    owner = np.repeat(np.arange(len(found)), sizes)
-    shape = len(keys) * len(found)
-
-    def counted(labels: np.ndarray) -> np.ndarray:
-        return np.bincount(kind * len(found) + labels[unit], weights=x, minlength=shape)
-
-    seen = counted(owner)
-    rng = np.random.default_rng(seed_of(seed, "motif_clusters", found[0].model))
-    above = np.zeros(shape, dtype=np.int64)
-    for _ in range(n):
-        above += counted(rng.permutation(owner)) >= seen
-    total = first[-1]
-    mean = np.bincount(kind, weights=x, minlength=len(keys)) / total
-    variance = np.bincount(kind, weights=x**2, minlength=len(keys)) / total - mean**2
-    expected = mean[:, None] * sizes
-    sd = np.sqrt(variance[:, None] * sizes * (total - sizes) / max(total - 1, 1))
-    at = {f.target: i for i, f in enumerate(found)}
-    cell = [
-        keys[c, s] * len(found) + at[t]
-        for c, s, t in zip(rows["cluster_idx"], rows["sign"], rows["target"])
-    ]
-    p_value = (above[cell] + 1) / (n + 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        z = (seen - expected.reshape(-1)) / sd.reshape(-1)
-    q_value = bh_qvalues(p_value, len(p_value))
-    return rows.assign(
-        expected=expected.reshape(-1)[cell], z=z[cell], p_value=p_value, q_value=q_value
     )

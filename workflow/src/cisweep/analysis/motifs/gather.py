@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.analysis.motifs.chunk import UNIT
+from cisweep.analysis.motifs.family_targets import Won
 from cisweep.analysis.motifs.hits import HitSums, resolve_overlaps
 from cisweep.analysis.motifs.qvalues import CellQValues
 from cisweep.analysis.motifs.ranking import Ranking, TargetSums, rank_motifs
@@ -31,6 +32,7 @@ class HitGather:
         self.sums = {t: HitSums.zeros(len(self.motifs)) for t in self.targets}
         self.places = {t: HitSums.zeros(len(self.motifs)) for t in self.targets}
         self.largest = dict.fromkeys(self.targets, 0.0)
+        self.won = {t: Won() for t in self.targets}
         self._names = np.array([m.name for m in self.motifs], dtype=object)
         self._alt = np.array([m.factor for m in self.motifs], dtype=object)
 
@@ -58,6 +60,8 @@ class HitGather:
             fit = np.abs(table[f"projection_{stored_name(target)}"].to_numpy())
             best = resolve_overlaps(hits, fit, self._names.tolist(), sequence)
             self.places[target].add(index[best], values[best])
+            spans = (table[name].to_numpy()[best] for name in ("chrom", "start", "end"))
+            self.won[target].add(*spans, index[best], values[best])
             most = float(np.nanmax(np.abs(attribution[best]), initial=0.0))
             self.largest[target] = max(self.largest[target], most)
             table[f"best_{stored_name(target)}"] = best
@@ -111,6 +115,11 @@ class HitGather:
             attribution=values[which, every],
             effect=effect[which, every],
         )
+
+    @property
+    def explained(self) -> np.ndarray:
+        """(M,) sum over targets of what the places that each motif wins explain, without sign."""
+        return sum((np.abs(p.total) for p in self.places.values()), np.zeros(len(self.motifs)))
 
     def ranking(
         self,

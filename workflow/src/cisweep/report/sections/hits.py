@@ -49,6 +49,7 @@ _NOTE = (
 )
 
 
+_MATRIX = "figures/motif_targets.svg"
 _DISCOVERED = (
     "Motifs that the run discovered (cluster_1, …) are scanned too. They were formed from these "
     "attributions, so that any of them would stand above shuffled columns: they have no q, and by "
@@ -110,6 +111,9 @@ def of_model(view: View) -> Section:
         if mine["lowers"].astype(bool).any() and not view.model_config.has_many_targets:
             lowering = mine[mine["lowers"].astype(bool)].sort_values("explained", kind="stable")
             lowered.append(_lowering(view, target.name, lowering.iloc[0]))
+    few = len(view.targets) > 1 and not view.model_config.has_many_targets
+    if few and view.has(_MATRIX):
+        section.blocks.append(_matrix(view))
     section.headlines += _together(driven)
     # What lowers a target is often the site of another one, on which the model was trained too.
     section.headlines += lowered
@@ -124,6 +128,19 @@ def of_model(view: View) -> Section:
             "other targets do not tell what drives a target (motif_families.tsv has the figures)."
         )
     return section
+
+
+def _matrix(view: View) -> Figure:
+    """Return the figure of families and targets."""
+    return view.figure(
+        _MATRIX,
+        "Heat map of families of motifs and targets, with the families' logos.",
+        "Families that drive or lower a target, beside all targets: the share of a target's "
+        "attribution of one sign that their places hold. A point: more places than if all "
+        "explained windows were dealt to the targets at random (q < 0.05). Values, errors and p: "
+        "motif_targets.tsv.",
+        folded=True,
+    )
 
 
 def _headline(view: View, target: str, drivers: pd.DataFrame) -> Headline:
