@@ -1,4 +1,4 @@
-"""steps.attribute.gradient_correction: what a job writes, when it runs again, what is said of it."""
+"""steps.attribute.gradient_correction: what a job writes, when it runs again, what is said."""
 
 from types import SimpleNamespace
 
