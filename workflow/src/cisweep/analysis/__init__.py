@@ -36,6 +36,9 @@ _MODULE_OF = {
     "embedding_distance": "language_model.embedding",
     "design": "sequence_design.design",
     "greedy_pruning": "sequence_design.greedy_pruning",
+    "Ledidi": "sequence_design.ledidi",
+    "DesignWrapper": "sequence_design.ledidi",
+    "MinGap": "sequence_design.ledidi",
     "greedy_substitution": "sequence_design.substitution",
     "beam_substitution": "sequence_design.substitution",
 }

@@ -9,6 +9,10 @@ from cisweep.lazy import exports
 _MODULE_OF = {
     "plot_logo": "logo",
     "plot_pwm": "logo",
+    "plot_attributions": "attributions",
+    "plot_categorical_scatter": "attributions",
+    "interactive_logo": "pointing",
+    "interactive_html": "pointing",
     "plot_track": "curves",
     "plot_loss": "curves",
     "plot_parity": "curves",

@@ -355,7 +355,9 @@ def _loss_of(problem: Problem, y: torch.Tensor) -> float:
 def _callers_loss(problem: Problem, y: torch.Tensor) -> torch.Tensor:
     assert problem.output_loss is not None and problem.y_bar is not None
     y_bar = problem.y_bar.to(y.device)
-    return problem.output_loss(y.view(len(y), *y_bar.shape), y_bar.expand(len(y), *y_bar.shape))
+    if y[0].numel() == y_bar.numel():  # a loss may also read no y_bar, or broadcast it
+        y = y.view(len(y), *y_bar.shape)
+    return problem.output_loss(y, y_bar.expand(len(y), *y_bar.shape))
 
 
 def _changed(tokens: np.ndarray, template: np.ndarray) -> tuple[torch.Tensor, ...]:
