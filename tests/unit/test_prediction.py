@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tangermeme.predict import predict as tangermeme_predict
 from torch import nn
 
 from cisweep.analysis import predict
@@ -71,6 +72,38 @@ def test_func_and_dtype(cnn):
     half, single = predict(cnn, X, dtype="bfloat16").float(), predict(cnn, X)
     # bfloat16 rounds by up to 2^-8 of a number: ten operations, all in one direction.
     assert 0 < (half - single).abs().max() <= 10 * 2.0**-8 * single.abs().max()
+
+
+class Bare(nn.Module):
+    """A convolution whose activations are channels-last, a batch norm, two linear layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv1d(4, 20, 5), nn.BatchNorm1d(20)
+        self.hidden, self.out = nn.Linear(20, 7), nn.Linear(7, 3)
+
+    def forward(self, X):
+        y = self.hidden(torch.relu(self.norm(self.conv(X))).mean(2))
+        return self.out(y), y
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", torch.float16, torch.bfloat16])
+def test_outputs_have_the_dtype_that_is_asked_for(dtype):
+    torch.manual_seed(0)
+    model, X = Bare().eval(), windows(5, 50, dtype=torch.int8)
+    found, single = predict(model, X, dtype=dtype, device="cpu"), predict(model, X, device="cpu")
+    theirs = tangermeme_predict(model, X, dtype=dtype, device="cpu")
+    for half, whole, peer in zip(found, single, theirs, strict=True):
+        kind = getattr(torch, dtype) if isinstance(dtype, str) else dtype
+        assert half.dtype == peer.dtype == kind and whole.dtype == torch.float32
+        # Ten roundings of a half, all in one direction.
+        bound = 10 * torch.finfo(kind).eps / 2 * whole.abs().max()
+        assert 0 < (half.float() - whole).abs().max() <= bound
+
+
+def test_a_dtype_that_torch_has_not_is_an_error(cnn):
+    with pytest.raises(ModelError, match="dtype is 'float17', which is no dtype of torch.*float16"):
+        predict(cnn, windows(2, 50), dtype="float17")
 
 
 @pytest.mark.parametrize("length", [30, 50, 333, 2114])

@@ -129,6 +129,56 @@ def test_edits_keep_dtype(X):
             assert edited.dtype == dtype
 
 
+@pytest.mark.parametrize("wrong", [1.0, "3", None, torch.tensor(2.5), [2]])
+def test_positions_are_integers(X, wrong):
+    kind = type(wrong).__name__
+    said = rf"is .*a {kind}\. Mend: give an integer"
+    if wrong is not None:  # of `start` the middle
+        for edit in (sequence.substitute, sequence.insert):
+            with pytest.raises(SequenceError, match=f"start {said}"):
+                edit(X, "ACG", start=wrong)
+        with pytest.raises(SequenceError, match=f"start {said}"):
+            sequence.multisubstitute(X, ["ACG", "T"], 2, start=wrong)
+        with pytest.raises(SequenceError, match=f"start {said}"):
+            sequence.substitute(tokens_of(X), "ACG", start=wrong)
+    with pytest.raises(SequenceError, match=f"a spacing {said}"):
+        sequence.multisubstitute(X, ["ACG", "T"], [wrong])
+    for edit in (
+        sequence.delete, sequence.randomize, sequence.shuffle, sequence.dinucleotide_shuffle
+    ):  # fmt: skip
+        with pytest.raises(SequenceError, match=f"start {said}"):
+            edit(X, wrong, 9)
+        with pytest.raises(SequenceError, match=f"end {said}"):
+            edit(X, 2, wrong)
+    for draw in (sequence.randomize, sequence.shuffle, sequence.dinucleotide_shuffle):
+        with pytest.raises(SequenceError, match=f"n {said}"):
+            draw(X, 2, 9, n=wrong)
+
+
+def test_integers_of_other_libraries_are_positions(X):
+    wanted = sequence.delete(sequence.substitute(X, "ACG", start=4), 2, 9)
+    for integer in (np.int64, np.uint8, torch.tensor):
+        edited = sequence.substitute(X, "ACG", start=integer(4))
+        assert torch.equal(sequence.delete(edited, integer(2), integer(9)), wanted)
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_no_draws_are_an_error(X, n):
+    for draw in (sequence.randomize, sequence.shuffle):
+        with pytest.raises(SequenceError, match=f"n is {n}. Mend: give 1 or more"):
+            draw(X, 2, 9, n=n)
+
+
+@pytest.mark.parametrize(
+    "probs", [[0.5] * 4, [0.5, 0.5, 0.5, -0.5], [float("nan")] * 4, [0.0] * 4, [float("inf")] * 4]
+)
+def test_probs_are_a_distribution(X, probs):
+    with pytest.raises(SequenceError, match="positive or zero and must sum to 1"):
+        sequence.randomize(X, 2, 9, probs=[probs])
+    with pytest.raises(SequenceError, match="positive or zero and must sum to 1"):
+        sequence.random_one_hot((3, 4, 5), probs=[probs])
+
+
 def test_probs_must_fit():
     with pytest.raises(SequenceError, match=r"probs has shape \(1, 3\)"):
         sequence.random_one_hot((2, 4, 5), probs=[0.5, 0.25, 0.25])

@@ -32,7 +32,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     pad_out, pad_in = -n_out % ALIGNED, -n_in % ALIGNED
     padded = laid_out(weight, "aligned", lambda w: F.pad(w, (0, pad_in, 0, pad_out)))
     y = F.linear(F.pad(x, (0, pad_in)) if pad_in else x, padded)[..., :n_out]
-    return y if bias is None else y + bias
+    # Autocast made y half; a sum with the bias as it is would be float32 again.
+    return y if bias is None else y + bias.to(y.dtype)
 
 
 def _batch_norm(
@@ -56,7 +57,7 @@ def _batch_norm(
         scale, shift = laid_out(
             running_mean, name, lambda mean: _affine(mean, running_var, weight, bias, eps)
         )
-    return torch.addcmul(shift, x, scale)
+    return torch.addcmul(shift, x, scale).to(x.dtype)
 
 
 def _affine(

@@ -31,6 +31,20 @@ def resolve_device(device: str | torch.device | None) -> torch.device:
     return device
 
 
+def resolve_dtype(dtype: str | torch.dtype | None) -> torch.dtype | None:
+    """Return the dtype that a name means ("float16"); a dtype and None as they are.
+
+    Raises ModelError if torch has no such dtype.
+    """
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if dtype is not None and not isinstance(found, torch.dtype):
+        raise ModelError(
+            f"dtype is {dtype!r}, which is no dtype of torch",
+            mend='use "float32", "bfloat16", "float16" or "float64"',
+        )
+    return found
+
+
 # The mend where a model that looks letters up should have a gradient.
 DIFFERENTIABLE = (
     "give the model the one-hot sequence itself: embeddings of letters are the product "

@@ -16,6 +16,7 @@ from cisweep.sequence.encoding import (
     check_sequences,
     is_tokens,
     one_hot_encode,
+    whole_number,
 )
 
 _N = 4  # the token
@@ -46,7 +47,8 @@ def substitute(
     Raises
     ------
     SequenceError
-        The motif is longer than the sequence, falls off an end, or does not fit `X`.
+        The motif is longer than the sequence, falls off an end, or does not fit `X`; `start` is
+        no integer.
 
     Examples
     --------
@@ -64,6 +66,7 @@ def substitute(
         )
     if start is None:
         start = centred_start(length, width)
+    start = whole_number(start, "start")
     if start < 0 or start > length - width:
         raise SequenceError(
             f"Provided start falls off the end of the sequence: {start} with a motif of {width} "
@@ -108,7 +111,8 @@ def multisubstitute(
     Raises
     ------
     SequenceError
-        The number of spacings is wrong, one is negative or too long, or the motifs do not fit.
+        The number of spacings is wrong, one is negative or too long, or the motifs do not fit;
+        `start` or a spacing is no integer.
 
     Examples
     --------
@@ -129,6 +133,7 @@ def multisubstitute(
                 "Sum of motif lengths and spacing cannot be larger than the sequence being "
                 f"inserted into: {sum(spacings) + sum(widths)} and {X.shape[-1]} bases"
             )
+    start = whole_number(start, "start")
     for motif, width, gap in zip(motifs, widths, [*spacings, 0]):
         X = substitute(X, motif, start=start, alphabet=alphabet, ignore=ignore)
         start += width + gap
@@ -141,6 +146,7 @@ def _spacings(spacing: int | Sequence[int], n_motifs: int, length: int) -> list[
             f"Spacings must be an integer or a list of integers, not a {type(spacing).__name__}"
         )
     spacings = [spacing] * (n_motifs - 1) if isinstance(spacing, int) else list(spacing)
+    spacings = [whole_number(gap, "a spacing") for gap in spacings]
     if len(spacings) != n_motifs - 1:
         raise SequenceError(
             f"Must provide n-1 spacings for n motifs: {len(spacings)} spacings, {n_motifs} motifs"
@@ -177,7 +183,7 @@ def insert(
     Raises
     ------
     SequenceError
-        `start` is outside of the sequence, or the motif does not fit `X` or has N.
+        `start` is outside of the sequence or no integer, or the motif does not fit `X` or has N.
 
     Examples
     --------
@@ -190,6 +196,7 @@ def insert(
     length = X.shape[-1]
     if start is None:
         start = length // 2
+    start = whole_number(start, "start")
     if start < 0 or start > length:
         raise SequenceError(
             f"Provided start falls off the end of the sequence: {start} in {length} bases",
@@ -214,10 +221,11 @@ def delete(X: torch.Tensor, start: int, end: int) -> torch.Tensor:
     Raises
     ------
     SequenceError
-        The span is empty or falls off an end.
+        The span is empty or falls off an end; `start` or `end` is no integer.
     """
     check_one_hot(X, "X")
     length = X.shape[-1]
+    start, end = whole_number(start, "start"), whole_number(end, "end")
     if start < 0 or start > length:
         raise SequenceError(
             "Start cannot be below zero or greater than the length of the sequence: "

@@ -7,6 +7,7 @@ tangermeme 1.6 has too take its arguments; an alphabet other than A C G T is all
 import math
 from collections.abc import Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -131,6 +132,20 @@ def check_sequences(X: Any, name: str, n_characters: int | None = None) -> None:
             where=f"example {example}, position {position}",
             mend="use 0 1 2 3 for A C G T, and 4 for N",
         )
+
+
+def whole_number(value: Any, name: str, least: int | None = None) -> int:
+    """Return a position or a number of things as int; raises SequenceError if it is none, or less
+    than `least`."""
+    try:
+        number = index(value)
+    except TypeError:
+        raise SequenceError(
+            f"{name} is {value!r}, a {type(value).__name__}", mend="give an integer"
+        ) from None
+    if least is not None and number < least:
+        raise SequenceError(f"{name} is {number}", mend=f"give {least} or more")
+    return number
 
 
 def is_tokens(X: Any) -> bool:

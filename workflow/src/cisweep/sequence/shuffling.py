@@ -14,6 +14,7 @@ from cisweep.sequence.encoding import (
     encode_codes,
     one_hot_tokens,
     tokens_of,
+    whole_number,
 )
 from cisweep.sequence.tokens import shuffle_seeds, shuffle_tokens
 
@@ -77,7 +78,7 @@ def _random_codes(
                 mend=f"use (1, {n_characters}) or ({n}, {n_characters})",
             )
         sums = rows.sum(axis=1, keepdims=True)
-        if (rows < 0).any() or (np.abs(sums - 1) > 1e-6).any():
+        if not ((rows >= 0).all() and (np.abs(sums - 1) <= 1e-6).all()):  # NaN is neither
             raise SequenceError("Each row of probs must be positive or zero and must sum to 1")
         rows = rows / sums  # float32 rows are off by rounding, which numpy would refuse
         rows = np.broadcast_to(rows, (n, n_characters))
@@ -117,10 +118,12 @@ def randomize(
     Raises
     ------
     SequenceError
-        The span is empty or falls off an end, or `probs` does not fit.
+        The span is empty or falls off an end, `probs` does not fit or is no distribution, `n` is
+        less than 1, or a number is no integer.
     """
     check_one_hot(X, "X")
-    _check_span(start, end, X.shape[-1])
+    start, end = _span(start, end, X.shape[-1])
+    n = whole_number(n, "n", least=1)
     random_state = _as_random_state(random_state)
     edited = X.unsqueeze(1).repeat(1, n, 1, 1)
     shape = (X.shape[0], X.shape[1], end - start)
@@ -157,11 +160,11 @@ def shuffle(
     Raises
     ------
     SequenceError
-        The span is empty or falls off an end.
+        The span is empty or falls off an end, `n` is less than 1, or a number is no integer.
     """
     check_sequences(X, "X")
-    end = X.shape[-1] + 1 + end if end < 0 else end
-    _check_span(start, end, X.shape[-1])
+    start, end = _span(start, end, X.shape[-1], from_end=True)
+    n = whole_number(n, "n", least=1)
     random_state = _as_random_state(random_state)
     shuffled = X.unsqueeze(1).repeat_interleave(n, dim=1)
     for k in range(n):
@@ -209,8 +212,8 @@ def dinucleotide_shuffle(
     Raises
     ------
     SequenceError
-        N without `allow_N`, a span that falls off an end, or n > 1 shuffles of a sequence that
-        are all the same.
+        N without `allow_N`, a span that falls off an end, a number that is no integer, or n > 1
+        shuffles of a sequence that are all the same.
 
     Examples
     --------
@@ -223,8 +226,8 @@ def dinucleotide_shuffle(
     """
     tokens = tokens_of(X, allow_N=allow_N).cpu().numpy()
     length = X.shape[-1]
-    end = length + 1 + end if end < 0 else end
-    _check_span(start, end, length)
+    start, end = _span(start, end, length, from_end=True)
+    n = whole_number(n, "n", least=0)
     seeds = shuffle_seeds(_random_states(random_state, len(X)), n)
     spans = shuffle_tokens(tokens[:, start:end], seeds, threads=n_jobs)
     _check_diverse(spans, verbose)
@@ -269,10 +272,18 @@ def _check_diverse(spans: np.ndarray, verbose: bool) -> None:
         )
 
 
-def _check_span(start: int, end: int, length: int) -> None:
+def _span(start: int, end: int, length: int, from_end: bool = False) -> tuple[int, int]:
+    """Return start and end as int; raises SequenceError if they are no span of `length` bases.
+
+    from_end: a negative end counts from length + 1.
+    """
+    start, end = whole_number(start, "start"), whole_number(end, "end")
+    if from_end and end < 0:
+        end += length + 1
     if end <= start:
         raise SequenceError(f"End must come after start: start {start}, end {end}")
     if start < 0 or end > length:
         raise SequenceError(
             f"Start or end are falling off the edge of X: [{start}, {end}) in {length} bases"
         )
+    return start, end

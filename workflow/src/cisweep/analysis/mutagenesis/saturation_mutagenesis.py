@@ -14,7 +14,7 @@ from cisweep.engine.policy import FastPathOff, attempt, taken
 from cisweep.engine.propagation.assembly import assemble
 from cisweep.engine.propagation.saturation import Saturation
 from cisweep.engine.recording import record
-from cisweep.engine.running import dtype_of, resolve_device, running
+from cisweep.engine.running import dtype_of, resolve_device, resolve_dtype, running
 from cisweep.engine.verify import PROPAGATED, check_agreement, compared_rows
 from cisweep.errors import ModelError, SequenceError
 from cisweep.sequence.encoding import check_one_hot, one_hot_tokens
@@ -83,7 +83,7 @@ def saturation_mutagenesis(
     one_hot = _one_hot(X)
     end = _checked_span(start, end, one_hot.shape[2])
     device = resolve_device(device)
-    kind = getattr(torch, dtype) if isinstance(dtype, str) else dtype or dtype_of(model)
+    kind = resolve_dtype(dtype) or dtype_of(model)
     full = _Full(model, func, batch_size, kind, device)
     effects, raw = [], []
     with running(model, device):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cisweep.engine.operations import fast_convolutions
 from cisweep.engine.policy import attempt, taken
 from cisweep.engine.replay import Replay, replay_of
-from cisweep.engine.running import dtype_of, resolve_device, running
+from cisweep.engine.running import dtype_of, resolve_device, resolve_dtype, running
 from cisweep.engine.verify import SAME_CALLS, check_agreement
 from cisweep.errors import ModelError
 from cisweep.sequence.encoding import one_hot_tokens
@@ -95,7 +95,7 @@ def predict_stream(
     """
     device = resolve_device(device)
     _check(X, args, batch_size)
-    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype or dtype_of(model)
+    dtype = resolve_dtype(dtype) or dtype_of(model)
     run = _Run(model, func, device, dtype, _autocast(device, dtype))
     with running(model, device):
         if device.type == "cuda":

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from cisweep.analysis.prediction.predict import predict
 from cisweep.engine.calls import tensors_in
 from cisweep.engine.policy import attempt, taken
-from cisweep.engine.running import dtype_of, resolve_device, running
+from cisweep.engine.running import dtype_of, resolve_device, resolve_dtype, running
 from cisweep.engine.sliding import Sliding
 from cisweep.engine.verify import PROPAGATED, check_agreement, compared_rows
 from cisweep.errors import SequenceError
@@ -69,7 +69,7 @@ def predict_tiles(
     windows = X.unfold(-1, window_bp, stride_bp)
     windows = windows if X.ndim == 1 else windows.transpose(0, 1)
     device = resolve_device(device)
-    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype or dtype_of(model)
+    dtype = resolve_dtype(dtype) or dtype_of(model)
     plain = partial(predict, model, func=func, dtype=dtype, device=device)
 
     def run() -> Tensor | list[Tensor]:

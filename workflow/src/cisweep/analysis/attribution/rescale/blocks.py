@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from cisweep.analysis.attribution.rescale.agreement import Witness
-from cisweep.engine.running import keep_heap, resolve_device
+from cisweep.engine.running import keep_heap, resolve_device, resolve_dtype
 from cisweep.errors import AttributionError
 
 # On a CPU, tensors that stay in the cache are faster than large batches.
@@ -140,8 +140,7 @@ def _place(model: nn.Module, device: Any, dtype: Any) -> tuple[torch.device, tor
         (p for p in [*model.parameters(), *model.buffers()] if p.is_floating_point()),
         torch.empty(0, dtype=torch.get_default_dtype()),
     )
-    dtype = getattr(torch, dtype) if isinstance(dtype, str) else dtype
-    return resolve_device(device), dtype or first.dtype
+    return resolve_device(device), resolve_dtype(dtype) or first.dtype
 
 
 def _blocks(
