@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import h5py
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pysam
 import pytest
 from dense_attributions import write_chunk
@@ -29,7 +30,8 @@ from cisweep.jobs import (
     variants_logos,
 )
 from cisweep.outputs.experiments import read_backgrounds, write_experiment
-from cisweep.outputs.tables import read_parquet
+from cisweep.outputs.tables import ParquetWriter, read_parquet
+from cisweep.outputs.variants import effect_blocks
 from cisweep.plan.contents.design import design_chunks
 from cisweep.steps.design import FIGURES
 
@@ -87,6 +89,40 @@ def test_effects_are_the_difference_of_the_two_alleles(small_run, scored):
             assert found["delta"] == pytest.approx(wanted[1, i] - wanted[0, i], abs=2e-4)
     # The base in the site's core matters most.
     assert table.xs("ctcf", level=1)["delta"].abs().idxmax() == 1006
+
+
+def test_the_wide_table_has_a_row_a_variant(small_run, scored, tmp_path, monkeypatch):
+    plan, folder = scored
+    long = pd.read_csv(folder / "v.out.tsv", sep="\t")
+    variants.variants_wide(small_run.of_model(plan), folder / "v.parquet", tmp_path / "w.tsv")
+    wide = pd.read_csv(tmp_path / "w.tsv", sep="\t")
+    assert wide.columns.tolist() == [
+        "chrom", "start", "end", "pos_1based", "ref", "alt", "id", "group", "haplotype",
+        "delta_ctcf", "q_value_ctcf", "delta_pu1", "q_value_pu1",
+    ]  # fmt: skip
+    for target in ("ctcf", "pu1"):
+        mine = long[long["target"] == target]
+        assert wide["pos_1based"].tolist() == mine["pos_1based"].tolist()
+        for value in ("delta", "q_value"):
+            assert wide[f"{value}_{target}"].tolist() == mine[value].tolist()
+
+
+@pytest.mark.parametrize("n_targets", [1, 3, 7])
+def test_rows_of_a_variant_stay_together(tmp_path, n_targets):
+    """Whatever the row groups of the file; 65,536 is no multiple of most numbers of targets."""
+    n = 20
+    table = pd.DataFrame(
+        {"pos_1based": np.repeat(np.arange(n), n_targets), "t": np.tile(range(n_targets), n)}
+    )
+    schema = pa.schema([("pos_1based", pa.int64()), ("t", pa.int64())])
+    for name, rows in (("a", slice(0, 11 * n_targets)), ("b", slice(11 * n_targets, None))):
+        with ParquetWriter(tmp_path / name, schema, {}, rows=5) as writer:
+            writer.append(table[rows])
+    found = list(effect_blocks([tmp_path / "a", tmp_path / "b"], n_targets))
+    assert all(block["t"].tolist() == [*range(n_targets)] * (len(block) // n_targets)
+               for block in found)  # fmt: skip
+    both = pd.concat(found, ignore_index=True)
+    assert both["pos"].tolist() == (table["pos_1based"] - 1).tolist()
 
 
 def test_a_wrong_reference_is_dropped_with_its_reason(scored):

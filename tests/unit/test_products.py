@@ -45,7 +45,9 @@ BESIDE = {
     "variants/unread.tsv",
 }
 """What rules leave beside the products of their step."""
-OPTIONS = {"train": {"models": {"t": None}}, "report": {"hub": True}}
+OPTIONS = {
+    "train": {"models": {"t": None}}, "report": {"hub": True}, "variants": {"wide": True},
+}  # fmt: skip
 
 
 def left_by(step) -> list[str]:

@@ -45,7 +45,7 @@ def test_the_examples_of_the_profile_name_rules(root, rules):
 LIGHT = {
     "predict_track", "attribute_track", "attribute_export",
     "ism_regions", "ism_track", "ism_figure", "seqlets_null_size", "dropped_regions",
-    "report_browser", "report_page",
+    "report_browser", "report_page", "variants_wide",
 }  # fmt: skip
 """Rules that are done within seconds where a run is small."""
 

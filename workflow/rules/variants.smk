@@ -99,6 +99,29 @@ rule variants:
         "../../scripts/variants.py"
 
 
+rule variants_wide:
+    """Write the effects of all variants with columns of each target."""
+    input:
+        table=f"{RESULTS}/{{model}}/variants.parquet",
+    output:
+        wide=f"{RESULTS}/{{model}}/variants.wide.tsv",
+    log:
+        f"{RESULTS}/logs/variants_wide/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/variants_wide/{{model}}.tsv"
+    localrule: IS_SMALL
+    conda:
+        ENVIRONMENT
+    resources:
+        mem_mb=mem_mb(2000),
+        runtime=120,
+    params:
+        root=root_folder,
+        settings=settings("variants"),
+    script:
+        "../../scripts/variants_wide.py"
+
+
 for rule_name, model, number, files in target_jobs("variants", ".logos.svg", "variants_logos"):
 
     rule:

@@ -11,12 +11,18 @@ import pandas as pd
 from cisweep.analysis.variants.gather import Strongest, VariantGather, volcano_axes, volcano_title
 from cisweep.analysis.variants.scores import EFFECT_COLUMNS, NullPool
 from cisweep.config.model import MANY_TARGETS
-from cisweep.contracts import digest
+from cisweep.contracts import digest, stored_name
 from cisweep.genome.variants.alleles import AllelePolicy
 from cisweep.genome.variants.reading import Variant, VariantPolicy, dropped_variants_table
 from cisweep.genome.variants.selection import Selection
 from cisweep.outputs.h5 import prediction_blocks
-from cisweep.outputs.tables import ParquetWriter, merge_tsv, write_dropped, write_dropped_blocks
+from cisweep.outputs.tables import (
+    ParquetWriter,
+    merge_tsv,
+    tsv_rows,
+    write_dropped,
+    write_dropped_blocks,
+)
 from cisweep.outputs.variants import (
     GATHERED_COLUMNS,
     EffectWriter,
@@ -34,6 +40,7 @@ from cisweep.plan.chunks import chunk_index
 from cisweep.plan.contents.variants import with_a_fold
 from cisweep.plot.effects import plot_volcano
 from cisweep.plot.saving import save_figure
+from cisweep.products.variants import WIDE
 from cisweep.scope import ChunkScope, ModelScope, RunScope
 from cisweep.temporary import scratch_folder
 
@@ -157,7 +164,7 @@ def variants(of: ModelScope, given: VariantParts, out: VariantProducts) -> None:
     nulls = NullPool.empty(len(targets), step.max_nulls).merge(pools)
     known = _known_values(targets, given.predictions, given.peaks)
     gather, strongest = VariantGather(targets, nulls, known), Strongest(max(_SHOWN, step.top_n))
-    for rows in effect_blocks(given.chunks):
+    for rows in effect_blocks(given.chunks, len(targets)):
         gather.count(rows)
     columns = [*EFFECT_COLUMNS, *GATHERED_COLUMNS]
     source, lengths = f"cisweep {of.origin['cisweep_version']}", of.plan.source.lengths
@@ -165,7 +172,7 @@ def variants(of: ModelScope, given: VariantParts, out: VariantProducts) -> None:
         EffectWriter(out.tsv, out.table, columns, of.origin) as writer,
         VcfWriter(out.vcf, lengths, targets, list(INFO_OF_COLUMN), source) as records,
     ):
-        for rows in map(gather.finish, effect_blocks(given.chunks)):
+        for rows in map(gather.finish, effect_blocks(given.chunks, len(targets))):
             writer.append(rows)
             records.append(rows)
             strongest.add(rows)
@@ -173,6 +180,24 @@ def variants(of: ModelScope, given: VariantParts, out: VariantProducts) -> None:
     n = merge_tsv([given.unread, *given.dropped], out.dropped)
     print(f"{n} variants have no effect, with reasons")
     _draw_volcano(targets, strongest.table, out.volcano)
+
+
+def variants_wide(of: ModelScope, table: Path, wide: Path) -> None:
+    """Write the merged effects with a row a variant and columns of each target.
+
+    table: Parquet of `variants`, in which the targets of a variant stand one behind the other.
+    """
+    names = [stored_name(t) for t in of.config.target_names]
+    values = ["delta", *(["q_value"] if of.plan.step_config("variants").n_nulls else [])]
+    sites = [field.name for field in WIDE.fields if "<" not in field.name]
+    with open(wide, "w") as handle:
+        columns = [f"{value}_{name}" for name in names for value in values]
+        handle.write("\t".join([*sites, *columns]) + "\n")
+        for rows in map(one_based, effect_blocks([table], len(names))):
+            kept = rows.iloc[:: len(names)].reset_index(drop=True)[sites]
+            numbers = rows[values].to_numpy().reshape(len(kept), -1)
+            both = pd.concat([kept, pd.DataFrame(numbers, columns=columns)], axis=1)
+            handle.write(tsv_rows(both))
 
 
 def _known_values(

@@ -86,14 +86,21 @@ def effect_schema(columns: Sequence[str]) -> pa.Schema:
     return pa.schema([whole.field(name) for name in stored])
 
 
-def effect_blocks(paths: Iterable[Path]) -> Iterator[pd.DataFrame]:
-    """Yield the tables of effects of all chunks, row group by row group."""
+def effect_blocks(paths: Iterable[Path], n_targets: int = 1) -> Iterator[pd.DataFrame]:
+    """Yield the tables of effects of all chunks, row group by row group.
+
+    n_targets: rows of a variant, one behind the other, which stay in one block.
+    """
     for path in paths:
-        file = open_parquet(path)
+        file, rest = open_parquet(path), None
         for i in range(file.num_row_groups):
             table = file.read_row_group(i).to_pandas()
-            if len(table):
-                yield zero_based(table)
+            if rest is not None and len(rest):
+                table = pd.concat([rest, table], ignore_index=True)
+            whole = len(table) - len(table) % n_targets
+            rest = table.iloc[whole:]
+            if whole:
+                yield zero_based(table.iloc[:whole].reset_index(drop=True))
 
 
 class EffectWriter:

@@ -37,6 +37,21 @@ _FIELDS = (
     Field("q_value", "float32", "Benjamini-Hochberg over the variants"),
 )  # fmt: skip
 EFFECTS = Product("<model>/variants.parquet", "Effects, one row a variant and target.", _FIELDS)
+WIDE = Product(
+    "<model>/variants.wide.tsv",
+    "Effects, one row a variant (and haplotype), columns of each target.",
+    (
+        *PLACE,
+        *_ALLELES,
+        Field("group", "text", "group that the user gave"),
+        Field("haplotype", "text", "haplotypes of the sample that the row shows; empty without "
+              "one"),
+        Field("delta_<target>", "float32", "alternate − reference", _SCALE),
+        Field("q_value_<target>", "float32", "Benjamini-Hochberg over the variants", "",
+              "`steps.variants.n_nulls` is above 0"),
+    ),
+    when="`steps.variants.wide` is set",
+)  # fmt: skip
 HITS = Product(
     "<model>/variants.<target>.hits.tsv",
     "Motif hits that differ between the alleles of the variants with the largest effects.",
@@ -72,6 +87,7 @@ SELECTED = Product(
 )
 PRODUCTS = (
     EFFECTS,
+    WIDE,
     Product("<model>/variants.tsv", "The same as text.", _FIELDS),
     Product("<model>/variants.vcf.gz", "The same as VCF: one record an allele, its effects in INFO "
             "fields that the header describes (DELTA_target, LFC_target, …)."),

@@ -43,6 +43,8 @@ class VariantsConfig(TargetsConfig):
     """Number of draws that are kept over all variants; the smallest p-value is 1 / (this + 1)."""
     top_n: int = Field(10, ge=0)
     """Number of variants per target whose alleles are shown: attributions, hits gained and lost."""
+    wide: bool = False
+    """Write a table with a row a variant and columns of each target too (variants.wide.tsv)."""
     batch_size: int = Field(128, ge=1)
     """Windows that go to the device at once."""
 
@@ -60,6 +62,7 @@ class VariantsConfig(TargetsConfig):
 def _products(config: VariantsConfig, model: ModelConfig) -> list[str]:
     found = ["variants.tsv", "variants.parquet", "variants.vcf.gz", "variants.vcf.gz.tbi"]
     found += ["variants.dropped.tsv", "figures/variants.volcano.svg"]
+    found += ["variants.wide.tsv"] if config.wide else []
     for target in model.target_names if config.top_n else []:
         file = model.file_names[target]
         found += [f"figures/variants.{file}.logos.svg", f"variants.{file}.hits.tsv"]
@@ -85,5 +88,5 @@ STEP = Step(
         )
     },
     drops=lambda config: "items",
-    unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n"}),
+    unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n", "wide"}),
 )
