@@ -1,0 +1,211 @@
+"""Each config of config/models through the steps, against the model itself in float64.
+
+The model itself is the module that the config makes, called by torch alone: no call is recorded,
+no fast path is taken, every mutant and allele is a window of its own. Where a package publishes the
+network, its own output is compared too. What comes of each is the table of docs/models.md.
+"""
+
+import sys
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+
+import ledidi
+import numpy as np
+import pytest
+import torch
+
+from cisweep.analysis import (
+    attribute,
+    design,
+    input_x_gradient,
+    predict,
+    saturation_mutagenesis,
+    variant_effects,
+)
+from cisweep.analysis.variants.model import EffectModel
+from cisweep.engine.policy import off
+from cisweep.errors import ModelError
+from cisweep.genome.fasta import NamedSequences
+from cisweep.genome.variants.reading import Variant
+from cisweep.models import load_model, target_module
+from cisweep.models.ensemble import FoldMean
+from cisweep.plan.run_config import read_model_config
+
+sys.path.insert(0, str(Path(__file__).parent))
+from model_zoo import DOCUMENT, ENTRIES, MODELS, STEPS, config_of, in_document, table
+from published_networks import Exact, forgetful, windows
+
+# Predictions are right to float32's rounding through some twenty layers.
+ROUNDING = 1e-5
+torch.set_num_threads(2)
+
+
+def entries(step: str) -> pytest.MarkDecorator:
+    """Return the parametrisation of a test by the configs whose step is done."""
+    return pytest.mark.parametrize(
+        "name",
+        [
+            pytest.param(e.name, marks=pytest.mark.slow if e.slow else ())
+            for e in ENTRIES
+            if step not in e.reasons
+        ],
+    )
+
+
+@cache
+def case(name: str) -> SimpleNamespace:
+    """Return what the config of an entry makes, itself in float64, windows and their targets."""
+    entry = next(e for e in ENTRIES if e.name == name)
+    with TemporaryDirectory() as folder:
+        config = config_of(entry, Path(folder))
+        own = [entry.write(config, i, fold.weights) for i, fold in enumerate(config.folds)]
+        loaded = [load_model(config, i) for i in range(len(config.folds))]
+        effects = EffectModel.load(config)
+    modules = [target_module(model, config.targets, config.rc).eval() for model in loaded]
+    model = modules[0] if len(modules) == 1 else FoldMean(modules, config.window_bp).eval()
+    exact, X = Exact(forgetful(model)), windows(2, config.window_bp)
+    with torch.no_grad():
+        Y = exact(X)
+    assert (Y.std(0) > 1e-4 * Y.abs().amax(0)).all()  # the sequence matters
+    return SimpleNamespace(
+        entry=entry, config=config, own=own, loaded=loaded, effects=effects, model=model,
+        exact=exact, X=X, Y=Y, T=Y.shape[1], length=config.window_bp,
+    )  # fmt: skip
+
+
+def assert_near(found: torch.Tensor, wanted: torch.Tensor, tolerance: float = ROUNDING) -> None:
+    """Compare relative to the largest value."""
+    found, wanted = torch.as_tensor(found).double(), torch.as_tensor(wanted).double()
+    assert found.shape == wanted.shape
+    error = (found - wanted).abs().max() / wanted.abs().max()
+    assert error <= tolerance, error.item()
+
+
+def test_every_file_is_in_the_table():
+    assert sorted(path.stem for path in MODELS.glob("*.yaml")) == sorted(e.name for e in ENTRIES)
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_is_read_as_it_stands_and_says_where_weights_are(path):
+    config = read_model_config(path)
+    assert config.folder == MODELS
+    said = "\n".join(line for line in path.read_text().split("\n") if line.startswith("#"))
+    assert "Weights:" in said and "Set:" in said
+    assert any(word in said for word in ("Licence", "MIT", "CC-BY", "Apache"))
+    with pytest.raises(ModelError, match=r"there is no such model file|no language model|keras"):
+        load_model(config)
+
+
+def test_the_table_is_what_the_tests_demand():
+    """After a change: python tests/oracle/model_zoo.py."""
+    assert in_document(DOCUMENT.read_text())[0] == table()
+    assert set().union(*(e.reasons for e in ENTRIES)) <= set(STEPS)
+
+
+@entries("predict")
+def test_predict(name):
+    c = case(name)
+    assert_near(predict(forgetful(c.model), c.X, batch_size=2), c.Y)
+
+
+OWN = [pytest.param(e.name, marks=pytest.mark.slow if e.slow else ()) for e in ENTRIES if e.own]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_outputs_are_the_packages_own(name):
+    """Before targets are read: what the package's or the author's class returns itself."""
+    c = case(name)
+    for model, own in zip(c.loaded, c.own, strict=True):
+        with torch.no_grad():
+            found, wanted = forgetful(model)(c.X), own(c.X)
+        found, wanted = (x if isinstance(x, tuple) else (x,) for x in (found, wanted))
+        for a, b in zip(found, wanted, strict=True):
+            assert_near(a, b)
+
+
+@entries("attribute")
+def test_attribute(name):
+    c = case(name)
+    targets = list(range(c.T))
+    if c.entry.gradients:
+        for target in targets:
+            found = input_x_gradient(forgetful(c.model), c.X, target=target, hypothetical=True)
+            x = c.X.double().requires_grad_()
+            (wanted,) = torch.autograd.grad(c.exact(x)[:, target].sum(), x)
+            assert_near(found, wanted, 1e-4)
+        return
+    references = windows(4, c.length, seed=5).view(2, 2, 4, -1)
+    found = attribute(forgetful(c.model), c.X, references, targets, batch_size=2)
+    with torch.no_grad():
+        y = c.exact(references.flatten(0, 1)).view(2, 2, c.T)
+    change = (c.Y[:, None] - y).permute(2, 0, 1)
+    size = change.abs().mean((1, 2))
+    # What is attributed is what the model itself says: f(x) − f(r), to 1e-4 of its mean size.
+    summed = found.projected.sum(2)
+    assert ((summed - change.mean(2)).abs().amax(1) <= 1e-4 * size).all()
+    with off():
+        wanted = attribute(forgetful(c.model), c.X, references, targets, batch_size=2)
+    assert_near(found.hypothetical, wanted.hypothetical, 1e-4)
+
+
+@entries("ism")
+def test_ism(name):
+    c = case(name)
+    start = c.length // 2 - 1
+    options = dict(start=start, end=start + 2, raw_outputs=True)
+    found = saturation_mutagenesis(forgetful(c.model), c.X[:1], **options)
+    mutants = c.X[:1, None, None].repeat(1, 4, 2, 1, 1)
+    for letter in range(4):
+        for i in range(2):
+            mutants[:, letter, i, :, start + i] = torch.eye(4)[letter]
+    with torch.no_grad():
+        wanted = c.exact(mutants.flatten(0, 2)).view(1, 4, 2, c.T)
+    assert_near(found.y_hat, wanted)
+    # Effects are small beside the outputs, whose rounding they carry.
+    effects = wanted - c.Y[:1, None, None]
+    error = (found.y_hat.double() - c.Y[:1, None, None] - effects).abs().max()
+    assert effects.abs().max() > 0 and error <= ROUNDING * c.Y.abs().max()
+
+
+@entries("variants")
+def test_variants(name):
+    c = case(name)
+    genome = windows(1, 3 * c.length, seed=9)[0].argmax(0).numpy().astype(np.uint8)
+    places = [c.length + c.length // 2, c.length + c.length // 2 + 3]
+    starts = np.array([c.length, c.length + 1])
+    variants = [
+        Variant("c", p, "ACGT"[genome[p]], "ACGT"[(genome[p] + 1 + i) % 4])
+        for i, p in enumerate(places)
+    ]
+    sources = NamedSequences({"c": genome})
+    found = variant_effects(c.effects, variants, sources, starts=starts, batch_size=2)
+    one_hot = torch.eye(4)[torch.from_numpy(genome).long()].T
+    alleles = []
+    for variant, start in zip(variants, starts):
+        changed = one_hot.clone()
+        changed[:, variant.pos] = torch.eye(4)["ACGT".index(variant.alt)]
+        alleles += [one_hot[:, start : start + c.length], changed[:, start : start + c.length]]
+    with torch.no_grad():
+        ref, alt = c.exact(torch.stack(alleles)).view(2, 2, c.T).unbind(1)
+    assert_near(found.ref, ref)
+    assert_near(found.alt, alt)
+    assert (ref != alt).all()
+
+
+@entries("design")
+def test_design_is_ledidis(name):
+    c = case(name)
+    y_bar = (c.Y[:1] + c.Y.std(0)).float()
+    # A large eps edits every batch.
+    options = dict(max_iter=2, random_state=0, batch_size=2, eps=0.02, return_history=True)
+    _, found = design(forgetful(c.model), c.X[:1], y_bar, **options)
+    _, wanted = ledidi.ledidi(
+        forgetful(c.model), c.X[:1], y_bar, device="cpu", verbose=False, **options
+    )
+    for loss in ("total_loss", "output_loss", "input_loss"):
+        np.testing.assert_allclose(found[loss], wanted[loss], rtol=1e-4, atol=1e-6)
+    assert sum(found["input_loss"]) > 0
+    for a, b in zip(found["edits"], wanted["edits"], strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b))
