@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import yaml
 from published_networks import DOCUMENT, trained_like, windows
+from safetensors.torch import save_file
 from torch import nn
 
 from cisweep.config.model import ModelConfig
@@ -70,7 +71,11 @@ def drawn(model: nn.Module, length: int, seed: int) -> nn.Module:
 def state(config: ModelConfig, fold: int, path: Path) -> None:
     """Write the state dict of the module that the config names."""
     torch.manual_seed(fold)
-    torch.save(drawn(build_module(config), config.window_bp, fold).state_dict(), path)
+    made = drawn(build_module(config), config.window_bp, fold).state_dict()
+    if path.suffix == ".safetensors":
+        save_file({name: tensor.contiguous() for name, tensor in made.items()}, path)
+    else:
+        torch.save(made, path)
 
 
 def keras_weights(config: ModelConfig, fold: int, path: Path) -> None:
@@ -108,6 +113,108 @@ def bpnet_lite(**options: Any) -> Writer:
     return write
 
 
+def chrombpnet_lite(config: ModelConfig, fold: int, path: Path) -> nn.Module:
+    """Write bpnet-lite's ChromBPNet; its own output is the package's."""
+    module = import_module("bpnetlite")
+    options = dict(n_outputs=1, n_control_tracks=0, verbose=False)
+    bias = module.BPNet(n_filters=16, n_layers=4, trimming=557, **options)
+    made = module.ChromBPNet(bias, module.BPNet(n_filters=32, n_layers=8, **options), "zoo")
+    drawn(made, config.window_bp, fold)
+    torch.save(made, path)
+    return made
+
+
+def chrombpnet(config: ModelConfig, fold: int, path: Path) -> None:
+    """Write a network without bias as ChromBPNet's training saves it: Keras 2's layers by name."""
+    import h5py
+
+    draw, n = np.random.default_rng(fold), 16
+    shapes = {"wo_bias_bpnet_1st_conv": (21, 4, n)}
+    shapes |= {f"wo_bias_bpnet_{i}conv": (3, n, n) for i in range(1, 9)}
+    shapes |= {
+        "wo_bias_bpnet_prof_out_precrop": (75, n, 1),
+        "wo_bias_bpnet_logcount_predictions": (n, 1),
+    }
+    with h5py.File(path, "w") as file:
+        for name, shape in shapes.items():
+            group = file.create_group(f"model_weights/{name}/{name}")
+            width = np.prod(shape[:-1]) ** -0.5
+            group["kernel:0"] = draw.normal(0, width, shape).astype("f4")
+            group["bias:0"] = draw.normal(0, 0.1, shape[-1]).astype("f4")
+
+
+def open_splice_ai(config: ModelConfig, fold: int, path: Path) -> nn.Module:
+    """Write a state dict of the package's own SpliceAI."""
+    options = {80: ([11] * 4, [1] * 4), 400: ([11] * 8, [1] * 4 + [4] * 4)}
+    widths, dilations = options[config.module_args["flanking"]]
+    module = import_module("openspliceai.train_base.openspliceai")
+    made = module.SpliceAI(32, np.array(widths), np.array(dilations))
+    torch.save(drawn(made, config.window_bp, fold).state_dict(), path)
+    return made
+
+
+class TurnedKeras(nn.Module):
+    """What Keras predicts of windows (N, 4, length)."""
+
+    def __init__(self, model: Any):
+        super().__init__()
+        self.keras = [model]
+
+    def forward(self, X: torch.Tensor) -> torch.Tensor:
+        found = self.keras[0].predict(X.transpose(1, 2).float().numpy(), verbose=0)
+        return torch.from_numpy(found)
+
+
+def with_keras(build: Callable[[Any, int], Any]) -> Writer:
+    """Return the writer of a Keras model, whose norms have statistics."""
+
+    def write(config: ModelConfig, fold: int, path: Path) -> nn.Module:
+        import os
+
+        os.environ.setdefault("KERAS_BACKEND", "torch")
+        keras = import_module("keras")
+        keras.utils.set_random_seed(fold + 1)
+        model = build(keras, config.window_bp)
+        rng = np.random.default_rng(fold)
+        for weight in model.weights:
+            if weight.path.endswith(("moving_variance", "gamma")):
+                weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+            elif weight.path.endswith(("moving_mean", "beta", "bias")):
+                weight.assign(rng.normal(0, 0.3, weight.shape))
+        model.save(path)
+        return TurnedKeras(model)
+
+    return write
+
+
+def dilated_cnn(keras: Any, length: int, filters: int = 32) -> Any:
+    """CREsted's DilatedCNN: a stem with GELU, eight cropped dilated residual layers, an average."""
+    L = keras.layers
+    x = L.Conv1D(filters, 5, padding="same", use_bias=False)(given := L.Input((length, 4)))
+    x = L.Dropout(0.1)(L.Activation("gelu")(L.BatchNormalization()(x)))
+    for dilation in (2**i for i in range(1, 9)):
+        y = L.BatchNormalization()(L.Conv1D(filters, 3, dilation_rate=dilation, use_bias=False)(x))
+        x = L.Dropout(0.1)(L.Add()([L.Activation("relu")(y), L.Cropping1D(dilation)(x)]))
+    x = L.GlobalAveragePooling1D()(x)
+    return keras.Model(given, L.Dense(3, activation="softplus")(x))
+
+
+def basenji(keras: Any, length: int, filters: int = 24) -> Any:
+    """CREsted's Basenji: blocks of GELU, convolution, norm; eleven dilated residual pairs."""
+    L = keras.layers
+
+    def block(x: Any, filters: int, width: int = 1, dilation: int = 1) -> Any:
+        conv = L.Conv1D(filters, width, padding="same", dilation_rate=dilation, use_bias=False)
+        return L.BatchNormalization()(conv(L.Activation("gelu")(x)))
+
+    x = L.MaxPooling1D(2, padding="same")(block(given := L.Input((length, 4)), filters, 15))
+    for i in range(11):
+        y = block(x, filters // 2, 3, int(np.round(1.5**i)))
+        x = L.Add()([x, L.Dropout(0.3)(block(y, filters))])
+    x = L.GlobalAveragePooling1D()(L.Dropout(0.05)(block(x, 4 * filters)))
+    return keras.Model(given, L.Dense(3, activation="softplus")(x))
+
+
 # ---- the table ---------------------------------------------------------------------------------
 
 ENTRIES = [
@@ -122,6 +229,33 @@ ENTRIES = [
         "bpnet_lite", "BPNet (bpnet-lite)", bpnet_lite(n_outputs=2, n_control_tracks=0), own=True
     ),
     Entry(
+        "bpnet_controls", "BPNet with controls (bpnet-lite)",
+        bpnet_lite(n_outputs=2, n_control_tracks=2), own=True,
+    ),
+    Entry("chrombpnet", "ChromBPNet, five folds", chrombpnet, sizes="16 filters"),
+    Entry(
+        "chrombpnet_lite", "ChromBPNet (bpnet-lite)", chrombpnet_lite,
+        sizes="32 and 16 filters", own=True,
+    ),
+    Entry("malinois", "Malinois", state),
+    Entry("legnet", "MPRA-LegNet", state),
+    Entry(
+        "sei", "Sei", state, {"module_args": {"n_outputs": 16, "filters": [16, 24, 32]}},
+        "a thirtieth of the filters, 16 outputs",
+    ),
+    Entry(
+        "splice_ai", "OpenSpliceAI", open_splice_ai,
+        {"module_args": {"flanking": 400}, "window_bp": 421}, "400 of 10,000 nt around", own=True,
+    ),
+    Entry(
+        "crested_dilated_cnn", "DilatedCNN (CREsted)", with_keras(dilated_cnn),
+        sizes="32 filters", own=True,
+    ),
+    Entry(
+        "crested_basenji", "Basenji-like (CREsted)", with_keras(basenji),
+        {"window_bp": 512}, "24 filters, 512 bp", own=True,
+    ),
+    Entry(
         "enformer", "Enformer (enformer-pytorch)", state,
         {
             "module_args": dict(
@@ -134,6 +268,40 @@ ENTRIES = [
             },
         },
         "2 blocks of width 48, bins of 8 bp, 96 bp",
+    ),
+    Entry(
+        "borzoi", "Borzoi (borzoi-pytorch)", state,
+        {
+            "module_args": dict(
+                dim=24, depth=2, heads=2, attn_dim_key=8, attn_dim_value=12, bins_to_return=6
+            ),
+            "window_bp": 256,
+            "targets": {0: {"positions": [2, 4]}, 1: {"positions": [2, 4]}},
+        },
+        "2 blocks of width 24, 256 bp", slow=True,
+    ),
+    Entry(
+        "alphagenome", "AlphaGenome (alphagenome-pytorch)", state,
+        {
+            "module_args": dict(
+                outputs=[["dnase", 1], ["cage", 128]], dims=[8, 12, 16],
+                heads=dict(
+                    genome_track_heads={
+                        "dnase": {"num_tracks": 3, "resolutions": [1]},
+                        "cage": {"num_tracks": 2, "resolutions": [128]},
+                    },
+                    num_tracks_contacts=2, num_splice_usage_tracks=2,
+                    splice_junction_hidden_dim=8, splice_junction_max_tissues=2,
+                ),
+                transformer_kwargs=dict(
+                    depth=2, heads=2, dim_head_qk=8, dim_head_v=6, dim_pairwise=6, pool_size=4,
+                    max_positions=512, single_to_pairwise_heads=4,
+                ),
+            ),
+            "window_bp": 64,
+            "targets": {0: {"positions": [30, 34]}, 1: {"positions": [1, 3]}},
+        },
+        "2 blocks, widths of 8 to 16, 64 bp",
     ),
 ]  # fmt: skip
 
