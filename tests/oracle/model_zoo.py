@@ -12,11 +12,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import language_models
 import numpy as np
 import torch
 import yaml
 from published_networks import DOCUMENT, trained_like, windows
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cisweep.config.model import ModelConfig
@@ -25,8 +26,10 @@ from cisweep.plan.run_config import model_config_of
 
 MODELS = Path(__file__).resolve().parents[2] / "config" / "models"
 
-STEPS = ("predict", "attribute", "ism", "variants", "design")
+STEPS = ("predict", "attribute", "ism", "variants", "design", "zero_shot")
 """Columns of the table."""
+
+TOKENS = dict.fromkeys(("attribute", "ism", "variants", "design"), "reads tokens")
 
 # What a file is written by: its config with the sizes of the test, the fold, the path.
 Writer = Callable[[ModelConfig, int, Path], nn.Module | None]
@@ -38,7 +41,7 @@ class Entry:
 
     name: of its file; title: what it is; write: makes the weights of a fold, and returns the
     package's own model where there is one; changes: keys of model.yaml that the test replaces;
-    sizes: what of it is smaller than published; gradients: attributed by gradients, and why;
+    sizes: what of it is smaller than published;
     reasons: step -> why it is not done; slow: more than ten seconds; own: `write` returns the model
     of the package or of Keras, whose output is compared.
     """
@@ -48,7 +51,6 @@ class Entry:
     write: Writer
     changes: dict[str, Any] = field(default_factory=dict)
     sizes: str = "as published"
-    gradients: str = ""
     reasons: dict[str, str] = field(default_factory=dict)
     slow: bool = False
     own: bool = False
@@ -57,7 +59,9 @@ class Entry:
         """Return what the table says of a step."""
         if step in self.reasons:
             return self.reasons[step]
-        return f"✓ gradients: {self.gradients}" if step == "attribute" and self.gradients else "✓"
+        if step == "zero_shot" and not self.reasons:
+            return "reads windows"
+        return "✓"
 
 
 # ---- weights -----------------------------------------------------------------------------------
@@ -151,6 +155,59 @@ def open_splice_ai(config: ModelConfig, fold: int, path: Path) -> nn.Module:
     made = module.SpliceAI(32, np.array(widths), np.array(dilations))
     torch.save(drawn(made, config.window_bp, fold).state_dict(), path)
     return made
+
+
+class Called(nn.Module):
+    """A package's model, and how the package calls it."""
+
+    def __init__(self, model: nn.Module, call: Callable[[nn.Module, torch.Tensor], Any]):
+        super().__init__()
+        self.model, self.call = model, call
+
+    def forward(self, X: torch.Tensor) -> Any:
+        return self.call(self.model, X)
+
+
+def loaded_by(make: Callable[[dict], nn.Module], call: Callable[..., Any]) -> Writer:
+    """Return the writer of a state dict that the package's own class takes, with that class."""
+
+    def write(config: ModelConfig, fold: int, path: Path) -> nn.Module:
+        state(config, fold, path)
+        made = make(dict(config.module_args)).eval()
+        read = load_file if path.suffix == ".safetensors" else torch.load
+        made.load_state_dict(read(path))  # strict: every name is the package's
+        return Called(made, call)
+
+    return write
+
+
+def enformer(options: dict) -> nn.Module:
+    return import_module("enformer_pytorch").Enformer.from_hparams(**options)
+
+
+def enformers_tracks(model: nn.Module, X: torch.Tensor) -> torch.Tensor:
+    return model(X.transpose(1, 2))["human"].transpose(1, 2)
+
+
+def borzoi(options: dict) -> nn.Module:
+    return import_module("borzoi_pytorch").Borzoi.from_hparams(**options)
+
+
+def alphagenome(options: dict) -> nn.Module:
+    module = import_module("alphagenome_pytorch.alphagenome")
+    heads = options.pop("heads")
+    del options["outputs"]
+    made = module.AlphaGenome(**options)
+    made.add_reference_heads("human", **heads)
+    module.set_update_running_var(made, False)
+    return made
+
+
+def alphagenomes_tracks(model: nn.Module, X: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """From tokens, as the package reads them."""
+    found = model(X.argmax(1), 0)["human"]
+    outputs = [found["dnase"]["scaled_predictions_1bp"], found["cage"]["scaled_predictions_128bp"]]
+    return tuple(x.transpose(1, 2) for x in outputs)
 
 
 class TurnedKeras(nn.Module):
@@ -256,7 +313,8 @@ ENTRIES = [
         {"window_bp": 512}, "24 filters, 512 bp", own=True,
     ),
     Entry(
-        "enformer", "Enformer (enformer-pytorch)", state,
+        "enformer", "Enformer (enformer-pytorch)",
+        loaded_by(enformer, enformers_tracks),
         {
             "module_args": dict(
                 dim=48, depth=2, heads=2, output_heads={"human": 5, "mouse": 3}, target_length=8,
@@ -267,10 +325,11 @@ ENTRIES = [
                 0: {"tasks": [1], "positions": [3, 5]}, 1: {"tasks": [4], "positions": [3, 5]}
             },
         },
-        "2 blocks of width 48, bins of 8 bp, 96 bp",
+        "2 blocks of width 48, bins of 8 bp, 96 bp", own=True,
     ),
     Entry(
-        "borzoi", "Borzoi (borzoi-pytorch)", state,
+        "borzoi", "Borzoi (borzoi-pytorch)",
+        loaded_by(borzoi, lambda net, X: net(X)),
         {
             "module_args": dict(
                 dim=24, depth=2, heads=2, attn_dim_key=8, attn_dim_value=12, bins_to_return=6
@@ -278,10 +337,11 @@ ENTRIES = [
             "window_bp": 256,
             "targets": {0: {"positions": [2, 4]}, 1: {"positions": [2, 4]}},
         },
-        "2 blocks of width 24, 256 bp", slow=True,
+        "2 blocks of width 24, 256 bp", own=True, slow=True,
     ),
     Entry(
-        "alphagenome", "AlphaGenome (alphagenome-pytorch)", state,
+        "alphagenome", "AlphaGenome (alphagenome-pytorch)",
+        loaded_by(alphagenome, alphagenomes_tracks),
         {
             "module_args": dict(
                 outputs=[["dnase", 1], ["cage", 128]], dims=[8, 12, 16],
@@ -301,7 +361,25 @@ ENTRIES = [
             "window_bp": 64,
             "targets": {0: {"positions": [30, 34]}, 1: {"positions": [1, 3]}},
         },
-        "2 blocks, widths of 8 to 16, 64 bp",
+        "2 blocks, widths of 8 to 16, 64 bp", own=True,
+    ),
+    Entry(
+        "hyena_dna", "HyenaDNA", language_models.hyena_like, {"window_bp": 36},
+        "in its place Llama of transformers (causal, letters)", reasons=TOKENS,
+    ),
+    Entry(
+        "nucleotide_transformer", "Nucleotide Transformer",
+        language_models.nucleotide_transformer, {"window_bp": 38},
+        "2 layers of width 16", reasons=TOKENS,
+    ),
+    Entry(
+        "caduceus", "Caduceus", language_models.caduceus_like, {"window_bp": 36},
+        "in its place Mamba of transformers (causal, letters)", reasons=TOKENS,
+    ),
+    Entry(
+        "gpn", "GPN", language_models.gpn_like,
+        {"window_bp": 36, "module": "language_models:ConvNetForMaskedLM"},
+        "in its place dilated convolutions (masked, letters)", reasons=TOKENS,
     ),
 ]  # fmt: skip
 
