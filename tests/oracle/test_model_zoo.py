@@ -7,6 +7,7 @@ network, its own output is compared too. What comes of each is the table of docs
 
 import sys
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import ledidi
 import numpy as np
 import pytest
 import torch
+from scipy.interpolate import splev
 
 from cisweep.analysis import (
     attribute,
@@ -30,7 +32,9 @@ from cisweep.errors import ModelError
 from cisweep.genome.fasta import NamedSequences
 from cisweep.genome.variants.reading import Variant
 from cisweep.models import load_model, target_module
+from cisweep.models.building import build_module
 from cisweep.models.ensemble import FoldMean
+from cisweep.models.own_code import importing_from
 from cisweep.plan.run_config import read_model_config
 from cisweep.steps import ism as ism_step
 from cisweep.steps import variants as variants_step
@@ -111,6 +115,68 @@ def test_every_file_is_read_as_it_stands_and_says_where_weights_are(path):
     if config.folds[0].hub is None:
         with pytest.raises(ModelError, match="there is no such model file"):
             load_model(config)
+
+
+# Names and shapes of the published state dicts, from the authors' code.
+PUBLISHED = {
+    "basset": {
+        "0.weight": (300, 4, 19, 1),
+        "8.weight": (200, 200, 7, 1),
+        "13.1.weight": (1000, 2000),
+        "18.running_mean": (1000,),
+        "21.1.bias": (164,),
+    },
+    "beluga": {
+        "model.0.0.weight": (320, 4, 1, 8),
+        "model.0.14.weight": (640, 640, 1, 8),
+        "model.1.2.1.weight": (2003, 67840),
+        "model.1.4.1.weight": (2002, 2003),
+    },
+    "malinois": {
+        "conv1.conv.weight": (300, 4, 19),
+        "conv3.bn_layer.running_var": (200,),
+        "linear1.linear.weight": (1000, 2600),
+        "branched.branched_layer_1.weight": (3, 1000, 140),
+        "branched.branched_layer_3.bias": (3, 1, 140),
+        "output.weight": (3, 140, 1),
+    },
+    "legnet": {
+        "stem.block.0.weight": (64, 4, 11),
+        "main.0.0.fn.block.3.weight": (256, 1, 9),
+        "main.0.0.fn.block.6.fc.0.weight": (64, 256),
+        "main.3.1.block.0.weight": (128, 224, 9),
+        "mapper.block.1.weight": (256, 128, 1),
+        "head.3.weight": (1, 256),
+    },
+    "sei": {
+        "lconv2.2.weight": (640, 480, 9),
+        "conv2.1.weight": (640, 640, 9),
+        "dconv5.1.weight": (960, 960, 5),
+        "classifier.0.weight": (21907, 15360),
+        "classifier.2.bias": (21907,),
+    },
+    "enformer": {"_heads.human.0.weight": (5313, 3072)},
+    "borzoi": {"conv_dna.conv_layer.weight": (512, 4, 15), "human_head.weight": (7611, 1920, 1)},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_parameters_of_the_published_size_are_called_as_in_the_file(name):
+    """Of the config as it stands; no memory is taken for them."""
+    config = read_model_config(MODELS / f"{name}.yaml")
+    with torch.device("meta"):
+        state = build_module(config).state_dict()
+    shapes = {key: tuple(state[key].shape) for key in PUBLISHED[name]}
+    assert shapes == PUBLISHED[name]
+
+
+def test_splines_of_sei_are_those_of_cox_and_de_boor():
+    with importing_from(MODELS, "sei"):
+        found = import_module("sei").splines(256, 16).numpy()
+    inner = np.percentile(np.arange(256), 100 * np.linspace(0, 1, 14)[1:-1])
+    knots = np.sort(np.concatenate([[0.0, 255.0] * 4, inner]))
+    wanted = np.stack([splev(np.arange(256), (knots, row, 3)) for row in np.eye(16)], 1)
+    np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
 def test_the_table_is_what_the_tests_demand():
