@@ -129,3 +129,28 @@ def caduceus_like(config: Any, fold: int, path: Path) -> SimpleNamespace:
 
 def gpn_like(config: Any, fold: int, path: Path) -> SimpleNamespace:
     return saved(path, letters(path), ConvNetForMaskedLM(ConvNetConfig()))
+
+
+def bert(config: Any, fold: int, path: Path) -> SimpleNamespace:
+    made = transformers.BertConfig(
+        vocab_size=9, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=24, max_position_embeddings=80,
+    )  # fmt: skip
+    return saved(path, letters(path), transformers.BertForMaskedLM(made))
+
+
+def likelihood(own: SimpleNamespace, X: torch.Tensor, causal: bool) -> torch.Tensor:
+    """Return log-likelihoods (N, 1) of windows from token ids, base by base."""
+    ids = X.argmax(1) + len(SPECIAL)
+    begin = torch.full_like(ids[:, :1], own.tokenizer.bos_token_id)
+    given = torch.cat([begin, ids[:, :-1]], 1) if causal else ids
+    logits = own.model(input_ids=given).logits.log_softmax(2)
+    return logits.gather(2, ids[:, :, None]).sum(1)
+
+
+def beside_its_folder(config: Any, fold: int, path: Path, make: Any = hyena_like) -> Any:
+    """Write a model; `path` is its file of weights. Return what transformers itself says."""
+    own = make(config, fold, path.parent)
+    (path.parent / "model.safetensors").rename(path)
+    path.with_name("model.safetensors").symlink_to(path)
+    return lambda X: likelihood(own, X, make is hyena_like)

@@ -381,6 +381,10 @@ ENTRIES = [
         {"window_bp": 36, "module": "language_models:ConvNetForMaskedLM"},
         "in its place dilated convolutions (masked, letters)", reasons=TOKENS,
     ),
+    Entry(
+        "letters", "letters, by their likelihood", language_models.beside_its_folder,
+        {"window_bp": 36}, "Llama of transformers (causal)", own=True,
+    ),
 ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ from cisweep.steps import ism as ism_step
 from cisweep.steps import variants as variants_step
 
 sys.path.insert(0, str(Path(__file__).parent))
+from language_models import bert, beside_its_folder
 from model_zoo import DOCUMENT, ENTRIES, MODELS, STEPS, config_of, in_document, table
 from published_networks import Exact, forgetful, windows
 
@@ -244,6 +245,14 @@ def test_attribute(name):
     # Secants of units that hardly change are made of rounded values: single values differ more.
     a, b = found.hypothetical.double(), wanted.hypothetical.double()
     assert (a - b).square().sum().sqrt() <= 1e-3 * b.square().sum().sqrt()
+
+
+def test_letters_of_a_masked_model(tmp_path):
+    config = config_of(next(e for e in ENTRIES if e.name == "letters"), tmp_path)
+    own = beside_its_folder(config, 0, config.folds[0].weights, bert)
+    X = windows(3, config.window_bp)
+    with torch.no_grad():
+        assert_near(predict(load_model(config), X), own(X))
 
 
 LANGUAGE = [e.name for e in ENTRIES if e.reasons]
