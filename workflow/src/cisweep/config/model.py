@@ -192,7 +192,8 @@ class ModelConfig(Strict):
     module: str | None = None
     """Built-in module (Linear, CNN, BPNet, ChromBPNet), or your own class, or function that returns
     a module: `nets.py:MyNet` (a file, relative to the model.yaml) or `package.module:MyNet`, looked
-    for beside the model.yaml first, then on Python's path."""
+    for beside the model.yaml first, then on Python's path. hf_lm imports it before the model, so
+    that a package can name its classes to transformers."""
     module_args: Arguments = {}
     """Keyword arguments of the module."""
     key: str | None = None

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from cisweep.bases import text_of
 from cisweep.config.model import LANGUAGE_HEADS, FoldConfig, ModelConfig
 from cisweep.errors import ModelError
+from cisweep.models.own_code import own_object
 from cisweep.models.weights import say_casts
 
 ADAPTER = {
@@ -28,7 +29,12 @@ Kind = Literal["causal", "masked", "encoder"]
 
 
 def load(config: ModelConfig, fold: FoldConfig) -> nn.Module:
-    """Return the language model as a module of one-hot windows: (N, 4, L) -> (N, D) embeddings."""
+    """Return the language model as a module of one-hot windows: (N, 4, L) -> (N, D) embeddings.
+
+    `module` is imported first: packages as gpn name their classes to transformers in that moment.
+    """
+    if config.module is not None:
+        own_object(config.module, config.folder)
     name = fold.weights if fold.hub is None else fold.hub
     return load_language_model(name, trust_remote_code=config.trust_remote_code)
 
@@ -96,7 +102,7 @@ class LanguageModel(nn.Module):
         bos = self.tokenizer.bos_token_id
         encoded = []
         for text, (ids, marks) in zip(upper, pairs):
-            ids, special = list(ids), [bool(m) for m in marks]
+            ids, special = list(ids), self._special(ids, marks)
             if self.kind == "causal" and bos is not None and (not ids or ids[0] != bos):
                 ids, special = [bos, *ids], [True, *special]
             if self.max_tokens is not None and len(ids) > self.max_tokens:
@@ -108,6 +114,17 @@ class LanguageModel(nn.Module):
                 )
             encoded.append((ids, special))
         return encoded
+
+    def _special(self, ids: Sequence[int], marks: Sequence[int]) -> list[bool]:
+        """Return which tokens are no part of the sequence.
+
+        ESM's tokenizer marks an end that it does not put there if it has no EOS token, as that of
+        the Nucleotide Transformer; then the ids themselves say it.
+        """
+        if len(marks) == len(ids):
+            return [bool(m) for m in marks]
+        special = {*self.tokenizer.all_special_ids} - {self.tokenizer.unk_token_id}
+        return [i in special for i in ids]
 
     def batches(
         self, encoded: Sequence[tuple[list[int], list[bool]]], batch_size: int
