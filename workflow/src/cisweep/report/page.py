@@ -31,6 +31,8 @@ from cisweep.steps.base import About
 
 FEW_HEADLINES = 3
 """Sentences of a step at the top of the page, of a model with many targets."""
+MOST_LINES = 10
+"""Lines there, where a model has many targets; each step keeps its first one longest."""
 FEW_DROPPED = 0.1
 """Share of the regions that may be left out before the summary asks for a look."""
 
@@ -93,8 +95,17 @@ class Page:
 
     @property
     def headlines(self) -> list[tuple[str, str]]:
-        """(anchor, sentence) of all parts, in order."""
-        return [(p.anchor, line) for p in self._parts for line in p.section.headlines]
+        """(anchor, sentence) of all parts, in order; of models with many targets no more than
+        leave room for MOST_LINES lines with the warnings."""
+        found = [
+            (n, p.anchor, line) for p in self._parts for n, line in enumerate(p.section.headlines)
+        ]
+        if any(p.apart for p in self._parts):
+            room = max(MOST_LINES - len(self.warnings), 0)
+            # By the number of the line in its step, so that steps lose their last lines first.
+            first = sorted(range(len(found)), key=lambda i: found[i][0])[:room]
+            found = [found[i] for i in sorted(first)]
+        return [(anchor, line) for _, anchor, line in found]
 
     @property
     def checks(self) -> list[Check]:

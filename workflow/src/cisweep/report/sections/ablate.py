@@ -44,7 +44,7 @@ def of_model(view: View) -> Section:
             )
         elif len(mine):
             text = f"No motif's matches are worth more to {target.name} than random spans are."
-            section.blocks.append(Note(text))
+            section.add(target.name, [Note(text)])
     return section
 
 
