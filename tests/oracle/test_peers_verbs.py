@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 import torch
-from tangermeme import annotate, io, kmers, saliency, utils
+from tangermeme import ablate, annotate, io, kmers, marginalize, product, saliency, utils
 from torch import nn
 
 import cisweep.analysis as analysis
@@ -19,6 +19,8 @@ CLAIMED = {
     "one_hot_to_fasta": (sequence, io), "saliency": (analysis, saliency),
     "count_annotations": (analysis, annotate), "pairwise_annotations": (analysis, annotate),
     "pairwise_annotations_spacing": (analysis, annotate),
+    "apply_pairwise": (analysis, product), "apply_product": (analysis, product),
+    "ablate_annotations": (analysis, ablate), "marginalize_annotations": (analysis, marginalize),
 }  # fmt: skip
 
 

@@ -8,6 +8,8 @@ import torch
 
 import cisweep.analysis
 from cisweep.analysis import (
+    apply_pairwise,
+    apply_product,
     attribute,
     beam_substitution,
     deep_lift_shap,
@@ -37,6 +39,8 @@ CALLS = {
     "greedy_pruning": lambda net: greedy_pruning(net, X, EDITED, 0.0),
     "greedy_substitution": lambda net: greedy_substitution(net, X[:1]),
     "beam_substitution": lambda net: beam_substitution(net, X[:1]),
+    "apply_pairwise": lambda net: apply_pairwise(predict, net, X, [torch.ones(1, 1)]),
+    "apply_product": lambda net: apply_product(predict, net, X, [torch.ones(1, 1)]),
 }
 MODULES = (
     "prediction.predict",

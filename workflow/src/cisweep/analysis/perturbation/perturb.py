@@ -280,6 +280,8 @@ def apply_pairwise(
 
     Raises SequenceError if X or args are empty, or args differ in length. Source: tangermeme 1.6.0.
     """
+    if not args:
+        raise SequenceError("there are no args", where="args", mend="give at least one input")
     if len({len(a) for a in args}) > 1:
         raise SequenceError(
             f"args have {[len(a) for a in args]} rows",
