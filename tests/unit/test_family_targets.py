@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from cisweep.analysis.motifs.family_targets import (
-    Explained,
+    ExplainedTarget,
     Won,
     family_target_table,
     owned_sums,
@@ -82,7 +82,12 @@ def test_shares_and_their_errors_are_those_of_a_loop(case):
     motifs = [Motif(f"M{i}", f"N{i}", np.eye(4)) for i in range(4)]
     explained = np.array([5.0, 1.0, 2.0, 0.5])
     table = family_target_table(
-        motifs, family, explained, np.array([0]), [(Explained.of("m", "t", sums), units)], seed=0
+        motifs,
+        family,
+        explained,
+        np.array([0]),
+        [(ExplainedTarget.of("m", "t", sums), units)],
+        seed=0,
     )
     assert table.columns.tolist() == MOTIF_TARGETS.names()
     assert table["family"].tolist() == ["N0", "N0", "N1", "N1"]
@@ -116,7 +121,7 @@ def test_a_family_of_one_target_stands_above_the_deals_of_windows(case):
         "u": [(*m[:3], 1, 1.0) for m in matches],
     }
     given = [
-        (Explained.of("m", t, sums), won(mine).units(windows, owned, sums, family))
+        (ExplainedTarget.of("m", t, sums), won(mine).units(windows, owned, sums, family))
         for t, mine in places.items()
     ]
     motifs = [Motif(f"M{i}", "", np.eye(4)) for i in range(4)]
@@ -137,7 +142,7 @@ def test_targets_without_windows_or_places_give_no_rows(case):
     owned = Owned.of(none)
     family = np.array([0, 0, 0, 0])
     sums = owned_sums(none, owned, values[:0])
-    nothing = (Explained.of("m", "t", sums), Won().units(none, owned, sums, family))
+    nothing = (ExplainedTarget.of("m", "t", sums), Won().units(none, owned, sums, family))
     motifs = [Motif(f"M{i}", "", np.eye(4)) for i in range(4)]
     for given in ([], [nothing], [nothing, nothing]):
         table = family_target_table(motifs, family, np.zeros(4), family[:1], given, seed=0)

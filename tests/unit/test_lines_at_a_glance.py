@@ -50,5 +50,5 @@ def test_a_figure_has_a_panel_of_a_dozen_targets_at_most(tmp_path, monkeypatch, 
     )  # fmt: skip
     effects.spacing_figure(spaced, tmp_path / "s.svg")
     titles = [[ax.get_title() for ax in figure.axes] for figure in drawn]
-    assert [len(t) for t in titles] == [min(n_targets, effects.MOST_PANELS)] * 2
+    assert [len(t) for t in titles] == [min(n_targets, effects.MANY_TARGETS)] * 2
     assert titles[0][:3] == ["t0", "t1", "t2"]

@@ -73,16 +73,6 @@ wildcard_constraints:
     strand="plus|minus",
 
 
-def target_labels(what):
-    """Return the function of the labels of a target's product, for `snakemake --report`."""
-
-    def labels(wildcards):
-        name = PLAN.models[wildcards.model].named(wildcards.target)
-        return {"what": what, "model": wildcards.model, "target": reported_name(name)}
-
-    return labels
-
-
 def reported_name(target):
     """Return the name of a target or track, for `snakemake --report`."""
     # Snakemake takes what stands in braces for a wildcard.
@@ -159,9 +149,14 @@ def attributions_in(step, beside=0):
     return paths
 
 
+def weights_of(*models):
+    """Return the files that determine the output of models."""
+    return [str(path) for model in models for path in PLAN.models[model].watched_files()]
+
+
 def weights(wildcards):
     """Return the files that determine the output of the job's model."""
-    return [str(path) for path in PLAN.models[wildcards.model].watched_files()]
+    return weights_of(wildcards.model)
 
 
 def settings(step):

@@ -133,7 +133,7 @@ for rule_name, model, number, files in target_jobs("variants", ".logos.svg", "va
             table=f"{RESULTS}/{model}/variants.parquet",
             selected=f"{RESULTS}/variants/selected.parquet",
             source=source_files,
-            weights=[str(path) for path in PLAN.models[model].watched_files()],
+            weights=weights_of(model),
             motifs=motif_file,
             counts=base_counts,
         output:

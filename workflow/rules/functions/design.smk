@@ -18,7 +18,7 @@ def design_usual(wildcards):
 
 def design_weights(wildcards):
     """Return the files that determine the output of the models that take part."""
-    return [str(path) for name in design_models(PLAN) for path in PLAN.models[name].watched_files()]
+    return weights_of(*design_models(PLAN))
 
 
 def design_parts(suffix):

@@ -12,7 +12,7 @@ import pandas as pd
 from cisweep.analysis.motifs.chunk import ChunkCounts, Scan, hits_of_chunk, scan_options
 from cisweep.analysis.motifs.copies import prepare_copies
 from cisweep.analysis.motifs.families import motif_families
-from cisweep.analysis.motifs.family_targets import Explained, family_target_table, owned_sums
+from cisweep.analysis.motifs.family_targets import ExplainedTarget, family_target_table, owned_sums
 from cisweep.analysis.motifs.gather import HitGather
 from cisweep.analysis.motifs.hits import HitSums
 from cisweep.analysis.motifs.null_sample import NullSample
@@ -274,7 +274,7 @@ def _effective(found: pd.DataFrame, motifs: Sequence[Motif]) -> np.ndarray:
 
 def _searched(
     of: ModelScope, gather: HitGather, families: np.ndarray, path: Path | None
-) -> Iterator[tuple[Explained, pd.DataFrame]]:
+) -> Iterator[tuple[ExplainedTarget, pd.DataFrame]]:
     """Yield each target with its places; path: merged attributions."""
     if path is None:
         return
@@ -289,7 +289,7 @@ def _searched(
                 sums[at] = owned_sums(windows.take(at), part, values["attributions"])
                 n += len(rows)
             units = gather.won[target].units(windows, owned, sums, families)
-            yield Explained.of(of.model, target, sums), units
+            yield ExplainedTarget.of(of.model, target, sums), units
 
 
 def _save_map(

@@ -5,10 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from cisweep.config.model import MANY_TARGETS
 from cisweep.plot.saving import save_figure
-
-MOST_PANELS = 12
-"""Targets that have a panel in one figure; of many targets those that come first."""
 
 
 def plot_volcano(
@@ -143,7 +141,7 @@ def plot_ranked(
 
 def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -> None:
     """Write one panel per target: the n motifs that rank first, with their intervals; of many
-    targets, the first MOST_PANELS.
+    targets, the first MANY_TARGETS.
 
     table: columns motif, name, target, n, effect, ci_low, ci_high, rank; losses: a table of
     ablations, whose differences from random spans (difference, difference_ci_low,
@@ -152,7 +150,7 @@ def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -
     drawn = ["effect", "ci_low", "ci_high"]
     if losses:
         drawn = ["difference", "difference_ci_low", "difference_ci_high"]
-    targets = list(dict.fromkeys(table["target"]))[:MOST_PANELS]
+    targets = list(dict.fromkeys(table["target"]))[:MANY_TARGETS]
     axes = _panels(1, max(1, len(targets)), (4.5, 0.2 * n + 1))
     for ax, target in zip(axes[0], targets):
         rows = table[(table["target"] == target) & (table["rank"] <= n)].sort_values("rank")
@@ -169,12 +167,12 @@ def ranked_figure(table: Any, path: Any, *, losses: bool = False, n: int = 15) -
 
 def spacing_figure(table: Any, path: Any) -> None:
     """Write one panel per target and pair: effect over distance, with bands of confidence; of many
-    targets, the first MOST_PANELS.
+    targets, the first MANY_TARGETS.
 
     table: columns motif_a, name_a, motif_b, name_b, orientation, distance_bp, target, effect,
     ci_low, ci_high.
     """
-    targets = list(dict.fromkeys(table["target"]))[:MOST_PANELS]
+    targets = list(dict.fromkeys(table["target"]))[:MANY_TARGETS]
     pairs = list(dict.fromkeys(zip(table["motif_a"], table["motif_b"])))
     axes = _panels(len(pairs), len(targets), (4.5, 3))
     for line, (a, b) in zip(axes, pairs):

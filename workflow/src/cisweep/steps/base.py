@@ -96,7 +96,9 @@ class Step:
     that the run leaves; heavy: model config -> how often a window that it alone reads goes through
     the network, whatever its options are; drops: what chunks/<name>/<chunk>.dropped.tsv tell:
     "regions" of the run (the first such step that is on accounts for them), "own_regions", "items"
-    that are no regions, or None.  What the report says. in_report: is it part of the page and of
+    that are no regions, or None.
+
+    What the report says. in_report: is it part of the page and of
     the run's summary; drawn: (step config, config of a model, or None of the run) -> names of the
     figures that the page draws itself, of which its job makes files; about: what its part of the
     page is about, in the order of About; given_selection: are its statistics about the selected

@@ -115,4 +115,5 @@ STEP = Step(
     faults=_faults,
     completed=_completed,
     given_selection=True,
+    added={"targets": None},
 )

@@ -94,4 +94,5 @@ STEP = Step(
     faults=_faults,
     drops=lambda config: "regions",
     given_selection=True,
+    added={"motifs": ["file"]},
 )

@@ -57,4 +57,5 @@ STEP = Step(
     heavy=lambda model: 3.0 * model.window_bp,
     drops=lambda config: "regions" if config.bed is None else "own_regions",
     unscoped=frozenset({"batch_size", "bed", "top_n", "top_figures", "tracks"}),
+    added={"targets": None},
 )

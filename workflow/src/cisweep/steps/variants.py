@@ -89,4 +89,5 @@ STEP = Step(
     },
     drops=lambda config: "items",
     unscoped=frozenset({"batch_size", "path", "max_dropped", "top_n", "wide"}),
+    added={"targets": None},
 )

@@ -9,6 +9,7 @@ import pandas as pd
 
 from cisweep.analysis.motifs.discover import Pattern, trim
 from cisweep.analysis.motifs.families import centred_information, motif_families
+from cisweep.analysis.motifs.qvalues import known_qvalues
 from cisweep.analysis.motifs.target_uses import N_PERMUTATIONS, uses
 from cisweep.genome.motifs import Motif
 from cisweep.products.discover import CLUSTER_TARGETS, CLUSTERS, MEMBERS
@@ -194,7 +195,8 @@ def target_table(
     for model in dict.fromkeys(f.model for f in found):
         own = [(f, numbers) for f, numbers in zip(found, number_of) if f.model == model]
         units = [_units(f, numbers) for f, numbers in own]
-        tables.append(uses([f for f, _ in own], units, seed, "motif_clusters", n))
+        rows = uses([f for f, _ in own], units, seed, "motif_clusters", n)
+        tables.append(rows.assign(q_value=known_qvalues(rows["p_value"].to_numpy(float))))
     table = pd.concat(tables, ignore_index=True).rename(columns={"n_places": "n_seqlets"})
     table = table.sort_values("kind_idx", kind="stable", ignore_index=True)
     table["cluster"] = [cluster_id(i) for i in table["kind_idx"].to_numpy(int)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.motifs.qvalues import bh_qvalues
+from cisweep.analysis.motifs.qvalues import known_qvalues
 from cisweep.analysis.motifs.target_uses import uses
 from cisweep.analysis.seqlets.places import Owned
 from cisweep.contracts import Windows
@@ -85,7 +85,7 @@ def owned_sums(windows: Windows, owned: Owned, values: np.ndarray) -> np.ndarray
 
 
 @dataclass(frozen=True)
-class Explained:
+class ExplainedTarget:
     """A target of a model and the windows at which it is explained (`target_uses.Searched`)."""
 
     model: str
@@ -95,7 +95,7 @@ class Explained:
     attribution_sd: dict[str, float]
 
     @classmethod
-    def of(cls, model: str, target: str, sums: np.ndarray) -> "Explained":
+    def of(cls, model: str, target: str, sums: np.ndarray) -> "ExplainedTarget":
         """Return it from the sums of its windows (N, 2), above 0 and below."""
         mean, sd = (sums.mean(axis=0), sums.std(axis=0)) if len(sums) else np.zeros((2, 2))
         return cls(model, target, len(sums), *(dict(zip(SIGNS, x.tolist())) for x in (mean, sd)))
@@ -106,7 +106,7 @@ def family_target_table(
     family: np.ndarray,
     explained: np.ndarray,
     sure: np.ndarray,
-    targets: Iterable[tuple[Explained, pd.DataFrame]],
+    targets: Iterable[tuple[ExplainedTarget, pd.DataFrame]],
     seed: int,
 ) -> pd.DataFrame:
     """Return a row of MOTIF_TARGETS for each family, target and sign that has a place.
@@ -120,11 +120,9 @@ def family_target_table(
     if not given:
         return pd.DataFrame(columns=MOTIF_TARGETS.names())
     rows = uses([of for of, _ in given], [units for _, units in given], seed, "motif_targets")
-    judged = rows["kind_idx"].isin(sure).to_numpy() & rows["p_value"].notna().to_numpy()
-    q_value = np.full(len(rows), np.nan)
-    p_value = rows["p_value"].to_numpy(float)[judged]
-    q_value[judged] = bh_qvalues(p_value, len(p_value))
-    rows = rows.assign(q_value=q_value)
+    judged = rows["kind_idx"].isin(sure).to_numpy()
+    p_value = np.where(judged, rows["p_value"].to_numpy(float), np.nan)
+    rows = rows.assign(q_value=known_qvalues(p_value))
     lead: dict[int, int] = {}
     for i in np.argsort(-explained, kind="stable").tolist():
         lead.setdefault(int(family[i]), i)

@@ -43,6 +43,14 @@ def bh_qvalues(p_values: np.ndarray, n_tests: int, counts: np.ndarray | None = N
     return q_values
 
 
+def known_qvalues(p_values: np.ndarray) -> np.ndarray:
+    """Return the q-values of those p-values that are known, among these; NaN elsewhere."""
+    known = np.isfinite(p_values)
+    q_values = np.full(len(p_values), np.nan)
+    q_values[known] = bh_qvalues(p_values[known], int(known.sum()))
+    return q_values
+
+
 def count_hits(model: ScoreModel, hits: np.ndarray) -> np.ndarray:
     """Return (cells,) int64, how many of `hits` (from `scan_tokens`) fall into each cell."""
     cells = model.cells(hits["motif_idx"], hits["score"])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from cisweep.analysis.motifs.hits import HitSums
-from cisweep.analysis.motifs.qvalues import bh_qvalues
+from cisweep.analysis.motifs.qvalues import known_qvalues
 from cisweep.errors import MotifError
 from cisweep.genome.motifs import Motif
 from cisweep.steps.hits import DRIVES
@@ -122,9 +122,9 @@ def rank_motifs(
             "null_mean": _of_copies(sums.null, len(motifs)).mean,
             "z": z,
             "p_value": p_value,
-            "q_value": _benjamini_hochberg(p_value),
+            "q_value": known_qvalues(p_value),
             "lowers_p_value": lowers_p_value,
-            "lowers_q_value": _benjamini_hochberg(lowers_p_value),
+            "lowers_q_value": known_qvalues(lowers_p_value),
             "family_idx": families,
             "judged": sums.hits.count >= min_hits,
         }
@@ -266,11 +266,3 @@ class _Copies:
         """Return p of means as far on their side of the centre; NaN with fewer than min_hits."""
         found = (np.where(self.shrunken(of) >= 0, *self._beyond(of)) + 1) / (len(self.means) + 1)
         return np.where(self._judged(of), found, np.nan)
-
-
-def _benjamini_hochberg(p_value: np.ndarray) -> np.ndarray:
-    """Return the q-values of what has a p-value, NaN elsewhere."""
-    known = np.isfinite(p_value)
-    q_value = np.full(len(p_value), np.nan)
-    q_value[known] = bh_qvalues(p_value[known], int(known.sum()))
-    return q_value

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from cisweep.analysis.motifs.qvalues import bh_qvalues
 from cisweep.contracts import seed_of
 
 N_PERMUTATIONS = 1_999
@@ -50,8 +49,7 @@ def uses(
     windows, with the standard error of a ratio over windows. expected, z: of n_places if all
     windows were dealt to the targets at random, each with the places it has (exact mean and
     standard deviation); p_value: the share of `n` such deals, and the found one, with as many or
-    more; q_value: of Benjamini and Hochberg over all rows. These are missing where there is one
-    target.
+    more. These are missing where there is one target.
     """
     rows = pd.concat([_effects(f, u) for f, u in zip(searched, units)], ignore_index=True)
     return _against_chance(rows, units, searched, seed_of(seed, purpose, searched[0].model), n)
@@ -111,9 +109,9 @@ def _against_chance(
     seed: int,
     n: int,
 ) -> pd.DataFrame:
-    """Add expected, z, p_value and q_value to the rows of one model."""
+    """Add expected, z and p_value to the rows of one model."""
     if len(found) < 2 or not len(rows):
-        return rows.assign(expected=np.nan, z=np.nan, p_value=np.nan, q_value=np.nan)
+        return rows.assign(expected=np.nan, z=np.nan, p_value=np.nan)
     sizes = np.array([f.n_windows for f in found], dtype=np.int64)
     first = np.concatenate([[0], np.cumsum(sizes)])
     tables = [
@@ -148,7 +146,4 @@ def _against_chance(
     p_value = (above[cell] + 1) / (n + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (seen - expected.reshape(-1)) / sd.reshape(-1)
-    q_value = bh_qvalues(p_value, len(p_value))
-    return rows.assign(
-        expected=expected.reshape(-1)[cell], z=z[cell], p_value=p_value, q_value=q_value
-    )
+    return rows.assign(expected=expected.reshape(-1)[cell], z=z[cell], p_value=p_value)

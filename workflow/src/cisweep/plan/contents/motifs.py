@@ -29,11 +29,15 @@ class ScannedMotifs:
 
 def scanned_files(plan: Plan) -> list[Path]:
     """Return the files of the motifs that hits scans, and that seqlets are named by."""
-    step, given = plan.step_config("hits"), [plan.config.motifs]
-    if step is None or not step.scans_discovered:
-        return [path for path in given if path is not None]
+    step, given = plan.step_config("hits"), plan.config.motifs
+    files = [given] if given is not None and (step is None or "file" in step.motifs) else []
     found = [Path(plan.results) / FOLDER / "clusters.meme"]
-    return [*given, *found] if "file" in step.motifs else found
+    return files + found if _scans_discovered(plan) else files
+
+
+def _scans_discovered(plan: Plan) -> bool:
+    step = plan.step_config("hits")
+    return step is not None and step.scans_discovered
 
 
 def scanned_motifs(plan: Plan) -> ScannedMotifs:
@@ -43,11 +47,11 @@ def scanned_motifs(plan: Plan) -> ScannedMotifs:
     it), and has the name of its known motif in front of it as its second, `CTCF_cluster_1`. Those
     that are wider than the windows of a model are left out. Raises MotifError where none is left.
     """
-    step, files = plan.step_config("hits"), scanned_files(plan)
-    if step is None or not step.scans_discovered:
-        motifs = [m for path in files for m in load_motifs(path)]
+    files = scanned_files(plan)
+    given = files[:-1] if _scans_discovered(plan) else files
+    motifs = [m for path in given for m in load_motifs(path)]
+    if given == files:
         return ScannedMotifs(motifs, len(motifs))
-    motifs = load_motifs(files[0]) if "file" in step.motifs else []
     n_given, taken = len(motifs), {m.name for m in motifs}
     widest = min(m.window_bp for m in plan.models.values() if not m.is_language_model)
     for motif in load_motifs(files[-1]) if _has_motifs(files[-1]) else []:
@@ -70,7 +74,7 @@ def scanned_motifs(plan: Plan) -> ScannedMotifs:
 def discovered_motifs(plan: Plan) -> list[Motif]:
     """Return the scanned motifs that the run formed itself; none where it scans those of the file
     alone."""
-    if scanned_files(plan) == [plan.config.motifs] or plan.config.motifs is None:
+    if not _scans_discovered(plan):
         return []
     scanned = scanned_motifs(plan)
     return scanned.motifs[scanned.n_given :]

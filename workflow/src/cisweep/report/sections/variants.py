@@ -26,8 +26,6 @@ from cisweep.report.view import View, largest, parquet_blocks
 SHOWN = 10
 POINTS = 400
 """Variants of a target in its volcano plot, the strongest."""
-MOST_LINES = 4
-"""Targets of a model with many that a line at the top of the page tells of."""
 SURE = 0.05
 FLANK_BP = 100
 """Bases on both sides of a variant that the explorer shows."""
@@ -59,7 +57,7 @@ def of_model(view: View) -> Section:
         section.add(target.name, [*own, *_target(view, target.name, mine)])
         firsts += [mine.iloc[0]] if len(mine) else []
     if many:
-        firsts = sorted(firsts, key=lambda row: -abs(row["delta"]))[:MOST_LINES]
+        firsts = sorted(firsts, key=lambda row: -abs(row["delta"]))
     section.headlines += [
         f"Of {plural(variants, 'variant')}, {name_of(row)} changes {row['target']} most: "
         f"{signed(row['delta'])} {view.unit(row['target'])}."
