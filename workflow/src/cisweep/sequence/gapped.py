@@ -101,7 +101,7 @@ def _patterns(min_k: int, max_k: int, max_gap: int, max_len: int) -> list[list[t
             raise SequenceError(
                 f"max_k {max_k}, max_gap {max_gap} and max_len {max_len} allow more than "
                 f"{_MOST_PATTERNS} arrangements of letters and gaps",
-                mend="give a smaller max_gap or max_len",
+                mend="give a smaller max_gap, or shorter k-mers",
             )
     return [each for each in found if each]
 
